@@ -28,7 +28,7 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.settings import Settings
 
-RECENT = 100  # runs, or backups, whose durations count
+RECENT_DURATIONS = 100  # runs, or backups, whose durations count
 MOST_PAIRS = 4096  # pairs of schedules whose findings are remembered
 Source = Literal["history", "policy", "default"]
 _Pair = tuple[str, str | None, str, str | None, int, int]
@@ -123,7 +123,7 @@ class ScheduleService:
         """
         if uid is not None:
             runs = self._history.executions.newest(
-                limit=RECENT, cronjob_id=uid, status=ExecutionStatus.SUCCEEDED
+                limit=RECENT_DURATIONS, cronjob_id=uid, status=ExecutionStatus.SUCCEEDED
             ).items
             seen = percentile_95([run.duration_seconds for run in runs if run.duration_seconds is not None])
             if seen is not None:
@@ -134,7 +134,9 @@ class ScheduleService:
         """Return the seconds of a CronJob's backup: the history's 95th percentile, else the default."""
         if uid is None:
             return DEFAULT_DURATION.total_seconds()
-        done = self._history.backups.newest(limit=RECENT, cronjob_id=uid, status=BackupStatus.SUCCEEDED).items
+        done = self._history.backups.newest(
+            limit=RECENT_DURATIONS, cronjob_id=uid, status=BackupStatus.SUCCEEDED
+        ).items
         seen = percentile_95([one.duration_seconds for one in done if one.duration_seconds is not None])
         return DEFAULT_DURATION.total_seconds() if seen is None else seen
 

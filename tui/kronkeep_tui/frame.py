@@ -23,7 +23,7 @@ from kronkeep_tui.prompt import LinePrompt, Prompt
 from kronkeep_tui.reader import Reader
 from kronkeep_tui.settings import TerminalSettings
 from kronkeep_tui.store import Store
-from kronkeep_tui.view_cache import Covered, ViewStack
+from kronkeep_tui.view_cache import Covered, ViewCache
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.line_widget import LineWidget, TemporaryLines, TextLine
 from kronkeep_tui.widgets.message_line import MessageLine
@@ -67,7 +67,7 @@ class Frame(Screen[None], Covered):
         self.namespace = ""
         self.drafts: dict[str, FormState] = {}
         self.message_line = MessageLine()
-        self._views = ViewStack()
+        self._views = ViewCache()
         self._create_view = create_view
         self._key_input = KeyInput(self)
         self._past_commands: list[str] = []

@@ -26,10 +26,10 @@ class Covered(UnscrolledWidget):
         )
 
 
-class ViewStack(Container, Covered):
+class ViewCache(Container, Covered):
     """The views that are kept, the one used last at the end."""
 
-    DEFAULT_CSS = "ViewStack { height: 1fr; }"
+    DEFAULT_CSS = "ViewCache { height: 1fr; }"
 
     def __init__(self) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
 SHARE = 10  # times as long as an evaluation took is the pause after it
-RECENT = 20  # records of each kind that the rules read of a CronJob
+RECENT_RECORDS = 20  # records of each kind that the rules read of a CronJob
 ACTIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
@@ -150,11 +150,11 @@ class AlertService:
         history = self._history
         settings = self._settings()
         soon = self._clock.now() + timedelta(seconds=1)  # a run that is dated later hides no other
-        restores = history.restores.newest(limit=RECENT, cronjob_id=cronjob.id).items
+        restores = history.restores.newest(limit=RECENT_RECORDS, cronjob_id=cronjob.id).items
         return CronJobFacts(
             cronjob=cronjob,
-            runs=history.executions.newest(limit=RECENT, cronjob_id=cronjob.id, until=soon).items,
-            backups=history.backups.newest(limit=RECENT, cronjob_id=cronjob.id).items,
+            runs=history.executions.newest(limit=RECENT_RECORDS, cronjob_id=cronjob.id, until=soon).items,
+            backups=history.backups.newest(limit=RECENT_RECORDS, cronjob_id=cronjob.id).items,
             drills=[restore for restore in restores if restore.purpose == "drill"],
             now=self._clock.now(),
             failing_runs=settings.alerts.failing_runs,

@@ -14,7 +14,7 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.storages.service import StorageService
 
 
-class ArchiveWork(NamedTuple):
+class ArchiveInputs(NamedTuple):
     """What a backup archives, and on which cluster; `claims` names the claims that it reads."""
 
     cluster: Cluster
@@ -24,14 +24,14 @@ class ArchiveWork(NamedTuple):
     claims: tuple[str, ...]
 
 
-class ArchiveWorkResolver:
+class ArchiveInputsResolver:
     """Resolver of a backup's record to what it archives."""
 
     def __init__(self, *, cronjobs: CronJobService, storages: StorageService) -> None:
         self._cronjobs = cronjobs
         self._storages = storages
 
-    def resolve(self, backup: BackupExecution) -> ArchiveWork:
+    def resolve(self, backup: BackupExecution) -> ArchiveInputs:
         """Return what the backup archives, by the policy as it was when the backup was recorded.
 
         Raises CronJobNotFound, PolicyNotFound, StorageNotFound, NotAllowedNow, Denied or InvalidPolicy.
@@ -45,7 +45,7 @@ class ArchiveWorkResolver:
         repository = repositories.repository_of_policy(
             policy.id, cluster.id, backup.namespace, policy.encryption, storage
         )
-        return ArchiveWork(
+        return ArchiveInputs(
             cluster=cluster,
             cronjob=cronjob,
             policy=policy,

@@ -3,7 +3,7 @@
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, DatabaseDump, Hook, SecretKeyRef
 from kronkeep_daemon.backups import cronjob_configuration
-from kronkeep_daemon.backups.archive_inputs import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import (
@@ -36,7 +36,7 @@ def hook_job_name(backup: BackupExecution, stage: str, position: int) -> str:
 
 def archive_job(
     backup: BackupExecution,
-    work: ArchiveWork,
+    inputs: ArchiveInputs,
     files: list[str],
     settings: ArchiveSettings,
     *,
@@ -52,26 +52,26 @@ def archive_job(
     repository_id: the id that the repository must have; empty where it is not known.
     """
     name = archive_job_name(backup)
-    dump = work.policy.include.database
-    paths = source_paths(work.policy, work.claims, files)
+    dump = inputs.policy.include.database
+    paths = source_paths(inputs.policy, inputs.claims, files)
     steps = [("version", version.argv())]
     if paths:
         steps.append(("sources", probe_argv(paths)))
     steps.append(("repository", cat.argv(repository_id)))
-    mounts = [*_claim_mounts(work.claims, read_only=True), *cronjob_configuration.mounts(files)]
-    containers = build_containers(steps, work.repository, settings, mounts)
-    volumes = _claim_volumes(work.claims)
+    mounts = [*_claim_mounts(inputs.claims, read_only=True), *cronjob_configuration.mounts(files)]
+    containers = build_containers(steps, inputs.repository, settings, mounts)
+    volumes = _claim_volumes(inputs.claims)
     if files:
         volumes.append(cronjob_configuration.volume(name))
     if dump is not None:
-        containers += _dump_containers(backup, work, dump, settings)
+        containers += _dump_containers(backup, inputs, dump, settings)
         volumes.append({"name": "tools", "emptyDir": {}})
     if paths:
-        argv = restic_backup.argv(_options(backup, work, "files" if dump else ""), paths)
-        containers += build_containers([("backup", argv)], work.repository, settings, mounts)
+        argv = restic_backup.argv(_options(backup, inputs, "files" if dump else ""), paths)
+        containers += build_containers([("backup", argv)], inputs.repository, settings, mounts)
     job = build_job(name, backup.namespace, "archive", containers, settings)
-    add_repository_access(job, work.repository, settings)
-    job["spec"]["activeDeadlineSeconds"] = max(1, int(work.policy.deadline_seconds))
+    add_repository_access(job, inputs.repository, settings)
+    job["spec"]["activeDeadlineSeconds"] = max(1, int(inputs.policy.deadline_seconds))
     _pod_of(job)["volumes"] += volumes
     return job
 
@@ -86,12 +86,12 @@ def copy_argv(program: str, target: str) -> list[str]:
     return ["cp", program, target]
 
 
-def _options(backup: BackupExecution, work: ArchiveWork, part: str) -> restic_backup.BackupOptions:
+def _options(backup: BackupExecution, inputs: ArchiveInputs, part: str) -> restic_backup.BackupOptions:
     run = backup.cronjob_execution_id or backup.id
     return restic_backup.BackupOptions(
-        host=work.repository.snapshot_host(backup),
-        tags=SnapshotTags(policy=work.policy.id, run=run, backup=backup.id, part=part),
-        compression=compression_of(backup, work.policy),
+        host=inputs.repository.snapshot_host(backup),
+        tags=SnapshotTags(policy=inputs.policy.id, run=run, backup=backup.id, part=part),
+        compression=compression_of(backup, inputs.policy),
         force=backup.backup_type == "full",
     )
 
@@ -102,17 +102,17 @@ def compression_of(backup: BackupExecution, policy: BackupPolicy) -> str:
 
 
 def _dump_containers(
-    backup: BackupExecution, work: ArchiveWork, dump: DatabaseDump, settings: ArchiveSettings
+    backup: BackupExecution, inputs: ArchiveInputs, dump: DatabaseDump, settings: ArchiveSettings
 ) -> list[JsonObject]:
     """Return the containers of a database's dump.
 
     The dump runs in its own image, which has no restic: the container `tools` copies the program beside it.
     """
     copied = f"{TOOLS}/restic"
-    argv = restic_backup.dump_argv(_options(backup, work, "database"), dump.file_name, dump.command)
+    argv = restic_backup.dump_argv(_options(backup, inputs, "database"), dump.file_name, dump.command)
     steps = [("tools", copy_argv(settings.program, copied)), ("database", argv)]
     mounts = [{"name": "tools", "mountPath": TOOLS}]
-    tools, database = build_containers(steps, work.repository, settings, mounts)
+    tools, database = build_containers(steps, inputs.repository, settings, mounts)
     database["image"] = dump.image
     database["command"][database["command"].index(settings.program)] = copied
     database["env"] = [*database["env"], *_secret_variables(dump.env)]
@@ -159,27 +159,27 @@ def _read_only(mounts: list[JsonObject]) -> list[JsonObject]:
 
 
 def hook_job(
-    backup: BackupExecution, work: ArchiveWork, hook: Hook, name: str, settings: ArchiveSettings
+    backup: BackupExecution, inputs: ArchiveInputs, hook: Hook, name: str, settings: ArchiveSettings
 ) -> JsonObject:
     """Return the Job of a pre or post hook, which may write to the claims."""
-    container = _hook_container(backup, hook, _claim_mounts(work.claims, read_only=False), settings)
+    container = _hook_container(backup, hook, _claim_mounts(inputs.claims, read_only=False), settings)
     job = build_job(name, backup.namespace, "hook", [container], settings)
-    _pod_of(job)["volumes"] += _claim_volumes(work.claims)
+    _pod_of(job)["volumes"] += _claim_volumes(inputs.claims)
     job["spec"]["activeDeadlineSeconds"] = int(hook.timeout_seconds + START_SECONDS)
     return job
 
 
 def validate_hook_job(
-    backup: BackupExecution, work: ArchiveWork, hook: Hook, name: str, settings: ArchiveSettings
+    backup: BackupExecution, inputs: ArchiveInputs, hook: Hook, name: str, settings: ArchiveSettings
 ) -> JsonObject:
     """Return the Job of a validate hook: it restores the snapshot's content, which the hook can only read."""
     mounts: list[JsonObject] = [{"name": "content", "mountPath": CONTENT}]
-    containers = build_containers(content_steps(backup), work.repository, settings, mounts)
+    containers = build_containers(content_steps(backup), inputs.repository, settings, mounts)
     containers.append(_hook_container(backup, hook, _read_only(mounts), settings))
     job = build_job(name, backup.namespace, "hook", containers, settings)
-    add_repository_access(job, work.repository, settings)
+    add_repository_access(job, inputs.repository, settings)
     _pod_of(job)["volumes"].append({"name": "content", "emptyDir": {}})
-    restoring = work.policy.deadline_seconds
+    restoring = inputs.policy.deadline_seconds
     job["spec"]["activeDeadlineSeconds"] = int(hook.timeout_seconds + START_SECONDS + restoring)
     return job
 
@@ -217,10 +217,12 @@ def _hook_container(
     }
 
 
-def assign_to_backup(job: JsonObject, backup: BackupExecution, work: ArchiveWork, node: str | None) -> None:
+def assign_to_backup(
+    job: JsonObject, backup: BackupExecution, inputs: ArchiveInputs, node: str | None
+) -> None:
     """Mark a Job as the backup's, to be deleted with its CronJob and to run on `node` where that is given."""
     meta = job["metadata"]
-    meta["ownerReferences"] = [owner_reference(work.cronjob)]
+    meta["ownerReferences"] = [owner_reference(inputs.cronjob)]
     meta["labels"] |= {object_keys.BACKUP_LABEL: backup.id}
     meta["annotations"] = {object_keys.RUN_ANNOTATION: backup.cronjob_execution_id or ""}
     if node is not None:

@@ -16,7 +16,7 @@ from kronkeep_common.models import BackupExecution, Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_outcome, hook_runner, planning_rules
-from kronkeep_daemon.backups.archive_inputs import ArchiveWork, ArchiveWorkResolver
+from kronkeep_daemon.backups.archive_inputs import ArchiveInputs, ArchiveInputsResolver
 from kronkeep_daemon.backups.attempt_runner import LIST_SECONDS, AttemptRunner
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
@@ -44,7 +44,7 @@ class Archiver:
     def __init__(
         self,
         *,
-        works: ArchiveWorkResolver,
+        inputs: ArchiveInputsResolver,
         attempts: AttemptRunner,
         records: BackupRecords,
         hooks: HookRunner,
@@ -53,7 +53,7 @@ class Archiver:
         queues: RepositoryQueues,
         clock: Clock,
     ) -> None:
-        self._works = works
+        self._inputs = inputs
         self._attempts = attempts
         self._records = records
         self._hooks = hooks
@@ -66,19 +66,19 @@ class Archiver:
         """Take the backup to a final status."""
         backup = self._records.get(backup_id)
         try:
-            work = self._works.resolve(backup)
+            inputs = self._inputs.resolve(backup)
         except KronkeepError as fault:
             await self._record_end(backup_id, archive_outcome.outcome_of_fault(fault))
             return
         try:
-            await self._archive_and_validate(backup_id, work)
+            await self._archive_and_validate(backup_id, inputs)
         except TimeoutError:
             outcome = restic_backup.failure(Fault.of(Reason.QUEUE_TIMEOUT))
             await self._record_outcome(backup_id, outcome)
-        await self._run_post_hooks(backup_id, work)
+        await self._run_post_hooks(backup_id, inputs)
         await self._record_end(backup_id)
 
-    async def _archive_and_validate(self, backup_id: str, work: ArchiveWork) -> None:
+    async def _archive_and_validate(self, backup_id: str, inputs: ArchiveInputs) -> None:
         """Make the archive and run its validate hooks while the repository is held for it.
 
         Raises TimeoutError where the repository is not free by the deadline of a queued backup.
@@ -89,12 +89,12 @@ class Archiver:
         patience = None
         if backup.status is BackupStatus.QUEUED and backup.deadline_at is not None:
             patience = (backup.deadline_at - self._clock.now()).total_seconds()
-        async with self._queues.hold_for_archive(work.repository.id, patience) as hold:
+        async with self._queues.hold_for_archive(inputs.repository.id, patience) as hold:
             on_waiting = partial(self._note_waiting, backup_id, hold)
             if backup.ending is None:
-                outcome = await self._archive_with_retries(backup_id, work, on_waiting)
+                outcome = await self._archive_with_retries(backup_id, inputs, on_waiting)
                 await self._record_outcome(backup_id, outcome)
-            await self._run_validate_hooks(backup_id, work, on_waiting)
+            await self._run_validate_hooks(backup_id, inputs, on_waiting)
 
     async def _note_waiting(self, backup_id: str, hold: ArchiveHold, cause: Cause | None) -> None:
         """Record what a Job of the backup waits for, and let other archives go past it meanwhile."""
@@ -110,25 +110,25 @@ class Archiver:
         )
 
     async def _archive_with_retries(
-        self, backup_id: str, work: ArchiveWork, on_waiting: OnWaiting
+        self, backup_id: str, inputs: ArchiveInputs, on_waiting: OnWaiting
     ) -> BackupOutcome:
         # One attempt is free, that is not counted against the policy's retries: the first that met a lock of
         # a dead Job of ours. Removing that lock is the whole cure, so the next attempt follows at once.
         # Whoever locks the repository after that is alive or not ours, so a second such end counts.
         free_attempts = 0
         while True:
-            outcome = await self._attempts.run(backup_id, work, on_waiting)
+            outcome = await self._attempts.run(backup_id, inputs, on_waiting)
             backup = self._records.get(backup_id)
             is_unlocked = False
             if outcome.reason == Reason.REPOSITORY_LOCKED and free_attempts == 0:
-                is_unlocked = await self._stale_locks.remove(work.repository)
+                is_unlocked = await self._stale_locks.remove(inputs.repository)
             if is_unlocked:
                 free_attempts = 1
             ended = archive_outcome.with_outcome(backup, outcome)
-            may_retry = is_unlocked or planning_rules.may_retry(ended, work.policy, free_attempts)
+            may_retry = is_unlocked or planning_rules.may_retry(ended, inputs.policy, free_attempts)
             if outcome.status is not BackupStatus.FAILED or not may_retry:
                 return archive_outcome.partial_if_dumped(outcome)
-            await self._discard_dump(outcome, work.repository)
+            await self._discard_dump(outcome, inputs.repository)
             # Recorded before the pause: a daemon that is killed in it continues with the next attempt and
             # does not take this one's Job for it. The record shows why this one failed while it waits.
             backup = self._records.get(backup_id)
@@ -152,11 +152,11 @@ class Archiver:
         if fault is not None:
             log.warning("a dump stays in %s: %s", repository.id, fault)
 
-    async def _run_validate_hooks(self, backup_id: str, work: ArchiveWork, on_waiting: OnWaiting) -> None:
+    async def _run_validate_hooks(self, backup_id: str, inputs: ArchiveInputs, on_waiting: OnWaiting) -> None:
         """Run the hooks on the snapshot's content; one that stops fails the backup, whose snapshot stays."""
-        if self._records.get(backup_id).ending not in _HAS_SNAPSHOT or not work.policy.hooks.validate:
+        if self._records.get(backup_id).ending not in _HAS_SNAPSHOT or not inputs.policy.hooks.validate:
             return
-        stage = await self._hooks.run_stage(backup_id, "validate", work, on_waiting=on_waiting)
+        stage = await self._hooks.run_stage(backup_id, "validate", inputs, on_waiting=on_waiting)
         backup = self._records.get(backup_id)
         fields: dict[str, object] = {"warnings": (*backup.warnings, *stage.warnings)}
         if stage.stopped_by is not None:
@@ -167,13 +167,13 @@ class Archiver:
             fields["next_step"] = fault.next_step
         await self._records.change(backup_id, **fields)
 
-    async def _run_post_hooks(self, backup_id: str, work: ArchiveWork) -> None:
+    async def _run_post_hooks(self, backup_id: str, inputs: ArchiveInputs) -> None:
         """Run the hooks after the backup; their faults are warnings and do not change its ending."""
         backup = self._records.get(backup_id)
-        if not work.policy.hooks.post or backup.started_at is None:
+        if not inputs.policy.hooks.post or backup.started_at is None:
             return
-        node = await node_placement.find_node(work.cluster, backup.namespace, work.claims)
-        stage = await self._hooks.run_stage(backup_id, "post", work, node=node)
+        node = await node_placement.find_node(inputs.cluster, backup.namespace, inputs.claims)
+        stage = await self._hooks.run_stage(backup_id, "post", inputs, node=node)
         warnings = stage.warnings
         if stage.stopped_by is not None:
             run = stage.stopped_by

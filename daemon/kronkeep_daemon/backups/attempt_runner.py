@@ -15,7 +15,7 @@ from kronkeep_daemon.backups import (
     cronjob_configuration,
     hook_runner,
 )
-from kronkeep_daemon.backups.archive_inputs import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
@@ -69,7 +69,7 @@ class AttemptRunner:
         self._settings = settings
 
     async def run(
-        self, backup_id: str, work: ArchiveWork, on_waiting: OnWaiting | None = None
+        self, backup_id: str, inputs: ArchiveInputs, on_waiting: OnWaiting | None = None
     ) -> BackupOutcome:
         """Run one attempt and return its outcome; raise a fault of the daemon or cluster that may pass.
 
@@ -79,10 +79,10 @@ class AttemptRunner:
         # killed, so the Job that its record names may exist, or may have ended and been removed.
         before = self._records.get(backup_id)
         backup = await self._record_start(backup_id)
-        limit = work.policy.deadline_seconds + SLACK_SECONDS + _pre_hook_seconds(work.policy)
+        limit = inputs.policy.deadline_seconds + SLACK_SECONDS + _pre_hook_seconds(inputs.policy)
         try:
             async with asyncio.timeout(limit):
-                return await self._run_hooks_and_archive(before, backup, work, on_waiting)
+                return await self._run_hooks_and_archive(before, backup, inputs, on_waiting)
         except TimeoutError:
             message = "The archive's Job was not seen to end until long after its deadline."
             lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
@@ -110,19 +110,19 @@ class AttemptRunner:
         self,
         before: BackupExecution,
         backup: BackupExecution,
-        work: ArchiveWork,
+        inputs: ArchiveInputs,
         on_waiting: OnWaiting | None,
     ) -> BackupOutcome:
-        await claim_checks.require_claims(work.cluster, backup.namespace, work.claims)
-        await self._version_probe.require(work.cluster, work.policy)
-        await self._ensure_repository(backup, work.repository)
-        node = await node_placement.find_node(work.cluster, backup.namespace, work.claims)
-        stage = await self._hooks.run_stage(backup.id, "pre", work, node=node, on_waiting=on_waiting)
+        await claim_checks.require_claims(inputs.cluster, backup.namespace, inputs.claims)
+        await self._version_probe.require(inputs.cluster, inputs.policy)
+        await self._ensure_repository(backup, inputs.repository)
+        node = await node_placement.find_node(inputs.cluster, backup.namespace, inputs.claims)
+        stage = await self._hooks.run_stage(backup.id, "pre", inputs, node=node, on_waiting=on_waiting)
         if stage.stopped_by is not None:
             return restic_backup.failure(hook_runner.fault_of_hook(stage.stopped_by), stage.warnings)
-        outcome = await self._find_missed_result(before, work)
+        outcome = await self._find_missed_result(before, inputs)
         if outcome is None:
-            outcome = await self._archive(backup, work, node, on_waiting)
+            outcome = await self._archive(backup, inputs, node, on_waiting)
         return outcome._replace(warnings=(*stage.warnings, *outcome.warnings))
 
     async def _ensure_repository(self, backup: BackupExecution, repository: Repository) -> None:
@@ -135,27 +135,29 @@ class AttemptRunner:
         )
         await self._index.pin(repository, repository_id)
 
-    async def _find_missed_result(self, before: BackupExecution, work: ArchiveWork) -> BackupOutcome | None:
+    async def _find_missed_result(
+        self, before: BackupExecution, inputs: ArchiveInputs
+    ) -> BackupOutcome | None:
         """Return the result of a Job that was removed unwatched; None where the archive must run."""
         if before.status is not BackupStatus.RUNNING or before.job is None:
             return None
-        if await self._repository_jobs.exists(work.cluster.id, before.namespace, before.job):
+        if await self._repository_jobs.exists(inputs.cluster.id, before.namespace, before.job):
             return None
         message = "The archive's Job was removed while no daemon watched it."
         lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
-        return await self._find_snapshot(before, work.repository, lost, is_complete=False)
+        return await self._find_snapshot(before, inputs.repository, lost, is_complete=False)
 
     async def _archive(
         self,
         backup: BackupExecution,
-        work: ArchiveWork,
+        inputs: ArchiveInputs,
         node: str | None,
         on_waiting: OnWaiting | None,
     ) -> BackupOutcome:
         """Run the archive's Job; where its end leaves doubt, what the repository holds decides."""
         is_complete = False
         try:
-            finished = await self._run_job(backup, work, node, on_waiting)
+            finished = await self._run_job(backup, inputs, node, on_waiting)
             is_complete = finished.complete
             outcome = archive_outcome.judge_job(finished)
         except NotFoundInCluster:
@@ -166,62 +168,64 @@ class AttemptRunner:
             outcome = archive_outcome.outcome_of_fault(taken)
         reason = Reason.parse(outcome.reason)
         if reason is not None and reason.killed:
-            await self._stale_locks.remove(work.repository)
+            await self._stale_locks.remove(inputs.repository)
         if reason is not None and reason.doubtful:
-            by_snapshot = await self._find_snapshot(backup, work.repository, outcome, is_complete=is_complete)
+            by_snapshot = await self._find_snapshot(
+                backup, inputs.repository, outcome, is_complete=is_complete
+            )
             return by_snapshot or outcome
         return outcome
 
     async def _run_job(
         self,
         backup: BackupExecution,
-        work: ArchiveWork,
+        inputs: ArchiveInputs,
         node: str | None,
         on_waiting: OnWaiting | None,
     ) -> FinishedJob:
         """Run the archive's Job to its end, and save its logs."""
         files: dict[str, str] = {}
-        if work.policy.include.configuration:
-            files = await cronjob_configuration.read_configuration(work.cluster, work.cronjob)
+        if inputs.policy.include.configuration:
+            files = await cronjob_configuration.read_configuration(inputs.cluster, inputs.cronjob)
         manifest = archive_manifests.archive_job(
             backup,
-            work,
+            inputs,
             sorted(files),
             self._settings().archive,
-            repository_id=self._index.id_of(work.repository),
+            repository_id=self._index.id_of(inputs.repository),
         )
-        archive_manifests.assign_to_backup(manifest, backup, work, node)
+        archive_manifests.assign_to_backup(manifest, backup, inputs, node)
         try:
             if files:
-                await self._create_config_map(backup, work, files)
+                await self._create_config_map(backup, inputs, files)
             finished = await self._repository_jobs.run_job(
                 manifest,
-                work.repository,
-                work.cluster,
-                owner=job_manifests.owner_reference(work.cronjob),
+                inputs.repository,
+                inputs.cluster,
+                owner=job_manifests.owner_reference(inputs.cronjob),
                 on_line=self._progress_listener(backup.id),
                 on_waiting=on_waiting,
                 limits=JobLimits(unreachable_seconds=hook_runner.UNREACHABLE_SECONDS),
             )
         finally:
             if files:
-                objects = self._repository_jobs.objects_on(work.cluster.id)
+                objects = self._repository_jobs.objects_on(inputs.cluster.id)
                 await objects.remove(_config_map_path(backup))
         logs = await self._logs.save(backup.id, finished)
         await self._records.change(backup.id, logs=(*self._records.get(backup.id).logs, *logs))
         return finished
 
     async def _create_config_map(
-        self, backup: BackupExecution, work: ArchiveWork, files: dict[str, str]
+        self, backup: BackupExecution, inputs: ArchiveInputs, files: dict[str, str]
     ) -> None:
         """Create the ConfigMap with the configuration's files, unless a killed daemon had done so."""
         manifest = cronjob_configuration.config_map(
             job_names.archive_job_name(backup),
             backup.namespace,
             files,
-            job_manifests.owner_reference(work.cronjob),
+            job_manifests.owner_reference(inputs.cronjob),
         )
-        objects = self._repository_jobs.objects_on(work.cluster.id)
+        objects = self._repository_jobs.objects_on(inputs.cluster.id)
         await objects.create(paths.configmaps(backup.namespace), manifest)
 
     def _progress_listener(self, backup_id: str) -> OnLine:

@@ -18,7 +18,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import archive_manifests
-from kronkeep_daemon.backups.archive_inputs import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -84,7 +84,7 @@ class HookRunner:
         self,
         backup_id: str,
         stage: HookStage,
-        work: ArchiveWork,
+        inputs: ArchiveInputs,
         *,
         node: str | None = None,
         on_waiting: OnWaiting | None = None,
@@ -94,7 +94,7 @@ class HookRunner:
         node: where the Jobs must run; None lets the scheduler choose.
         on_waiting: called with the reason while a hook's Job waits.
         """
-        hooks: tuple[Hook, ...] = getattr(work.policy.hooks, stage)
+        hooks: tuple[Hook, ...] = getattr(inputs.policy.hooks, stage)
         warnings: list[str] = []
         for position, hook in enumerate(hooks):
             backup = self._records.get(backup_id)
@@ -102,7 +102,7 @@ class HookRunner:
                 continue
             job = archive_manifests.hook_job_name(backup, stage, position)
             planned = _PlannedHook(stage=stage, hook=hook, job=job, node=node, on_waiting=on_waiting)
-            run = await self._run_once(backup, planned, work)
+            run = await self._run_once(backup, planned, inputs)
             if run.status == "succeeded":
                 continue
             if hook.on_failure == "stop":
@@ -110,7 +110,9 @@ class HookRunner:
             warnings.append(f"The {stage} hook {hook.name} {run.status}: {run.message}"[:300])
         return StageResult(None, tuple(warnings))
 
-    async def _run_once(self, backup: BackupExecution, planned: _PlannedHook, work: ArchiveWork) -> HookRun:
+    async def _run_once(
+        self, backup: BackupExecution, planned: _PlannedHook, inputs: ArchiveInputs
+    ) -> HookRun:
         """Run a hook, or return its run in this attempt where it has ended before the daemon was killed."""
         run = next((recorded for recorded in backup.hooks if recorded.job == planned.job), None)
         if run is not None and run.status != "running":
@@ -126,7 +128,7 @@ class HookRunner:
             )
             await self._record(backup.id, run)
         try:
-            finished = await self._run_job(backup, run, planned, work)
+            finished = await self._run_job(backup, run, planned, inputs)
         except NotFoundInCluster:
             ended = _with_end(run, "unknown", message="Its Job was deleted before it ended.")
         except (JobNotStarted, NameTaken) as fault:
@@ -139,7 +141,7 @@ class HookRunner:
         return ended
 
     async def _run_job(
-        self, backup: BackupExecution, run: HookRun, planned: _PlannedHook, work: ArchiveWork
+        self, backup: BackupExecution, run: HookRun, planned: _PlannedHook, inputs: ArchiveInputs
     ) -> FinishedJob:
         """Run the hook's Job, or follow it where a killed daemon had created it."""
         runner = self._runners.on(backup.cluster)
@@ -150,24 +152,26 @@ class HookRunner:
         if age >= job_manifests.KEPT_SECONDS:
             # The Job may have ended and been removed by its TTL, so a new one might run the hook twice.
             return await runner.wait(backup.namespace, run.job, limits=limits)
-        manifest = self._manifest(backup, run, planned.hook, work)
-        archive_manifests.assign_to_backup(manifest, backup, work, planned.node)
+        manifest = self._manifest(backup, run, planned.hook, inputs)
+        archive_manifests.assign_to_backup(manifest, backup, inputs, planned.node)
         if run.stage != "validate":
             return await runner.run(manifest, on_waiting=planned.on_waiting, limits=limits)
         return await self._repository_jobs.run_job(
             manifest,
-            work.repository,
+            inputs.repository,
             runner.cluster,
-            owner=job_manifests.owner_reference(work.cronjob),
+            owner=job_manifests.owner_reference(inputs.cronjob),
             on_waiting=planned.on_waiting,
             limits=limits,
         )
 
-    def _manifest(self, backup: BackupExecution, run: HookRun, hook: Hook, work: ArchiveWork) -> JsonObject:
+    def _manifest(
+        self, backup: BackupExecution, run: HookRun, hook: Hook, inputs: ArchiveInputs
+    ) -> JsonObject:
         settings = self._settings().archive
         if run.stage == "validate":
-            return archive_manifests.validate_hook_job(backup, work, hook, run.job, settings)
-        return archive_manifests.hook_job(backup, work, hook, run.job, settings)
+            return archive_manifests.validate_hook_job(backup, inputs, hook, run.job, settings)
+        return archive_manifests.hook_job(backup, inputs, hook, run.job, settings)
 
     async def _record(self, backup_id: str, run: HookRun) -> None:
         backup = self._records.get(backup_id)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kronkeep_daemon.backups.archive_inputs import ArchiveWorkResolver
+from kronkeep_daemon.backups.archive_inputs import ArchiveInputsResolver
 from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.attempt_runner import AttemptRunner
 from kronkeep_daemon.backups.backup_logs import BackupLogs
@@ -118,7 +118,7 @@ def _archiver(
         settings=base.settings,
     )
     return Archiver(
-        works=ArchiveWorkResolver(cronjobs=cronjobs, storages=repositories.storages),
+        inputs=ArchiveInputsResolver(cronjobs=cronjobs, storages=repositories.storages),
         attempts=attempts,
         records=records,
         hooks=hooks,

@@ -60,7 +60,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         self.data_checks.start()
         services.restores.start()
         services.alerts.start()
-        self.supervisor.start("live changes", services.live.run, death="restart")
+        self.supervisor.start("computed changes", services.live.run, death="restart")
         self.supervisor.start("schedule findings", services.schedules.compute_findings, death="restart")
         services.manifest_folder.start(self.supervisor)
 

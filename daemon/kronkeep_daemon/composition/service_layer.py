@@ -15,7 +15,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
-from kronkeep_daemon.http.computed_changes import LiveChanges
+from kronkeep_daemon.http.computed_changes import ComputedChanges
 from kronkeep_daemon.http.idempotency import AnswerStore
 from kronkeep_daemon.http.metrics import RequestMetrics
 from kronkeep_daemon.http.operations import OperationService
@@ -95,7 +95,9 @@ def compose_services(
             settings=settings,
         ),
         history=history,
-        live=LiveChanges(cronjobs=cronjobs, extended=extended, history=history, bus=base.bus, clock=clock),
+        live=ComputedChanges(
+            cronjobs=cronjobs, extended=extended, history=history, bus=base.bus, clock=clock
+        ),
         clock=clock,
         settings=settings,
         operations=OperationService(history, clock, base.supervisor),

@@ -162,7 +162,7 @@ class CronJobService:
         schedule = self._schedule(spec.schedule, spec.time_zone)
         next_at = schedule.next(self._clock.now()) if schedule and not spec.suspend else None
         containers = cronjob.pod.containers
-        standing = self.recorders[cronjob.cluster].slot_tracker.standing(cronjob.uid)
+        standing = self.recorders[cronjob.cluster].slot_tracker.open_slots_of(cronjob.uid)
         return CronJob(
             id=cronjob.uid,
             cluster=cronjob.cluster,

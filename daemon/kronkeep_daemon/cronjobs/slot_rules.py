@@ -83,7 +83,7 @@ def judge_slots(
     ran: Collection[datetime],
     now: datetime,
     grace: timedelta,
-    is_held: Callable[[datetime], bool],
+    was_running_at: Callable[[datetime], bool],
 ) -> list[tuple[datetime, SlotOutcome]]:
     """Return what became of each due slot that is not in `ran`, in their order.
 
@@ -99,21 +99,26 @@ def judge_slots(
             newer=slots[index + 1] if index + 1 < len(slots) else None,
             now=now,
             grace=grace,
-            held=plan.forbid and is_held(slot),
+            is_still_running=plan.forbid and was_running_at(slot),
         )
         outcomes.append((slot, outcome))
     return outcomes
 
 
 def _judge_slot(
-    plan: SlotPlan, slot: datetime, newer: datetime | None, now: datetime, grace: timedelta, held: bool
+    plan: SlotPlan,
+    slot: datetime,
+    newer: datetime | None,
+    now: datetime,
+    grace: timedelta,
+    is_still_running: bool,
 ) -> SlotOutcome:
     passed = plan.deadline is not None and now > slot + plan.deadline + grace
     if passed or (newer is not None and now >= newer + grace):
-        if held:
+        if is_still_running:
             return SlotOutcome.STILL_RUNNING
         return SlotOutcome.DEADLINE_PASSED if passed else SlotOutcome.NOT_STARTED
-    if held:
+    if is_still_running:
         return SlotOutcome.DELAYED
     return SlotOutcome.LATE if now >= slot + grace else SlotOutcome.WAITING
 

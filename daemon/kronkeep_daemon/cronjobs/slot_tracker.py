@@ -30,7 +30,7 @@ SHORTEST_GAP = timedelta(seconds=60)
 EXTRA_RUNS = 20  # runs that are read besides one for each due slot: manual ones, and runs that began late
 
 
-class SlotStanding(NamedTuple):
+class OpenSlots(NamedTuple):
     """The oldest slot of a CronJob that is late, and the oldest one that Forbid holds back."""
 
     late_since: datetime | None = None
@@ -43,7 +43,7 @@ class _TrackedSlots(NamedTuple):
     plan: SlotPlan
     judged_until: datetime
     next_check_at: datetime | None = None
-    standing: SlotStanding = SlotStanding()
+    open_slots: OpenSlots = OpenSlots()
 
 
 def always_trusted() -> bool:
@@ -79,7 +79,7 @@ class SlotTracker:
         self._clock = clock
         self._is_live = is_live
         self._is_time_trusted = is_time_trusted
-        self._was_held = False
+        self._was_paused = False
         self._grace = grace
         self._controller_zone = controller_zone
         self._tracked: dict[str, _TrackedSlots] = {}
@@ -96,24 +96,24 @@ class SlotTracker:
         if not self._is_live():
             return
         if not self._is_time_trusted():
-            self._was_held = True
+            self._was_paused = True
             return
         now = self._clock.now()
         since = self._watched_until or self._load_watched_until(now)
         if since > now:  # written by a clock that was ahead
             since = now
             self._tracked.clear()
-        is_gap = now - since > SHORTEST_GAP and not self._was_held
-        self._was_held = False
+        is_gap = now - since > SHORTEST_GAP and not self._was_paused
+        self._was_paused = False
         records = self._judge_gap(since, now) if is_gap else []
         records += self._judge_all(since, now)
         self._watched_until = now
         await self._save(records, now)
 
-    def standing(self, cronjob_id: str) -> SlotStanding:
+    def open_slots_of(self, cronjob_id: str) -> OpenSlots:
         """Return how a CronJob's slots stand as of the last update."""
         tracked = self._tracked.get(cronjob_id)
-        return tracked.standing if tracked else SlotStanding()
+        return tracked.open_slots if tracked else OpenSlots()
 
     def _load_watched_until(self, now: datetime) -> datetime:
         """Return until when an earlier process watched; set since when this cluster has been watched."""
@@ -189,7 +189,7 @@ class SlotTracker:
             ran={run.scheduled_at for run in runs if run.scheduled_at},
             now=now,
             grace=self._grace(),
-            is_held=partial(slot_rules.was_running, runs),
+            was_running_at=partial(slot_rules.was_running, runs),
         )
         records = [self._record(cronjob, slot, outcome) for slot, outcome in outcomes if outcome in MISSED]
         still_open = [(slot, outcome) for slot, outcome in outcomes if outcome not in MISSED]
@@ -200,14 +200,14 @@ class SlotTracker:
         if still_open:
             settled = still_open[0][0] - timedelta(seconds=1)
             next_look = now
-        standing = _standing_of(cronjob, still_open)
+        standing = _find_open_slots(cronjob, still_open)
         return _TrackedSlots(
-            plan=plan, judged_until=settled, next_check_at=next_look, standing=standing
+            plan=plan, judged_until=settled, next_check_at=next_look, open_slots=standing
         ), records
 
     def _records_of_old_plan(self, cronjob: CronJobObject, tracked: _TrackedSlots) -> list[CronJobExecution]:
         """Return the record of the slot that was late when the plan changed: it cannot start any more."""
-        late = tracked.standing.late_since
+        late = tracked.open_slots.late_since
         if late is None or late in self._slots_with_runs(cronjob.uid, late):
             return []
         return [self._record(cronjob, late, SlotOutcome.NOT_STARTED)]
@@ -246,9 +246,9 @@ class SlotTracker:
             self._saved_at = now
 
 
-def _standing_of(cronjob: CronJobObject, still_open: Sequence[tuple[datetime, SlotOutcome]]) -> SlotStanding:
+def _find_open_slots(cronjob: CronJobObject, still_open: Sequence[tuple[datetime, SlotOutcome]]) -> OpenSlots:
     """A slot that the CronJob's status says was started is not late: only its Job has not been seen yet."""
     started = cronjob.last_scheduled_at
     late = [slot for slot, outcome in still_open if outcome is SlotOutcome.LATE and slot != started]
     delayed = [slot for slot, outcome in still_open if outcome is SlotOutcome.DELAYED]
-    return SlotStanding(late[0] if late else None, delayed[0] if delayed else None)
+    return OpenSlots(late[0] if late else None, delayed[0] if delayed else None)

@@ -85,7 +85,7 @@ class LatestChanges:
         return [change for change in known if change.seq >= seq]
 
 
-class LiveChanges:
+class ComputedChanges:
     """Computes CronJobs and watches while somebody reads them, and calls listeners with the changes."""
 
     def __init__(

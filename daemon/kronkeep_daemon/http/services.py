@@ -16,7 +16,7 @@ from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.history import History
-from kronkeep_daemon.http.computed_changes import LiveChanges
+from kronkeep_daemon.http.computed_changes import ComputedChanges
 from kronkeep_daemon.http.idempotency import AnswerStore
 from kronkeep_daemon.http.metrics import RequestMetrics
 from kronkeep_daemon.http.operations import OperationService
@@ -56,7 +56,7 @@ class Services(NamedTuple):
     manifest_folder: ManifestFolder
     doctor: Doctor
     history: History
-    live: LiveChanges
+    live: ComputedChanges
     clock: Clock
     settings: Callable[[], Settings]
     operations: OperationService

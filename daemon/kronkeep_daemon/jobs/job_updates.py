@@ -46,7 +46,7 @@ class JobState(NamedTuple):
         return pods.newest_pod(self.pods)
 
 
-class JobStates:
+class JobUpdates:
     """One Job, whose states are read one after the other.
 
     containers: the names of the Job's own containers; others are not seen.
@@ -177,11 +177,11 @@ def follow_job(
     clock: Clock,
     cached: CachedJobs | None,
     unreachable_seconds: float | None,
-) -> Iterator[JobStates]:
+) -> Iterator[JobUpdates]:
     """Give the states of a Job, subscribed to the cache's changes until the end of the block."""
     with ExitStack() as stack:
         changed = stack.enter_context(cached.cache.subscribe(job.metadata.uid)) if cached else asyncio.Event()
-        yield JobStates(
+        yield JobUpdates(
             job=job,
             containers=containers,
             cluster=cluster,

@@ -14,7 +14,7 @@ from kronkeep_common.errors import JobNotStarted, KronkeepError, NameTaken
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.jobs import logs, outcome, pods
-from kronkeep_daemon.jobs.job_updates import CachedJobs, JobState, JobStates, follow_job
+from kronkeep_daemon.jobs.job_updates import CachedJobs, JobState, JobUpdates, follow_job
 from kronkeep_daemon.jobs.logs import LONG_LOG, JobLogs, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.owned_objects import OwnedObjects, TokenSource
@@ -205,7 +205,7 @@ class JobRunner:
             await self._clock.sleep(ABANDONED_SECONDS)
         raise JobNotStarted(cause.message, next_step=cause.next_step, reason=cause.reason)
 
-    def _follow(self, created: _CreatedJob, limits: JobLimits) -> AbstractContextManager[JobStates]:
+    def _follow(self, created: _CreatedJob, limits: JobLimits) -> AbstractContextManager[JobUpdates]:
         return follow_job(
             job=created.job,
             containers=created.containers,
@@ -215,7 +215,7 @@ class JobRunner:
             unreachable_seconds=limits.unreachable_seconds,
         )
 
-    def _logs(self, states: JobStates, on_line: OnLine | None, log_limit: LogLimit) -> JobLogs:
+    def _logs(self, states: JobUpdates, on_line: OnLine | None, log_limit: LogLimit) -> JobLogs:
         return JobLogs(
             cluster=self.cluster,
             clock=self._clock,
@@ -256,7 +256,7 @@ class JobRunner:
             finally:
                 await job_logs.close()
 
-    async def _stop(self, states: JobStates, job_logs: JobLogs, job: Job) -> FinishedJob:
+    async def _stop(self, states: JobUpdates, job_logs: JobLogs, job: Job) -> FinishedJob:
         """Delete a Job whose last container ran too long, after its logs have been read."""
         pod = await states.final_pod()
         ending = Condition(type="Failed", status="True", reason=Reason.DEADLINE_EXCEEDED)
@@ -265,7 +265,7 @@ class JobRunner:
         await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
         return finished
 
-    async def _end_sidecars(self, states: JobStates, job_logs: JobLogs, job: Job) -> FinishedJob:
+    async def _end_sidecars(self, states: JobUpdates, job_logs: JobLogs, job: Job) -> FinishedJob:
         """Delete a Job whose own containers have ended, so that those that others injected end too."""
         pod = await states.final_pod()
         ending = outcome.ending_of_containers(pod)
@@ -274,7 +274,7 @@ class JobRunner:
         await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
         return finished
 
-    async def _read_ended(self, states: JobStates, ending: Condition) -> FinishedJob:
+    async def _read_ended(self, states: JobUpdates, ending: Condition) -> FinishedJob:
         job_logs = self._logs(states, None, LONG_LOG)
         try:
             pod = await states.final_pod()

@@ -5,9 +5,10 @@ Only restic's containers get the repository and its password; those that merely 
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import DrillCheck
+from kronkeep_daemon.backups.archive_manifests import SOURCE
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import restore as restic_restore
-from kronkeep_daemon.restores.snapshot_paths import SOURCE, TARGET, RestoreCall, TargetMount
+from kronkeep_daemon.restores.snapshot_paths import TARGET, RestoreCall, TargetMount
 
 Steps = list[tuple[str, list[str]]]
 SCRATCH_VOLUME = "scratch"

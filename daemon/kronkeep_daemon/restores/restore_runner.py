@@ -19,6 +19,7 @@ from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, Not
 from kronkeep_common.models import Cause, DrillCheck, Restore, RestoreRequest, RestoreTarget, SnapshotFile
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import RestoreStatus
+from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
@@ -404,8 +405,8 @@ def missing_paths(
     cannot be compared and are passed over.
     """
     roots = {
-        snapshot_paths.SOURCE,
-        *(f"{snapshot_paths.SOURCE}/{claim}" for claim in resolved.selection.claims),
+        archive_manifests.SOURCE,
+        *(f"{archive_manifests.SOURCE}/{claim}" for claim in resolved.selection.claims),
     }
     return [
         f"{entry.path} (missing)"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups.archive_manifests import SOURCE
 
-SOURCE = "/source"
 TARGET = "/target"
 LOST_AND_FOUND = "lost+found"  # a new ext4 file system has it, so a claim with it alone is empty
 _FILES_FOLDERS = ("source", "configuration")  # of the snapshot of files; a dump is one file at the root

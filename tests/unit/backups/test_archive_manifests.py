@@ -9,7 +9,7 @@ from tests.records import make_backup, vault
 from kronkeep_common.models import BackupPolicy, BackupResult, DatabaseDump, Hook, Include
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_manifests
-from kronkeep_daemon.backups.archive_inputs import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import ArchiveSettings
@@ -24,9 +24,9 @@ DUMP = DatabaseDump(image="postgres:17", command=("pg_dump",))
 CHECK = Hook(name="check", image="busybox:1.36", command=("true",), timeout_seconds=60)
 
 
-def work(**include: Any) -> ArchiveWork:
+def archive_inputs(**include: Any) -> ArchiveInputs:
     """Return what a backup of the claim `data` archives."""
-    return ArchiveWork(
+    return ArchiveInputs(
         cluster=None,  # type: ignore[arg-type]
         cronjob=CronJobObject(),
         policy=BackupPolicy(id="p", storage_id="vault", include=Include(**include)),
@@ -50,12 +50,12 @@ def container_names(job: dict[str, Any]) -> list[str]:
     ],
 )
 def test_the_dump_comes_before_the_files(include: dict[str, Any], containers: list[str]) -> None:
-    job = archive_manifests.archive_job(BACKUP, work(**include), [], ArchiveSettings())
+    job = archive_manifests.archive_job(BACKUP, archive_inputs(**include), [], ArchiveSettings())
     assert container_names(job) == containers
 
 
 def test_a_validate_hook_reads_the_restored_content_and_no_claim() -> None:
-    job = archive_manifests.validate_hook_job(BACKUP, work(), CHECK, "job", ArchiveSettings())
+    job = archive_manifests.validate_hook_job(BACKUP, archive_inputs(), CHECK, "job", ArchiveSettings())
     assert container_names(job) == ["content-0", "content-1", "hook"]
     (hook,) = job["spec"]["template"]["spec"]["containers"]
     assert hook["volumeMounts"] == [{"name": "content", "mountPath": "/content", "readOnly": True}]
@@ -63,14 +63,14 @@ def test_a_validate_hook_reads_the_restored_content_and_no_claim() -> None:
 
 
 def test_other_hooks_may_write_to_the_claims_and_know_no_password() -> None:
-    job = archive_manifests.hook_job(BACKUP, work(), CHECK, "job", ArchiveSettings())
+    job = archive_manifests.hook_job(BACKUP, archive_inputs(), CHECK, "job", ArchiveSettings())
     (hook,) = job["spec"]["template"]["spec"]["containers"]
     assert hook["volumeMounts"] == [{"name": "claim-0", "mountPath": "/source/data"}]
     assert "secret" not in str(job)
 
 
 def test_claims_of_one_name_in_two_namespaces_are_not_each_others_parent() -> None:
-    repository = work().repository
+    repository = archive_inputs().repository
     backups = [
         msgspec.structs.replace(BACKUP, namespace=namespace, cronjob=cronjob, cluster=cluster)
         for namespace in ("n", "n2")
@@ -81,9 +81,9 @@ def test_claims_of_one_name_in_two_namespaces_are_not_each_others_parent() -> No
 
 
 def test_the_archives_of_a_cronjob_have_one_host() -> None:
-    repository = work().repository
+    repository = archive_inputs().repository
     later = msgspec.structs.replace(BACKUP, id="other", cronjob_id="made-again", policy_id="p2")
     assert repository.snapshot_host(later) == repository.snapshot_host(BACKUP)
-    job = archive_manifests.archive_job(later, work(), [], ArchiveSettings())
+    job = archive_manifests.archive_job(later, archive_inputs(), [], ArchiveSettings())
     (command,) = [c["command"] for c in job["spec"]["template"]["spec"]["containers"]]
     assert command[command.index("--host") + 1] == repository.snapshot_host(BACKUP)

@@ -113,4 +113,4 @@ class Scene:
         ]
 
     def standing(self) -> tuple[datetime | None, datetime | None]:
-        return self.tracker.standing(UID)
+        return self.tracker.open_slots_of(UID)

@@ -43,7 +43,7 @@ def test_what_a_slot_became(deadline: int | None, held: bool, now: int, became: 
         ran={seconds(600)},
         now=seconds(now),
         grace=GRACE,
-        is_held=lambda _: held,
+        was_running_at=lambda _: held,
     )
     assert outcomes == [(NOON, became)]
 
@@ -51,7 +51,7 @@ def test_what_a_slot_became(deadline: int | None, held: bool, now: int, became: 
 def test_a_run_before_holds_only_where_runs_are_forbidden_to_overlap() -> None:
     plan = PLAN._replace(forbid=False)
     outcomes = slot_rules.judge_slots(
-        plan=plan, slots=[NOON], ran=(), now=seconds(120), grace=GRACE, is_held=lambda _: True
+        plan=plan, slots=[NOON], ran=(), now=seconds(120), grace=GRACE, was_running_at=lambda _: True
     )
     assert outcomes == [(NOON, SlotOutcome.LATE)]
 

@@ -8,7 +8,7 @@ from tests.records import make_backup, vault
 from kronkeep_common.models import BackupPolicy, BackupResult, DrillCheck, Hook
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_manifests
-from kronkeep_daemon.backups.archive_inputs import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.embedded.apiserver.pod_security import find_violations
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job, policy_image_security_context
@@ -22,7 +22,7 @@ BACKUP = make_backup(
     status=BackupStatus.RUNNING,
     result=BackupResult(snapshot_id="0123abcd"),
 )
-WORK = ArchiveWork(
+WORK = ArchiveInputs(
     cluster=None,  # type: ignore[arg-type]
     cronjob=CronJobObject(),
     policy=BackupPolicy(id="p", storage_id="vault"),
