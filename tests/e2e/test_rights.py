@@ -1,11 +1,9 @@
 """The rights in systemd/kubernetes are enough for kronkeep's main job."""
 
-import contextlib
 from pathlib import Path
-from typing import Any
 
-import yaml
 from tests.cluster_proxy import daemon_behind_proxy
+from tests.e2e.daemon_account import create_account
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -13,36 +11,21 @@ from kronkeep_common.models import BackupPolicySpec, BackupStorageCreate, CronJo
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import AlreadyExists
-
-RIGHTS = Path(__file__).parents[2] / "systemd" / "kubernetes" / "rights.yaml"
-ACCOUNT = "/api/v1/namespaces/kronkeep/serviceaccounts"
 
 
-async def create_account(kubeconfig: Path) -> str:
-    """Apply the rights as an admin would; return a token of the account that has them."""
+async def create_account_and_claim(kubeconfig: Path) -> str:
+    """Create a claim, and return a token of the daemon's account."""
     cluster = await Cluster.connect(kubeconfig=kubeconfig)
-    for body in yaml.safe_load_all(RIGHTS.read_text()):
-        with contextlib.suppress(AlreadyExists):  # the namespace
-            await cluster.create(collection_path(body), body)
+    token = await create_account(cluster)
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    token = await cluster.create(f"{ACCOUNT}/kronkeepd/token", request)
     await cluster.close()
-    return str(token["status"]["token"])
-
-
-def collection_path(body: dict[str, Any]) -> str:
-    base = "/api/v1" if body["apiVersion"] == "v1" else f"/apis/{body['apiVersion']}"
-    namespace = body["metadata"].get("namespace")
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    return f"{base}{scope}/{body['kind'].lower()}s"
+    return token
 
 
 async def test_the_main_job_needs_no_other_right(tmp_path: Path) -> None:
     async with (
-        daemon_behind_proxy(tmp_path, create_account) as (daemon, _, kubeconfig),
+        daemon_behind_proxy(tmp_path, create_account_and_claim) as (daemon, _, kubeconfig),
         daemon.client() as client,
     ):
         await do_main_job(client, tmp_path)

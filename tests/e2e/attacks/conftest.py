@@ -1,0 +1,23 @@
+"""The arena that all attacks share; after each of them the victims' truth is as it was before."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from tests.e2e.attacks.arena import Arena, run_arena
+
+
+@pytest.fixture(scope="session")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    with run_arena(tmp_path_factory.mktemp("arena")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+async def unharmed(arena: Arena) -> AsyncIterator[None]:
+    """Fail a test after which another namespace's truth has changed, or a snapshot is lost."""
+    snapshots = arena.snapshot_ids()
+    truth = await arena.read_truth()
+    yield
+    after = await arena.read_truth()
+    assert after == truth
+    assert snapshots <= arena.snapshot_ids()
