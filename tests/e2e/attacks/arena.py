@@ -113,7 +113,7 @@ class Arena:
         async with self.client() as client:
             runs = (await client.runs.list(f"ns:{namespace}")).items
             backups = (await client.backups.list(f"ns:{namespace}")).items
-            records = [
+            records: list[Any] = [
                 *(await client.cronjobs.list(namespace)).items,
                 *runs,
                 *backups,
@@ -368,5 +368,5 @@ async def _create_victims(arena: Arena) -> None:
             lambda alerts: any(alert.cronjob == "broken" for alert in alerts.items),
         )
         await eventually(
-            lambda: client.runs.get(run.id), lambda ended: bool(ended.logs) and "Its last" in ended.message
+            lambda: client.runs.get(run.id), lambda ended: "Its last line" in (ended.message or "")
         )

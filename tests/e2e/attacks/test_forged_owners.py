@@ -138,7 +138,7 @@ async def test_a_namesake_is_another_cronjob(arena: Arena) -> None:
 
 
 async def test_what_rbac_refuses_is_refused(arena: Arena) -> None:
-    """What the other attacks rely on: the tenants have no other rights, and a status is not theirs to write."""
+    """The other attacks rely on it: the tenants have no other rights, and may write no status."""
     async with arena.connection(EVIL) as evil, arena.connection(MEEK) as meek:
         own = await evil.get(paths.cronjobs(EVIL, "bystander"))
         body = job_of(own, "no-status", suspend=True)
@@ -159,5 +159,5 @@ async def test_what_rbac_refuses_is_refused(arena: Arena) -> None:
             meek.create(paths.pods(MEEK), pod_of(job, "x", ("main", "true"))),
             meek.get(paths.cronjobs(EVIL, "bystander")),
         ):
-            with pytest.raises(Forbidden, match="is forbidden: User .* cannot"):
+            with pytest.raises(Forbidden, match=r"is forbidden: User .* cannot"):
                 await attempt
