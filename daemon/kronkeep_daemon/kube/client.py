@@ -275,13 +275,19 @@ class Cluster:
         follow: bool,
         since_time: str | None = None,
         timestamps: bool = True,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
-        """Yield a container's log as it arrives; with `timestamps` lines begin with an RFC 3339 time."""
+        """Yield a container's log as it arrives; with `timestamps` lines begin with an RFC 3339 time.
+
+        `previous` is the log of the instance that ended before the container's last restart.
+        """
         params = {
             "container": container,
             "timestamps": str(timestamps).lower(),
             "follow": str(follow).lower(),
         }
+        if previous:
+            params["previous"] = "true"
         if since_time:
             params["sinceTime"] = since_time
         path = f"{paths.pods(namespace, pod)}/log"
@@ -294,9 +300,11 @@ class Cluster:
         finally:
             response.close()
 
-    async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> JsonObject:
-        """Append to a container's log in an embedded cluster; raises NotFoundInCluster."""
-        params = {"uid": uid, "offset": str(offset), "final": "1" if final else "0"}
+    async def push_log(self, path: str, params: dict[str, str], lines: bytes) -> JsonObject:
+        """Append to a container's log in an embedded cluster; raises NotFoundInCluster.
+
+        The parameters are those of the embedded API server's log store.
+        """
         return await self._fetch_json(
             ApiRequest(method="POST", path=path, params=params, body=lines, kind="text/plain")
         )

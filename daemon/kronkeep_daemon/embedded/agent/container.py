@@ -2,8 +2,8 @@
 
 Implemented: command, args, env, envFrom, volumeMounts and workingDir; the waiting reasons
 CreateContainerConfigError, CreateContainerError, ErrImagePull, ImagePullBackOff and CrashLoopBackOff;
-restarts with restartPolicy OnFailure after 10 s, doubling to 5 min; terminationMessagePolicy
-FallbackToLogsOnError.
+restarts with restartPolicy OnFailure, the first at once, the next after 10 s, doubling to 5 min;
+terminationMessagePolicy FallbackToLogsOnError.
 
 Not implemented: what images set (entrypoint, user, working directory); restartPolicy Always, of a
 pod or of an init container (sidecars); probes and lifecycle hooks; a message in terminationMessagePath;
@@ -31,7 +31,7 @@ from kronkeep_daemon.embedded.agent.volumes import PodVolumes
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.timestamps import format_timestamp
 
-OpenLog = Callable[[JsonObject, str], LogWriter]
+OpenLog = Callable[[JsonObject, str, int], LogWriter]
 RETRY_SECONDS = 2.0
 FIRST_RESTART_SECONDS = 10.0
 LONGEST_RESTART_SECONDS = 300.0
@@ -99,28 +99,34 @@ class ContainerRunner:
 
     async def run(self) -> int:
         """Run the container until it has ended for good; return its last exit code."""
-        pause = FIRST_RESTART_SECONDS
+        pause = 0.0
         while True:
             code = await self._run_once()
             restart = self._context.pod["spec"].get("restartPolicy") == "OnFailure" and code != 0
             if not restart or self._context.stop.is_set():
                 return code
-            self._restarts += 1
-            message = f"back-off {pause:.0f}s restarting failed container"
-            await self._set_waiting("CrashLoopBackOff", message)
-            await self._context.stop.pause(pause)
-            pause = min(pause * 2, LONGEST_RESTART_SECONDS)
+            if pause:
+                await self._wait_for_restart(pause)
+            pause = min(max(FIRST_RESTART_SECONDS, pause * 2), LONGEST_RESTART_SECONDS)
+            self._restarts += 1  # with the start of the next instance, as a kubelet counts
 
     async def stop(self, grace_seconds: float) -> None:
         """End the container's process: SIGTERM, and SIGKILL after `grace_seconds`."""
         if self._process is not None:
             await self._process.stop(grace_seconds)
 
+    async def _wait_for_restart(self, seconds: float) -> None:
+        meta = self._context.pod["metadata"]
+        pod = f"{meta['name']}_{meta['namespace']}({meta['uid']})"
+        message = f"back-off {seconds:.0f}s restarting failed container={self._container['name']} pod={pod}"
+        await self._set_waiting("CrashLoopBackOff", message)
+        await self._context.stop.pause(seconds)
+
     async def _run_once(self) -> int:
         start = await self._wait_for_start_command()
         if start is None:
             return NOT_STARTED
-        output = self._context.open_log(self._context.pod, self._container["name"])
+        output = self._context.open_log(self._context.pod, self._container["name"], self._restarts)
         command = sandbox.build_command(
             start.argv,
             root=self._image_root(),

@@ -17,16 +17,20 @@ TRIES = 240  # two minutes without the API server; after that output is dropped 
 
 
 class LogPusher:
-    """The log of one container, pushed with offsets that make a repeated request harmless."""
+    """The log of one instance of a container, pushed with offsets that make a repeated request harmless.
 
-    def __init__(self, cluster: Cluster, pod: JsonObject, container: str) -> None:
+    `instance` is how often the container was restarted before.
+    """
+
+    def __init__(self, cluster: Cluster, pod: JsonObject, container: str, instance: int) -> None:
         meta = pod["metadata"]
         self._cluster = cluster
         self._path = (
             f"/kronkeep.dev/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/containers/{container}/log"
         )
         self._uid = meta["uid"]
-        self._offset: int | None = None
+        self._instance = instance
+        self._offset = 0
         self._refused = False
 
     async def write(self, lines: bytes, *, final: bool) -> None:
@@ -48,9 +52,6 @@ class LogPusher:
         log.error("the log of %s lost %d bytes: the API server cannot be reached", self._path, len(lines))
 
     async def _push(self, lines: bytes, final: bool) -> None:
-        if self._offset is None:
-            # A container that was started again appends to what its earlier runs have written.
-            answer = await self._cluster.push_log(self._path, self._uid, 0, b"", False)
-            self._offset = int(answer["size"])
-        answer = await self._cluster.push_log(self._path, self._uid, self._offset, lines, final)
+        params = {"uid": self._uid, "instance": str(self._instance), "offset": str(self._offset)}
+        answer = await self._cluster.push_log(self._path, params | {"final": str(int(final))}, lines)
         self._offset = max(int(answer["size"]), self._offset)

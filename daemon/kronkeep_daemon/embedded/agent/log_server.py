@@ -90,9 +90,9 @@ class LogServer:
         else:
             self._pods[key] = pod
 
-    def open_writer(self, pod: JsonObject, container: str) -> "LogFileWriter":
-        """Return the writer for the log of one run of a container."""
-        return LogFileWriter(self._logs, pod["metadata"]["uid"], container)
+    def open_writer(self, pod: JsonObject, container: str, instance: int) -> "LogFileWriter":
+        """Return the writer for the log of one instance of a container, by the restarts before it."""
+        return LogFileWriter(self._logs, pod["metadata"]["uid"], container, instance)
 
     async def _serve_log(self, request: web.Request) -> web.StreamResponse:
         match = request.match_info
@@ -112,24 +112,24 @@ class LogServer:
 
 
 class LogFileWriter:
-    """A writer that appends a container's output to its file in a LogStore."""
+    """A writer that appends the output of one instance of a container to its file in a LogStore."""
 
-    def __init__(self, logs: LogStore, uid: str, container: str) -> None:
+    def __init__(self, logs: LogStore, uid: str, container: str, instance: int) -> None:
         self._logs = logs
         self._uid = uid
         self._container = container
-        self._offset: int | None = None
+        self._instance = instance
+        self._offset = 0
 
     async def write(self, lines: bytes, *, final: bool) -> None:
         """Append whole lines; `final` means that the container has ended."""
-        if self._offset is None:
-            # A container that was started again appends to what its earlier runs have written.
-            self._offset = await self._append(0, b"", final=False)
-        self._offset = await self._append(self._offset, lines, final=final)
-
-    async def _append(self, offset: int, lines: bytes, *, final: bool) -> int:
-        return await self._logs.append(
-            uid=self._uid, container=self._container, offset=offset, lines=lines, final=final
+        self._offset = await self._logs.append(
+            uid=self._uid,
+            container=self._container,
+            instance=self._instance,
+            offset=self._offset,
+            lines=lines,
+            final=final,
         )
 
 

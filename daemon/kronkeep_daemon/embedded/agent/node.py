@@ -167,10 +167,10 @@ class NodeAgent:
         self._runners[uid] = runner
         self._start_task(f"pod {uid}", partial(self._run_pod, uid, runner))
 
-    def _open_log(self, pod: JsonObject, container: str) -> LogWriter:
+    def _open_log(self, pod: JsonObject, container: str, instance: int) -> LogWriter:
         if self._logs is not None:
-            return self._logs.open_writer(pod, container)
-        return LogPusher(self._cluster, pod, container)
+            return self._logs.open_writer(pod, container, instance)
+        return LogPusher(self._cluster, pod, container, instance)
 
     async def _run_pod(self, uid: str, runner: PodRunner) -> None:
         try:

@@ -1,12 +1,13 @@
 """The log of a container as `GET pods/{name}/log` returns it.
 
-Options: container, follow, timestamps, tailLines, sinceTime, sinceSeconds and limitBytes. `tailLines` is
-ignored with `follow`. `previous`, `stream` and the end time are not implemented.
+Options: container, previous, follow, timestamps, tailLines, sinceTime, sinceSeconds and limitBytes.
+`tailLines` is ignored with `follow`. `stream` and the end time are not implemented.
 """
 
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from kronkeep_daemon.embedded.apiserver.log_store import LogStore
 from kronkeep_daemon.embedded.apiserver.status_responses import bad_request
@@ -17,19 +18,27 @@ _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _SECOND_BYTES = 20  # of a timestamp up to the second, with the dot after it
 
 
+class ContainerInstance(NamedTuple):
+    """One start of a container, by the number of restarts before it."""
+
+    restarts: int
+    has_ended: bool
+
+
 def open_log(logs: LogStore, pod: JsonObject, query: Mapping[str, str]) -> AsyncIterator[bytes]:
     """Return the lines that the query asks for.
 
-    Raises a 400 Refusal for a container that is unknown or has not started.
+    Raises a 400 Refusal for a container that is unknown or has not started, or has no previous instance.
     """
-    name = pod["metadata"]["name"]
     container = _choose_container(pod, query.get("container"))
-    state = _state_of(pod, container)
-    if "waiting" in state or not state:
-        reason = (state.get("waiting") or {}).get("reason", "ContainerCreating")
-        raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {reason}')
-    follow = query.get("follow") in _TRUE
-    chunks = logs.read(pod["metadata"]["uid"], container, follow=follow, ended="terminated" in state)
+    instance = _choose_instance(pod, container, previous=query.get("previous") in _TRUE)
+    chunks = logs.read(
+        uid=pod["metadata"]["uid"],
+        container=container,
+        instance=instance.restarts,
+        follow=query.get("follow") in _TRUE,
+        ended=instance.has_ended,
+    )
     return _apply_options(chunks, query)
 
 
@@ -49,13 +58,36 @@ def _choose_container(pod: JsonObject, name: str | None) -> str:
     return name
 
 
-def _state_of(pod: JsonObject, container: str) -> JsonObject:
+def _choose_instance(pod: JsonObject, container: str, *, previous: bool) -> ContainerInstance:
+    """Return the instance of a container that its status leads to.
+
+    As a kubelet's `validateContainerLogStatus`: a container that waits for its restart has the log of the
+    instance that has ended; that one is its previous one too.
+    """
+    entry = _status_of(pod, container)
+    state = entry.get("state") or {}
+    restarts = int(entry.get("restartCount") or 0)
+    has_previous = "terminated" in (entry.get("lastState") or {})
+    name = pod["metadata"]["name"]
+    if previous and not has_previous:
+        raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
+    if state and "waiting" not in state:
+        if previous:
+            return ContainerInstance(restarts - 1, has_ended=True)
+        return ContainerInstance(restarts, has_ended="terminated" in state)
+    if has_previous:
+        return ContainerInstance(restarts, has_ended=True)
+    reason = (state.get("waiting") or {}).get("reason", "ContainerCreating")
+    raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {reason}')
+
+
+def _status_of(pod: JsonObject, container: str) -> JsonObject:
     status = pod.get("status") or {}
-    for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        if entry["name"] == container:
-            state: JsonObject = entry.get("state") or {}
-            return state
-    return {}
+    entries: list[JsonObject] = [
+        *(status.get("initContainerStatuses") or []),
+        *(status.get("containerStatuses") or []),
+    ]
+    return next((entry for entry in entries if entry["name"] == container), {})
 
 
 async def _apply_options(chunks: AsyncIterator[bytes], query: Mapping[str, str]) -> AsyncIterator[bytes]:

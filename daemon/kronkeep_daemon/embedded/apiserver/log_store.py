@@ -3,10 +3,11 @@
 A real API server fetches logs from the kubelet. Here the agent, which talks only to the API server, pushes
 them:
 
-    POST /kronkeep.dev/v1/namespaces/{ns}/pods/{pod}/containers/{container}/log?uid=U&offset=N[&final=1]
+    POST /kronkeep.dev/v1/namespaces/{ns}/pods/{pod}/containers/{container}/log?uid=U&instance=R&offset=N[&final=1]
 
-The body is whole lines, each `RFC3339Nano text`; N is the number of bytes that were pushed before, so that a
-repeated push is harmless; the answer is {"size": bytes stored}. `final` means that the container has ended.
+The body is whole lines, each `RFC3339Nano text`; R is how often the container was restarted before; N is the
+number of bytes that were pushed before, so that a repeated push is harmless; the answer is {"size": bytes
+stored}. `final` means that this instance of the container has ended.
 """
 
 import asyncio
@@ -18,7 +19,10 @@ CHUNK_BYTES = 64 * 1024
 
 
 class LogStore:
-    """One file for each container of a pod, below `folder`; followers wake up when it grows."""
+    """One file for each instance of a container, below `folder`; followers wake up when it grows.
+
+    As on a node, the log of an instance is kept until the one after the next has begun.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,17 +35,21 @@ class LogStore:
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.log"
 
-    async def append(self, *, uid: str, container: str, offset: int, lines: bytes, final: bool) -> int:
+    async def append(
+        self, *, uid: str, container: str, instance: int, offset: int, lines: bytes, final: bool
+    ) -> int:
         """Append the part of `lines` that lies past the end of the file; return the file's size in bytes.
 
-        `offset` is the position of the first of `lines`. Nothing is appended where it lies past the end.
+        `instance` is how often the container was restarted before; `offset` is the position of the first of
+        `lines`. Nothing is appended where it lies past the end.
         """
-        key = f"{uid}.{container}"
+        key = _key_of(uid, container, instance)
         size = await asyncio.to_thread(self._append, self._path(key), offset, lines)
+        outdated = _key_of(uid, container, instance - 2)
+        self._path(outdated).unlink(missing_ok=True)
+        self._final.discard(outdated)
         if final:
             self._final.add(key)
-        else:
-            self._final.discard(key)  # the container was started again
         self._wake(key)
         return size
 
@@ -55,13 +63,15 @@ class LogStore:
             file.write(lines[size - offset :])
             return file.tell()
 
-    async def read(self, uid: str, container: str, *, follow: bool, ended: bool) -> AsyncIterator[bytes]:
-        """Yield the whole lines of a log in chunks.
+    async def read(
+        self, *, uid: str, container: str, instance: int, follow: bool, ended: bool
+    ) -> AsyncIterator[bytes]:
+        """Yield the whole lines of the log of one instance of a container in chunks.
 
-        `ended` says that the container has ended. With `follow` this waits for more lines until the container
-        has ended or its pod has been removed.
+        `ended` says that the instance has ended. With `follow` this waits for more lines until it has ended
+        or its pod has been removed.
         """
-        key = f"{uid}.{container}"
+        key = _key_of(uid, container, instance)
         self._followers[key] += 1
         try:
             async for chunk in self._read(key, follow, ended):
@@ -116,3 +126,7 @@ class LogStore:
         event = self._growth.pop(key, None)
         if event is not None:
             event.set()
+
+
+def _key_of(uid: str, container: str, instance: int) -> str:
+    return f"{uid}.{container}.{instance}"

@@ -208,6 +208,7 @@ class ApiServer:
         size = await self._logs.append(
             uid=uid,
             container=segments[8],
+            instance=int(request.query.get("instance", "0")),
             offset=int(request.query.get("offset", "0")),
             lines=await request.read(),
             final=request.query.get("final") == "1",

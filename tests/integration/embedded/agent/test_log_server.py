@@ -41,7 +41,7 @@ def connect(server: LogServer, certificate: tuple[str, str] | None = None) -> ht
 
 async def test_a_log_is_served_with_its_options(server: LogServer) -> None:
     lines = b"2026-01-01T00:00:00Z one\n2026-01-01T00:00:01Z two\n"
-    await server.open_writer(POD, "main").write(lines, final=False)
+    await server.open_writer(POD, "main", 0).write(lines, final=False)
     async with connect(server) as client:
         path = "/containerLogs/shop/dump-1/main"
         assert (await client.get(path)).text == "one\ntwo\n"
@@ -53,7 +53,7 @@ async def test_a_log_is_served_with_its_options(server: LogServer) -> None:
 
 
 async def test_a_follower_receives_every_line_and_the_end(server: LogServer) -> None:
-    writer = server.open_writer(POD, "main")
+    writer = server.open_writer(POD, "main", 0)
     async with (
         connect(server) as client,
         client.stream("GET", "/containerLogs/shop/dump-1/main?follow=true") as answer,
@@ -65,15 +65,19 @@ async def test_a_follower_receives_every_line_and_the_end(server: LogServer) -> 
         assert [line async for line in lines] == ["two"]
 
 
-async def test_a_restarted_container_appends_to_its_log(server: LogServer) -> None:
-    for line in (b"2026-01-01T00:00:00Z one\n", b"2026-01-01T00:00:01Z two\n"):
-        await server.open_writer(POD, "main").write(line, final=True)
+async def test_each_instance_of_a_restarted_container_has_its_log(server: LogServer) -> None:
+    for restarts, line in enumerate((b"2026-01-01T00:00:00Z one\n", b"2026-01-01T00:00:01Z two\n")):
+        await server.open_writer(POD, "main", restarts).write(line, final=True)
+    restarted = {**STATE, "restartCount": 1, "lastState": {"terminated": {"exitCode": 1}}}
+    server.update_pod("MODIFIED", POD | {"status": {"containerStatuses": [restarted]}})
     async with connect(server) as client:
-        assert (await client.get("/containerLogs/shop/dump-1/main")).text == "one\ntwo\n"
+        path = "/containerLogs/shop/dump-1/main"
+        assert (await client.get(path)).text == "two\n"
+        assert (await client.get(path, params={"previous": "true"})).text == "one\n"
 
 
 async def test_the_logs_of_a_deleted_pod_are_removed(server: LogServer, tmp_path: Path) -> None:
-    await server.open_writer(POD, "main").write(b"2026-01-01T00:00:00Z one\n", final=True)
+    await server.open_writer(POD, "main", 0).write(b"2026-01-01T00:00:00Z one\n", final=True)
     server.update_pod("DELETED", POD)
     assert list((tmp_path / "logs").iterdir()) == []
 
@@ -97,7 +101,7 @@ async def test_on_another_address_than_loopback_a_caller_needs_the_clusters_cert
     server = LogServer(tmp_path / "node", "0.0.0.0", ca)
     await server.start()
     server.update_pod("ADDED", POD)
-    await server.open_writer(POD, "main").write(b"2026-01-01T00:00:00Z one\n", final=False)
+    await server.open_writer(POD, "main", 0).write(b"2026-01-01T00:00:00Z one\n", final=False)
     path = "/containerLogs/shop/dump-1/main"
     async with connect(server) as stranger:
         with pytest.raises(httpx.TransportError):

@@ -66,11 +66,12 @@ class ClusterJobs:
         pods, _ = await self.cluster.list(paths.pods("default"), labelSelector=f"job-name={job}")
         return pods
 
-    async def read_log(self, job: str) -> str:
-        """Return the whole log of the Job's newest pod."""
+    async def read_log(self, job: str, container: str = "main", *, previous: bool = False) -> str:
+        """Return the whole log of a container of the Job's newest pod, or of its previous instance."""
         pod = await self.newest_pod(job)
-        name = pod["metadata"]["name"]
-        chunks = self.cluster.log_chunks("default", name, "main", follow=False, timestamps=False)
+        chunks = self.cluster.log_chunks(
+            "default", pod["metadata"]["name"], container, follow=False, timestamps=False, previous=previous
+        )
         return b"".join([chunk async for chunk in chunks]).decode()
 
     async def wait_until_absent(self, path: str) -> None:

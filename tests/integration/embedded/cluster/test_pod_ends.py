@@ -9,6 +9,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.supervisor import Supervisor
 
 ENDS_ON_SIGTERM = "trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.1; done"
@@ -41,8 +42,8 @@ async def test_a_deleted_pod_has_its_grace_period_and_no_more(jobs: ClusterJobs)
     assert asyncio.get_running_loop().time() - start > 1
 
 
-async def test_a_container_is_restarted_with_restart_policy_on_failure(jobs: ClusterJobs) -> None:
-    script = "if [ -e /w/tried ]; then echo second; else touch /w/tried; echo first; exit 1; fi"
+async def test_a_container_is_restarted_and_each_instance_has_its_log(jobs: ClusterJobs) -> None:
+    script = "if [ -e /w/tried ]; then echo second; else touch /w/tried; echo first; exit 3; fi"
     pod = {
         "restartPolicy": "OnFailure",
         "volumes": [{"name": "w", "emptyDir": {}}],
@@ -51,7 +52,24 @@ async def test_a_container_is_restarted_with_restart_policy_on_failure(jobs: Clu
     await jobs.create("again", script, pod, backoffLimit=3)
     assert await jobs.wait_for_end("again") == "Complete"
     (entry,) = (await jobs.newest_pod("again"))["status"]["containerStatuses"]
-    assert (entry["restartCount"], entry["lastState"]["terminated"]["exitCode"]) == (1, 1)
+    assert (entry["restartCount"], entry["lastState"]["terminated"]["exitCode"]) == (1, 3)
+    assert await jobs.read_log("again") == "second\n"
+    assert await jobs.read_log("again", previous=True) == "first\n"
+
+
+async def test_a_container_that_failed_twice_waits_and_its_log_can_be_read(jobs: ClusterJobs) -> None:
+    await jobs.create("crash", "echo try; exit 3", {"restartPolicy": "OnFailure"}, backoffLimit=3)
+
+    async def container_status() -> JsonObject:
+        (entry,) = (await jobs.newest_pod("crash"))["status"]["containerStatuses"]
+        return entry
+
+    entry = await jobs.wait_until(container_status, lambda entry: entry["restartCount"] == 1)
+    entry = await jobs.wait_until(container_status, lambda entry: "waiting" in entry["state"])
+    assert entry["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert entry["state"]["waiting"]["message"].startswith("back-off 10s restarting failed container=main")
+    assert (entry["restartCount"], entry["lastState"]["terminated"]["exitCode"]) == (1, 3)
+    assert await jobs.read_log("crash") == await jobs.read_log("crash", previous=True) == "try\n"
 
 
 async def test_a_restarted_cluster_continues_where_it_was(tmp_path: Path) -> None:
