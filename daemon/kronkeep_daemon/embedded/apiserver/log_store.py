@@ -3,7 +3,8 @@
 A real API server fetches logs from the kubelet. Here the agent, which talks only to the API server, pushes
 them:
 
-    POST /kronkeep.dev/v1/namespaces/{ns}/pods/{pod}/containers/{container}/log?uid=U&instance=R&offset=N[&final=1]
+    POST /kronkeep.dev/v1/namespaces/{ns}/pods/{pod}/containers/{container}/log
+         ?uid=U&instance=R&offset=N[&final=1]
 
 The body is whole lines, each `RFC3339Nano text`; R is how often the container was restarted before; N is the
 number of bytes that were pushed before, so that a repeated push is harmless; the answer is {"size": bytes
