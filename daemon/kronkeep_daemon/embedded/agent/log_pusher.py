@@ -22,7 +22,7 @@ class LogPusher:
     `instance` is how often the container was restarted before.
     """
 
-    def __init__(self, cluster: Cluster, pod: JsonObject, container: str, instance: int) -> None:
+    def __init__(self, cluster: Cluster, pod: JsonObject, *, container: str, instance: int) -> None:
         meta = pod["metadata"]
         self._cluster = cluster
         self._path = (

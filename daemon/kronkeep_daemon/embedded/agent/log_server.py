@@ -92,7 +92,7 @@ class LogServer:
 
     def open_writer(self, pod: JsonObject, container: str, instance: int) -> "LogFileWriter":
         """Return the writer for the log of one instance of a container, by the restarts before it."""
-        return LogFileWriter(self._logs, pod["metadata"]["uid"], container, instance)
+        return LogFileWriter(self._logs, pod["metadata"]["uid"], container=container, instance=instance)
 
     async def _serve_log(self, request: web.Request) -> web.StreamResponse:
         match = request.match_info
@@ -114,7 +114,7 @@ class LogServer:
 class LogFileWriter:
     """A writer that appends the output of one instance of a container to its file in a LogStore."""
 
-    def __init__(self, logs: LogStore, uid: str, container: str, instance: int) -> None:
+    def __init__(self, logs: LogStore, uid: str, *, container: str, instance: int) -> None:
         self._logs = logs
         self._uid = uid
         self._container = container

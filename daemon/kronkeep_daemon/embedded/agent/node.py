@@ -170,7 +170,7 @@ class NodeAgent:
     def _open_log(self, pod: JsonObject, container: str, instance: int) -> LogWriter:
         if self._logs is not None:
             return self._logs.open_writer(pod, container, instance)
-        return LogPusher(self._cluster, pod, container, instance)
+        return LogPusher(self._cluster, pod, container=container, instance=instance)
 
     async def _run_pod(self, uid: str, runner: PodRunner) -> None:
         try:
