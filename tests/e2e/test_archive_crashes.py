@@ -127,8 +127,11 @@ async def test_killed_archives_leave_a_whole_repository_and_true_records(site: B
 
 
 @pytest.mark.torture
+@pytest.mark.timeout(1800)
 async def test_fifty_killed_archives(site: BackupSite) -> None:
-    print(await kill_archives(site, "many", 50, seed=random.randrange(10**6)))  # noqa: T201
+    seed = random.randrange(10**6)
+    ends = await kill_archives(site, "many", 50, seed=seed)
+    assert sum(ends.values()) == 50, (seed, ends)
 
 
 async def test_a_killed_archive_is_tried_again_and_leaves_no_lock(site: BackupSite) -> None:
