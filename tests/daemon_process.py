@@ -13,7 +13,7 @@ from tests import external_cluster
 from kronkeep_common.client import Client
 from kronkeep_daemon.kube.client import Cluster
 
-LONGEST_STOP = 20.0  # seconds
+LONGEST_STOP = 120.0  # seconds
 
 
 class Daemon:

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def eventually(
-    look: Callable[[], Awaitable[T]], is_done: Callable[[T], bool], seconds: float = 60
+    look: Callable[[], Awaitable[T]], is_done: Callable[[T], bool], seconds: float = 240
 ) -> T:
     """Return what `look` returns once that `is_done`; fail with its last value after `seconds`."""
     end = asyncio.get_running_loop().time() + seconds

@@ -139,7 +139,7 @@ class BackupSite:
         return json.loads(output) or []
 
 
-async def wait_for_end(client: Client, backup_id: str, seconds: float = 90) -> BackupExecution:
+async def wait_for_end(client: Client, backup_id: str, seconds: float = 240) -> BackupExecution:
     """Return the backup once it has ended."""
     return await eventually(
         lambda: client.backups.get(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status), seconds

@@ -88,7 +88,7 @@ async def wait_for_end(demo: Demo) -> None:
     async def look() -> list[str]:
         return demo.command_lines()
 
-    await eventually(look, lambda lines: lines == [], 60)
+    await eventually(look, lambda lines: lines == [])
 
 
 async def restore_dump(demo: Demo, folder: Path) -> bytes:

@@ -48,7 +48,7 @@ async def test_a_failed_sync_ends_the_daemon_with_an_exit_code_of_its_own(
         str(daemon.announcement["pid"]),
     ]
     strace = await asyncio.create_subprocess_exec("strace", *arguments)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while daemon.is_running():
             try:
                 await client.storages.create(storage_spec(daemon, os.urandom(4).hex()))

@@ -17,7 +17,7 @@ from kronkeep_common.client import Client
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate
 from kronkeep_tui.app import KronkeepApp
 
-SECONDS = 30
+SECONDS = 240
 
 
 @asynccontextmanager

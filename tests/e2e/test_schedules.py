@@ -66,7 +66,7 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert completed.returncode == 2
     assert "ScheduleConflict" in completed.stderr

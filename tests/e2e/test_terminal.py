@@ -17,7 +17,7 @@ from tests.waiting import eventually
 from kronkeep_common.client import Client
 from kronkeep_common.models import CronJobCreate
 
-LONGEST_WAIT = 90.0
+LONGEST_WAIT = 240.0
 
 
 class Tmux:
@@ -44,7 +44,7 @@ class Tmux:
             text=True,
             check=False,
             env=env,
-            timeout=30,
+            timeout=240,
         )
         assert completed.returncode == 0, completed.stderr
         return completed.stdout
@@ -75,13 +75,13 @@ class Tmux:
     def has_ended(self) -> bool:
         """Whether the program, and with it the tmux server, has ended."""
         completed = subprocess.run(
-            ["tmux", "-L", self._name, "list-sessions"], capture_output=True, check=False, timeout=30
+            ["tmux", "-L", self._name, "list-sessions"], capture_output=True, check=False, timeout=240
         )
         return completed.returncode != 0
 
     def close(self) -> None:
         subprocess.run(
-            ["tmux", "-L", self._name, "kill-server"], capture_output=True, check=False, timeout=30
+            ["tmux", "-L", self._name, "kill-server"], capture_output=True, check=False, timeout=240
         )
 
 

@@ -14,7 +14,7 @@ from kronkeep_tui.app import KronkeepApp
 
 LASTING = ("reader", "silence")  # workers that read the daemon as long as the terminal runs
 CLEAN_ROUNDS = 2  # a handler may have been about to ask for more in the first
-LONGEST_SECONDS = 60.0
+LONGEST_SECONDS = 240.0
 
 
 async def settle(app: KronkeepApp) -> None:

@@ -25,7 +25,7 @@ KNOWN = b"\x1b[?2026;2$y"
 FRAME = b"\x1b[?2026h"
 SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 FIRST_ROW = 5  # of a table, below status, tabs, crumbs and titles
-LONGEST = 60.0
+LONGEST = 240.0
 
 
 class Sent(NamedTuple):

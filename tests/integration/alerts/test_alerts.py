@@ -56,7 +56,7 @@ class Receiver:
         return web.Response(status=status)
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -149,7 +149,7 @@ class Daemon:
         """Return once no message waits any more."""
         changed = asyncio.Event()
         stop = self.history.subscribe(lambda _: changed.set())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while len(self.history.table("notices")):
                 changed.clear()
                 await changed.wait()

@@ -16,6 +16,6 @@ def run_kronkeep(daemon: Daemon, *argv: str, **environment: str) -> subprocess.C
         text=True,
         check=False,
         env={**os.environ, **environment},
-        timeout=60,
+        timeout=240,
         stdin=subprocess.DEVNULL,
     )

@@ -120,7 +120,7 @@ def refused_start(*argv: str, **environment: str) -> list[str]:
     """The two lines of a daemon that does not start."""
     command = [sys.executable, "-m", "kronkeep_daemon", *argv]
     merged = {**os.environ, **environment}
-    done = subprocess.run(command, capture_output=True, text=True, env=merged, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=merged, timeout=240, check=False)
     assert done.returncode == 1, done.stderr
     return [line for line in done.stderr.splitlines() if not line.startswith("{")]
 

@@ -46,7 +46,7 @@ async def http(daemon: Daemon) -> AsyncIterator[HTTP]:
 
 def connect(daemon: Daemon) -> HTTP:
     transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
-    return HTTP(transport=transport, base_url="http://localhost", timeout=30)
+    return HTTP(transport=transport, base_url="http://localhost", timeout=240)
 
 
 async def test_a_repetition_gets_the_first_answer_even_after_a_kill(daemon: Daemon) -> None:

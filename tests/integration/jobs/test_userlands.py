@@ -58,7 +58,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
     def run_argv(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
         environment = {"PATH": path, "LC_ALL": "C"}
-        return subprocess.run(["/usr/bin/env", *argv], env=environment, capture_output=True, timeout=120)
+        return subprocess.run(["/usr/bin/env", *argv], env=environment, capture_output=True, timeout=240)
 
     return run_argv
 

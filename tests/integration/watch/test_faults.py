@@ -46,7 +46,7 @@ class Watcher:
         else:
             self.there[item.metadata.uid] = item.metadata.name
 
-    async def until(self, done: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, done: Callable[[], bool], seconds: float = 240) -> None:
         end = asyncio.get_running_loop().time() + seconds
         while not done():
             assert asyncio.get_running_loop().time() < end, (self.watch.state, self.there)

@@ -35,7 +35,7 @@ class Room:
     def statuses(self) -> dict[str, int]:
         return self.history.executions.count()
 
-    async def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
+    async def until(self, done: Callable[[], bool], seconds: float = 240) -> None:
         end = asyncio.get_running_loop().time() + seconds
         while not done():
             assert asyncio.get_running_loop().time() < end, self.statuses()
@@ -53,7 +53,7 @@ async def open_room(folder: Path) -> AsyncIterator[Room]:
         history = await History.open(folder / "history", clock=clock)
         recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock, event_patience=0.2)
         recorder.start(supervisor)
-        await asyncio.wait_for(recorder.synced.wait(), 30)
+        await asyncio.wait_for(recorder.synced.wait(), 240)
         try:
             yield Room(world=world, history=history, recorder=recorder, bus=bus)
         finally:

@@ -66,7 +66,7 @@ class Acts:
         return note_later if later else note
 
     async def all(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while len(self.done) < len(ACTS):
                 self.changed.clear()
                 await self.changed.wait()
@@ -91,7 +91,7 @@ async def other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Leadership
 async def hand_over(other: Leadership, lead: Leadership) -> None:
     await other.release()
     await lead.refresh()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         await lead.wait_until_leading()
 
 

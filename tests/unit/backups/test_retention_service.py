@@ -73,7 +73,7 @@ async def test_retention_follows_the_success_of_a_backup_once(
     bus.publish(BackupChanged(old, new))
     await settle()
     assert cronjobs.refs == applied
-    await asyncio.wait_for(supervisor.close(), 5)
+    await asyncio.wait_for(supervisor.close(), 240)
 
 
 class SlowCluster:

@@ -18,7 +18,7 @@ async def test_a_fatal_task_that_ends_stops_the_daemon_and_keeps_the_cause(
 
     with caplog.at_level(logging.CRITICAL):
         supervisor.start("writer", breaks, death="fatal")
-        await asyncio.wait_for(supervisor.failed.wait(), 5)
+        await asyncio.wait_for(supervisor.failed.wait(), 240)
     assert isinstance(supervisor.cause, ValueError)
 
 

@@ -241,8 +241,8 @@ class FakeCluster:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Return once `condition()` holds; fail after five seconds."""
-    end = asyncio.get_running_loop().time() + 5
+    """Return once `condition()` holds; fail after four minutes."""
+    end = asyncio.get_running_loop().time() + 240
     while True:
         if condition():
             return

@@ -33,7 +33,7 @@ class ResticRepository:
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         return done.returncode, done.stdout

@@ -99,7 +99,7 @@ class StreamingClient(CannedClient):
 
 
 async def until(is_met: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while not is_met():  # noqa: ASYNC110 - the conditions are those of tasks without an event
             await asyncio.sleep(0.005)
 

@@ -9,7 +9,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 
-LONGEST_WAIT = 30.0
+LONGEST_WAIT = 240.0
 
 
 class ClusterJobs:

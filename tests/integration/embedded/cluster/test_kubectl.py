@@ -49,7 +49,7 @@ class Kubectl:
     async def __call__(self, *argv: str, code: int = 0) -> str:
         """Return what a command prints, or its errors where it must end with another code than 0."""
         process = await self.start(*argv)
-        out, error = await asyncio.wait_for(process.communicate(), 60)
+        out, error = await asyncio.wait_for(process.communicate(), 240)
         assert process.returncode == code, (argv, out.decode(), error.decode())
         return out.decode() if code == 0 else error.decode()
 
@@ -70,7 +70,7 @@ async def test_jobs_are_created_by_flags_waited_for_described_and_deleted(kubect
     await kubectl("create", "job", "plain", "--image=busybox", *script)
     await kubectl("create", "cronjob", "timed", "--image=busybox", f"--schedule={SCHEDULE}", *script)
     await kubectl("create", "job", "manual", "--from=cronjob/timed")
-    await kubectl("wait", "--for=condition=complete", "job/plain", "job/manual", "--timeout=50s")
+    await kubectl("wait", "--for=condition=complete", "job/plain", "job/manual", "--timeout=240s")
     assert await kubectl("logs", "job/plain") == "a b|\n|\n"
     assert await kubectl("logs", "-f", "job/manual") == "a b|\n|\n"
     described = await kubectl("describe", "job", "manual")
@@ -116,8 +116,8 @@ async def test_a_log_and_a_watch_are_followed_live(kubectl: Kubectl) -> None:
     assert watch.stdout is not None
     await kubectl("create", "-f", kubectl.write_manifest(MANIFEST.format(schedule=SCHEDULE)))
     await kubectl("create", "job", "live", "--from=cronjob/applied")
-    assert await asyncio.wait_for(watch.stdout.readline(), 30) == b"job.batch/live\n"
-    await kubectl("wait", "--for=condition=PodScheduled", "pod", "-l", "job-name=live", "--timeout=50s")
+    assert await asyncio.wait_for(watch.stdout.readline(), 240) == b"job.batch/live\n"
+    await kubectl("wait", "--for=condition=PodScheduled", "pod", "-l", "job-name=live", "--timeout=240s")
     assert (await kubectl("logs", "-f", "job/live")).endswith("one\ntwo\n")
     await kubectl("delete", "job", "live")
     watch.terminate()
@@ -128,7 +128,7 @@ async def test_a_pod_without_a_job_runs(kubectl: Kubectl) -> None:
     await kubectl(
         "run", "alone", "--image=busybox", "--restart=Never", "--", "sh", "-c", "echo up; sleep 300"
     )
-    await kubectl("wait", "--for=condition=Ready", "pod/alone", "--timeout=50s")
+    await kubectl("wait", "--for=condition=Ready", "pod/alone", "--timeout=240s")
     assert await kubectl("logs", "alone") == "up\n"
     await kubectl("delete", "pod", "alone", "--grace-period=1")
 

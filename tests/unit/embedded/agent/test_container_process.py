@@ -24,7 +24,7 @@ async def test_a_process_that_is_stopped_before_its_start_does_not_start() -> No
     output = Output()
     process = ContainerProcess(SLEEP, {}, output)
     await process.stop(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(240):
         assert await process.run() == NOT_STARTED
     assert output.is_final
 
@@ -34,5 +34,5 @@ async def test_a_process_that_is_stopped_during_its_start_is_killed() -> None:
     running = asyncio.create_task(process.run())
     await asyncio.sleep(0)
     await process.stop(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(240):
         assert await running == KILLED

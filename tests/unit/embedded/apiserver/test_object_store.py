@@ -25,7 +25,7 @@ async def test_on_a_full_disk_changes_wait_and_none_is_lost(tmp_path: Path) -> N
     assert done == set()
     store.put(CONFIGMAPS, config_map("second"))
     database.execute("pragma max_page_count=100000")
-    await asyncio.wait_for(waiting, 30)
+    await asyncio.wait_for(waiting, 240)
     await store.wait_until_committed()
     committing.cancel()
     await asyncio.wait([committing])
