@@ -158,7 +158,7 @@ def read_memory(field: str) -> int:
 
 @pytest.mark.torture
 async def test_two_hundred_events_a_second_over_ten_thousand_jobs(tmp_path: Path) -> None:
-    """99 of 100 ends are durable and announced within a second; watch and server need less than 160 MB more."""
+    """99 of 100 ends are durable and announced within a second; it needs less than 160 MB more."""
     size_before = read_memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM, the peak, to what is used now
     loop = asyncio.get_running_loop()
