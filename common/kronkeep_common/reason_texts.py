@@ -90,6 +90,36 @@ _RUNS = {
         "A rule of the Job's podFailurePolicy ended it.",
         "Look at the exit code in the podFailurePolicy rules.",
     ),
+    "FailedIndexes": ReasonText(
+        "Some indexes of an Indexed Job failed more often than backoffLimitPerIndex allows.",
+        "Read the log of a pod of one of these indexes; run it again once that is corrected.",
+    ),
+    "MaxFailedIndexesExceeded": ReasonText(
+        "More indexes of an Indexed Job failed than maxFailedIndexes allows, so all of it was stopped.",
+        "Read the log of a pod of one of these indexes; run it again once that is corrected.",
+    ),
+    "SuccessPolicy": ReasonText(
+        "The Job's successPolicy was met before all of its indexes succeeded.",
+        "Nothing, if the run's work is whole without the other indexes; else correct the successPolicy.",
+    ),
+    "Suspended": ReasonText(
+        "The Job is suspended: it runs nothing until somebody resumes it.",
+        "Look at the queue that holds it, such as Kueue's; else set suspend to false on the Job, and in the "
+        "CronJob's jobTemplate where that suspends each Job.",
+    ),
+    "ManagedElsewhere": ReasonText(
+        "The Job names another controller in managedBy, and that one has not begun.",
+        "Look at that controller; without it nothing ever runs the Job, and managedBy must go.",
+    ),
+    "PodsEnding": ReasonText(
+        "The Job waits for pods that are still ending.",
+        "Wait for their grace period; if they stay, look at their nodes.",
+    ),
+    "BeingDeleted": ReasonText(
+        "The Job is being deleted, and a finalizer or its pods still hold it.",
+        "Let the finalizer's owner release the Job, or remove the finalizer; with concurrencyPolicy Forbid "
+        "no other run starts meanwhile.",
+    ),
     "Failed": ReasonText("The Job failed, and Kubernetes gives no reason.", "Look at the Job's events."),
     "StillRunning": ReasonText(
         "The run before it was still going on (concurrencyPolicy: Forbid), until the next slot was due.",

@@ -129,13 +129,17 @@ class Cause(Record, frozen=True, kw_only=True):
 
 
 class PodRecord(Record, frozen=True, kw_only=True):
-    """One pod of a Job: where it ran, and how the container that decided its end ended, with the cause."""
+    """One pod of a Job: where it ran, and how the container that decided its end ended, with the cause.
+
+    `attempt` is the start of that container, from 1; later ones are restarts (restartPolicy OnFailure).
+    """
 
     name: str
     created_at: Moment | None = None
     node: str | None = None
     phase: str = ""
     container: str | None = None
+    attempt: int = 1
     exit_code: int | None = None
     signal: int | None = None
     reason: str | None = None
@@ -163,8 +167,9 @@ class CronJobExecution(Record, frozen=True, kw_only=True):
 
     `id` is the Job's uid; without a Job it is made from the CronJob and the slot. `reason` is a Reason or a
     word of Kubernetes, `message` a sentence, `next_step` what to do. `scheduled_at` is the slot, None for
-    manual runs. `evidence` says from what the record was inferred. A period in which kronkeep did not watch
-    has `gap_until` and the number of slots in it.
+    manual runs. `failed_indexes` are those of an Indexed Job, such as `0-2,5`. `evidence` says from what the
+    record was inferred. A period in which kronkeep did not watch has `gap_until` and the number of slots in
+    it.
     """
 
     id: str
@@ -185,6 +190,7 @@ class CronJobExecution(Record, frozen=True, kw_only=True):
     restarts: int = 0
     node: str | None = None
     pods: tuple[PodRecord, ...] = ()
+    failed_indexes: str | None = None
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None

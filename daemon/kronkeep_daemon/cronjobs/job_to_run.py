@@ -146,6 +146,7 @@ def _with_observation(run: CronJobExecution, seen: Observation) -> CronJobExecut
         restarts=max(seen.restarts, run.restarts),
         node=seen.node or run.node,
         pods=seen.pods or run.pods,
+        failed_indexes=seen.failed_indexes or run.failed_indexes,
         reason=cause.reason if cause else None,
         message=cause.message if cause else None,
         next_step=cause.next_step if cause else None,

@@ -13,7 +13,7 @@ from kronkeep_common.models import Cause, PodRecord
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus
 from kronkeep_common.text import clean, duration
-from kronkeep_daemon.kube import causes
+from kronkeep_daemon.kube import causes, job_conditions
 from kronkeep_daemon.kube.causes import EventsByObject
 from kronkeep_daemon.kube.objects import Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
@@ -30,6 +30,7 @@ class Observation(NamedTuple):
     restarts: int
     node: str | None
     pods: tuple[PodRecord, ...]
+    failed_indexes: str | None
     cause: Cause | None
 
 
@@ -58,6 +59,7 @@ def observe(
         restarts=sum(pod.restarts for pod in seen),
         node=last.node if last else None,
         pods=seen,
+        failed_indexes=job_conditions.shown_indexes(status.failed_indexes),
         cause=_job_cause(job=job, state=state, seen=seen, pods=pods, events=events, waited=waited),
     )
 
@@ -87,13 +89,14 @@ def _status_and_end(job: Job) -> tuple[ExecutionStatus, datetime | None]:
 
 def _pod_seen(pod: Pod) -> PodRecord:
     deciding = causes.deciding_container(pod)
-    entry, end = deciding or (None, None)
+    entry, end, attempt = deciding or (None, None, 1)
     return PodRecord(
         name=clean(pod.metadata.name, 253),
         created_at=parse_timestamp(pod.metadata.creation_timestamp),
         node=clean(pod.spec.node_name, 253) if pod.spec.node_name else None,
         phase=pod.status.phase,
         container=clean(entry.name, 63) if entry else None,
+        attempt=attempt,
         exit_code=end.exit_code if end else None,
         signal=end.signal if end else None,
         reason=clean(end.reason, 100) if end and end.reason else None,
@@ -131,13 +134,20 @@ def _job_cause(
     events: EventsByObject,
     waited: Cause | None,
 ) -> Cause | None:
-    failing = state is ExecutionStatus.FAILED or job.true_condition("FailureTarget") is not None
-    if not failing and state is not ExecutionStatus.PENDING:
-        return None
+    if state is ExecutionStatus.SUCCEEDED:
+        return job_conditions.success_cause(job)
+    if waited is not None and waited.reason in job_conditions.WAITING_REASONS:
+        waited = None
     hold = _keep_registry_message(_hold_cause(job, pods, events), waited)
     if state is ExecutionStatus.FAILED:
         return _failure(job, seen, hold or waited)
-    return hold or waited if failing else hold
+    if deletion := job_conditions.deletion_cause(job):
+        return deletion
+    if job.true_condition("FailureTarget") is not None:
+        return hold or waited or job_conditions.ending_cause(job)
+    if state is ExecutionStatus.PENDING:
+        return job_conditions.waiting_cause(job) or hold
+    return job_conditions.ending_cause(job)
 
 
 def _failure(job: Job, seen: tuple[PodRecord, ...], hold: Cause | None) -> Cause:
@@ -146,10 +156,13 @@ def _failure(job: Job, seen: tuple[PodRecord, ...], hold: Cause | None) -> Cause
     reason = condition.reason or Reason.FAILED
     message = clean(condition.message or "", causes.LONGEST)
     if reason == Reason.POD_FAILURE_POLICY:
-        return Cause(reason=reason, message=message + ".", next_step=Reason.POD_FAILURE_POLICY.next_step)
+        words = f"{message.rstrip('.')}." if message else Reason.POD_FAILURE_POLICY.meaning
+        return Cause(reason=reason, message=words, next_step=Reason.POD_FAILURE_POLICY.next_step)
     if reason == Reason.DEADLINE_EXCEEDED:
         return _deadline_cause(job, hold)
     cause = causes.first_known(pod.cause for pod in reversed(seen)) or hold
+    if reason in (Reason.FAILED_INDEXES, Reason.MAX_FAILED_INDEXES_EXCEEDED):
+        return _index_failure(job, Reason(reason), cause)
     if cause is None:
         return Cause(
             reason=clean(reason, 100),
@@ -158,9 +171,17 @@ def _failure(job: Job, seen: tuple[PodRecord, ...], hold: Cause | None) -> Cause
         )
     attempts = job.status.failed or 1
     if attempts > 1:
-        message = f"{cause.message} (back-off limit after {attempts} attempts)"
+        message = f"{cause.message} The Job gave up after {attempts} attempts."
         return Cause(reason=cause.reason, message=message, next_step=cause.next_step)
     return cause
+
+
+def _index_failure(job: Job, reason: Reason, cause: Cause | None) -> Cause:
+    """Return which indexes failed, with what the pod shows that failed last."""
+    message = job_conditions.failed_index_message(job, reason)
+    if cause is None:
+        return Cause(reason=reason, message=message, next_step=reason.next_step)
+    return Cause(reason=reason, message=f"{message} {cause.message}", next_step=cause.next_step)
 
 
 def _deadline_cause(job: Job, hold: Cause | None) -> Cause:

@@ -60,6 +60,7 @@ class ObjectMeta(_ApiStruct):
     deletion_timestamp: str | None = None
     annotations: JobAnnotations | None = None
     owner_references: tuple[OwnerReference, ...] | None = None
+    finalizers: tuple[str, ...] | None = None
 
 
 class Condition(_ApiStruct):
@@ -256,20 +257,28 @@ class CronJobObject(_ApiStruct, kw_only=True):
 _CRONJOBS = msgspec.json.Decoder(CronJobObject)
 
 
-class JobSpec(_ApiStruct):
+class JobSpec(_ApiStruct, kw_only=True):
     """The spec of a Job."""
 
     active_deadline_seconds: int | None = None
     backoff_limit: int | None = None
+    completions: int | None = None
+    max_failed_indexes: int | None = None
+    suspend: bool | None = None
+    managed_by: str | None = None
+    pod_replacement_policy: str | None = None
 
 
-class JobStatus(_ApiStruct):
+class JobStatus(_ApiStruct, kw_only=True):
     """The status of a Job."""
 
     start_time: str | None = None
     completion_time: str | None = None
     active: int | None = None
     ready: int | None = None
+    terminating: int | None = None
+    completed_indexes: str | None = None
+    failed_indexes: str | None = None
     succeeded: int | None = None
     failed: int | None = None
     conditions: tuple[Condition, ...] | None = None
