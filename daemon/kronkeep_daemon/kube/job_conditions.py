@@ -1,4 +1,4 @@
-"""What a Job's own spec, status and conditions say about it, in words; pure.
+"""Causes in words that come from a Job's own spec, status and conditions; pure.
 
 Fields and reasons are those of batch/v1 in Kubernetes 1.36. Counts and index lists are written by whoever may
 write the Job's status, so nothing here takes more time or room than the text is long.
