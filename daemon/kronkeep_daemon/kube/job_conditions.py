@@ -1,7 +1,7 @@
 """Causes in words that come from a Job's own spec, status and conditions; pure.
 
 Fields and reasons are those of batch/v1 in Kubernetes 1.36. Counts and index lists are written by whoever may
-write the Job's status, so nothing here takes more time or room than the text is long.
+write the Job's status, so nothing here takes more time or memory than the text is long.
 """
 
 import re
