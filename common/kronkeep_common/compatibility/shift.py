@@ -30,6 +30,8 @@ def find_shifted_schedule(backup: Schedule, context: CheckContext) -> Schedule |
         return None
     near_fires = _fire_times(backup, context, start, _GLANCE)
     minutes = {run // 60 for run in near_fires.runs}
+    # Up to 1,439 candidates: each is tried over a day first, and only over the whole horizon (a year for
+    # rare schedules) where that found nothing against it.
     second_best: Schedule | None = None
     for candidate in candidates(backup):
         if _starts_with_a_run(candidate, start, minutes):
@@ -113,6 +115,8 @@ def _delay(
     not every day is one of the schedule's.
     """
     delayed_minutes = [minute + delay % 60 for minute in minutes]
+    # `carries` holds by how many hours the minutes pass over: {0}, {1} or, mixed, {0, 1}. A mix only works
+    # where every hour is one of the schedule's, because the hour field is one for all minutes.
     carries = {minute // 60 for minute in delayed_minutes}
     if len(hours) < 24 and len(carries) > 1:
         return None

@@ -111,6 +111,8 @@ class AlertService:
         """
         not_listed = self._inputs.clusters_not_listed()
         untimed = {fault.cluster for fault in self._inputs.clock_faults()}
+        # What cannot be judged now must not be resolved: a cluster that is not listed yet, or whose clock is
+        # wrong, shows no fault and no health either.
         undecided: set[AlertKey] = {
             (alert.code, alert.kind, alert.object_id)
             for alert in self.active_alerts()

@@ -117,6 +117,8 @@ class HookRunner:
         run = next((recorded for recorded in backup.hooks if recorded.job == planned.job), None)
         if run is not None and run.status != "running":
             return run
+        # Recorded before the Job is created: after a kill the same attempt finds the Job by its name and
+        # token and does not run the hook a second time.
         if run is None:
             run = HookRun(
                 name=planned.hook.name,

@@ -45,6 +45,9 @@ def final_record(
     completed = facts.events.get(f"SawCompletedJob {run.job}")
     if completed is not None and not facts.watched:
         return _record_completion(run, completed, now)
+    # Of a Job that runs the controller writes SuccessfulDelete for Replace only. Where the Event is lost
+    # (Events are kept for an hour and are rate limited), a newer Job is evidence enough if the deletion
+    # itself was watched.
     discarded = f"SuccessfulDelete {run.job}" in facts.events
     if facts.replaces and (discarded or (facts.watched and facts.has_newer)):
         return _close(run, now, ExecutionStatus.CANCELLED, reason=Reason.REPLACED)

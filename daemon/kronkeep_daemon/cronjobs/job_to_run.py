@@ -141,6 +141,8 @@ def _with_observation(run: CronJobExecution, seen: Observation) -> CronJobExecut
         started_at=seen.started_at or run.started_at,
         ended_at=seen.ended_at,
         duration_seconds=duration,
+        # Pods are deleted while a Job lives (a drained node, --terminated-pod-gc-threshold): counts never go
+        # down, and what only a deleted pod showed stays.
         attempts=max(seen.attempts, run.attempts),
         exit_code=seen.exit_code if seen.exit_code is not None else run.exit_code,
         restarts=max(seen.restarts, run.restarts),

@@ -181,6 +181,8 @@ class LogCollector:
             except NotFoundInCluster:
                 log.warning("%s is lost: its pod was deleted", copy)
                 return None
+            # Only a log of which nothing was read is tried again: a second read would begin at its start and
+            # give every line twice.
             except (KronkeepError, TimeoutError) as fault:
                 if attempt + 1 < TRIES and not capped.total:
                     await self._clock.sleep(FIRST_RETRY_SECONDS * 2**attempt)

@@ -221,8 +221,10 @@ class RunRecorder:
                 events={meta.uid: self.cache.events_about(namespace, meta.uid) for meta in metas},
                 old=old,
             )
+        # Its slot may be recorded as missed: the controller was later than the grace allows.
         if new is not None and old is None:
             new = self._reconcile_new_run(new, changes)
+        # The cache keeps a deleted Job until its record is final: Events may explain it a moment later.
         deleted = job is None or uid in self.cache.deleted_jobs
         if new is not None and deleted and not is_final(EXECUTION_TRANSITIONS, new.status):
             new = self._final_record(uid, new) or new

@@ -193,6 +193,8 @@ class SlotTracker:
         )
         records = [self._record(cronjob, slot, outcome) for slot, outcome in outcomes if outcome in MISSED]
         still_open = [(slot, outcome) for slot, outcome in outcomes if outcome not in MISSED]
+        # Slots are settled from the oldest on: one that is still open holds back all that follow, which are
+        # judged again at the next update. Their records are put by slot, so nothing is recorded twice.
         settled = due[-1] if due else tracked.judged_until
         next_look = now + timedelta(days=1)
         if plan.schedule and not plan.suspended:

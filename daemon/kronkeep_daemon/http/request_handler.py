@@ -209,6 +209,8 @@ async def _write_under_key(route: Route, call: ApiCall[Any], record: StoredAnswe
             raise
         answer = None
     except NameTaken:
+        # NameTaken after a restart: what is in the way is taken for this request's own object, created before
+        # the daemon was killed; the name was free when the request began.
         if not record.taken_up or route.find_created is None:
             raise
         answer = await route.find_created(call)

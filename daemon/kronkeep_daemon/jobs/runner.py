@@ -241,6 +241,8 @@ class JobRunner:
                 job_logs.start()
             try:
                 state = JobState(created.job, ())
+                # The order matters: a Job over its runtime is stopped even if its pod waits; then the
+                # start deadline; then our own containers may have ended beside a sidecar that never does.
                 while (ending := state.ending) is None:
                     seconds_left = runtime.seconds_left(state.pod)
                     if seconds_left is not None and seconds_left <= 0:
@@ -251,6 +253,7 @@ class JobRunner:
                     state = await states.next(seconds_left)
                     job_logs.require_success()
                     job_logs.update(state.pod)
+                # The Job's condition can arrive before its pod's last status, which has the exit codes.
                 pod = await states.final_pod()
                 return outcome.describe_end(ending, pod, await job_logs.finish(pod))
             finally:

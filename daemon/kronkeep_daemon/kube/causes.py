@@ -102,6 +102,8 @@ def waiting_cause(pod: Pod, events_by_object: EventsByObject) -> Cause | None:
                 return _restart_cause(pod, ends[0])
             name = clean(entry.name, 63)
             return _cause(reason, f"Container {name} cannot start: {message}")
+    # A container's own reason is more exact than the scheduler's, and Events are read last: they
+    # outlive what they tell of, so a pod that runs by now may still have a FailedMount.
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
             message = _clean_message(condition.message or condition.reason or "")
@@ -164,6 +166,7 @@ def failure_cause(pod: Pod) -> Cause | None:
         reason, step = _POD_REASONS[status.reason]
         message = _clean_message(status.message or status.reason)
         return Cause(reason=reason, message=f"The pod was stopped: {message}", next_step=step)
+    # A pod that was evicted or preempted has exit codes too (137, 143): these are the effect.
     for condition in status.conditions or ():
         if condition.type == "DisruptionTarget" and condition.status == "True":
             reason, step = _DISRUPTIONS.get(condition.reason or "", _DISRUPTED)

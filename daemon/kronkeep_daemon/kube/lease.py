@@ -148,11 +148,14 @@ class Leadership:
             return await self._create_lease(now)
         spec = lease["spec"]
         holder = spec.get("holderIdentity") or ""
+        # An empty holder is a lease that was given back (client-go does the same).
         if holder not in ("", self._holder) and not _is_expired(spec, now):
             self.other = holder
             return False
         changes = 0 if holder == self._holder else 1
         spec |= self._spec(now, int(spec.get("leaseTransitions") or 0) + changes)
+        # The resourceVersion that was read goes back with the lease, so of two daemons that both saw it
+        # expired one gets a conflict.
         try:
             await self._cluster.replace(self._path, lease)
         except ConflictInCluster:

@@ -130,6 +130,8 @@ class RestoreRunner:
         resolved = await self._planner.resolve(restore.backup_id, _request_of(restore), None)
         if restore.status in (RestoreStatus.PENDING, RestoreStatus.PREPARING):
             restore = await self._prepare(restore, resolved)
+        # A restore that was restoring has written to its target: it continues with its own Job or fails, and
+        # is never begun again unasked.
         elif await self._is_job_lost(restore):
             raise NotFoundInCluster(
                 "The restore's Job was removed while the daemon was away; how it ended is not known."

@@ -64,6 +64,7 @@ def plan_collection(objects: list[TypedObject], absent_owners: set[str]) -> Garb
             continue
         owners = [ref["uid"] for ref in owners_of(obj)]
         absent = [uid for uid in owners if uid in absent_owners]
+        # One owner that is left keeps an object: then only the references to the absent ones go.
         if owners and (len(absent) == len(owners) or in_foreground.intersection(owners)):
             plan.delete.append(entry)
         elif absent:
