@@ -31,7 +31,7 @@ class ListedJob(NamedTuple):
 
 
 class _SnapshotReader:
-    """A reader of the list in the log of a Job, anew for each Job."""
+    """A reader of the list of snapshots in the log of a Job."""
 
     def __init__(self) -> None:
         self._parser = SnapshotListParser()
