@@ -7,12 +7,15 @@ import msgspec
 
 from kronkeep_common.json_decoding import JsonObject, decode_or_none
 from kronkeep_common.models import BackupResult, Progress
+from kronkeep_common.models.base import YEARS
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.restic import exit_codes, faults, output, unreadable_files, version
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.restic.unreadable_files import UnreadableFile
+
+SHORTEST_SECONDS = 0.001  # of an archive whose speed is told
 
 
 class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,12 +168,12 @@ def _judge_incomplete(
 class _BackupStatusMessage(msgspec.Struct, kw_only=True):
     """A `status` line of `restic backup --json`: numbers of files and bytes, times in seconds."""
 
-    percent_done: float = 0
-    bytes_done: int = 0
-    total_bytes: int = 0
-    files_done: int = 0
-    total_files: int = 0
-    seconds_remaining: float | None = None
+    percent_done: output.Fraction = 0
+    bytes_done: output.Count = 0
+    total_bytes: output.Count = 0
+    files_done: output.Count = 0
+    total_files: output.Count = 0
+    seconds_remaining: output.AnyDuration | None = None
     current_files: list[str] = []
 
 
@@ -178,14 +181,14 @@ class _BackupSummaryMessage(msgspec.Struct, kw_only=True):
     """A `summary` line. The id becomes an argument of restic later, so it must not look like an option."""
 
     snapshot_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8,64}$")]
-    files_new: int = 0
-    files_changed: int = 0
-    files_unmodified: int = 0
-    total_files_processed: int = 0
-    total_bytes_processed: int = 0
-    total_duration: float = 0
-    data_added: int = 0
-    data_added_packed: int | None = None
+    files_new: output.Count = 0
+    files_changed: output.Count = 0
+    files_unmodified: output.Count = 0
+    total_files_processed: output.Count = 0
+    total_bytes_processed: output.Count = 0
+    total_duration: output.Duration = 0
+    data_added: output.Count = 0
+    data_added_packed: output.Count | None = None
 
 
 def parse_progress(obj: JsonObject) -> Progress | None:
@@ -193,13 +196,14 @@ def parse_progress(obj: JsonObject) -> Progress | None:
     status = output.convert_message(obj, "status", _BackupStatusMessage)
     if status is None:
         return None
+    remaining = status.seconds_remaining
     return Progress(
-        percent=round(100 * status.percent_done, 1),
+        percent=output.percent_of(status.percent_done),
         bytes_done=status.bytes_done,
         bytes_total=status.total_bytes,
         files_done=status.files_done,
         files_total=status.total_files,
-        remaining_seconds=status.seconds_remaining,
+        remaining_seconds=remaining if remaining is not None and remaining <= YEARS else None,
         current_file=clean(status.current_files[0], 500) if status.current_files else None,
     )
 
@@ -229,9 +233,14 @@ def _result_of(summary: _BackupSummaryMessage, restic_version: str) -> BackupRes
         bytes_stored=stored,
         ratio=round(added / stored, 2) if stored else None,
         duration_seconds=seconds,
-        bytes_per_second=round(bytes_read / seconds) if seconds else None,
+        bytes_per_second=_bytes_per_second(bytes_read, seconds),
         restic_version=restic_version,
     )
+
+
+def _bytes_per_second(bytes_read: int, seconds: float) -> float | None:
+    """Return the speed; None for a time that is too short to tell."""
+    return round(bytes_read / seconds) if seconds >= SHORTEST_SECONDS else None
 
 
 def add_results(files: BackupResult, dump: BackupResult) -> BackupResult:
@@ -249,5 +258,5 @@ def add_results(files: BackupResult, dump: BackupResult) -> BackupResult:
         bytes_stored=stored,
         ratio=round(sums["bytes_added"] / stored, 2) if stored else None,
         duration_seconds=seconds,
-        bytes_per_second=round(sums["bytes_read"] / seconds) if seconds else None,
+        bytes_per_second=_bytes_per_second(sums["bytes_read"], seconds),
     )

@@ -1,14 +1,21 @@
 """The lines of a log of restic: JSON objects and text in one stream; unknown lines are ignored."""
 
 import re
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from kronkeep_common.json_decoding import JsonObject, decode_or_none
+from kronkeep_common.models.base import YEARS
 from kronkeep_common.text import clean
 
 T = TypeVar("T")
+# Numbers in messages. Anybody whose dump runs beside restic can write one, and a record with infinity or a
+# negative count could be stored and never be read again.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Duration = Annotated[float, msgspec.Meta(ge=0, le=YEARS)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+AnyDuration = Annotated[float, msgspec.Meta(ge=0)]
 LONGEST_MESSAGE = 300  # characters
 NOTHING_PRINTED = "it printed nothing"
 _TIMESTAMP = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
@@ -16,12 +23,7 @@ _TIMESTAMP = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 
 def split_lines(log: bytes) -> list[bytes]:
     """Return the lines of a container's log that are not empty, without the timestamps of the kubelet."""
-    return [text for line in log.split(b"\n") if (text := without_time(line))]
-
-
-def without_time(line: bytes) -> bytes:
-    """Return a line without the kubelet's time before it, where it has one."""
-    return _TIMESTAMP.sub(b"", line)
+    return [text for line in log.split(b"\n") if (text := _TIMESTAMP.sub(b"", line))]
 
 
 def parse_objects(log: bytes) -> list[JsonObject]:
@@ -69,3 +71,8 @@ def last_line(log: bytes) -> str:
     """Return the last line of any program that is not empty, or a phrase that says that there is none."""
     lines = [line for line in log.decode(errors="replace").splitlines() if line.strip()]
     return clean(lines[-1], LONGEST_MESSAGE) if lines else NOTHING_PRINTED
+
+
+def percent_of(fraction: float) -> float:
+    """Return a share as 0 to 100; restic's own exceeds 1 where files grow while they are read."""
+    return min(100.0, round(100 * fraction, 1))

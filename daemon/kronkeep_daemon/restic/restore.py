@@ -48,11 +48,18 @@ def argv(snapshot_id: str, folder: str, *, patterns: Sequence[str] = (), verify:
 class _RestoreStatusMessage(msgspec.Struct, kw_only=True):
     """A `status` line of `restic restore --json`: numbers of files and bytes."""
 
-    percent_done: float = 0
-    bytes_restored: int = 0
-    total_bytes: int = 0
-    files_restored: int = 0
-    total_files: int = 0
+    percent_done: output.Fraction = 0
+    bytes_restored: output.Count = 0
+    total_bytes: output.Count = 0
+    files_restored: output.Count = 0
+    total_files: output.Count = 0
+
+
+class _RestoreSummaryMessage(msgspec.Struct, kw_only=True):
+    """The `summary` line: numbers of files."""
+
+    files_restored: output.Count = 0
+    files_skipped: output.Count = 0
 
 
 def parse_progress(line: bytes) -> Progress | None:
@@ -63,7 +70,7 @@ def parse_progress(line: bytes) -> Progress | None:
     if status is None:
         return None
     return Progress(
-        percent=round(100 * status.percent_done, 1),
+        percent=output.percent_of(status.percent_done),
         bytes_done=status.bytes_restored,
         bytes_total=status.total_bytes,
         files_done=status.files_restored,
@@ -80,8 +87,9 @@ def parse_verified(log: bytes) -> int | None:
     if match:
         return int(match[1])
     for obj in output.parse_objects(log):
-        if obj.get("message_type") == "summary":
-            return int(obj.get("files_restored", 0)) + int(obj.get("files_skipped", 0))
+        summary = output.convert_message(obj, "summary", _RestoreSummaryMessage)
+        if summary is not None:
+            return summary.files_restored + summary.files_skipped
     return None
 
 

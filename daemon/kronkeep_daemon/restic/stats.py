@@ -8,8 +8,8 @@ from kronkeep_daemon.restic import output
 class RepositoryStats(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of `restic stats --mode raw-data`; `total_size` in bytes."""
 
-    total_size: int = 0
-    snapshots_count: int = 0
+    total_size: output.Count = 0
+    snapshots_count: output.Count = 0
 
 
 def argv() -> list[str]:

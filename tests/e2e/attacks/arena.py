@@ -344,6 +344,7 @@ async def _create_victims(arena: Arena) -> None:
         client = await stack.enter_async_context(arena.client())
         evil = await stack.enter_async_context(arena.connection(EVIL))
         await evil.create(paths.cronjobs(EVIL), cronjob_manifest("bystander"))
+        await arena.create_claim(EVIL, "data", "of evil")
         await arena.create_victim(SHOP, "ledger", "shared", retention=Retention(keep_last=5))
         await arena.create_victim(SHOP, "vault", "sealed")
         await arena.create_victim(BANK, "till", "shared", retention=Retention(keep_last=5))
