@@ -5,7 +5,8 @@
         InvalidSchedule, InvalidTimeZone, InvalidName, InvalidImage, InvalidPolicy, InvalidSettings,
         InvalidFilter, ScheduleConflict (409), ConfirmationMissing
       NotFound (404)        CronJobNotFound, ExecutionNotFound, BackupNotFound, StorageNotFound, ...
-      Conflict (409)        NameTaken, StorageInUse, StateInUse, NotAllowedNow, PreconditionFailed (412)
+      Conflict (409)        NameTaken, AmbiguousId, StorageInUse, StateInUse, NotAllowedNow,
+                            PreconditionFailed (412)
       Denied (403)
       TooMany (429), TooSlow (408)
       Unavailable (503)     ClusterUnreachable, DaemonUnreachable, ToolMissing, StorageFailed (502),
@@ -222,6 +223,13 @@ class NameTaken(Conflict):
 
     code = "NameTaken"
     default_next_step = "Choose another name, or change the one that exists."
+
+
+class AmbiguousId(Conflict):
+    """Several ids begin with what was written; `details` has some of them as `candidates`."""
+
+    code = "AmbiguousId"
+    default_next_step = "Write more of the id; the named ones are whole."
 
 
 class StorageInUse(Conflict):

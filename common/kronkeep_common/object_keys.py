@@ -12,6 +12,7 @@ BACKUP_LABEL = PREFIX + "backup-id"
 RESTORE_LABEL = PREFIX + "restore-id"
 RUN_ANNOTATION = PREFIX + "cronjob-execution-id"
 OVERRIDES_ANNOTATION = PREFIX + "overrides"
+REQUEST = PREFIX + "request"  # the id of the request that started a manual run
 TOKEN = PREFIX + "token"  # proves that this daemon created the object
 DECLARED = PREFIX + "declared"  # the fields that a manifest named last, as JSON without values
 STARTING_DEADLINE = PREFIX + "starting-deadline-seconds"  # what it was before a resume lowered it

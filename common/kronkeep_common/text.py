@@ -20,6 +20,8 @@ _COMBINING_RUN = re.compile(
 _CONTROL_PICTURES = 0x2400
 MAX_LINE = 4096
 
+_MADE_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(@.*)?")
+
 
 def _visible(match: re.Match[str]) -> str:
     code = ord(match.group())
@@ -55,6 +57,15 @@ def shorten_middle(text: str, width: int) -> str:
         return text
     tail = (width - 1) // 2
     return f"{text[: width - 1 - tail]}\u2026{text[len(text) - tail :]}"
+
+
+def short_id(record_id: str) -> str:
+    """Return the first 12 characters of an id that kronkeep or Kubernetes made; others stay whole.
+
+    48 bits tell the records of one history apart, and every command takes them in the place of the id.
+    """
+    text = clean(record_id, 80)
+    return text[:12] if _MADE_ID.fullmatch(text) else text
 
 
 def size(count: float | None) -> str:

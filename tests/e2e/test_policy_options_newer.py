@@ -59,7 +59,7 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: BackupSite, tmp_p
         no_claims = BackupPolicySpec(storage_id="open", include=alone, retries=0)
         await client.cronjobs.set_policy("default", "open", no_claims)
         failed = await new.back_up(client, "open")
-    below = folder / f"open-{policy_id}"
+    (below,) = folder.glob(f"open-{policy_id}-*")
     for snapshot in (both.result.snapshot_id, both.result.database_snapshot_id):
         new.run_restic(below, None, "restore", snapshot, "--target", str(tmp_path))
     assert (tmp_path / "source" / "open" / "file").read_text() == "plain"

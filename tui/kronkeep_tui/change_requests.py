@@ -15,6 +15,7 @@ from kronkeep_common.models import (
     CronJob,
     CronJobExecution,
 )
+from kronkeep_common.text import short_id
 from kronkeep_tui.context import Context
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class ChangeRequests:
         """Restore a backup to scratch space and compare it."""
         self._context.tell(f"Verifying {backup.cronjob}; it may take a while.", "quiet")
         send = partial(self._client.backups.verify, backup.id)
-        self._start([ChangeRequest(backup.id, send)], f"verify {backup.id}", "Verified")
+        self._start([ChangeRequest(backup.id, send)], f"verify {short_id(backup.id)}", "Verified")
 
     def drill(self, backup: BackupExecution) -> None:
         """Start a drill of the backup's CronJob."""

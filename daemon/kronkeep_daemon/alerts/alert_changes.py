@@ -5,7 +5,6 @@ finding is resolved, an alert that has become critical is opened again even wher
 alert that nobody acknowledges is repeated.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
@@ -15,6 +14,7 @@ import msgspec
 from kronkeep_common.models import Alert
 from kronkeep_common.states import AlertStatus
 from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey
+from kronkeep_daemon.history.record_ids import derive_id
 
 EventName = Literal["opened", "escalated", "repeated", "resolved"]
 
@@ -64,11 +64,10 @@ Transition = tuple[Alert | None, EventName | None]
 
 
 def _open(finding: AlertFinding, now: datetime) -> Transition:
-    seed = "\0".join((*finding.key, now.isoformat()))
     fields = {field: getattr(finding, field) for field in finding.__struct_fields__}
     fields["since"] = finding.since or now
     alert = Alert(
-        id=hashlib.sha256(seed.encode()).hexdigest()[:12],
+        id=derive_id("alert", *finding.key, now.isoformat()),
         status=AlertStatus.OPEN,
         created_at=now,
         told_at=now,

@@ -29,7 +29,7 @@ START_SECONDS = 120
 def hook_job_name(backup: BackupExecution, stage: str, position: int) -> str:
     """Return the name of a hook's Job in the current attempt.
 
-    It has at most 63 characters: 36 + 4 + 12 + 3 of the archive's name, and `-post19`.
+    It has at most 63 characters: 56 of the archive's name, and `-post19`.
     """
     return f"{archive_job_name(backup)}-{stage[:4]}{position}"
 

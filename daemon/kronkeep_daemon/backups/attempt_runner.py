@@ -19,6 +19,7 @@ from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
+from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -129,9 +130,9 @@ class AttemptRunner:
         """Create a policy's own repository before its first archive; raise StorageFailed."""
         if self._index.contains(repository):
             return
-        mark = job_names.short_hash(repository.id, backup.id, str(backup.attempt))
+        mark = derive_id("repository creation", repository.id, backup.id, str(backup.attempt))
         repository_id = await repository_creation.create_or_open(
-            self._repository_jobs, repository, mark[:6], INIT_SECONDS
+            self._repository_jobs, repository, mark, INIT_SECONDS
         )
         await self._index.pin(repository, repository_id)
 

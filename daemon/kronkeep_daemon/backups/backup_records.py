@@ -12,16 +12,16 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube.clusters import Clusters
-from kronkeep_daemon.repositories.job_names import short_hash
 
 BACKUPS_PER_POLICY = 100_000
 GOOD_PER_PAGE = 10
 
 
-def backup_id_for(policy_id: str, cronjob_id: str, key: str) -> str:
+def backup_id_for(*, cluster: str, cronjob_id: str, policy_id: str, key: str) -> str:
     """Return a backup's id; `key` is its run's id, its slot or its request, so that each is made once."""
-    return short_hash(policy_id, cronjob_id, key)
+    return derive_id("backup", cluster, cronjob_id, policy_id, key)
 
 
 class BackupRecords:
@@ -84,7 +84,10 @@ class BackupRecords:
         when a policy was replaced by another, it is the newest.
         """
         policies = self._history.backups.values("policy_id", cronjob_id=run.cronjob_id)
-        ids = [backup_id_for(policy_id, run.cronjob_id, run.id) for policy_id in policies]
+        ids = [
+            backup_id_for(cluster=run.cluster, cronjob_id=run.cronjob_id, policy_id=policy_id, key=run.id)
+            for policy_id in policies
+        ]
         present = [backup_id for backup_id in ids if backup_id in self._history.backups]
         return max(present, key=self._creation_time) if len(present) > 1 else next(iter(present), None)
 

@@ -221,7 +221,9 @@ class BackupPlanner:
         due_at: the slot of a scheduled backup.
         overrides: `backup_type` and `compression` where they differ from the policy's.
         """
-        backup_id = backup_id_for(policy.id, cronjob.uid, key)
+        backup_id = backup_id_for(
+            cluster=cronjob.cluster, cronjob_id=cronjob.uid, policy_id=policy.id, key=key
+        )
         existing = self._history.backups.get(backup_id)
         if existing is not None:
             return existing

@@ -1,7 +1,5 @@
 """Conversion of a policy to the annotations of its CronJob and back; pure."""
 
-import hashlib
-import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +13,7 @@ from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
 from kronkeep_common.name_rules import check_image
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
+from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube.objects import CronJobObject
 
 CACHE_SIZE = 16_384  # parsed policies, about 2 KB each
@@ -55,7 +54,7 @@ def carrier_of(cronjob: CronJobObject) -> PolicyCarrier | None:
 def new_policy(spec: BackupPolicySpec, policy_id: str | None = None) -> BackupPolicy:
     """Return the policy of a spec, with a new id unless one is given."""
     fields = {field: getattr(spec, field) for field in BackupPolicySpec.__struct_fields__}
-    return BackupPolicy(id=policy_id or uuid.uuid4().hex[:12], **fields)
+    return BackupPolicy(id=policy_id or new_id(), **fields)
 
 
 def annotations_of(policy: BackupPolicy) -> dict[str, str]:
@@ -69,8 +68,8 @@ def annotations_of(policy: BackupPolicy) -> dict[str, str]:
 
 
 def revision_of(policy: BackupPolicy) -> str:
-    """Return a short hash that changes with the policy."""
-    return hashlib.sha256(msgspec.json.encode(policy, order="sorted")).hexdigest()[:10]
+    """Return a hash that changes with the policy."""
+    return derive_id("policy revision", msgspec.json.encode(policy, order="sorted").decode())
 
 
 def read_policy(cronjob: CronJobObject) -> ParsedPolicy:
@@ -93,7 +92,7 @@ def _parse_policy(text: str, uid: str) -> ParsedPolicy:
     try:
         fields = msgspec.json.decode(text)
         if isinstance(fields, dict):
-            fields.setdefault("id", hashlib.sha256(uid.encode()).hexdigest()[:12])
+            fields.setdefault("id", derive_id("policy", uid))
         policy = msgspec.convert(fields, BackupPolicy)
         check_policy(policy)
     except (*DECODING_ERRORS, KronkeepError) as fault:

@@ -14,10 +14,10 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, CronJobChanged
+from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import CronJobObject
-from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class PolicyFaultReporter:
             fault = policy_annotations.read_policy(cronjob).fault
             if fault is None:
                 continue
-            text_hash = job_names.short_hash(cronjob.uid, cronjob.annotations[object_keys.POLICY])
+            text_hash = derive_id("policy fault", cronjob.uid, cronjob.annotations[object_keys.POLICY])
             is_reported = self._reported.get(cronjob.uid) == text_hash
             if is_reported or await self._create_event(cronjob, fault, text_hash):
                 reported[cronjob.uid] = text_hash

@@ -32,6 +32,17 @@ class PolicyLookup:
             raise PolicyNotFound(fault or f"{ref} has no backup policy.")
         return carrier
 
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Return at most `limit` ids of policies that begin so."""
+        return [policy_id for policy_id in sorted(self._ids()) if policy_id.startswith(prefix)][:limit]
+
+    def __contains__(self, policy_id: str) -> bool:
+        return policy_id in self._ids()
+
+    def _ids(self) -> set[str]:
+        carriers = map(policy_annotations.carrier_of, self._cronjobs.objects())
+        return {carrier.policy.id for carrier in carriers if carrier is not None}
+
     def carrier_by_id(self, policy_id: str, cluster: str | None = None) -> PolicyCarrier:
         """Return the policy of that id with its CronJob.
 

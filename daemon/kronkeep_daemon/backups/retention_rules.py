@@ -14,7 +14,6 @@ A plan with more than one removal that is more than a fifth of the snapshots nee
 when one comes, so many at once are probably a mistake. `retention_service` carries plans out.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -27,6 +26,7 @@ from kronkeep_common.models import (
     SnapshotVerdict,
 )
 from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.history.record_ids import derive_id
 
 APPROVAL_SHARE = 0.2
 BAD_SINCE_GOOD = 3  # bad backups newer than the newest good one that stay whatever the rules say
@@ -217,8 +217,7 @@ def _explain_removal(backup: BackupExecution) -> str:
 
 def _token(policy_id: str, remove: Sequence[SnapshotVerdict]) -> str:
     """Return a hash of the removals: an approval is for exactly these."""
-    parts = "/".join([policy_id, *sorted(verdict.backup_id for verdict in remove)])
-    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+    return derive_id("removals", policy_id, *sorted(verdict.backup_id for verdict in remove))
 
 
 def _why_blocked(removals: int, snapshots: int) -> str | None:

@@ -1,6 +1,5 @@
 """Composition of the CronJob service: its recorders and leaderships."""
 
-import secrets
 import socket
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -11,6 +10,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import ActingChanged
 from kronkeep_daemon.history.facts import DAEMON_NAME
+from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
 from kronkeep_daemon.settings import ClusterSettings, Settings
@@ -50,7 +50,7 @@ def _lease_holder(base: Foundation) -> str:
     fact = base.history.facts.get(DAEMON_NAME)
     if fact is not None and fact.name is not None:
         return fact.name
-    name = f"{socket.gethostname()[:100]}-{secrets.token_hex(4)}"
+    name = f"{socket.gethostname()[:100]}-{new_id()}"
     base.history.facts.set(DAEMON_NAME, base.clock.now(), name=name)
     return name
 

@@ -91,13 +91,18 @@ def _volume(index: int, volume: VolumeMount) -> JsonObject:
     return {"name": f"claim-{index}", "persistentVolumeClaim": {"claimName": volume.claim}}
 
 
-def build_manual_job(cronjob: CronJobObject, name: str, env: Sequence[EnvVar]) -> JsonObject:
+def build_manual_job(
+    cronjob: CronJobObject, name: str, env: Sequence[EnvVar], request: str | None = None
+) -> JsonObject:
     """Return the Job of a manual run, as `kubectl create job --from` does.
 
-    `env` overrides variables for this one run; those with plain values are shown in an annotation.
+    env: overrides variables for this one run; those with plain values are shown in an annotation.
+    request: the id of the request, by which the Job is known again.
     """
     template = cronjob.manifest()["spec"]["jobTemplate"]
     annotations = {**(template["metadata"].get("annotations") or {}), object_keys.INSTANTIATE: "manual"}
+    if request is not None:
+        annotations[object_keys.REQUEST] = request
     if env:
         shown = [{"name": v.name, "value": v.value} for v in env if v.secret is None]
         annotations[object_keys.OVERRIDES_ANNOTATION] = json.dumps(shown)

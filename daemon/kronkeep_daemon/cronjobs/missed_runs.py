@@ -13,19 +13,20 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs.slot_rules import SlotOutcome
+from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube.objects import CronJobObject, Event
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 _LOOK_FOR_TRACES = "Look for the run's own traces; run it again if in doubt."
 
 
-def slot_run_id(cronjob_id: str, slot: datetime) -> str:
+def slot_run_id(cluster: str, cronjob_id: str, slot: datetime) -> str:
     """Return the id of a run without a Job."""
-    return f"{cronjob_id}.{int(slot.timestamp()) // 60}"
+    return derive_id("slot", cluster, cronjob_id, str(int(slot.timestamp()) // 60))
 
 
 def _build_slot_record(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecution:
-    fields.setdefault("id", slot_run_id(cronjob.uid, slot))
+    fields.setdefault("id", slot_run_id(cronjob.cluster, cronjob.uid, slot))
     return CronJobExecution(
         cluster=cronjob.cluster,
         namespace=cronjob.namespace,
@@ -155,7 +156,7 @@ def _build_gap_record(
     return _build_slot_record(
         cronjob,
         slots[0],
-        id=f"{cronjob.uid}.gap.{int(since.timestamp())}",
+        id=derive_id("gap", cronjob.cluster, cronjob.uid, str(int(since.timestamp()))),
         status=ExecutionStatus.UNKNOWN,
         reason=Reason.GAP,
         message=f"kronkeep did not watch {span}; {count} due, and what became of that is not known.",

@@ -266,7 +266,7 @@ class RunRecorder:
         """Remove the record that its slot was missed, and explain a run that began late."""
         if new.scheduled_at is None or new.trigger is not Trigger.SCHEDULED:
             return new
-        changes.remove(missed_runs.slot_run_id(new.cronjob_id, new.scheduled_at))
+        changes.remove(missed_runs.slot_run_id(new.cluster, new.cronjob_id, new.scheduled_at))
         if not job_to_run.is_late(new):
             return new
         others = self._history.executions.newest(limit=5, cronjob_id=new.cronjob_id)

@@ -1,12 +1,12 @@
 """The base service: CronJobs of all clusters and their runs, without backups."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
+from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     ConfirmationMissing,
@@ -27,6 +27,7 @@ from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.kube import idempotent_create, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -248,19 +249,23 @@ class CronJobService:
     ) -> CronJobExecution:
         """Run the CronJob now, only once for a `key`; the run is recorded before this returns.
 
-        A Job that cannot be recorded is deleted, and the reason raised.
+        A Job that cannot be recorded is deleted, and the reason raised. Raises NameTaken where a Job of the
+        run's name is not of this request.
         """
         cronjob = self.find(ref)
         recorder = self.recorders[cronjob.cluster]
         cluster = recorder.cluster
-        job_name = f"{ref.name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
+        job_name = f"{ref.name[:43]}-manual-{(key or new_id())[:12]}"
         try:
-            body = cronjob_manifests.build_manual_job(cronjob, job_name, env)
+            body = cronjob_manifests.build_manual_job(cronjob, job_name, env, key)
             job = await idempotent_create.create(cluster, paths.jobs(ref.namespace), body)
-        except AlreadyExists:
-            if key is None:
-                raise
+        except AlreadyExists as taken:
             job = await cluster.get(paths.jobs(ref.namespace, job_name))
+            if not _is_of_request(job, cronjob, key):
+                raise NameTaken(
+                    f"There is a Job {ref.namespace}/{job_name} already, which is not of this request.",
+                    next_step="Trigger the CronJob again; with another Idempotency-Key, where you gave one.",
+                ) from taken
         try:
             return await recorder.adopt(job)
         except KronkeepError:
@@ -322,6 +327,14 @@ async def _create_object(cluster: Cluster, path: str, body: JsonObject, dry_run:
     if dry_run:
         return await cluster.create(path, body, dry_run=True)
     return await idempotent_create.create(cluster, path, body)
+
+
+def _is_of_request(job: JsonObject, cronjob: CronJobObject, request: str | None) -> bool:
+    """Whether a Job was created for the CronJob by that request; a name alone proves nothing."""
+    meta = job["metadata"]
+    owners = {owner.get("uid") for owner in meta.get("ownerReferences") or []}
+    recorded = (meta.get("annotations") or {}).get(object_keys.REQUEST)
+    return request is not None and recorded == request and cronjob.uid in owners
 
 
 def _title(namespace: str, name: str) -> str:

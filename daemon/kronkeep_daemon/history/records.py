@@ -117,6 +117,10 @@ class Records(Generic[T]):
     def __contains__(self, record_id: str) -> bool:
         return bool(self._table.documents.with_id(record_id))
 
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Return at most `limit` ids that begin so."""
+        return list(islice(self._table.documents.ids_with_prefix(prefix), limit))
+
     def _decode(self, row: Row) -> T:
         return self._decoder.decode(row[BODY])
 

@@ -18,6 +18,7 @@ from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow,
 from kronkeep_common.models import CronJob
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.history.documents import NUMBER, TIME
+from kronkeep_daemon.history.record_ids import ID_DIGITS, derive_id
 
 KEEP_FOR = timedelta(days=1)
 MOST = 10_000
@@ -48,8 +49,8 @@ def etag(answer: object, body: bytes | None = None) -> str:
     body: the JSON of the answer, where the caller has it.
     """
     if isinstance(answer, CronJob):
-        return f'"{answer.id[:8]}-{answer.resource_version}"'
-    return f'"{hashlib.sha256(body or msgspec.json.encode(answer)).hexdigest()[:20]}"'
+        return f'"{answer.id}-{answer.resource_version}"'
+    return f'"{hashlib.sha256(body or msgspec.json.encode(answer)).hexdigest()[:ID_DIGITS]}"'
 
 
 def matches(header: str, tag: str) -> bool:
@@ -138,10 +139,10 @@ def record_id_of(uid: int, header: str) -> str:
     """Return the id of the record for a caller's uid and Idempotency-Key; raise InvalidRequest."""
     if not 1 <= len(header) <= LONGEST_KEY or not header.isprintable():
         raise InvalidRequest(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters.", field="key")
-    return hashlib.sha256(f"{uid}\n{header}".encode()).hexdigest()[:32]
+    return derive_id("request", str(uid), header)
 
 
 def fingerprint(method: str, path: str, query: str, body: object) -> str:
     """Return a hash of all that a request says."""
-    raw = msgspec.json.encode(body) if body is not None else b""
-    return hashlib.sha256(b"\n".join([method.encode(), path.encode(), query.encode(), raw])).hexdigest()[:32]
+    text = msgspec.json.encode(body).decode() if body is not None else ""
+    return derive_id("request", method, path, query, text)

@@ -1,6 +1,5 @@
 """Operations: work that outlasts its request, which is answered with 202 and the Operation to poll."""
 
-import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -12,6 +11,7 @@ from kronkeep_common.errors import KronkeepError, OperationNotFound
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.supervisor import Supervisor
 
 MOST = 1000
@@ -54,7 +54,7 @@ class OperationService:
             if running is not None:
                 return running
         operation = api.Operation(
-            id=uuid.uuid4().hex[:16],
+            id=new_id(),
             kind=kind,
             target=target,
             status="running",

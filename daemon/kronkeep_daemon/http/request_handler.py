@@ -18,7 +18,7 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_common.errors import Denied, Internal, InvalidRequest, KronkeepError, NameTaken, NotFound
 from kronkeep_common.text import clean
-from kronkeep_daemon.http import access, idempotency, request_bodies
+from kronkeep_daemon.http import access, idempotency, record_prefixes, request_bodies
 from kronkeep_daemon.http.access import Level, Peer
 from kronkeep_daemon.http.idempotency import StoredAnswer
 from kronkeep_daemon.http.json_encoding import encode
@@ -90,6 +90,7 @@ class RequestHandler:
             self._services.limits.count_request(peer.uid)
             self._require_level(peer, route.level)
             _require_known_parameters(request, route)
+            record_prefixes.expand_id(self._services, route, request.match_info)
             seconds = self._services.limits.settings().body_seconds
             call = ApiCall(
                 services=self._services,
@@ -114,7 +115,7 @@ class RequestHandler:
         if call.dry_run and "dry_run" not in route.query:
             return await _dry_run(route, call)
         key = call.request.headers.get("Idempotency-Key")
-        lock = self._locks.setdefault(call.request.path, asyncio.Lock())
+        lock = self._locks.setdefault(route.path.format_map(call.path), asyncio.Lock())
         if key is None:
             async with lock:
                 await _require_match(route, call)

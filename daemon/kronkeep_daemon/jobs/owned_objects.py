@@ -16,6 +16,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import NameTaken
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import TOKEN_KEY
+from kronkeep_daemon.history.record_ids import ID_DIGITS, join_parts
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, NotFoundInCluster
@@ -47,8 +48,8 @@ class ObjectTokens:
         assert fact.name is not None
         # Durable before any object carries a token; without changes a commit costs nothing.
         await self._history.commit()
-        message = f"{cluster_id}\n{path}".encode()
-        return hmac.new(bytes.fromhex(fact.name), message, hashlib.sha256).hexdigest()[:32]
+        message = join_parts(cluster_id, path)
+        return hmac.new(bytes.fromhex(fact.name), message, hashlib.sha256).hexdigest()[:ID_DIGITS]
 
 
 class OwnedObjects:

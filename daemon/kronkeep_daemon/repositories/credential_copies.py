@@ -10,7 +10,6 @@ that name first, or a pod that waits for it, and one that exists already is ours
 
 import asyncio
 import logging
-import secrets as random_numbers
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -19,6 +18,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterNotFound, KronkeepError
 from kronkeep_common.models.base import Record
 from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -112,7 +112,7 @@ class CredentialCopies:
         data = await self._secrets.job_data(repository)
         copy_id = _copy_id(cluster, namespace, job)
         earlier = self._copies.get(copy_id)
-        random_name = f"{job}-{random_numbers.token_hex(8)}-key"
+        random_name = f"{job}-{new_id()}-key"
         copy = CredentialCopy(
             id=copy_id,
             secret=earlier.secret if earlier is not None else random_name,

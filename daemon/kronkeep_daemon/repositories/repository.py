@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, BackupStorage, Encryption, SecretKeyRef
 from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.restic.command_line import NO_PASSWORD
 from kronkeep_daemon.storage_kinds import RepositoryAccess
 
@@ -58,20 +59,24 @@ class Repository(NamedTuple):
         of its own, which its archives share. A parent given by its id (`--parent`) would make restic fail
         where somebody has removed that snapshot.
         """
-        cluster = "" if backup.cluster == self.storage.cluster else f"-{backup.cluster[:8]}"
+        cluster = "" if backup.cluster == self.storage.cluster else f"-{backup.cluster}"
         return f"{HOST}{cluster}.{backup.namespace}.{backup.cronjob}"
 
 
 def repository_of_policy(
     policy_id: str, cluster: str, namespace: str, encryption: Encryption, storage: BackupStorage
 ) -> Repository:
-    """Return the repository of the archives of a policy in that namespace of a cluster (by its id)."""
+    """Return the repository of the archives of a policy in that namespace of a cluster (by its id).
+
+    Whoever may change a CronJob chooses its policy's id, so the folder depends on the namespace too: nobody
+    can take the folder of another namespace's policy.
+    """
+    name = f"{policy_id}-{derive_id('repository', cluster, namespace, policy_id)}"
     if not encryption.enabled:
-        return Repository(storage=storage, folder=f"open-{policy_id}", encrypted=False)
+        return Repository(storage=storage, folder=f"open-{name}", encrypted=False)
     if encryption.key is not None:
-        return Repository(
-            storage=storage, folder=f"policy-{policy_id}", key=PolicyKey(cluster, namespace, encryption.key)
-        )
+        key = PolicyKey(cluster, namespace, encryption.key)
+        return Repository(storage=storage, folder=f"policy-{name}", key=key)
     return Repository(storage=storage)
 
 

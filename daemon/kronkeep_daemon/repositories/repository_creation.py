@@ -9,6 +9,7 @@ killed finds its Jobs instead of running a second `init` beside the first.
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, storage_error, storage_failure
@@ -16,6 +17,7 @@ from kronkeep_daemon.restic import cat, init, keys
 from kronkeep_daemon.restic.faults import Fault
 
 MOST_ATTEMPTS = 8  # while Jobs are interrupted
+STORAGE_LETTERS = 8  # of a storage in the names of its Jobs, which have 57 letters at most
 
 
 def opening_steps(repository: Repository, repository_id: str = "") -> Steps:
@@ -43,12 +45,12 @@ def _connection_steps(repository: Repository) -> Steps:
 async def create_or_open(jobs: RepositoryJobs, repository: Repository, mark: str, seconds: float) -> str:
     """Create the repository, or open the existing one, while the caller holds it; return its id.
 
-    `mark` is six characters that identify this creation: a second call with the same ones continues with its
-    Jobs. A Job has `seconds`; an interrupted one, as by the end of its node, is followed by another. Raises
-    StorageFailed: NotKept where the second container did not find what the first had created, and ConfigLost
-    where there are keys of another repository.
+    `mark` is the id of this creation: a second call with the same one continues with its Jobs. A Job has
+    `seconds`; an interrupted one, as by the end of its node, is followed by another. Raises StorageFailed:
+    NotKept where the second container did not find what the first had created, and ConfigLost where there
+    are keys of another repository.
     """
-    name = f"{repository.storage.id[:30]}-{mark}"
+    name = f"{job_names.shorten(repository.storage.id, STORAGE_LETTERS)}-{mark}"
     for attempt in range(MOST_ATTEMPTS):
         try:
             return await _try_once(jobs, repository, f"{name}-{attempt}", seconds)

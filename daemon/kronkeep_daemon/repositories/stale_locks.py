@@ -14,7 +14,6 @@ Several clusters may use one repository: while one of them does not answer, any 
 """
 
 import logging
-import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -41,8 +40,6 @@ STALE = timedelta(minutes=30)  # in restic itself, for a lock of anybody
 MOST_LOCKS = 50  # that are read; a container each
 TIMEOUT_SECONDS = 120.0
 LONGEST_HOST_NAME = 63
-_LIKE_OURS = re.compile(r"kronkeep-[a-z]+-|.*-bk-[0-9a-f]{12}-\d+")
-_RECORD_ID = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
 
 
 class StaleLocks:
@@ -138,7 +135,7 @@ def is_stale(lock: RepositoryLock, now: datetime) -> bool:
 
 def is_ours(host: str, storage: BackupStorage, has_record: Callable[[str], bool]) -> bool:
     """Whether the pod is of a Job of this history: `has_record` knows an id in its name, or we named it."""
-    ids = _RECORD_ID.findall(host)
+    ids = job_names.RECORD_ID.findall(host)
     return any(has_record(record_id) for record_id in ids) or job_names.is_ours(host, storage)
 
 
@@ -150,4 +147,4 @@ def is_dead(
         return False
     if is_our_host(lock.hostname):
         return True
-    return _LIKE_OURS.match(lock.hostname) is not None and now - lock.time > UNREFRESHED
+    return job_names.LIKE_OURS.match(lock.hostname) is not None and now - lock.time > UNREFRESHED

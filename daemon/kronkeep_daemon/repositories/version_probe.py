@@ -1,12 +1,12 @@
 """Which restic the archives' image has, asked once for each image and cluster."""
 
-import secrets
 from collections.abc import Callable
 from typing import NamedTuple
 
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupPolicySpec
 from kronkeep_common.reasons import Reason
+from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.kube.client import Cluster
@@ -62,7 +62,7 @@ class VersionProbe:
         return installed
 
     def _build_job(self, settings: ArchiveSettings) -> JsonObject:
-        name = f"kronkeep-version-{secrets.token_hex(3)}"
+        name = f"kronkeep-version-{new_id()}"
         container = job_manifests.build_container(
             name="version",
             argv=complete(version.argv(), program=settings.program, options=()),

@@ -4,7 +4,6 @@ A drill's id is made from its policy and its slot, so a slot is drilled once, wh
 downtime the newest slot alone is caught up.
 """
 
-import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -20,8 +19,8 @@ from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import drill_seen_key
+from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
-from kronkeep_daemon.repositories.job_names import short_hash
 from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
 from kronkeep_daemon.settings import Settings
 
@@ -78,7 +77,7 @@ class Drills:
             since = await self._last_slot(policy, cronjob.uid)
             slot = due_slot(policy.drill, since, self._clock.now(), self._settings().controller_zone)
             if slot is not None:
-                drill_id = short_hash(policy.id, cronjob.uid, "drill", slot.isoformat())
+                drill_id = derive_id("drill", cronjob.cluster, cronjob.uid, policy.id, slot.isoformat())
                 drills.append(await self._record(cronjob, carrier, drill_id, slot))
         return drills
 
@@ -92,12 +91,13 @@ class Drills:
         if carrier is None:
             fault = policy_annotations.read_policy(cronjob).fault
             raise PolicyNotFound(fault or f"{ref} has no backup policy.")
-        return await self._record(cronjob, carrier, key[:12] if key else uuid.uuid4().hex[:12], None)
+        drill_id = derive_id("drill request", key) if key else new_id()
+        return await self._record(cronjob, carrier, drill_id, None)
 
     async def record_verification(self, backup: BackupExecution) -> Restore:
         """Record and return the verification of one backup."""
         now = self._clock.now()
-        verification_id = uuid.uuid4().hex[:12]
+        verification_id = new_id()
         deadline = now + timedelta(seconds=DEADLINE_SECONDS)
         return await self._records.add(
             new_restore(backup, verification_id, now, purpose="verify", deadline_at=deadline)

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequ
 from kronkeep_common.models import BackupExecution, SnapshotFile
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
+from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject, Pod
@@ -134,7 +134,7 @@ class FileDownloads:
             patterns=snapshot_paths.escape_patterns((path,)),
         )
         job = build_repository_job(
-            name=f"kronkeep-file-{secrets.token_hex(6)}",
+            name=f"kronkeep-file-{new_id()}",
             namespace=namespace,
             steps=restore_manifests.restore_steps([call]),
             repository=repository,

@@ -1,7 +1,6 @@
 """What a restore would do: requests are checked and their targets listed before anything is written."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
@@ -20,11 +19,11 @@ from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
-from kronkeep_daemon.repositories.job_names import short_hash
 from kronkeep_daemon.restores import restore_manifests, snapshot_paths
 from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -202,7 +201,7 @@ class RestorePlanner:
         return msgspec.structs.replace(plan, new_claim_bytes=resolved.claim_size)
 
     async def _plan_overwriting(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:
-        target_files = await self.list_target(resolved, secrets.token_hex(6))
+        target_files = await self.list_target(resolved, new_id())
         entries = self._snapshots.read_entries(resolved.backup)
         return await asyncio.to_thread(_count_overwritten, plan, resolved.include, entries, target_files)
 
@@ -218,7 +217,7 @@ class RestorePlanner:
         claims = [mount.claim for mount in resolved.mounts]
         for claim in claims:
             await self._jobs.cluster(cluster_id).get(paths.claims(namespace, claim))
-        name = f"kronkeep-look-{short_hash(key, *claims, namespace)}"
+        name = "kronkeep-look-" + derive_id("look", key, namespace, *claims)
         base = build_repository_job(
             name=name,
             namespace=namespace,

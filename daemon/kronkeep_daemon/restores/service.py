@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import uuid
 from datetime import timedelta
 from functools import partial
 
@@ -19,6 +18,7 @@ from kronkeep_common.states import BackupStatus, RestoreStatus
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
 from kronkeep_daemon.restores.drills import Drills
@@ -136,7 +136,7 @@ class RestoreService:
         resolved = await self._planner.resolve(backup_id, request, WAIT_SECONDS)
         if resolved.is_in_place:
             self._require_confirmation(resolved.backup, request)
-        restore_id = key[:12] if key else uuid.uuid4().hex[:12]
+        restore_id = derive_id("restore request", key) if key else new_id()
         restore = self._new_restore(resolved, request, restore_id)
         self._require_free_target(restore)
         restore = await self._records.add(restore)

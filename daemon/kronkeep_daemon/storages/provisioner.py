@@ -8,9 +8,10 @@ from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
+from kronkeep_daemon.repositories import job_manifests, repository_creation
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
@@ -103,12 +104,10 @@ class StorageProvisioner:
         """Create the repository, or open an existing one, by the storage's deadline; raise StorageFailed."""
         assert storage.deadline_at is not None
         seconds = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
-        attempt_id = job_names.short_hash(
-            storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
+        mark = derive_id(
+            "storage creation", storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
         async with self._queues.hold_exclusively(storage.id):
             repository = Repository(storage=storage)
-            repository_id = await repository_creation.create_or_open(
-                self._jobs, repository, attempt_id[:6], seconds
-            )
+            repository_id = await repository_creation.create_or_open(self._jobs, repository, mark, seconds)
             await self._index.pin(repository, repository_id)

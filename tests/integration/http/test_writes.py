@@ -14,6 +14,8 @@ from tests.waiting import eventually
 
 from kronkeep_common.errors import PreconditionFailed
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate
+from kronkeep_daemon.http import idempotency
+from kronkeep_daemon.kube import paths
 
 HTTP = httpx.AsyncClient
 TRIGGER = "/v1/cronjobs/default/w/trigger"
@@ -65,6 +67,20 @@ async def test_a_repetition_gets_the_first_answer_even_after_a_kill(daemon: Daem
         assert (await http.post(trigger, content="{}", headers=headers)).content == first.content
         runs = (await http.get("/v1/executions?filter=name:once")).json()["items"]
         assert [run["id"] for run in runs] == [first.json()["id"]]
+
+
+async def test_a_foreign_job_of_a_triggers_name_is_no_run_of_it_and_stays(daemon: Daemon, http: HTTP) -> None:
+    trigger = await create(daemon, "squatted") + "/trigger"
+    name = f"squatted-manual-{idempotency.record_id_of(os.getuid(), 'guessed')[:12]}"
+    cluster = await daemon.cluster()
+    pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox", "command": ["true"]}]}
+    await cluster.create(
+        paths.jobs("default"), {"metadata": {"name": name}, "spec": {"template": {"spec": pod}}}
+    )
+    refused = await http.post(trigger, content="{}", headers={"Idempotency-Key": "guessed"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "NameTaken")
+    assert (await cluster.get(paths.jobs("default", name)))["metadata"]["name"] == name
+    await cluster.close()
 
 
 async def test_a_write_for_an_older_version_is_refused(daemon: Daemon, http: HTTP) -> None:

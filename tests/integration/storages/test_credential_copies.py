@@ -73,7 +73,7 @@ class DaemonLives:
 
     async def secret_names(self) -> list[str]:
         """Return the names of the Secrets in the namespace default, without their random digits."""
-        return sorted(re.sub(r"-[0-9a-f]{16}-key$", "-key", name) for name in await self._full_names())
+        return sorted(re.sub(r"-[0-9a-f]{32}-key$", "-key", name) for name in await self._full_names())
 
     async def secret_of(self, job: str) -> JsonObject:
         """Return the only Secret of a Job's copy."""

@@ -31,7 +31,7 @@ RUN = CronJobExecution(
 
 def backup(policy_id: str, key: str, *, cronjob_id: str = "cronjob", **fields: Any) -> BackupExecution:
     return BackupExecution(
-        id=backup_id_for(policy_id, cronjob_id, key),
+        id=backup_id_for(cluster="c", cronjob_id=cronjob_id, policy_id=policy_id, key=key),
         cluster="c",
         namespace="shop",
         cronjob="dump",
@@ -69,6 +69,22 @@ async def test_backups_by_hand_by_schedule_and_of_other_cronjobs_belong_to_no_ru
     await records.put(None, backup("p", NOON.isoformat()))
     await records.put(None, backup("p", "run", cronjob_id="other"))
     assert records.id_after_run(RUN) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cluster": "other"},
+        {"cronjob_id": "other"},
+        {"policy_id": "p/u", "cronjob_id": ""},  # a tenant's policy id that reaches into the next part
+        {"policy_id": "p", "key": "u/run", "cronjob_id": ""},
+    ],
+)
+def test_no_other_cluster_cronjob_or_policy_has_a_backup_of_the_same_id(changed: dict[str, str]) -> None:
+    parts = {"cluster": "c", "cronjob_id": "u", "policy_id": "p", "key": "run"}
+    assert len(backup_id_for(**parts)) * 4 == 128
+    assert backup_id_for(**parts) == backup_id_for(**parts)
+    assert backup_id_for(**parts) != backup_id_for(**(parts | changed))
 
 
 async def test_of_the_backups_of_two_policies_the_newest_counts(records: BackupRecords) -> None:

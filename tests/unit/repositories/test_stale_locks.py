@@ -11,7 +11,8 @@ from kronkeep_daemon.restic import locks
 from kronkeep_daemon.restic.locks import RepositoryLock
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-OURS = "shop-db-dump-bk-0123456789ab-1-x7k2p"
+RECORD_ID = "0123456789abcdef0123456789abcdef"
+OURS = f"shop-db-dump-bk-{RECORD_ID}-1-x7k2p"
 ELSEWHERE = msgspec.structs.replace(VAULT, created_at=NOW + timedelta(microseconds=1))
 
 
@@ -54,14 +55,14 @@ def test_names_of_our_jobs_are_recognised_and_those_of_another_kronkeep_are_not(
     ("host", "known"),
     [
         (OURS, True),
-        ("kronkeep-restore-0123456789ab-1-x7k2p", True),
-        ("kronkeep-files-0123456789ab-x7k2p", True),
-        ("kronkeep-files-ab0123456789-x7k2p", False),
-        ("0123456789ab", False),
+        (f"kronkeep-restore-{RECORD_ID}-1-x7k2p", True),
+        (f"kronkeep-files-{RECORD_ID}-x7k2p", True),
+        (f"kronkeep-files-{RECORD_ID[::-1]}-x7k2p", False),
+        (RECORD_ID, False),
     ],
 )
 def test_a_pod_of_a_record_of_this_history_is_ours(host: str, known: bool) -> None:
-    assert stale_locks.is_ours(host, VAULT, {"0123456789ab"}.__contains__) is known
+    assert stale_locks.is_ours(host, VAULT, {RECORD_ID}.__contains__) is known
 
 
 @pytest.mark.parametrize("log", [b"", b"Fatal: no", b"{}", b'{"time": 3}'])

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from kronkeep_common.text import age, clean, clip, days, duration, growth, size
+from kronkeep_common.text import age, clean, clip, days, duration, growth, short_id, size
 
 
 def _plain(value: object) -> str:
     return clean(str(value or "-"))
+
+
+def _id(value: str | None) -> str:
+    return short_id(value) if value else "-"
 
 
 def _number(value: int | None) -> str:
@@ -101,18 +105,18 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
     "executions": (
         OutputColumn("NAMESPACE", "namespace"),
         OutputColumn("CRONJOB", "cronjob"),
-        OutputColumn("ID", "id"),
+        OutputColumn("ID", "id", _id),
         OutputColumn("STATUS", "status"),
         OutputColumn("TRIGGER", "trigger"),
         OutputColumn("AGE", "created_at", _age),
         OutputColumn("TOOK", "duration_seconds", duration),
-        OutputColumn("BACKUP", "backup_id"),
+        OutputColumn("BACKUP", "backup_id", _id),
         OutputColumn("REASON", "reason"),
     ),
     "backups": (
         OutputColumn("NAMESPACE", "namespace"),
         OutputColumn("CRONJOB", "cronjob"),
-        OutputColumn("ID", "id"),
+        OutputColumn("ID", "id", _id),
         OutputColumn("STATUS", "status"),
         OutputColumn("STORAGE", "storage_id"),
         OutputColumn("AGE", "created_at", _age),
@@ -125,10 +129,10 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
     "restores": (
         OutputColumn("NAMESPACE", "namespace"),
         OutputColumn("CRONJOB", "cronjob"),
-        OutputColumn("ID", "id"),
+        OutputColumn("ID", "id", _id),
         OutputColumn("PURPOSE", "purpose"),
         OutputColumn("STATUS", "status"),
-        OutputColumn("BACKUP", "backup_id"),
+        OutputColumn("BACKUP", "backup_id", _id),
         OutputColumn("TARGET", "target", _target),
         OutputColumn("AGE", "created_at", _age),
         OutputColumn("TOOK", "duration_seconds", duration),
@@ -166,7 +170,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
     "policies": (
         OutputColumn("NAMESPACE", "namespace"),
         OutputColumn("CRONJOB", "cronjob"),
-        OutputColumn("ID", "id"),
+        OutputColumn("ID", "id", _id),
         OutputColumn("STORAGE", "storage_id"),
         OutputColumn("WHEN", "policy.schedule", _backup_schedule),
         OutputColumn("NEXT", "next_backup_at", _age),
@@ -185,7 +189,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("MESSAGE", "message"),
     ),
     "alerts": (
-        OutputColumn("ID", "id"),
+        OutputColumn("ID", "id", _id),
         OutputColumn("SEVERITY", "severity"),
         OutputColumn("STATUS", "status"),
         OutputColumn("CODE", "code"),
@@ -213,7 +217,7 @@ WIDE_COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
     "executions": (OutputColumn("NODE", "node"), OutputColumn("EXIT", "exit_code", _number)),
     "backups": (
         OutputColumn("TYPE", "backup_type"),
-        OutputColumn("RUN", "cronjob_execution_id"),
+        OutputColumn("RUN", "cronjob_execution_id", _id),
         OutputColumn("VERIFIED", "verified_at", _age),
     ),
     "storages": (OutputColumn("REPOSITORY", "repository"),),

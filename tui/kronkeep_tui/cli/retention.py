@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import InvalidRequest, PolicyNotFound
 from kronkeep_common.models import Retention, RetentionPlan, SnapshotVerdict
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, short_id
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client, with_client
 
@@ -90,7 +90,7 @@ def _print_plan(plan: RetentionPlan) -> None:
 
 def _line(word: str, verdict: SnapshotVerdict) -> str:
     when = verdict.created_at.strftime("%Y-%m-%d %H:%M:%SZ")
-    return clean(f"{word:6} {verdict.backup_id} {when} {verdict.status:9} {verdict.why}")
+    return clean(f"{word:6} {short_id(verdict.backup_id)} {when} {verdict.status:9} {verdict.why}")
 
 
 async def _pin_or_unpin(client: "Client", options: argparse.Namespace) -> int:

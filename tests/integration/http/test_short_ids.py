@@ -1,0 +1,139 @@
+"""The beginnings of ids in the place of ids: API and command line, for every kind of record that has one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.daemon_process import Daemon
+from tests.integration.cli.command_line import run_kronkeep
+from tests.records import make_backup
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.models import Alert, BackupResult, CronJobExecution, Restore
+from kronkeep_common.states import AlertStatus, ExecutionStatus, RestoreStatus, Trigger
+from kronkeep_daemon.history import History
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ONE = "abcd1111" * 4
+TWO = "abcd1112" * 4
+RUN = "709642a5-f1e0-4c1a-9d2e-0123456789ab"
+
+
+async def fill(folder: Path) -> None:
+    """Write two records of each kind whose ids begin alike, and a run."""
+    history = await History.open(folder, clock=SystemClock())
+    for record_id in (ONE, TWO):
+        history.backups.put(make_backup(id=record_id, result=BackupResult(snapshot_id="5" * 64)))
+        history.restores.put(
+            Restore(
+                id=record_id,
+                cluster="c",
+                namespace="n",
+                cronjob="j",
+                cronjob_id="u",
+                policy_id="p",
+                backup_id=ONE,
+                storage_id="s",
+                purpose="verify",
+                status=RestoreStatus.COMPLETED,
+                created_at=NOW,
+                ended_at=NOW,
+            )
+        )
+        history.alerts.put(
+            Alert(
+                id=record_id,
+                code="BackupFailed",
+                kind="cronjob",
+                severity="warning",
+                status=AlertStatus.RESOLVED,
+                cluster="c",
+                object="n/j",
+                object_id=record_id,
+                message="m",
+                next_step="n",
+                since=NOW,
+                created_at=NOW,
+            )
+        )
+    history.executions.put(
+        CronJobExecution(
+            id=RUN,
+            cluster="c",
+            namespace="n",
+            cronjob="j",
+            cronjob_id="u",
+            job="j-1",
+            status=ExecutionStatus.SUCCEEDED,
+            trigger=Trigger.SCHEDULED,
+            created_at=NOW,
+        )
+    )
+    await history.commit()
+    await history.close()
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    process = Daemon(tmp_path_factory.mktemp("short") / "s")
+    asyncio.run(fill(process.state / "history"))
+    asyncio.run(process.start())
+    yield process
+    asyncio.run(process.stop())
+
+
+@pytest.fixture
+async def http(daemon: Daemon) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.mark.parametrize("table", ["backups", "restores", "alerts"])
+async def test_the_api_takes_the_beginning_of_an_id(http: httpx.AsyncClient, table: str) -> None:
+    assert (await http.get(f"/v1/{table}/{ONE[:8]}")).json()["id"] == ONE
+    ambiguous = await http.get(f"/v1/{table}/{ONE[:7]}")
+    assert (ambiguous.status_code, ambiguous.json()["code"]) == (409, "AmbiguousId")
+    assert ambiguous.json()["details"]["candidates"] == [ONE, TWO]
+    short = await http.get(f"/v1/{table}/{ONE[:3]}")
+    assert (short.status_code, short.json()["code"]) == (422, "InvalidRequest")
+    assert (await http.get(f"/v1/{table}/ffffffff")).status_code == 404
+
+
+async def test_writes_take_it_too_and_the_audit_trail_has_the_whole_id(http: httpx.AsyncClient) -> None:
+    assert (await http.post(f"/v1/backups/{ONE[:8]}/pin", json={})).json()["id"] == ONE
+    entries = (await http.get("/v1/audit")).json()["items"]
+    assert entries[0]["object"] == {"id": ONE}
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("get", "executions", RUN[:8]),
+        ("describe", "execution", RUN[:12]),
+        ("describe", "backup", ONE[:8]),
+        ("get", "restores", ONE[:8]),
+    ],
+)
+def test_the_command_line_takes_it(daemon: Daemon, argv: tuple[str, ...]) -> None:
+    done = run_kronkeep(daemon, *argv)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_line_names_the_candidates(daemon: Daemon) -> None:
+    done = run_kronkeep(daemon, "describe", "backup", "abcd")
+    assert done.returncode == 1
+    assert "[AmbiguousId]" in done.stderr
+    assert ONE in done.stderr
+    assert TWO in done.stderr
+
+
+def test_tables_show_twelve_characters_and_other_formats_whole_ids(daemon: Daemon) -> None:
+    table = run_kronkeep(daemon, "get", "backups").stdout
+    assert ONE[:12] in table
+    assert ONE[:13] not in table
+    assert RUN[:12] in run_kronkeep(daemon, "get", "executions").stdout
+    assert ONE in run_kronkeep(daemon, "get", "backups", "-o", "name").stdout
