@@ -12,7 +12,7 @@
       Unavailable (503)     ClusterUnreachable, DaemonUnreachable, ToolMissing, StorageFailed (502),
                             JobNotStarted (502),
                             ReadOnlyHistory (507)
-      Internal (500)        DamagedHistory, HistoryTooNew
+      Internal (500)        DamagedHistory, OldHistory, HistoryTooNew
 
 Errors that only the daemon raises are defined there (kube/errors.py: refusals of a cluster). `str(error)` is
 one sentence for people, `next_step` says what to do, and `retryable` whether the same request may succeed
@@ -373,12 +373,19 @@ class Internal(KronkeepError):
 
 
 class DamagedHistory(Internal):
-    """A record of the journal or snapshot is damaged; `details` has file and offset."""
+    """The disk failed, or the history's database is damaged; `details` has the file."""
 
     code = "DamagedHistory"
     default_next_step = (
         "Restore the folder from its backup, or save what is readable: kronkeepd store salvage."
     )
+
+
+class OldHistory(Internal):
+    """The state folder was written by a kronkeep before the first release."""
+
+    code = "OldHistory"
+    default_next_step = "Move the folder `history` away; it can be read with the version that wrote it."
 
 
 class HistoryTooNew(Internal):

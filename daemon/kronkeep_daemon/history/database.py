@@ -1,0 +1,278 @@
+"""The SQLite database of one folder: connections, durable writes, checkpoints.
+
+There is one writer, whose calls come from one thread, and as many readers as are asked for; in WAL mode none
+of them waits for another (https://sqlite.org/wal.html). `synchronous=FULL` syncs the WAL at each commit.
+SQLite's own checkpoints are switched off, since they would lengthen some commits: `checkpoint` is called
+between two of them.
+"""
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from kronkeep_common.errors import DamagedHistory, HistoryTooNew
+from kronkeep_daemon.history import history_folder, schema
+from kronkeep_daemon.history.change_log import ChangeLog
+from kronkeep_daemon.history.database_check import check_whole
+from kronkeep_daemon.history.database_faults import translate_faults
+from kronkeep_daemon.history.durable import sync_folder
+from kronkeep_daemon.history.history_folder import NewestChange, NewestFile
+from kronkeep_daemon.history.rows import Row, checksum
+
+WRITER_CACHE = 16 * 1024  # KiB
+READER_CACHE = 8 * 1024  # KiB
+BUSY_SECONDS = 10.0
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # size of the WAL from which a checkpoint is made
+LARGEST_WAL = 64 * 1024 * 1024  # bytes that the WAL keeps after a checkpoint
+SMALL = 16 * 1024 * 1024  # bytes of a database that is checked as a whole when it is opened
+
+
+class RowChange(NamedTuple):
+    """A change of one document: its row, or None when it is removed; `id` is its id, or its number."""
+
+    table: str
+    number: int
+    id: str
+    row: Row | None
+
+
+def connect(path: Path, *, cache_kib: int = READER_CACHE, read_only: bool = True) -> sqlite3.Connection:
+    """Return a connection to a database; raise sqlite3.Error."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=500
+    )
+    connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+    connection.execute("PRAGMA cell_size_check=ON")
+    connection.execute("PRAGMA trusted_schema=OFF")
+    if read_only:
+        connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+class Database:
+    """The open database of a folder.
+
+    Opening creates it where there is none; raise StateInUse, OldHistory, HistoryTooNew, DamagedHistory,
+    ReadOnlyHistory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / history_folder.DATABASE
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        with translate_faults(folder):
+            self._lock = history_folder.lock(folder)
+        try:
+            with translate_faults(folder):
+                self._open()
+        except BaseException:
+            self._close_connections()
+            os.close(self._lock)
+            raise
+
+    def _open(self) -> None:
+        history_folder.refuse_journal(self.folder)
+        history_folder.remove_leftovers(self.folder)
+        newest = history_folder.read_newest(self.folder)
+        if newest is not None and not self.path.exists():
+            raise DamagedHistory(f"The history is damaged: {self.path.name} is missing.", file=str(self.path))
+        self._writer = connect(self.path, cache_kib=WRITER_CACHE, read_only=False)
+        configure_writer(self._writer)
+        if newest is None and _is_empty(self._writer):
+            self._create()
+        check_format(self._writer)
+        self._reader = connect(self.path)
+        self.history_id = read_history_id(self._writer)
+        self.changes = ChangeLog(self._writer)
+        self.tables = read_tables(self._writer)
+        self._compare_with(newest)
+        if self.path.stat().st_size <= SMALL and (faults := check_whole(self._writer)):
+            raise DamagedHistory(
+                f"The history is damaged: {self.path.name}: {faults[0]}.", file=str(self.path)
+            )
+        self._newest = NewestFile(self.folder, self.history_id, self.changes.last)
+
+    @property
+    def writer(self) -> sqlite3.Connection:
+        """The connection of the writer's thread."""
+        assert self._writer is not None
+        return self._writer
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """The connection for short reads in the event loop."""
+        assert self._reader is not None
+        return self._reader
+
+    def _create(self) -> None:
+        """Create kronkeep's own tables, durably and at once."""
+        with _transaction(self.writer):
+            self.writer.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+            for statement in schema.CREATE_OWN_TABLES:
+                self.writer.execute(statement)
+            self.writer.execute("INSERT INTO meta VALUES('history_id', ?)", (secrets.token_hex(16),))
+            self.writer.execute(f"PRAGMA user_version={schema.FORMAT}")
+        sync_folder(self.folder)
+
+    def _compare_with(self, newest: NewestChange | None) -> None:
+        """Raise DamagedHistory where the database lacks changes that it held before."""
+        if newest is None or (newest.history_id == self.history_id and newest.sequence <= self.changes.last):
+            return
+        raise DamagedHistory(
+            f"The history ends at change {self.changes.last}, but change {newest.sequence} was acknowledged: "
+            "its newest changes are lost.",
+            file=str(self.path),
+            sequence=self.changes.last,
+        )
+
+    def write(self, batch: Sequence[RowChange]) -> None:
+        """Make a batch of changes durable, or none of them; raise ReadOnlyHistory, DamagedHistory."""
+        with translate_faults(self.folder):
+            try:
+                self._write(batch, replace=False)
+            except sqlite3.IntegrityError:
+                # A change before this batch was undone, and now two documents have one id: the later stays.
+                self._write(batch, replace=True)
+        self.changes.mark_durable(_unnumbered(batch))
+        with suppress(OSError):  # after a fault it names an older change, which is true as well
+            self._newest.write(self.changes.last)
+
+    def _write(self, batch: Sequence[RowChange], *, replace: bool) -> None:
+        connection = self.writer
+        new_tables = {change.table for change in batch if change.table not in self.tables}
+        with _transaction(connection):
+            for name in sorted(new_tables):
+                for statement in schema.create_table(name):
+                    connection.execute(statement)
+            for (table, is_put), changes in groupby(batch, key=_kind):
+                if is_put:
+                    _put_rows(connection, table, [change.row for change in changes if change.row], replace)
+                else:
+                    numbers = [(change.number,) for change in changes]
+                    connection.executemany(f"DELETE FROM {schema.quote(table)} WHERE number = ?", numbers)
+            self.changes.append(connection, _unnumbered(batch))
+        self.tables |= new_tables
+
+    def drop_table(self, name: str) -> None:
+        """Drop a table whose documents are removed; raise ReadOnlyHistory, DamagedHistory."""
+        if name in self.tables:
+            with translate_faults(self.folder), _transaction(self.writer):
+                self.writer.execute(f"DROP TABLE {schema.quote(name)}")
+                self.writer.execute("DELETE FROM counts WHERE table_name = ?", (name,))
+            self.tables.discard(name)
+
+    def wants_checkpoint(self) -> bool:
+        """Whether the WAL is long enough to be written into the database."""
+        try:
+            return (self.folder / history_folder.WAL).stat().st_size >= CHECKPOINT_BYTES
+        except FileNotFoundError:
+            return False
+
+    def checkpoint(self) -> None:
+        """Write the WAL into the database; raise ReadOnlyHistory, DamagedHistory.
+
+        What it could not write, for lack of space, stays in the WAL, durable.
+        """
+        with translate_faults(self.folder):
+            self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def compact(self) -> None:
+        """Write the database without its free pages; raise ReadOnlyHistory, DamagedHistory."""
+        with translate_faults(self.folder):
+            self.writer.execute("VACUUM")
+            self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def release_pages(self, most: int) -> int:
+        """Give at most that many free pages back to the file system and return how many are left."""
+        with translate_faults(self.folder):
+            self.writer.execute(f"PRAGMA incremental_vacuum({most})").fetchall()
+            return int(self.writer.execute("PRAGMA freelist_count").fetchone()[0])
+
+    def close(self) -> None:
+        """Write the WAL into the database, close it and release the folder."""
+        try:
+            self._close_connections()
+        finally:
+            self._newest.close()
+            os.close(self._lock)
+
+    def _close_connections(self) -> None:
+        with suppress(sqlite3.Error):  # what a failed disk does not take stays in the WAL
+            if self._reader is not None:
+                self._reader.close()
+            if self._writer is not None:
+                self._writer.close()
+
+
+def configure_writer(connection: sqlite3.Connection) -> None:
+    """Switch the connection to WAL and durable commits; raise sqlite3.Error."""
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # in effect where the database is new
+    connection.execute("PRAGMA journal_mode=WAL").fetchall()
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
+    connection.execute(f"PRAGMA journal_size_limit={LARGEST_WAL}").fetchall()
+    connection.execute("PRAGMA secure_delete=FAST").fetchall()
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+
+
+def _kind(change: RowChange) -> tuple[str, bool]:
+    return change.table, change.row is not None
+
+
+def _unnumbered(batch: Sequence[RowChange]) -> list[tuple[str, str, bytes | None]]:
+    return [(change.table, change.id, change.row.body if change.row else None) for change in batch]
+
+
+def _put_rows(connection: sqlite3.Connection, table: str, rows: Sequence[Row], replace: bool) -> None:
+    if replace:
+        ids = [(row.id, row.number) for row in rows if row.id]
+        connection.executemany(f"DELETE FROM {schema.quote(table)} WHERE id = ? AND number <> ?", ids)
+    values = ((*row[:-1], checksum(table, row.number, row.body), row.body.decode()) for row in rows)
+    connection.executemany(schema.put_row(table), values)
+
+
+def check_format(connection: sqlite3.Connection) -> None:
+    """Raise DamagedHistory for a file that is no history, HistoryTooNew for one of a later kronkeep."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != schema.APPLICATION_ID or version < schema.FORMAT:
+        raise DamagedHistory(f"The history is damaged: {history_folder.DATABASE} is no history of kronkeep.")
+    if version > schema.FORMAT:
+        raise HistoryTooNew(f"{history_folder.DATABASE} was written by a later kronkeep (format {version}).")
+
+
+def read_history_id(connection: sqlite3.Connection) -> str:
+    """Return the random id that the history got when it was created; raise DamagedHistory."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'history_id'").fetchone()
+    if row is None:
+        raise DamagedHistory(f"The history is damaged: {history_folder.DATABASE} has no id.")
+    return str(row[0])
+
+
+def read_tables(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of the TinyDB tables."""
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    names = {name for (name,) in rows}
+    return {name for name in names if name not in schema.OWN_TABLES and not name.startswith(schema.RESERVED)}

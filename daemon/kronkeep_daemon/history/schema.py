@@ -1,0 +1,94 @@
+"""The SQL of the database: one table a TinyDB table, its indexes, and the tables of kronkeep itself.
+
+An index of a shared field leaves out the rows without a value, so it costs nothing where a table has none.
+`counts` is kept by triggers: how many documents a table has of each status is then read, not counted.
+"""
+
+from functools import lru_cache
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_daemon.history.rows import COLUMNS, SORT
+
+APPLICATION_ID = 0x6B6B6873  # "kkhs", in the file's header
+FORMAT = 3  # the file's user_version; 1 and 2 were journals
+OWN_TABLES = ("changes", "counts", "meta")
+RESERVED = ("sqlite_", "kronkeep_")
+
+# The columns of each index, in order. The queries by CronJob are asked most: its newest runs, with their
+# statuses from the index alone, and its newest runs of one status.
+INDEXES: tuple[tuple[str, ...], ...] = (
+    ("cronjob_id", "status", SORT),
+    ("cronjob_id", SORT, "number", "status"),
+    ("policy_id", SORT),
+    ("storage_id", SORT),
+    ("status", SORT),
+    ("namespace", SORT),
+    ("cluster", SORT),
+    (SORT,),
+)
+CREATE_OWN_TABLES = (
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE counts(table_name TEXT, status TEXT, documents INTEGER NOT NULL,"
+    " PRIMARY KEY(table_name, status)) WITHOUT ROWID",
+    "CREATE TABLE changes(sequence INTEGER PRIMARY KEY, table_name TEXT NOT NULL, id TEXT NOT NULL,"
+    " checksum INTEGER NOT NULL, body TEXT)",
+)
+_COUNT = (
+    "INSERT INTO counts VALUES({text}, coalesce(new.status, ''), 1)"
+    " ON CONFLICT(table_name, status) DO UPDATE SET documents = documents + 1"
+)
+_DISCOUNT = (
+    "UPDATE counts SET documents = documents - 1"
+    " WHERE table_name = {text} AND status = coalesce(old.status, '')"
+)
+_CREATE_TABLE = (
+    "CREATE TABLE {table}(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE,"
+    " created_at TEXT NOT NULL, cronjob_id TEXT, cronjob TEXT, namespace TEXT, status TEXT,"
+    " policy_id TEXT, storage_id TEXT, cluster TEXT, checksum INTEGER NOT NULL, body TEXT NOT NULL)",
+    f"CREATE TRIGGER {{inserted}} AFTER INSERT ON {{table}} BEGIN {_COUNT}; END",
+    f"CREATE TRIGGER {{deleted}} AFTER DELETE ON {{table}} BEGIN {_DISCOUNT}; END",
+    "CREATE TRIGGER {changed} AFTER UPDATE OF status ON {table} WHEN old.status IS NOT new.status"
+    f" BEGIN {_DISCOUNT}; {_COUNT}; END",
+)
+
+
+@lru_cache(maxsize=1000)
+def quote(table: str) -> str:
+    """Return a table's name as SQL; raise InvalidRequest for one that SQLite or kronkeep reserves."""
+    lower = table.lower()
+    if lower in OWN_TABLES or lower.startswith(RESERVED) or "\0" in table:
+        raise InvalidRequest(f"A table of the history cannot be called {table!r}.", field="table")
+    return _quote(table)
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def index_name(table: str, columns: tuple[str, ...]) -> str:
+    """Return the name of an index as SQL."""
+    return _quote("_".join(("kronkeep", table, "by", *columns)))
+
+
+def create_table(name: str) -> list[str]:
+    """Return the statements that create a TinyDB table with its indexes and triggers."""
+    text = "'" + name.replace("'", "''") + "'"
+    triggers = {part: _quote(f"kronkeep_{name}_{part}") for part in ("inserted", "deleted", "changed")}
+    statements = [statement.format(table=quote(name), text=text, **triggers) for statement in _CREATE_TABLE]
+    return statements + [_create_index(name, columns) for columns in INDEXES]
+
+
+def _create_index(table: str, columns: tuple[str, ...]) -> str:
+    sql = f"CREATE INDEX {index_name(table, columns)} ON {quote(table)}({', '.join(columns)})"
+    return sql if columns[0] == SORT else f"{sql} WHERE {columns[0]} IS NOT NULL"
+
+
+@lru_cache(maxsize=1000)
+def put_row(table: str) -> str:
+    """Return the statement that adds a row, or replaces the one of its number."""
+    columns = ("number", *COLUMNS, "checksum", "body")
+    updates = ", ".join(f"{column}=excluded.{column}" for column in columns[1:])
+    return (
+        f"INSERT INTO {quote(table)}({', '.join(columns)}) VALUES({', '.join('?' * len(columns))})"
+        f" ON CONFLICT(number) DO UPDATE SET {updates}"
+    )

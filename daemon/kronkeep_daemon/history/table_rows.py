@@ -1,0 +1,248 @@
+"""The rows of one table as they are now: those of the database, with the pending changes laid over them.
+
+Every read is short enough for the event loop: by number, by id, or a page of an index. Each row's checksum is
+verified; raise DamagedHistory where it is wrong.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import lru_cache
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+from kronkeep_common.errors import DamagedHistory
+from kronkeep_daemon.history import schema
+from kronkeep_daemon.history.database import Database
+from kronkeep_daemon.history.database_faults import translate_faults
+from kronkeep_daemon.history.pending_rows import PendingRows
+from kronkeep_daemon.history.query_sql import Condition
+from kronkeep_daemon.history.rows import COLUMNS, SORT, Row, checksum
+
+Position = tuple[str, int]
+PAGE = 500  # rows read at a time where all are read
+_ROW = f"number, {', '.join(COLUMNS)}, CAST(body AS BLOB), checksum"
+_POSITION = attrgetter("position")
+_NUMBER = attrgetter("number")
+
+
+class TableRows:
+    """The rows of one table."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self.name = name
+        self.pending = PendingRows()
+        self._database = database
+        self._last_number: int = -1  # not read yet
+        self._sql_name = schema.quote(name)
+
+    def _select(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if self.name not in self._database.tables:
+            return []
+        with translate_faults(self._database.folder):
+            return self._database.reader.execute(sql, values).fetchall()
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        """Return the rows of the database that no pending change hides."""
+        hidden = self.pending.rows
+        rows = [self._verify(values) for values in self._select(sql, values)]
+        return [row for row in rows if row.number not in hidden] if hidden else rows
+
+    def _verify(self, values: tuple[Any, ...]) -> Row:
+        row = Row._make(values[:-1])
+        if not isinstance(row.body, bytes) or checksum(self.name, row.number, row.body) != values[-1]:
+            raise DamagedHistory(
+                f"The history is damaged: {self.name}, document {row.number}: its checksum is another.",
+                file=str(self._database.path),
+                table=self.name,
+                number=row.number,
+            )
+        return row
+
+    def by_number(self, number: int) -> Row | None:
+        """Return the row of that number, or None."""
+        if number in self.pending.rows:
+            return self.pending.rows[number]
+        rows = self._rows(f"SELECT {_ROW} FROM {self._sql_name} WHERE number = ?", (number,))
+        return rows[0] if rows else None
+
+    def by_id(self, record_id: str) -> Row | None:
+        """Return the row of that id, or None."""
+        changed = self.pending.with_id(record_id)
+        if changed is not None or not record_id:
+            return changed
+        rows = self._rows(f"SELECT {_ROW} FROM {self._sql_name} WHERE id = ?", (record_id,))
+        return rows[0] if rows else None
+
+    def newest(
+        self, equal: Mapping[str, str], *, limit: int, before: Position | None = None, since: str = ""
+    ) -> list[Row]:
+        """Return at most `limit` rows with these values, newest first, older than `before`, not before
+        `since`.
+        """
+        values = [*equal.values(), *(before or ()), *([since] if since else ())]
+        sql = _newest_sql(self.name, tuple(equal), _ROW, before is not None, bool(since))
+        pending = self._pending_newest(equal, before, since)
+        rows = self._rows(sql, (*values, limit + len(self.pending.rows)))
+        return (
+            list(islice(merge(rows, pending, key=_POSITION, reverse=True), limit))
+            if pending
+            else rows[:limit]
+        )
+
+    def _pending_newest(self, equal: Mapping[str, str], before: Position | None, since: str) -> list[Row]:
+        if not self.pending:
+            return []
+        rows = [
+            row
+            for row in self.pending.matching(equal)
+            if (before is None or row.position < before) and row.created_at >= since
+        ]
+        return sorted(rows, key=_POSITION, reverse=True)
+
+    def newest_statuses(self, equal: Mapping[str, str], limit: int) -> list[str]:
+        """Return the statuses of the newest rows with these values, newest first, from an index alone."""
+        sql = _newest_sql(self.name, tuple(equal), "number, created_at, status", False, False)
+        pending = self._pending_newest(equal, None, "")
+        stored = self._select(sql, (*equal.values(), limit + len(self.pending.rows)))
+        rows = [
+            (created_at, number, status)
+            for number, created_at, status in stored
+            if number not in self.pending.rows
+        ]
+        rows += [(row.created_at, row.number, row.status) for row in pending]
+        if pending:
+            rows.sort(key=lambda row: row[:2], reverse=True)
+        return [status or "" for _, _, status in rows[:limit]]
+
+    def oldest_numbers(self, *, limit: int, before: str = "\U0010ffff") -> list[int]:
+        """Return at most `limit` numbers of the oldest rows with a time before `before`, oldest first."""
+        index = schema.index_name(self.name, (SORT,))
+        stored = self._select(
+            f"SELECT created_at, number FROM {self._sql_name} INDEXED BY {index}"
+            f" WHERE created_at < ? ORDER BY created_at, number LIMIT ?",
+            (before, limit + len(self.pending.rows)),
+        )
+        rows = [row for row in stored if row[1] not in self.pending.rows]
+        rows += [row.position for row in self.pending.matching({}) if row.created_at < before]
+        return [number for _, number in sorted(rows)[:limit]]
+
+    def iterate(self) -> Iterator[Row]:
+        """Yield every row by number; PAGE are read at a time.
+
+        A row that is changed meanwhile is yielded once, as it is when its page is read.
+        """
+        last = -(2**63)
+        sql = f"SELECT {_ROW} FROM {self._sql_name} WHERE number > ? ORDER BY number LIMIT ?"
+        while True:
+            stored = [self._verify(values) for values in self._select(sql, (last, PAGE))]
+            is_end = len(stored) < PAGE
+            bound = 2**63 if is_end else stored[-1].number
+            yield from self._merge_pending(stored, range(last + 1, bound + 1))
+            if is_end:
+                return
+            last = bound
+
+    def candidates(self, condition: Condition) -> Iterator[Row]:
+        """Yield the rows that meet a condition, and all pending ones, by number; PAGE are read at a time."""
+        stored = self._select(f"SELECT number FROM {self._sql_name} WHERE {condition.sql}", condition.values)
+        numbers = sorted({number for (number,) in stored} | self.pending.rows.keys())
+        for start in range(0, len(numbers), PAGE):
+            yield from self._with_numbers(numbers[start : start + PAGE])
+
+    def _with_numbers(self, numbers: Sequence[int]) -> Iterator[Row]:
+        marks = ", ".join("?" * len(numbers))
+        sql = f"SELECT {_ROW} FROM {self._sql_name} WHERE number IN ({marks}) ORDER BY number"
+        stored = [self._verify(values) for values in self._select(sql, numbers)]
+        return self._merge_pending(stored, set(numbers))
+
+    def _merge_pending(self, stored: list[Row], numbers: Container[int]) -> Iterator[Row]:
+        """Yield rows by number, with the pending ones of these numbers in their place."""
+        rows = [row for row in stored if row.number not in self.pending.rows]
+        rows += [row for row in self.pending.matching({}) if row.number in numbers]
+        return iter(sorted(rows, key=_NUMBER))
+
+    def numbers(self) -> list[int]:
+        """Return every number, in order."""
+        stored = {number for (number,) in self._select(f"SELECT number FROM {self._sql_name}")}
+        changed = {number for number, row in self.pending.rows.items() if row is not None}
+        return sorted(stored - self.pending.rows.keys() | changed)
+
+    def count(self, field: str, equal: Mapping[str, str]) -> dict[str, int]:
+        """Return how many rows with these values have each value of a shared field."""
+        counted = Counter(self._count_stored(field, equal))
+        for row in self._hidden_rows():
+            if all(getattr(row, name) == value for name, value in equal.items()):
+                counted[getattr(row, field) or ""] -= 1
+        for row in self.pending.matching(equal):
+            counted[getattr(row, field) or ""] += 1
+        return {value: number for value, number in counted.items() if value and number}
+
+    def _count_stored(self, field: str, equal: Mapping[str, str]) -> dict[str, int]:
+        if field == "status" and not equal:
+            return dict(
+                self._select("SELECT status, documents FROM counts WHERE table_name = ?", (self.name,))
+            )
+        index = _choose_index(tuple(equal))
+        source = (
+            f"{self._sql_name} INDEXED BY {schema.index_name(self.name, index)}" if equal else self._sql_name
+        )
+        where = " AND ".join(f"{name} = ?" for name in equal) or "1"
+        sql = f"SELECT coalesce({field}, ''), count(*) FROM {source} WHERE {where} GROUP BY 1"
+        return dict(self._select(sql, tuple(equal.values())))
+
+    def _hidden_rows(self) -> Iterator[Row]:
+        """Yield the rows of the database that pending changes hide, without their JSON."""
+        numbers = list(self.pending.rows)
+        for start in range(0, len(numbers), PAGE):
+            page = numbers[start : start + PAGE]
+            sql = f"SELECT number, {', '.join(COLUMNS)}, x'' FROM {self._sql_name}"
+            yield from map(
+                Row._make, self._select(f"{sql} WHERE number IN ({', '.join('?' * len(page))})", page)
+            )
+
+    def __len__(self) -> int:
+        sql = "SELECT coalesce(sum(documents), 0) FROM counts WHERE table_name = ?"
+        stored = sum(int(number) for (number,) in self._select(sql, (self.name,)))
+        return stored - sum(1 for _ in self._hidden_rows()) + sum(1 for _ in self.pending.matching({}))
+
+    @property
+    def last_number(self) -> int:
+        """The greatest number that was ever given; numbers only grow, until the table is truncated."""
+        if self._last_number < 0:
+            stored = self._select("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.name,))
+            self._last_number = int(stored[0][0]) if stored else 0
+        return self._last_number
+
+    def use_number(self, number: int) -> None:
+        """Take note that a number is used."""
+        self._last_number = max(self.last_number, number)
+
+    def restart_numbers(self, last: int = 0) -> None:
+        """Continue with the number after `last`."""
+        self._last_number = last
+
+
+@lru_cache(maxsize=1000)
+def _newest_sql(table: str, equal: tuple[str, ...], columns: str, before: bool, since: bool) -> str:
+    terms = [f"{field} = ?" for field in equal]
+    terms += ["(created_at, number) < (?, ?)"] if before else []
+    terms += ["created_at >= ?"] if since else []
+    return (
+        f"SELECT {columns} FROM {schema.quote(table)}"
+        f" INDEXED BY {schema.index_name(table, _choose_index(equal))}"
+        f" WHERE {' AND '.join(terms) or '1'} ORDER BY created_at DESC, number DESC LIMIT ?"
+    )
+
+
+@lru_cache(maxsize=1000)
+def _choose_index(equal: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the index with the most values that are given before the time; the first of several."""
+
+    def rank(columns: tuple[str, ...]) -> int:
+        prefix = columns[: columns.index(SORT)]
+        return len(prefix) if set(prefix) <= set(equal) else -1
+
+    best: tuple[str, ...] = max(schema.INDEXES, key=rank)
+    return best
