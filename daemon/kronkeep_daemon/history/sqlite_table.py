@@ -194,7 +194,7 @@ def _document(row: Row) -> Document:
 class SqliteTinyDB(TinyDB):
     """A TinyDB whose tables are read and written row by row."""
 
-    table_class = SqliteTable
+    table_class = SqliteTable  # type: ignore[assignment]  # its options are keywords
 
     def tables(self) -> set[str]:
         """Return the names of the tables that hold documents."""
