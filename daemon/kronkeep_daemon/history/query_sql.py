@@ -15,14 +15,14 @@ MOST_VALUES = 500  # of one `one_of`; SQLite allows 32,766 in a statement
 DEPTH = 20  # queries that are nested deeper are left to TinyDB
 
 
-class Condition(NamedTuple):
+class SqlCondition(NamedTuple):
     """A condition of SQL and the values of its parameters."""
 
     sql: str
     values: tuple[str, ...]
 
 
-def condition_of(query_hash: Any, depth: int = DEPTH) -> Condition | None:
+def condition_of(query_hash: Any, depth: int = DEPTH) -> SqlCondition | None:
     """Return the condition of a query's hash; None where SQL cannot narrow it."""
     match query_hash:
         case ("and", frozenset(parts)) if depth:
@@ -37,34 +37,34 @@ def condition_of(query_hash: Any, depth: int = DEPTH) -> Condition | None:
     return None
 
 
-def _join(word: str, conditions: Iterable[Condition]) -> Condition | None:
+def _join(word: str, conditions: Iterable[SqlCondition]) -> SqlCondition | None:
     # Two at a time: the hash is a frozenset, so the order of the parts does not matter.
-    def join_two(left: Condition, right: Condition) -> Condition:
-        return Condition(f"({left.sql} {word} {right.sql})", left.values + right.values)
+    def join_two(left: SqlCondition, right: SqlCondition) -> SqlCondition:
+        return SqlCondition(f"({left.sql} {word} {right.sql})", left.values + right.values)
 
     listed = list(conditions)
     return reduce(join_two, listed) if listed else None
 
 
-def _compare(operator: str, field: str, value: Any) -> Condition | None:
+def _compare(operator: str, field: str, value: Any) -> SqlCondition | None:
     match operator, value:
         case ("==", str()) if value:
-            return Condition(f"{field} = ?", (value,))
+            return SqlCondition(f"{field} = ?", (value,))
         case ("<" | "<=" | ">" | ">=", str()) if field != "id":
-            return Condition(f"{field} {operator} ?", (value,))
+            return SqlCondition(f"{field} {operator} ?", (value,))
         case ("one_of", tuple()) if len(value) <= MOST_VALUES and _are_texts(value):
-            return Condition(f"{field} IN ({', '.join('?' * len(value))})", tuple(value))
+            return SqlCondition(f"{field} IN ({', '.join('?' * len(value))})", tuple(value))
     return None
 
 
-def _compare_time(operator: str, value: Any) -> Condition | None:
+def _compare_time(operator: str, value: Any) -> SqlCondition | None:
     match operator, value:
         case ("==", str()) if value:
-            return Condition(f"({SORT} >= ? AND {SORT} <= ?)", (_earliest(value), _latest(value)))
+            return SqlCondition(f"({SORT} >= ? AND {SORT} <= ?)", (_earliest(value), _latest(value)))
         case (">" | ">=", str()):
-            return Condition(f"{SORT} >= ?", (_earliest(value),))
+            return SqlCondition(f"{SORT} >= ?", (_earliest(value),))
         case ("<" | "<=", str()) if value:
-            return Condition(f"{SORT} <= ?", (_latest(value),))
+            return SqlCondition(f"{SORT} <= ?", (_latest(value),))
     return None
 
 

@@ -17,7 +17,7 @@ from kronkeep_daemon.history import schema
 from kronkeep_daemon.history.database import Database
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.pending_rows import PendingRows
-from kronkeep_daemon.history.query_sql import Condition
+from kronkeep_daemon.history.query_sql import SqlCondition
 from kronkeep_daemon.history.rows import COLUMNS, SORT, Row, checksum
 
 Position = tuple[str, int]
@@ -144,7 +144,7 @@ class TableRows:
                 return
             last = bound
 
-    def candidates(self, condition: Condition) -> Iterator[Row]:
+    def candidates(self, condition: SqlCondition) -> Iterator[Row]:
         """Yield the rows that meet a condition, and all pending ones, by number; PAGE are read at a time."""
         stored = self._select(f"SELECT number FROM {self._sql_name} WHERE {condition.sql}", condition.values)
         numbers = sorted({number for (number,) in stored} | self.pending.rows.keys())
