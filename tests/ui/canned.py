@@ -306,7 +306,7 @@ class CannedRestores(CannedResource):
 class CannedPolicies(CannedResource):
     """`client.policies`."""
 
-    async def retention(self, policy_id: str) -> RetentionPlan:
+    async def retention(self, policy_id: str, namespace: str | None = None) -> RetentionPlan:
         return RetentionPlan(
             policy_id=policy_id,
             computed_at=NOW,
@@ -322,7 +322,7 @@ class CannedPolicies(CannedResource):
             else None,
         )
 
-    async def approve_retention(self, policy_id: str, token: str) -> None:
+    async def approve_retention(self, policy_id: str, token: str, namespace: str | None = None) -> None:
         self._canned.answer("approve", policy_id, token)
         self._canned.removed = 0
 

@@ -75,10 +75,10 @@ async def test_work_on_a_storage_runs_to_its_end_and_one_that_failed_is_only_tri
 class SomePolicies(CannedPolicies):
     """One of them is not there."""
 
-    async def retention(self, policy_id: str) -> RetentionPlan:
+    async def retention(self, policy_id: str, namespace: str | None = None) -> RetentionPlan:
         if policy_id == "gone":
             raise PolicyNotFound("There is no policy gone.")
-        return await super().retention(policy_id)
+        return await super().retention(policy_id, namespace)
 
 
 async def test_retention_of_a_storage_is_each_policy_s_and_leads_to_the_approval() -> None:

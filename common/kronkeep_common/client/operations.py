@@ -3,7 +3,7 @@
 import msgspec
 
 from kronkeep_common import api, errors
-from kronkeep_common.client.connection import Connection, path_part
+from kronkeep_common.client.connection import Connection, Query, path_part
 
 
 class OperationCalls:
@@ -22,10 +22,15 @@ class OperationCalls:
 
 
 async def run_operation(
-    connection: Connection, path: str, body: msgspec.Struct | None = None, *, poll_seconds: float = 0.2
+    connection: Connection,
+    path: str,
+    body: msgspec.Struct | None = None,
+    *,
+    query: Query | None = None,
+    poll_seconds: float = 0.2,
 ) -> api.Operation:
     """Start an operation with a POST request and return it when it has ended, well or not."""
-    operation = await connection.post(path, api.Operation, body)
+    operation = await connection.post(path, api.Operation, body, query=query)
     operations = OperationCalls(connection)
     while operation.status == "running":
         await connection.pause(poll_seconds)
@@ -34,10 +39,10 @@ async def run_operation(
 
 
 async def complete_operation(
-    connection: Connection, path: str, body: msgspec.Struct | None = None
+    connection: Connection, path: str, body: msgspec.Struct | None = None, *, query: Query | None = None
 ) -> api.Operation:
     """Run an operation to its end; raise the error that it failed with."""
-    operation = await run_operation(connection, path, body)
+    operation = await run_operation(connection, path, body, query=query)
     if operation.status == "failed":
         kind = errors.error_of_code(operation.reason or errors.Internal.code)
         raise kind(operation.message or "It failed.", next_step=operation.next_step)

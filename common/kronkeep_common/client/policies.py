@@ -29,23 +29,32 @@ class PolicyCalls:
         """Return how a backup's schedule fits a CronJob's."""
         return await self._connection.post("/v1/schedules/check", ScheduleVerdict, request)
 
-    async def retention(self, policy_id: str) -> RetentionPlan:
-        """Return what a policy's retention would remove now, and what it keeps and why."""
-        return await self._connection.get(_path(policy_id), RetentionPlan)
+    async def retention(self, policy_id: str, namespace: str | None = None) -> RetentionPlan:
+        """Return what a policy's retention would remove now, and what it keeps and why.
+
+        namespace: that of its CronJob, in case another one carries the same id.
+        """
+        return await self._connection.get(_path(policy_id), RetentionPlan, {"namespace": namespace})
 
     async def preview_retention(self, namespace: str, name: str, rules: Retention) -> RetentionPlan:
         """Return what other rules would do to a CronJob's snapshots."""
         body = RetentionPreview(namespace=namespace, cronjob=name, retention=rules)
         return await self._connection.post("/v1/retention/preview", RetentionPlan, body)
 
-    async def apply_retention(self, policy_id: str) -> api.Operation:
+    async def apply_retention(self, policy_id: str, namespace: str | None = None) -> api.Operation:
         """Remove the snapshots that no rule keeps; raise NotAllowedNow where that needs approval."""
-        return await complete_operation(self._connection, f"{_path(policy_id)}/apply")
+        return await complete_operation(
+            self._connection, f"{_path(policy_id)}/apply", query={"namespace": namespace}
+        )
 
-    async def approve_retention(self, policy_id: str, token: str) -> api.Operation:
+    async def approve_retention(
+        self, policy_id: str, token: str, namespace: str | None = None
+    ) -> api.Operation:
         """Remove exactly what the plan with that token names; raise PreconditionFailed."""
         body = RetentionApproval(token=token)
-        return await complete_operation(self._connection, f"{_path(policy_id)}/approve", body)
+        return await complete_operation(
+            self._connection, f"{_path(policy_id)}/approve", body, query={"namespace": namespace}
+        )
 
 
 def _path(policy_id: str) -> str:

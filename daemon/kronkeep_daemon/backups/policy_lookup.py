@@ -43,10 +43,15 @@ class PolicyLookup:
         carriers = map(policy_annotations.carrier_of, self._cronjobs.objects())
         return {carrier.policy.id for carrier in carriers if carrier is not None}
 
-    def carrier_by_id(self, policy_id: str, cluster: str | None = None) -> PolicyCarrier:
+    def carrier_by_id(
+        self, policy_id: str, *, cluster: str | None = None, namespace: str | None = None
+    ) -> PolicyCarrier:
         """Return the policy of that id with its CronJob.
 
-        `cluster` is the name or the id of the only cluster to look on; None means all of them.
+        cluster: the name or the id of the only cluster to look on; None means all of them.
+        namespace: the only namespace to look in; None means all. Whoever may write a CronJob in a namespace
+            of theirs can give it the id of another's policy.
+
         Raises PolicyNotFound, ClusterNotFound, and Conflict where several CronJobs carry the id.
         """
         clusters = self._cronjobs.clusters
@@ -55,6 +60,7 @@ class PolicyLookup:
             carrier
             for cronjob in self._cronjobs.objects()
             if only in (None, cronjob.cluster)
+            and namespace in (None, cronjob.namespace)
             and (carrier := policy_annotations.carrier_of(cronjob)) is not None
             and carrier.policy.id == policy_id
         ]
@@ -64,6 +70,7 @@ class PolicyLookup:
             names = ", ".join(clusters.title(c.cluster, f"{c.namespace}/{c.cronjob}") for c in carriers[:5])
             raise Conflict(
                 f"The policy id {clean(policy_id, 80)} is carried by {names}.",
-                next_step=f"Name a cluster, or remove the id in the annotation {object_keys.POLICY}.",
+                next_step="Name a namespace or a cluster, or remove the id in the annotation "
+                f"{object_keys.POLICY}.",
             )
         return carriers[0]

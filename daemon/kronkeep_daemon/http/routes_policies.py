@@ -57,13 +57,13 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     )
 
 
-@routes.get(RETENTION)
+@routes.get(RETENTION, query=("namespace",))
 async def preview_retention(call: ApiCall[None]) -> RetentionPlan:
     """Show what retention would remove now, and what stays and why."""
     return call.services.retention.preview(_carrier(call))
 
 
-@routes.post(RETENTION + "/apply", Level.ADMIN, status=202)
+@routes.post(RETENTION + "/apply", Level.ADMIN, status=202, query=("namespace",))
 async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
     """Remove the snapshots that no rule keeps, where that needs no approval."""
     retention = call.services.retention
@@ -72,7 +72,7 @@ async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
     return await _start(call, carrier, partial(retention.apply, carrier))
 
 
-@routes.post(RETENTION + "/approve", Level.ADMIN, status=202)
+@routes.post(RETENTION + "/approve", Level.ADMIN, status=202, query=("namespace",))
 async def approve_retention(call: ApiCall[RetentionApproval]) -> api.Operation:
     """Remove exactly the snapshots that a previewed plan names."""
     retention = call.services.retention
@@ -89,7 +89,9 @@ async def preview_other_rules(call: ApiCall[RetentionPreview]) -> RetentionPlan:
 
 
 def _carrier(call: ApiCall[object]) -> PolicyCarrier:
-    return call.services.policies.carrier_by_id(call.id, call.cluster_name)
+    return call.services.policies.carrier_by_id(
+        call.id, cluster=call.cluster_name, namespace=call.query.get("namespace")
+    )
 
 
 async def _start(

@@ -13,7 +13,23 @@ from kronkeep_common.models import BackupResult, Progress
 from kronkeep_daemon.restic import backup, output, restore, stats
 
 BIG = 10**400
-VALUES = (-1, -0.5, BIG, -BIG, 2**63, 2**64, 1e308, -1e308, 1e-320, 0, True, None, "9" * 5000, [], {})
+VALUES: tuple[object, ...] = (
+    -1,
+    -0.5,
+    BIG,
+    -BIG,
+    2**63,
+    2**64,
+    1e308,
+    -1e308,
+    1e-320,
+    0,
+    True,
+    None,
+    "9" * 5000,
+    [],
+    {},
+)
 SUMMARY = {
     "files_new": 1,
     "files_changed": 1,

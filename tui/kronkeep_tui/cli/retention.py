@@ -66,11 +66,11 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
     policy = (await client.cronjobs.get(namespace, name)).policy
     if policy is None:
         raise PolicyNotFound(f"{namespace}/{name} has no backup policy.")
-    plan = await client.policies.retention(policy.id)
+    plan = await client.policies.retention(policy.id, namespace)
     if options.approve:
-        await client.policies.approve_retention(policy.id, options.approve)
+        await client.policies.approve_retention(policy.id, options.approve, namespace)
     elif options.apply:
-        await client.policies.apply_retention(policy.id)
+        await client.policies.apply_retention(policy.id, namespace)
     else:
         _print_plan(plan)
         return 0

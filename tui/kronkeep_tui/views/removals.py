@@ -63,7 +63,7 @@ class RemovalsView(TableView[CronJob]):
                 try:
                     self._plans[cronjob.id] = await self.context.client.for_cluster(
                         cronjob.cluster
-                    ).policies.retention(cronjob.policy.id)
+                    ).policies.retention(cronjob.policy.id, cronjob.namespace)
                 except KronkeepError as error:
                     self._plans[cronjob.id] = error
             self.update()

@@ -44,7 +44,7 @@ class RetentionView(PageView):
         cronjob = self._cronjob(self.store)
         if cronjob is not None and cronjob.policy is not None:
             self._plan = await self.context.client.for_cluster(cronjob.cluster).policies.retention(
-                cronjob.policy.id
+                cronjob.policy.id, cronjob.namespace
             )
             self.update()
 
@@ -77,7 +77,7 @@ class RetentionView(PageView):
     async def _approve(self, cronjob: CronJob, plan: RetentionPlan) -> None:
         self.context.tell(f"{len(plan.remove)} snapshots are being removed.", "quiet")
         await self.context.client.for_cluster(cronjob.cluster).policies.approve_retention(
-            plan.policy_id, plan.token
+            plan.policy_id, plan.token, cronjob.namespace
         )
         self.context.tell(f"{len(plan.remove)} snapshots were removed; pruning frees their space.")
         await self.load()
