@@ -11,9 +11,19 @@ PROBE_SECONDS = 60  # restic repeats a request that is not answered for up to 15
 NO_PASSWORD = "--insecure-no-password"  # noqa: S105 (an option of restic 0.17 and later)
 
 
+# Ends as the program does, or with 124 where it took too long, whichever timeout(1) runs it: GNU's ends with
+# 124, or 137 after a SIGKILL; busybox's becomes the program, which dies of SIGTERM (143) or SIGKILL (137), or
+# catches SIGTERM as restic from 0.17 on (130). That restic does not end while it waits for ssh: hence -k.
+# The shell is the container's first process, for which the kernel ignores a SIGTERM without a trap.
+_LIMIT = (
+    'timeout -k 5 "$@" & program=$!; trap "kill $program; exit 143" TERM; wait $program; code=$?; '
+    "case $code in 124|130|137|143) exit 124;; esac; exit $code"
+)
+
+
 def limit_time(seconds: int, argv: Sequence[str]) -> list[str]:
     """Return the command line that ends with exit code 124 when `argv` takes longer than `seconds`."""
-    return ["timeout", str(seconds), *argv]
+    return ["sh", "-c", _LIMIT, "sh", str(seconds), *argv]
 
 
 def complete(argv: Sequence[str], *, program: str, options: Sequence[str]) -> list[str]:

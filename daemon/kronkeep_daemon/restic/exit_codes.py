@@ -45,7 +45,7 @@ EXIT_CODES: tuple[ExitCode, ...] = (
     ExitCode(code=10, since=ResticVersion(0, 17, 0), command=None, meaning="no repository"),
     ExitCode(code=11, since=ResticVersion(0, 17, 0), command=None, meaning="locked"),
     ExitCode(code=12, since=ResticVersion(0, 17, 1), command=None, meaning="wrong password"),
-    ExitCode(code=124, since=_ALWAYS, command=None, meaning="no answer"),  # of timeout(1), see command_line
+    ExitCode(code=124, since=_ALWAYS, command=None, meaning="no answer"),  # of limit_time in command_line
     ExitCode(code=126, since=_ALWAYS, command=None, meaning="not executable"),
     ExitCode(code=127, since=_ALWAYS, command=None, meaning="not found"),
     ExitCode(code=128, since=_ALWAYS, command=None, meaning="not started"),

@@ -100,6 +100,7 @@ _RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("permission denied", Reason.PERMISSION_DENIED),
 )
 
+_SIGNAL_LINE = b"received, cleaning up"
 _OF_FILE_SYSTEMS = frozenset({Reason.STORAGE_FULL, Reason.STORAGE_READ_ONLY, Reason.PERMISSION_DENIED})
 
 _BY_MEANING: dict[Meaning, Fault] = {
@@ -129,7 +130,8 @@ def explain(exit_code: int | None, log: bytes, command: str = "", version: Resti
     meaning = exit_codes.meaning_of(exit_code, command, version)
     if meaning in _EXACT:
         return _BY_MEANING[meaning]
-    text = log.decode(errors="replace").lower()
+    # What restic from 0.17 on says after a signal is the signal's doing: "unable to open config file".
+    text = log.partition(_SIGNAL_LINE)[0].decode(errors="replace").lower()
     for words, reason in (*_CONNECTION_TEXTS, *_RESTIC_TEXTS):
         if words in text:
             return Fault.of(_reason_by_owner(reason, words, text))

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from kronkeep_daemon.backups import archive_manifests
+from kronkeep_daemon.restic import exit_codes
 from kronkeep_daemon.restic.command_line import limit_time
+from kronkeep_daemon.restic.version import UNKNOWN
 from kronkeep_daemon.restores import restore_manifests
 from kronkeep_daemon.restores.log_parser import ChecksumParser, FileListParser
 from kronkeep_daemon.storages import usage_measurement
@@ -47,17 +49,22 @@ def path_below(folder: Path, name: bytes) -> Path:
 
 
 @pytest.fixture(params=["busybox", "gnu"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    """A function that runs a command line with one userland's programs."""
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """An environment whose PATH has one userland's programs."""
     path = os.environ["PATH"]
     if request.param == "busybox":
         applets = tmp_path / "applets"
         applets.mkdir()
         subprocess.run(["busybox", "--install", "-s", applets], check=True)
         path = str(applets)
+    return {"PATH": path, "LC_ALL": "C"}
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    """A function that runs a command line with one userland's programs."""
 
     def run_argv(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
-        environment = {"PATH": path, "LC_ALL": "C"}
         return subprocess.run(["/usr/bin/env", *argv], env=environment, capture_output=True, timeout=240)
 
     return run_argv
@@ -247,12 +254,40 @@ def test_a_program_is_copied_with_its_mode(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "copied").stat().st_mode == program.stat().st_mode
 
 
-def test_a_time_limit_ends_a_program_and_passes_on_exit_codes(run: Run) -> None:
-    assert run(limit_time(30, ["sh", "-c", "exit 10"])).returncode == 10
+@pytest.mark.parametrize("code", [0, 1, 3, 10, 127])
+def test_a_time_limit_passes_on_what_a_program_prints_and_its_exit_code(run: Run, code: int) -> None:
+    done = run(limit_time(30, ["sh", "-c", f"echo out; echo low >&2; exit {code}"]))
+    assert (done.stdout, done.stderr, done.returncode) == (b"out\n", b"low\n", code)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ["sleep", "60"],
+        # restic from 0.17 on ends with 130; waiting for ssh, it does not end at all.
+        ["sh", "-c", "trap 'kill $!; exit 130' TERM; sleep 60 & wait"],
+        ["sh", "-c", "trap '' TERM; for i in 1 2 3 4 5 6 7 8 9; do sleep 1; done"],
+    ],
+    ids=["dies", "ends", "continues"],
+)
+def test_a_program_that_takes_too_long_gave_no_answer(run: Run, program: list[str]) -> None:
     began_at = time.monotonic()
-    # GNU's ends with 124; busybox's becomes the program, which dies of the signal itself.
-    assert run(limit_time(1, ["sleep", "60"])).returncode in (124, -signal.SIGTERM)
+    code = run(limit_time(1, program)).returncode
+    assert exit_codes.meaning_of(code, "cat", UNKNOWN) == "no answer"
     assert time.monotonic() - began_at < 30
+
+
+def test_a_program_with_a_time_limit_ends_with_its_container(environment: dict[str, str]) -> None:
+    """A container's first process has no default action for SIGTERM, so it must have one of its own."""
+    argv = ["/usr/bin/bwrap", "--die-with-parent", "--unshare-pid", "--as-pid-1", "--dev-bind", "/", "/"]
+    argv += limit_time(60, ["sh", "-c", "echo ready; exec sleep 60"])
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(first), signal.SIGTERM)
+        code = process.wait(timeout=30)
+    assert exit_codes.meaning_of(code, "cat", UNKNOWN) == "killed"
 
 
 def test_a_volume_is_measured(run: Run, tree: Path) -> None:

@@ -1,5 +1,7 @@
 """Containers of Jobs: environment, volumes, init containers, exit codes and logs."""
 
+import socket
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import faults
+from kronkeep_daemon.restic.command_line import limit_time
 
 
 async def test_a_job_runs_a_process_and_its_log_is_stored(jobs: ClusterJobs) -> None:
@@ -102,6 +105,25 @@ async def test_a_failed_init_container_ends_the_pod(jobs: ClusterJobs) -> None:
     status = (await jobs.newest_pod("init"))["status"]
     assert status["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 7
     assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
+
+
+async def test_a_storage_that_does_not_answer_is_unreachable(jobs: ClusterJobs) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        urls = {"sftp": f"sftp://user@{address}/x", "rest": f"rest:http://{address}/"}
+        names = []
+        for (kind, url), version in product(urls.items(), ("0.14.0", "newer")):
+            command = limit_time(2, ["restic", "--no-cache", "-r", url, "cat", "config"])
+            password = {"name": "RESTIC_PASSWORD", "value": "x"}
+            container = {"image": f"restic/restic:{version}", "command": command, "env": [password]}
+            names.append(f"{kind}-{version}")
+            await jobs.create(names[-1], "", {"container": container})
+        for name in names:
+            assert await jobs.wait_for_end(name) == "Failed"
+            (entry,) = (await jobs.newest_pod(name))["status"]["containerStatuses"]
+            log = (await jobs.read_log(name)).encode()
+            fault = faults.explain(entry["state"]["terminated"]["exitCode"], log)
+            assert fault.message == "The storage did not answer in time.", (name, entry, log)
 
 
 async def test_a_container_without_restic_has_another_reason_than_one_whose_restic_failed(
