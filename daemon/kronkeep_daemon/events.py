@@ -54,14 +54,6 @@ class StorageChanged(msgspec.Struct, frozen=True):
     new: BackupStorage | None
 
 
-class SnapshotsListed(msgspec.Struct, frozen=True, kw_only=True):
-    """A Job that holds a repository alone has listed its snapshots; `log` is what restic printed."""
-
-    storage: BackupStorage
-    repository_id: str
-    log: bytes
-
-
 class ActingChanged(msgspec.Struct, frozen=True):
     """This daemon began or stopped acting on a cluster, or has listed it for the first time."""
 

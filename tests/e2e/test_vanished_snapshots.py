@@ -131,10 +131,10 @@ async def test_another_repository_with_the_same_password_is_neither_written_nor_
         await asyncio.to_thread(site.run_restic, folder, password, "init")
         backup = await site.back_up(client, "other")
         assert (backup.status, backup.reason) == ("failed", "WrongRepository")
-        with pytest.raises(KronkeepError, match="Another repository"):
-            await client.storages.test("other")
-        with pytest.raises(KronkeepError, match="Another repository"):
-            await client.storages.prune("other")
+        storages = client.storages
+        for work in (storages.test, storages.prune, storages.check, storages.measure):
+            with pytest.raises(KronkeepError, match="Another repository"):
+                await work("other")
         assert await site.list_snapshots("other", folder) == []
         await asyncio.to_thread(shutil.rmtree, folder)
         await asyncio.to_thread(shutil.move, tmp_path / "right", folder)

@@ -248,7 +248,7 @@ class AttemptRunner:
         name = job_names.new_name("look", repository.storage)
         finished = await self._repository_jobs.run(name, [("snapshots", argv)], repository, LIST_SECONDS)
         container = finished.container("snapshots")
-        listed = snapshots.parse(container.log) if container else []
+        listed = (snapshots.parse_list(container.log) if container else None) or []
         return archive_outcome.judge_snapshots(listed, lost, is_complete=is_complete)
 
 

@@ -1,6 +1,7 @@
 """The records of backups: read, stored durably, published on the bus."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -17,6 +18,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 
 BACKUPS_PER_POLICY = 100_000
 GOOD_PER_PAGE = 10
+PAGE = 200  # backups read between two turns of the event loop
 
 
 def backup_id_for(*, cluster: str, cronjob_id: str, policy_id: str, key: str) -> str:
@@ -68,10 +70,17 @@ class BackupRecords:
         """Return whether there is a record of that id."""
         return backup_id in self._history.backups
 
-    def with_result_in(self, storage_id: str) -> Sequence[BackupExecution]:
-        """Return the backups that made a snapshot in the storage, newest first."""
-        backups = self._history.backups.newest(limit=BACKUPS_PER_POLICY, storage_id=storage_id).items
-        return [backup for backup in backups if backup.result is not None]
+    async def iter_in_storage(self, storage_id: str) -> AsyncIterator[BackupExecution]:
+        """Yield the backups in a storage, newest first; between pages other tasks run."""
+        cursor: str | None = None
+        while True:
+            page = self._history.backups.newest(limit=PAGE, cursor=cursor, storage_id=storage_id)
+            for backup in page.items:
+                yield backup
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+            await asyncio.sleep(0)
 
     def put_progress(self, backup_id: str, progress: Progress) -> None:
         """Store a backup's progress without waiting for the disk; the next commit includes it."""

@@ -39,7 +39,7 @@ from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
-from kronkeep_daemon.restic import cat, forget, prune
+from kronkeep_daemon.restic import forget, prune
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
@@ -165,8 +165,7 @@ class RetentionService:
             await self._run_prune(repository, repack=False)
 
     async def _run_prune(self, repository: Repository, *, repack: bool) -> None:
-        identity = ("repository", cat.argv(self._index.id_of(repository)))
-        steps = [identity, ("prune", prune.argv(repack=repack))]
+        steps = [("prune", prune.argv(repack=repack))]
         await self._maintenance.run("prune", steps, repository, PRUNE_SECONDS)
 
     def _on_backup_changed(self, change: BackupChanged) -> None:

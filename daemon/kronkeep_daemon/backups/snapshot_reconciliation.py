@@ -4,17 +4,16 @@ It runs when this daemon begins to act on a cluster, then daily, with each check
 and before each forget. A snapshot that is not there is recorded as missing, and as back once it is there.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError, StorageFailed
+from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupStorage
-from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BACKUP_TRANSITIONS, StorageStatus, is_final
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.events import Bus, SnapshotsListed
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
@@ -22,10 +21,9 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.reconciliation import RepositoryComparison
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
-from kronkeep_daemon.restic import cat
-from kronkeep_daemon.restic import snapshots as restic_snapshots
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -43,10 +41,10 @@ class SnapshotReconciliation:
         records: BackupRecords,
         index: RepositoryIndex,
         storages: StorageService,
+        upkeep: StorageUpkeep,
         maintenance: RepositoryMaintenance,
         queues: RepositoryQueues,
         leads: Leaderships,
-        bus: Bus,
         clock: Clock,
         supervisor: Supervisor,
     ) -> None:
@@ -59,7 +57,7 @@ class SnapshotReconciliation:
         self._clock = clock
         self._supervisor = supervisor
         self._tried_at: dict[str, float] = {}
-        bus.subscribe(SnapshotsListed, self._on_listed)
+        upkeep.observe_lists(self.apply_list)
 
     def start(self) -> None:
         """Start to reconcile in the background."""
@@ -73,34 +71,35 @@ class SnapshotReconciliation:
     async def list_and_apply(self, repository: Repository) -> list[ListedSnapshot]:
         """Do so while the caller holds the repository, and return the snapshots."""
         # Read before the list is made: an archive may end beside it, whose snapshot the list then lacks.
-        backups = self._backups_in(repository)
-        identity = ("repository", cat.argv(self._index.id_of(repository)))
-        steps = [identity, restic_snapshots.step()]
-        finished = await self._maintenance.run("list", steps, repository, LIST_SECONDS)
-        container = finished.container("snapshots")
-        snapshots = restic_snapshots.parse_list(container.log) if container else None
-        if snapshots is None:
-            reason = Reason.LISTING_UNREADABLE
-            raise StorageFailed(reason.meaning, next_step=reason.next_step, reason=reason)
-        await self._apply(repository, self._compare(backups, snapshots))
-        return snapshots
+        backups = await self._backups_in(repository)
+        listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
+        await self._apply(repository, await self._compare(backups, listed.snapshots))
+        return listed.snapshots
 
-    def _backups_in(self, repository: Repository) -> list[BackupExecution]:
+    async def apply_list(self, repository: Repository, snapshots: Sequence[ListedSnapshot]) -> None:
+        """Change the records that differ from a list that another Job made, while its caller holds the
+        repository alone.
+        """
+        backups = await self._backups_in(repository)
+        await self._apply(repository, await self._compare(backups, snapshots))
+
+    async def _backups_in(self, repository: Repository) -> list[BackupExecution]:
         """Return the backups that have ended with a snapshot in the repository, which was not removed."""
         return [
             backup
-            for backup in self._records.with_result_in(repository.storage.id)
-            if backup.snapshot_removed_at is None
+            async for backup in self._records.iter_in_storage(repository.storage.id)
+            if backup.result is not None
+            and backup.snapshot_removed_at is None
             and is_final(BACKUP_TRANSITIONS, backup.status)
             and repository_of_backup(backup, repository.storage).id == repository.id
         ]
 
-    def _compare(
+    async def _compare(
         self, backups: Sequence[BackupExecution], snapshots: Sequence[ListedSnapshot]
     ) -> RepositoryComparison:
         tagged = {snapshot.backup for snapshot in snapshots if snapshot.backup}
         recorded = [backup_id for backup_id in tagged if self._records.contains(backup_id)]
-        return reconciliation.compare(backups, snapshots, recorded)
+        return await asyncio.to_thread(reconciliation.compare, backups, snapshots, recorded)
 
     async def _apply(self, repository: Repository, comparison: RepositoryComparison) -> None:
         for backup_id in comparison.missing:
@@ -114,23 +113,6 @@ class SnapshotReconciliation:
             log.warning(
                 "%s has %d snapshots without a record: %s", repository.id, len(comparison.unrecorded), ids
             )
-
-    def _on_listed(self, event: SnapshotsListed) -> None:
-        """Compare a list that another Job made while it held the repository, which it still does."""
-        snapshots = restic_snapshots.parse_list(event.log)
-        repository = self._find_repository(event.storage, event.repository_id)
-        if snapshots is None or repository is None:
-            return
-        comparison = self._compare(self._backups_in(repository), snapshots)
-
-        async def apply() -> None:
-            await self._apply(repository, comparison)
-
-        self._supervisor.start(f"reconciliation of {repository.id}", apply, death="quiet")
-
-    def _find_repository(self, storage: BackupStorage, repository_id: str) -> Repository | None:
-        repositories = self._index.repositories_of(storage)
-        return next((each for each in repositories if each.id == repository_id), None)
 
     async def _run_forever(self) -> None:
         while True:
@@ -150,7 +132,7 @@ class SnapshotReconciliation:
             return
         self._tried_at[storage.id] = now
         for repository in self._index.repositories_of(storage):
-            if not self._backups_in(repository):
+            if not await self._backups_in(repository):
                 continue
             try:
                 await self.reconcile(repository)

@@ -54,10 +54,10 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         records=records,
         index=repositories.index,
         storages=repositories.storages,
+        upkeep=repositories.upkeep,
         maintenance=repositories.maintenance,
         queues=repositories.queues,
         leads=cronjobs.leads,
-        bus=base.bus,
         clock=base.clock,
         supervisor=base.supervisor,
     )

@@ -51,7 +51,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         clusters=base.clusters, settings=base.settings, queues=queues, copies=copies, runners=runners
     )
     stale_locks = StaleLocks(clusters=base.clusters, history=base.history, jobs=jobs, clock=base.clock)
-    maintenance = RepositoryMaintenance(jobs=jobs, stale_locks=stale_locks, queues=queues)
+    maintenance = RepositoryMaintenance(jobs=jobs, index=index, stale_locks=stale_locks, queues=queues)
     provisioner = StorageProvisioner(
         jobs=jobs, index=index, secrets=secrets, queues=queues, clock=base.clock, settings=base.settings
     )

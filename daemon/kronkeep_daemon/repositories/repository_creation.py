@@ -16,6 +16,7 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, storage
 from kronkeep_daemon.restic import cat, init, keys
 from kronkeep_daemon.restic.faults import Fault
 
+IDENTITY_STEP = "repository"  # the container that opens the repository and prints its id
 MOST_ATTEMPTS = 8  # while Jobs are interrupted
 STORAGE_LETTERS = 8  # of a storage in the names of its Jobs, which have 57 letters at most
 
@@ -25,7 +26,7 @@ def opening_steps(repository: Repository, repository_id: str = "") -> Steps:
 
     repository_id: the id that it must have; empty where any repository will do.
     """
-    return [*_connection_steps(repository), ("repository", cat.argv(repository_id))]
+    return [*_connection_steps(repository), (IDENTITY_STEP, cat.argv(repository_id))]
 
 
 def _creation_steps(repository: Repository) -> Steps:

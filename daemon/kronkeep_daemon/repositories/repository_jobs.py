@@ -9,7 +9,7 @@ from kronkeep_common.models import BackupStorage
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
-from kronkeep_daemon.jobs.logs import LONG_LOG, LogLimit, OnLine
+from kronkeep_daemon.jobs.logs import LONG_LOG, SHORT_LOG, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.owned_objects import OwnedObjects
 from kronkeep_daemon.jobs.runner import WITHOUT_LIMITS, JobLimits, JobRunners
@@ -57,8 +57,18 @@ class RepositoryJobs:
         """Return the namespace of a storage's Jobs: kronkeep's own, unless only another reaches it."""
         return storage_kinds.own_namespace(storage) or self._settings().namespace
 
-    async def run(self, name: str, steps: Steps, repository: Repository, seconds: float) -> FinishedJob:
+    async def run(
+        self,
+        name: str,
+        steps: Steps,
+        repository: Repository,
+        seconds: float,
+        *,
+        on_line: OnLine | None = None,
+    ) -> FinishedJob:
         """Run steps in a Job in the storage's cluster; the caller holds the repository.
+
+        on_line: takes each line of its logs, of which little is kept then.
 
         Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
         where the Job was deleted.
@@ -77,7 +87,11 @@ class RepositoryJobs:
         async with copy as secret:
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._runners.on(cluster.id).run(job_manifests.with_secret(manifest, secret))
+                    return await self._runners.on(cluster.id).run(
+                        job_manifests.with_secret(manifest, secret),
+                        on_line=on_line,
+                        log_limit=LONG_LOG if on_line is None else SHORT_LOG,
+                    )
             except NotFoundInCluster as fault:
                 raise StorageFailed("The storage's Job was deleted.", reason=Reason.INTERRUPTED) from fault
             except JobNotStarted as fault:

@@ -1,6 +1,6 @@
 """`restic cat config`: opens a repository with its password, which proves that both are right.
 
-It takes a lock, which proves that the repository can be written.
+With a lock it also proves that the repository can be written.
 """
 
 import re
@@ -16,12 +16,13 @@ _COMPARE = (
 )
 
 
-def argv(repository_id: str = "") -> list[str]:
+def argv(repository_id: str = "", *, lock: bool = True) -> list[str]:
     """Open the repository, or say within PROBE_SECONDS why it cannot be opened.
 
     repository_id: the id that it must have; empty where any repository will do.
+    lock: False where it need not be writable.
     """
-    command = limit_time(PROBE_SECONDS, ["restic", "cat", "config"])
+    command = limit_time(PROBE_SECONDS, ["restic", "cat", "config", *([] if lock else ["--no-lock"])])
     return ["sh", "-c", _COMPARE, repository_id, *command] if repository_id else command
 
 

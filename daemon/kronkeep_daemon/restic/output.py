@@ -23,7 +23,12 @@ _TIMESTAMP = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 
 def split_lines(log: bytes) -> list[bytes]:
     """Return the lines of a container's log that are not empty, without the timestamps of the kubelet."""
-    return [text for line in log.split(b"\n") if (text := _TIMESTAMP.sub(b"", line))]
+    return [text for line in log.split(b"\n") if (text := without_time(line))]
+
+
+def without_time(line: bytes) -> bytes:
+    """Return a line without the kubelet's time before it, where it has one."""
+    return _TIMESTAMP.sub(b"", line)
 
 
 def parse_objects(log: bytes) -> list[JsonObject]:

@@ -1,16 +1,26 @@
 """`restic snapshots`: lists snapshots, all or by a tag; and the tags that kronkeep gives them."""
 
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_daemon.restic import output
 
+SnapshotId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 _PART = "part="
 _POLICY = "policy="
 _RUN = "run="
 _BACKUP = "backup="
+OUR_TAGS = (_PART, _POLICY, _RUN, _BACKUP)
+STEP = "snapshots"  # the container that lists them
+LONGEST_SNAPSHOT = 4 * 1024 * 1024  # bytes of one snapshot's JSON, which names each path that was archived
+MOST_KEPT_BYTES = 64 * 1024 * 1024  # of all snapshots together: more than 100,000
+BYTES_PER_SNAPSHOT = 400  # beside the text of its tags
+_ID_KEY = b'"id":'  # in a JSON text the quotes would have backslashes before them
+# A list of 10,000 snapshots is one line of 5 to 12 MB. Broken at each brace it comes in short lines, which
+# the reader joins with braces again: JSON has no line feed inside a text. `sh` ends with restic's exit code.
+_BREAK_AT_BRACES = 'exec 3>&1; code=$({ { "$@"; echo $? >&4; } | tr "}" "\\n" >&3; } 4>&1); exit "$code"'
 
 
 class SnapshotTags(NamedTuple):
@@ -32,9 +42,9 @@ class SnapshotTags(NamedTuple):
 
 
 class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One snapshot of `restic snapshots --json`."""
+    """One snapshot of `restic snapshots --json`; of its tags those are kept that kronkeep gives."""
 
-    id: str
+    id: SnapshotId
     short_id: str = ""
     tags: tuple[str, ...] | None = None
 
@@ -69,27 +79,81 @@ def argv(tag: str) -> list[str]:
 
 
 def list_argv() -> list[str]:
-    """List all snapshots of the repository, without a lock."""
-    return ["restic", "snapshots", "--no-lock", "--json"]
+    """List all snapshots of the repository, without a lock, in lines that `SnapshotListParser` reads."""
+    return ["sh", "-c", _BREAK_AT_BRACES, "sh", "restic", "snapshots", "--no-lock", "--json"]
 
 
 def step() -> tuple[str, list[str]]:
     """Return the step of a Job that lists all snapshots."""
-    return ("snapshots", list_argv())
+    return (STEP, list_argv())
 
 
-def parse(log: bytes) -> list[ListedSnapshot]:
-    """Return the snapshots; none where the list cannot be read."""
-    return parse_list(log) or []
+class SnapshotListParser:
+    """A parser of the output of `list_argv`, line by line: of a list of any length little is in memory.
+
+    restic prints one JSON array, which `tr` has broken at each closing brace. A snapshot may have braces in
+    it (its summary, a path), so its text is decoded once its id, which restic prints near its end, has come.
+    """
+
+    def __init__(self) -> None:
+        self._snapshots: list[ListedSnapshot] = []
+        self._text = bytearray()
+        self._has_id = False
+        self._kept_bytes = 0
+        self._state: Literal["before", "inside", "after", "unreadable"] = "before"
+
+    def add_line(self, line: bytes) -> None:
+        """Take the next line, without its line feed; lines of other programs before the list are ignored."""
+        if self._state == "before":
+            self._begin(line)
+        elif self._state == "inside":
+            self._continue(line)
+
+    def snapshots(self) -> list[ListedSnapshot] | None:
+        """Return the snapshots; None where the list did not come to its end or was too much to read.
+
+        Then nothing is known about the repository.
+        """
+        return self._snapshots if self._state == "after" else None
+
+    def _begin(self, line: bytes) -> None:
+        if line in (b"[]", b"null"):
+            self._state = "after"
+        elif line.startswith(b"[{"):
+            self._state = "inside"
+            self._continue(line)
+
+    def _continue(self, line: bytes) -> None:
+        if not self._text:
+            if line == b"]":
+                self._state = "after"
+            if line[:2] not in (b"[{", b",{"):
+                return  # what restic or a helper program of it wrote to standard error
+            line = line[1:]
+        self._text += line + b"}"
+        self._has_id = self._has_id or _ID_KEY in line
+        if self._has_id:
+            self._decode()
+        if len(self._text) > LONGEST_SNAPSHOT:
+            self._state = "unreadable"
+
+    def _decode(self) -> None:
+        """Take the snapshot whose text is whole; where it is not, more lines are needed."""
+        snapshot = decode_or_none(bytes(self._text), ListedSnapshot)
+        if snapshot is None:
+            return
+        tags = tuple(tag for tag in snapshot.tags or () if tag.startswith(OUR_TAGS))
+        self._text.clear()
+        self._has_id = False
+        self._snapshots.append(msgspec.structs.replace(snapshot, tags=tags))
+        self._kept_bytes += BYTES_PER_SNAPSHOT + sum(map(len, tags))
+        if self._kept_bytes > MOST_KEPT_BYTES:
+            self._state = "unreadable"
 
 
 def parse_list(log: bytes) -> list[ListedSnapshot] | None:
-    """Return the snapshots, which restic prints as one JSON array on a line of its own.
-
-    None where there is no such line, as in a log that was cut: then nothing is known about the repository.
-    """
-    for line in output.split_lines(log):
-        snapshots = decode_or_none(line, list[ListedSnapshot]) if line.startswith(b"[") else None
-        if snapshots is not None:
-            return snapshots
-    return None
+    """Return the snapshots in the log of a short list, whose lines may have their times; None as above."""
+    parser = SnapshotListParser()
+    for line in log.split(b"\n"):
+        parser.add_line(output.without_time(line))
+    return parser.snapshots()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -15,7 +15,7 @@ from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
-from kronkeep_daemon.events import BackupChanged, Bus, SnapshotsListed
+from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
@@ -27,7 +27,8 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_creation import opening_steps
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
-from kronkeep_daemon.restic import check, snapshots
+from kronkeep_daemon.restic import check
+from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storages import usage_growth, usage_measurement
 from kronkeep_daemon.storages.provisioner import StorageProvisioner
@@ -36,6 +37,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 Task = Literal["test", "usage", "check"]
+ListObserver = Callable[[Repository, Sequence[ListedSnapshot]], Awaitable[None]]
 PAUSE_SECONDS = 30.0  # between two looks for what is due
 QUIET = timedelta(seconds=60)  # a burst of backups is measured once, when it is over
 RETRY_AFTER = timedelta(minutes=15)  # between two measurements after changes, and after a failed one
@@ -89,11 +91,19 @@ class StorageUpkeep:
         self._queues = queues
         self._changed_at: dict[str, datetime] = {}
         self._tried_at: dict[str, datetime] = {}
+        self._list_observers: list[ListObserver] = []
         bus.subscribe(BackupChanged, self._note_change)
 
     def start(self) -> None:
         """Start to look for due work."""
         self._supervisor.start("storages' upkeep", self._run_forever, death="restart")
+
+    def observe_lists(self, observer: ListObserver) -> None:
+        """Await `observer` with the snapshots of each repository that is checked or measured.
+
+        The repository is still held then, so no archive has ended since the list was made.
+        """
+        self._list_observers.append(observer)
 
     def _note_change(self, change: BackupChanged) -> None:
         """Note that a backup added to its storage, or that retention removed its snapshot."""
@@ -156,7 +166,7 @@ class StorageUpkeep:
         storage = self._storages.require_active(name)
         try:
             for repository in self._index.repositories_of(storage):
-                await self._run("check", [("check", check.argv()), snapshots.step()], repository)
+                await self._run("check", [("check", check.argv())], repository)
         except StorageFailed as fault:
             if is_damage(fault):
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
@@ -221,8 +231,7 @@ class StorageUpkeep:
         name = repository.storage.id
         try:
             async with self._queues.hold_exclusively(repository.id):
-                job = await self._maintenance.run(task, steps, repository, TIMEOUT_SECONDS[task])
-                self._publish_snapshots(job, repository)
+                job = await self._run_held(task, steps, repository)
         except StorageFailed as fault:
             await self._record_failure(name, fault)
             raise
@@ -231,14 +240,15 @@ class StorageUpkeep:
         )
         return job
 
-    def _publish_snapshots(self, job: FinishedJob, repository: Repository) -> None:
-        """Publish what the Job listed while the repository is still held, so that no archive ends between."""
-        container = job.container("snapshots")
-        if container is not None:
-            event = SnapshotsListed(
-                storage=repository.storage, repository_id=repository.id, log=container.log
-            )
-            self._bus.publish(event)
+    async def _run_held(self, task: Task, steps: Steps, repository: Repository) -> FinishedJob:
+        """Run a Job while the repository is held, and tell the observers which snapshots it has listed."""
+        seconds = TIMEOUT_SECONDS[task]
+        if task == "test":
+            return await self._maintenance.run(task, steps, repository, seconds)
+        listed = await self._maintenance.run_and_list(task, steps, repository, seconds)
+        for observer in self._list_observers:
+            await observer(repository, listed.snapshots)
+        return listed.job
 
     async def _record_failure(self, name: str, fault: StorageFailed) -> None:
         if _is_inconclusive(fault):

@@ -13,7 +13,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.repositories.job_manifests import Steps
-from kronkeep_daemon.restic import output, snapshots, stats
+from kronkeep_daemon.restic import output, stats
 from kronkeep_daemon.storage_kinds import StorageSpace
 from kronkeep_daemon.storage_kinds.access import MOUNT
 
@@ -36,8 +36,8 @@ def volume_steps(folder: str) -> Steps:
 
 
 def repository_steps() -> Steps:
-    """Return the steps that measure one repository and list its snapshots."""
-    return [("stats", stats.argv()), snapshots.step()]
+    """Return the steps that measure one repository."""
+    return [("stats", stats.argv())]
 
 
 def usage_of(

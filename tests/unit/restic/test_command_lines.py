@@ -71,7 +71,7 @@ DUMP = backup.BackupOptions(
             "restic restore --no-lock 01 --target /target --verify --json --include /a --include /b",
         ),
         (
-            snapshots.argv(snapshots.backup_tag("b")),
+            snapshots.argv(snapshots.backup_tag("b"))[4:],
             "restic snapshots --no-lock --json --tag backup=b",
         ),
         (stats.argv(), "restic stats --no-lock --json --mode raw-data"),

@@ -5,15 +5,9 @@ from datetime import UTC
 import pytest
 
 from kronkeep_common.models import Progress
-from kronkeep_daemon.restic import keys, locks, restore, snapshots, stats
+from kronkeep_daemon.restic import keys, locks, restore, stats
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.restic.stats import RepositoryStats
-
-
-def test_the_snapshots_of_a_log_are_its_array() -> None:
-    log = b'warning: slow\n{"message_type":"status"}\n[broken\n[{"id":"0123","tags":null}]\n'
-    assert snapshots.parse(log) == [ListedSnapshot(id="0123")]
-    assert snapshots.parse(b"no answer") == []
 
 
 @pytest.mark.parametrize(("tags", "part"), [(None, ""), (["backup=b"], ""), (["a", "part=files"], "files")])

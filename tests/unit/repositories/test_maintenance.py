@@ -1,0 +1,132 @@
+"""Maintenance Jobs: which repository they work on, and what they list of it."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.records import make_backup, vault
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import StorageFailed
+from kronkeep_common.models import BackupResult
+from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
+from kronkeep_daemon.history import History
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
+from kronkeep_daemon.repositories import reconciliation
+from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
+from kronkeep_daemon.restic import cat
+
+REPOSITORY_ID = "0123456789abcdef" * 4
+CONFIG = f'{{"version": 2, "id": "{REPOSITORY_ID}"}}\n'.encode()
+OWN = Repository(storage=vault())
+
+
+class Jobs:
+    """Jobs that complete, whose lists print `lines`."""
+
+    def __init__(self, *lines: bytes) -> None:
+        self.lines = lines
+        self.steps: list[list[tuple[str, list[str]]]] = []
+
+    async def run(self, _name: str, steps: Any, _repository: Any, _seconds: float, *, on_line: Any) -> Any:
+        self.steps.append(steps)
+        for line in self.lines if on_line else ():
+            on_line("snapshots", line)
+        logs = {"repository": CONFIG}
+        containers = tuple(
+            ContainerResult(name=name, exit_code=0, log=logs.get(name, b"")) for name, _ in steps
+        )
+        return FinishedJob(complete=True, reason="", message="", containers=containers, pod="p")
+
+
+@pytest.fixture
+async def index(tmp_path: Path) -> Any:
+    history = await History.open(tmp_path, clock=SystemClock())
+    yield RepositoryIndex(history, SystemClock())
+    await history.close()
+
+
+def maintenance(index: RepositoryIndex, jobs: Jobs) -> RepositoryMaintenance:
+    nothing: Any = None
+    return RepositoryMaintenance(
+        jobs=jobs,  # type: ignore[arg-type]
+        index=index,
+        stale_locks=nothing,
+        queues=RepositoryQueues(),
+    )
+
+
+async def test_a_repository_whose_id_is_not_known_gets_it_at_the_next_contact(index: RepositoryIndex) -> None:
+    jobs = Jobs()
+    assert index.id_of(OWN) == ""
+    await maintenance(index, jobs).run("check", [("check", ["restic", "check"])], OWN, 60)
+    assert jobs.steps[0][0] == ("repository", cat.argv(lock=False))
+    assert index.id_of(OWN) == REPOSITORY_ID
+    for role in ("check", "usage", "data", "prune", "forget"):
+        await maintenance(index, jobs).run(role, [(role, ["restic", role])], OWN, 60)
+        assert jobs.steps[-1][0] == ("repository", cat.argv(REPOSITORY_ID, lock=False))
+
+
+async def test_a_list_that_was_cut_is_no_list(index: RepositoryIndex) -> None:
+    cut = maintenance(index, Jobs(b'[{"time":"2026"'))
+    with pytest.raises(StorageFailed) as fault:
+        await cut.run_and_list("list", [], OWN, 60)
+    assert fault.value.details["reason"] == "ListingUnreadable"
+    assert (await maintenance(index, Jobs(b"[]")).run_and_list("list", [], OWN, 60)).snapshots == []
+
+
+class Records:
+    """Records of one backup, which notes what is missing."""
+
+    def __init__(self) -> None:
+        self.missing: list[str] = []
+
+    async def iter_in_storage(self, _storage_id: str) -> Any:
+        yield make_backup(storage_id="vault", result=BackupResult(snapshot_id="01234567"))
+
+    def contains(self, _backup_id: str) -> bool:
+        return True
+
+    async def set_missing(self, backup_id: str, _at: Any) -> None:
+        self.missing.append(backup_id)
+
+
+class Upkeep:
+    """Upkeep without storages."""
+
+    def observe_lists(self, _observer: Any) -> None:
+        """Take an observer."""
+
+
+async def test_records_and_list_are_compared_beside_the_event_loop(
+    index: RepositoryIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    compare = reconciliation.compare
+
+    def note_thread(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return compare(*arguments)
+
+    monkeypatch.setattr(reconciliation, "compare", note_thread)
+    nothing: Any = None
+    records = Records()
+    service = SnapshotReconciliation(
+        records=records,  # type: ignore[arg-type]
+        index=index,
+        storages=nothing,
+        upkeep=Upkeep(),  # type: ignore[arg-type]
+        maintenance=maintenance(index, Jobs(b"[]")),
+        queues=RepositoryQueues(),
+        leads=nothing,
+        clock=SystemClock(),
+        supervisor=nothing,
+    )
+    await service.reconcile(OWN)
+    assert records.missing == ["b"]
+    assert threads
+    assert threading.get_ident() not in threads
