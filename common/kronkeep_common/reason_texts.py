@@ -219,6 +219,10 @@ _BACKUPS = {
         "The hook that checks the snapshot failed.",
         "The snapshot is there; look at it before you trust it.",
     ),
+    "SnapshotUnconfirmed": ReasonText(
+        "The archive's log names a snapshot that the repository does not show with this backup's tags.",
+        "Find out what wrote that line (the image, a dump, somebody in the pod), and back up again.",
+    ),
     "ResultLost": ReasonText(
         "A snapshot is there, but how the archive ended is not known: it may lack files.",
         "Verify it (kronkeep verify), or back up again.",

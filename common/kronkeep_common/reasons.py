@@ -91,6 +91,7 @@ class Reason(StrEnum):
     HOOK_FAILED = "HookFailed"
     VALIDATION_FAILED = "ValidationFailed"
     RESULT_LOST = "ResultLost"
+    SNAPSHOT_UNCONFIRMED = "SnapshotUnconfirmed"
     CONFIGURATION_TOO_LARGE = "ConfigurationTooLarge"
     NAME_TAKEN = "NameTaken"
     # Storages, and backups and restores that use their repositories.

@@ -1,4 +1,7 @@
-"""Lists that are longer than what is kept of a log, with real restic and many snapshots of others."""
+"""Programs that print more or other things than the repository has: real restic behind a script.
+
+Lists that are longer than what is kept of a log, and archives whose log names a snapshot that is not theirs.
+"""
 
 import json
 import sys
@@ -14,8 +17,8 @@ from kronkeep_common.models import Retention
 STRANGERS = 10_000
 
 
-def write_program(folder: Path) -> Path:
-    """Write a restic whose lists show many snapshots of others before those of the repository."""
+def long_lists(folder: Path) -> str:
+    """A restic whose lists show many snapshots of others before those of the repository."""
     strangers = [
         {
             "time": "2026-03-01T12:00:00.123456789Z",
@@ -28,36 +31,69 @@ def write_program(folder: Path) -> Path:
         }
         for number in range(STRANGERS)
     ]
-    (folder / "strangers").write_text(
-        "[" + "".join(json.dumps(each, separators=(",", ":")) + "," for each in strangers)
-    )
-    program = folder / "restic"
-    program.write_text(
-        f"""#!/bin/sh
+    texts = (json.dumps(each, separators=(",", ":")) + "," for each in strangers)
+    (folder / "strangers").write_text("[" + "".join(texts))
+    assert (folder / "strangers").stat().st_size > 4 * 1024 * 1024
+    return f"""#!/bin/sh
 case "$*" in
 *snapshots*--tag*) exec {DEBIAN_RESTIC} "$@" ;;
 *snapshots*) own=$({DEBIAN_RESTIC} "$@") || exit; cat {folder}/strangers; echo "${{own#?}}" ;;
 *) exec {DEBIAN_RESTIC} "$@" ;;
 esac
 """
-    )
-    program.chmod(0o755)
-    return program
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[BackupSite]:
+def lies(snapshot_id: str, *, makes_none: bool = False) -> str:
+    """A restic that says of each archive that it was that snapshot."""
+    real = ":" if makes_none else f'{DEBIAN_RESTIC} "$@"'
+    summary = f'{{"message_type":"summary","snapshot_id":"{snapshot_id}","total_files_processed":1}}'
+    return f"""#!/bin/sh
+case "$*" in
+backup*) {real} || exit; echo '{summary}' ;;
+*) exec {DEBIAN_RESTIC} "$@" ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
     # Containers see this folder of the machine, and not /tmp.
     with tempfile.TemporaryDirectory(dir=sys.prefix) as folder:
-        program = write_program(Path(folder))
-        assert (Path(folder) / "strangers").stat().st_size > 4 * 1024 * 1024
-        with backup_site(tmp_path, str(program)) as running:
+        program = Path(folder) / "restic"
+        program.write_text(f'#!/bin/sh\nexec {DEBIAN_RESTIC} "$@"\n')
+        program.chmod(0o755)
+        with backup_site(tmp_path_factory.mktemp("lists"), str(program)) as running:
             yield running
+
+
+async def test_a_snapshot_in_a_log_is_not_believed_until_the_repository_shows_it(site: BackupSite) -> None:
+    folder = await site.create_storage("trust")
+    program = Path(site.program)
+    async with site.client() as client:
+        for name in ("victim", "liar"):
+            (await site.create_claim(name) / "file").write_text(name)
+            await site.create_cronjob(client, name, name, "trust")
+        victim = await site.back_up(client, "victim")
+        assert victim.result is not None
+        program.write_text(lies(victim.result.snapshot_id))
+        liar = await site.back_up(client, "liar")
+        assert liar.result is not None
+        program.write_text(lies("deadbeef" * 8, makes_none=True))
+        nothing = await site.back_up(client, "liar")
+        assert (nothing.status, nothing.reason, nothing.result) == ("failed", "SnapshotUnconfirmed", None)
+    program.write_text(f'#!/bin/sh\nexec {DEBIAN_RESTIC} "$@"\n')
+    owners = {
+        each["short_id"]: f"backup={liar.id}" in each["tags"]
+        for each in await site.list_snapshots("trust", folder)
+    }
+    assert owners == {victim.result.snapshot_id: False, liar.result.snapshot_id: True}
 
 
 async def test_retention_goes_on_beside_ten_thousand_snapshots(site: BackupSite) -> None:
     folder = await site.create_storage("long")
     source = await site.create_claim("long")
+    program = Path(site.program)
+    program.write_text(long_lists(program.parent))
     async with site.client() as client:
         await site.create_cronjob(client, "long", "long", "long", retention=Retention(keep_last=1))
         backups = []
@@ -68,5 +104,5 @@ async def test_retention_goes_on_beside_ten_thousand_snapshots(site: BackupSite)
         assert (await client.backups.get(backups[0].id)).snapshot_removed_at is not None
         assert (await client.backups.get(backups[1].id)).snapshot_missing_at is None
         assert (await client.storages.check("long")).check_ok
-    site.program = DEBIAN_RESTIC
+    program.write_text(f'#!/bin/sh\nexec {DEBIAN_RESTIC} "$@"\n')
     assert len(await site.list_snapshots("long", folder)) == 1

@@ -15,7 +15,7 @@ from kronkeep_daemon.repositories.job_manifests import (
 )
 from kronkeep_daemon.repositories.job_names import archive_job_name
 from kronkeep_daemon.restic import backup as restic_backup
-from kronkeep_daemon.restic import cat, restore, version
+from kronkeep_daemon.restic import cat, restore, snapshots, version
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.settings import ArchiveSettings
 
@@ -44,9 +44,9 @@ def archive_job(
 ) -> JsonObject:
     """Return the Job of an archive; its containers run one after the other.
 
-    First come the probes (restic, the sources, the repository), then the dump, at last the files. A container
-    that fails ends the pod, so a dump that fails leaves no snapshot, and files of which some cannot be read
-    have their dump beside them.
+    First come the probes (restic, the sources, the repository), then the dump, then the files, at last a list
+    of the snapshots that this has made. A container that fails ends the pod, so a dump that fails leaves no
+    snapshot, and files of which some cannot be read have their dump beside them.
 
     files: the names of the configuration's files, which are in the Job's ConfigMap.
     repository_id: the id that the repository must have; empty where it is not known.
@@ -69,6 +69,8 @@ def archive_job(
     if paths:
         argv = restic_backup.argv(_options(backup, inputs, "files" if dump else ""), paths)
         containers += build_containers([("backup", argv)], inputs.repository, settings, mounts)
+    confirmation = (snapshots.STEP, snapshots.argv(tags_of(backup, inputs.policy).filter()))
+    containers += build_containers([confirmation], inputs.repository, settings)
     job = build_job(name, backup.namespace, "archive", containers, settings)
     add_repository_access(job, inputs.repository, settings)
     job["spec"]["activeDeadlineSeconds"] = max(1, int(inputs.policy.deadline_seconds))
@@ -86,11 +88,16 @@ def copy_argv(program: str, target: str) -> list[str]:
     return ["cp", program, target]
 
 
-def _options(backup: BackupExecution, inputs: ArchiveInputs, part: str) -> restic_backup.BackupOptions:
+def tags_of(backup: BackupExecution, policy: BackupPolicy, part: str = "") -> SnapshotTags:
+    """Return the tags of the snapshots of a backup."""
     run = backup.cronjob_execution_id or backup.id
+    return SnapshotTags(policy=policy.id, run=run, backup=backup.id, part=part)
+
+
+def _options(backup: BackupExecution, inputs: ArchiveInputs, part: str) -> restic_backup.BackupOptions:
     return restic_backup.BackupOptions(
         host=inputs.repository.snapshot_host(backup),
-        tags=SnapshotTags(policy=inputs.policy.id, run=run, backup=backup.id, part=part),
+        tags=tags_of(backup, inputs.policy, part),
         compression=compression_of(backup, inputs.policy),
         force=backup.backup_type == "full",
     )

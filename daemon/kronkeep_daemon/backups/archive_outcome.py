@@ -12,8 +12,9 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
+from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.restic import backup as restic_backup
-from kronkeep_daemon.restic import faults, output
+from kronkeep_daemon.restic import faults, output, snapshots
 from kronkeep_daemon.restic import version as restic_version
 from kronkeep_daemon.restic.backup import BackupOutcome
 from kronkeep_daemon.restic.faults import Fault
@@ -102,15 +103,56 @@ def outcome_of_fault(fault: KronkeepError) -> BackupOutcome:
     return restic_backup.failure(Fault(reason, fault.message, fault.next_step))
 
 
+def is_confirmed(backup: BackupExecution, result: BackupResult, finished: FinishedJob) -> bool:
+    """Return whether the archive's last container saw the result's snapshots with the backup's tags.
+
+    What a log says of a snapshot is a claim: a dump, or a changed restic, may print anything.
+    """
+    confirmation = finished.container(snapshots.STEP)
+    if confirmation is None or confirmation.exit_code != 0:
+        return False
+    listed = snapshots.parse_list(confirmation.log) or []
+    return reconciliation.has_snapshot_in(msgspec.structs.replace(backup, result=result), listed)
+
+
+def with_listed_snapshots(
+    backup: BackupExecution,
+    outcome: BackupOutcome,
+    listed: list[ListedSnapshot] | None,
+    *,
+    is_complete: bool,
+) -> BackupOutcome:
+    """Return the outcome as the repository shows it.
+
+    listed: the snapshots with the backup's tags; None where they could not be listed.
+    is_complete: whether the archive's Job had exit code 0.
+    """
+    claimed = msgspec.structs.replace(backup, result=outcome.result)
+    if listed is not None and reconciliation.has_snapshot_in(claimed, listed):
+        return outcome
+    if outcome.status is BackupStatus.FAILED:
+        return outcome._replace(result=None)
+    unconfirmed = Reason.SNAPSHOT_UNCONFIRMED
+    if listed is None:
+        return outcome._replace(
+            status=BackupStatus.UNKNOWN,
+            reason=unconfirmed,
+            message="The repository could not be asked for the snapshot that the archive's log names.",
+            next_step=Reason.RESULT_LOST.next_step,
+        )
+    failed = restic_backup.failure(Fault.of(unconfirmed), outcome.warnings)
+    return judge_snapshots(listed, failed, is_complete=is_complete) or failed
+
+
 def judge_snapshots(
-    snapshots: list[ListedSnapshot], lost: BackupOutcome, *, is_complete: bool
+    listed: list[ListedSnapshot], lost: BackupOutcome, *, is_complete: bool
 ) -> BackupOutcome | None:
     """Return the outcome of a lost archive from the snapshots with its tag; None where its files are missing.
 
     A Job that completed had exit code 0, so its snapshot is whole. Any other snapshot may lack files that
     could not be read, so the outcome stays unknown until somebody verifies it.
     """
-    ids = {snapshot.part: snapshot.short_id or snapshot.id for snapshot in snapshots}
+    ids = {snapshot.part: snapshot.short_id or snapshot.id for snapshot in listed}
     main = ids.get("files") or ids.get("")
     if main is None:
         return None

@@ -31,6 +31,7 @@ from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import forget
 from kronkeep_daemon.restic.backup import BackupOutcome
 from kronkeep_daemon.restic.faults import Fault
+from kronkeep_daemon.restic.snapshots import SnapshotTags
 
 log = logging.getLogger(__name__)
 FIRST_PAUSE = 5.0  # seconds before the second attempt; each later pause is four times as long
@@ -128,7 +129,7 @@ class Archiver:
             may_retry = is_unlocked or planning_rules.may_retry(ended, inputs.policy, free_attempts)
             if outcome.status is not BackupStatus.FAILED or not may_retry:
                 return archive_outcome.partial_if_dumped(outcome)
-            await self._discard_dump(outcome, inputs.repository)
+            await self._discard_dump(backup, outcome, inputs.repository)
             # Recorded before the pause: a daemon that is killed in it continues with the next attempt and
             # does not take this one's Job for it. The record shows why this one failed while it waits.
             backup = self._records.get(backup_id)
@@ -142,11 +143,17 @@ class Archiver:
             if not is_unlocked:
                 await self._clock.sleep(min(FIRST_PAUSE * 4 ** (backup.attempt - 1), LONGEST_PAUSE))
 
-    async def _discard_dump(self, outcome: BackupOutcome, repository: Repository) -> None:
-        """Forget the dump of a failed attempt, as the next attempt makes it again."""
+    async def _discard_dump(
+        self, backup: BackupExecution, outcome: BackupOutcome, repository: Repository
+    ) -> None:
+        """Forget the dump of a failed attempt, as the next attempt makes it again.
+
+        Its id is from a log, so the Job itself looks whether that is a snapshot of this backup.
+        """
         if outcome.result is None:
             return
-        steps = [("discard", forget.argv([outcome.result.snapshot_id]))]
+        tags = SnapshotTags(policy=backup.policy_id, run="", backup=backup.id)
+        steps = [("discard", forget.own_argv(outcome.result.snapshot_id, tags))]
         name = job_names.new_name("discard", repository.storage)
         fault = storage_failure(await self._repository_jobs.run(name, steps, repository, LIST_SECONDS))
         if fault is not None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError, NameTaken
+from kronkeep_common.errors import KronkeepError, NameTaken, StorageFailed
 from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
@@ -36,6 +36,7 @@ from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import output, snapshots
 from kronkeep_daemon.restic.backup import BackupOutcome
+from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotTags
 from kronkeep_daemon.settings import Settings
 
 SLACK_SECONDS = 900.0  # beyond the Job's own deadline, before its end is no longer waited for
@@ -157,10 +158,13 @@ class AttemptRunner:
     ) -> BackupOutcome:
         """Run the archive's Job; where its end leaves doubt, what the repository holds decides."""
         is_complete = False
+        is_confirmed = False
         try:
             finished = await self._run_job(backup, inputs, node, on_waiting)
             is_complete = finished.complete
             outcome = archive_outcome.judge_job(finished)
+            result = outcome.result
+            is_confirmed = result is not None and archive_outcome.is_confirmed(backup, result, finished)
         except NotFoundInCluster:
             message = "The archive's Job was deleted before it ended; how it ended is not known."
             outcome = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
@@ -174,7 +178,11 @@ class AttemptRunner:
             by_snapshot = await self._find_snapshot(
                 backup, inputs.repository, outcome, is_complete=is_complete
             )
-            return by_snapshot or outcome
+            if by_snapshot is not None:
+                return by_snapshot
+        if outcome.result is not None and not is_confirmed:
+            listed = await self._list_own(backup, inputs.repository)
+            return archive_outcome.with_listed_snapshots(backup, outcome, listed, is_complete=is_complete)
         return outcome
 
     async def _run_job(
@@ -244,12 +252,20 @@ class AttemptRunner:
         self, backup: BackupExecution, repository: Repository, lost: BackupOutcome, *, is_complete: bool
     ) -> BackupOutcome | None:
         """Return the outcome by the snapshots that a lost archive made, found by the backup's own tag."""
-        argv = snapshots.argv(snapshots.backup_tag(backup.id))
+        listed = await self._list_own(backup, repository)
+        return archive_outcome.judge_snapshots(listed or [], lost, is_complete=is_complete)
+
+    async def _list_own(self, backup: BackupExecution, repository: Repository) -> list[ListedSnapshot] | None:
+        """Return the snapshots with the backup's tags; None where the repository could not be read."""
+        tags = SnapshotTags(policy=backup.policy_id, run="", backup=backup.id)
+        step = (snapshots.STEP, snapshots.argv(tags.filter()))
         name = job_names.new_name("look", repository.storage)
-        finished = await self._repository_jobs.run(name, [("snapshots", argv)], repository, LIST_SECONDS)
-        container = finished.container("snapshots")
-        listed = (snapshots.parse_list(container.log) if container else None) or []
-        return archive_outcome.judge_snapshots(listed, lost, is_complete=is_complete)
+        try:
+            finished = await self._repository_jobs.run(name, [step], repository, LIST_SECONDS)
+        except StorageFailed:
+            return None
+        container = finished.container(snapshots.STEP)
+        return snapshots.parse_list(container.log) if container is not None else None
 
 
 def _config_map_path(backup: BackupExecution) -> str:

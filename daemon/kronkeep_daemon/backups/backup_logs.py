@@ -9,6 +9,7 @@ from kronkeep_common.models import BackupExecution, KeptLog
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.restic import snapshots
 
 _PROGRESS = b'{"message_type":"status"'
 
@@ -26,6 +27,8 @@ class BackupLogs:
         """
         saved: list[KeptLog] = []
         for container in finished.containers:
+            if container.name == snapshots.STEP and container.exit_code == 0:
+                continue  # the list is for the daemon alone
             capped = CappedLog()
             lines = [line for line in container.log.split(b"\n") if line and not _is_progress(line)]
             capped.add(b"".join(line + b"\n" for line in lines))

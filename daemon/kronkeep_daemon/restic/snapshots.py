@@ -40,6 +40,10 @@ class SnapshotTags(NamedTuple):
         tags = [f"{_POLICY}{self.policy}", f"{_RUN}{self.run}", backup_tag(self.backup)]
         return [*tags, f"{_PART}{self.part}"] if self.part else tags
 
+    def filter(self) -> str:
+        """Return restic's filter for the snapshots of this backup: a comma means that both tags are there."""
+        return f"{_POLICY}{self.policy},{backup_tag(self.backup)}"
+
 
 class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One snapshot of `restic snapshots --json`; of its tags those are kept that kronkeep gives."""
@@ -74,7 +78,7 @@ def backup_tag(backup_id: str) -> str:
 
 
 def argv(tag: str) -> list[str]:
-    """List the snapshots with the tag, without a lock."""
+    """List the snapshots with the tag, or with all tags between commas, without a lock."""
     return [*list_argv(), "--tag", tag]
 
 

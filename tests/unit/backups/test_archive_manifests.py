@@ -44,9 +44,12 @@ def container_names(job: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("include", "containers"),
     [
-        ({}, ["version", "sources", "repository", "backup"]),
-        ({"database": DUMP}, ["version", "sources", "repository", "tools", "database", "backup"]),
-        ({"database": DUMP, "volumes": False}, ["version", "repository", "tools", "database"]),
+        ({}, ["version", "sources", "repository", "backup", "snapshots"]),
+        (
+            {"database": DUMP},
+            ["version", "sources", "repository", "tools", "database", "backup", "snapshots"],
+        ),
+        ({"database": DUMP, "volumes": False}, ["version", "repository", "tools", "database", "snapshots"]),
     ],
 )
 def test_the_dump_comes_before_the_files(include: dict[str, Any], containers: list[str]) -> None:
@@ -85,5 +88,5 @@ def test_the_archives_of_a_cronjob_have_one_host() -> None:
     later = msgspec.structs.replace(BACKUP, id="other", cronjob_id="made-again", policy_id="p2")
     assert repository.snapshot_host(later) == repository.snapshot_host(BACKUP)
     job = archive_manifests.archive_job(later, archive_inputs(), [], ArchiveSettings())
-    (command,) = [c["command"] for c in job["spec"]["template"]["spec"]["containers"]]
+    (command,) = [c["command"] for c in job["spec"]["template"]["spec"]["initContainers"][-1:]]
     assert command[command.index("--host") + 1] == repository.snapshot_host(BACKUP)

@@ -2,7 +2,9 @@
 
 import msgspec
 import pytest
+from tests.records import make_backup
 
+from kronkeep_common.models import BackupResult
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_outcome
@@ -120,3 +122,64 @@ def test_a_snapshot_whose_exit_code_was_lost_is_unknown_and_never_green() -> Non
     only_dump = msgspec.structs.replace(snapshot, tags=("backup=b", "part=database"))
     assert archive_outcome.judge_snapshots([only_dump], lost, is_complete=False) is None
     assert archive_outcome.judge_snapshots([], lost, is_complete=True) is None
+
+
+OURS = make_backup(id="b1", policy_id="p")
+FULL_ID = "0123abcd" * 8
+
+
+def listed(backup: str = "b1", policy: str = "p", snapshot_id: str = FULL_ID) -> ListedSnapshot:
+    return ListedSnapshot(id=snapshot_id, tags=(f"policy={policy}", f"backup={backup}"))
+
+
+def list_log(*snapshots: ListedSnapshot) -> bytes:
+    return msgspec.json.encode(list(snapshots)).replace(b"}", b"\n")
+
+
+@pytest.mark.parametrize(
+    ("step", "confirmed"),
+    [
+        (("snapshots", 0, list_log(listed())), True),
+        (("snapshots", 0, list_log(listed(backup="b2"))), False),
+        (("snapshots", 0, list_log(listed(policy="another"))), False),
+        (("snapshots", 0, list_log(listed(snapshot_id="ff" * 32))), False),
+        (("snapshots", 0, b"[]"), False),
+        (("snapshots", 1, list_log(listed())), False),
+        (("snapshots", None, b""), False),
+        (("backup", 0, list_log(listed())), False),
+    ],
+)
+def test_a_snapshot_is_confirmed_by_the_repositorys_list_and_the_tags_alone(
+    step: tuple[str, int | None, bytes], confirmed: bool
+) -> None:
+    result = BackupResult(snapshot_id="0123abcd")
+    assert archive_outcome.is_confirmed(OURS, result, job(VERSION, step)) is confirmed
+
+
+@pytest.mark.parametrize(
+    ("shown", "status", "reason", "snapshot_id"),
+    [
+        ([listed()], "succeeded", None, "0123abcd"),
+        ([listed(snapshot_id="ff" * 32)], "succeeded", None, "ff" * 32),
+        ([], "failed", "SnapshotUnconfirmed", None),
+        (None, "unknown", "SnapshotUnconfirmed", "0123abcd"),
+    ],
+)
+def test_an_unconfirmed_archive_is_what_the_repository_shows(
+    shown: list[ListedSnapshot] | None, status: str, reason: str | None, snapshot_id: str | None
+) -> None:
+    claimed = archive_outcome.judge_job(job(VERSION, ("backup", 0, SUMMARY)))
+    outcome = archive_outcome.with_listed_snapshots(OURS, claimed, shown, is_complete=True)
+    assert (outcome.status, outcome.reason) == (status, reason)
+    assert (outcome.result.snapshot_id if outcome.result else None) == snapshot_id
+
+
+@pytest.mark.parametrize("shown", [None, []])
+def test_a_failed_archive_whose_dump_is_not_shown_stays_failed_without_it(
+    shown: list[ListedSnapshot] | None,
+) -> None:
+    steps = (("database", 0, DUMP), ("backup", 1, b"Fatal: no\n"))
+    claimed = archive_outcome.judge_job(job(VERSION, *steps, reason="F"))
+    assert claimed.result is not None
+    outcome = archive_outcome.with_listed_snapshots(OURS, claimed, shown, is_complete=False)
+    assert (outcome.status, outcome.reason, outcome.result) == ("failed", claimed.reason, None)
