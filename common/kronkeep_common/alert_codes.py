@@ -25,6 +25,10 @@ class AlertCode(StrEnum):
     DRILL_FAILED = "DrillFailed", "The newest drill that ended did not restore everything."
     DRILL_OVERDUE = "DrillOverdue", "A drill was due and was not started before its deadline."
     POLICY_INVALID = "PolicyInvalid", "The CronJob's backup policy cannot be read: nothing is backed up."
+    NOTHING_TO_ARCHIVE = (
+        "NothingToArchive",
+        "The policy has nothing to archive, as the CronJob is now: its next backup will fail.",
+    )
     SCHEDULE_CONFLICT_ACCEPTED = (
         "ScheduleConflictAccepted",
         "The backup's schedule does not fit the CronJob's, and the policy accepts that.",

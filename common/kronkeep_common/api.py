@@ -15,6 +15,7 @@ from kronkeep_common.models import (
     CronJobExecution,
     EnvVar,
     Restore,
+    UnarchivedVolume,
 )
 from kronkeep_common.models.base import Bytes, Moment, Record, Request
 from kronkeep_common.models.policy import BackupType, Compression
@@ -147,7 +148,8 @@ class PolicyView(Record, frozen=True, kw_only=True):
     `bytes_stored` is what its snapshots added to the repository, or None where restic did not report it for
     all of them (before 0.17); `sizes_unknown` then says why. `overdue`: the newest good backup is older than
     `rpo_seconds`. `findings` say how its schedule does not fit the CronJob's (`Code: sentence`),
-    `retention_waits` why its retention waits for approval.
+    `nothing_to_archive` why it archives nothing, `unarchived_volumes` which mounted volumes it leaves out
+    (20 at most), `retention_waits` why its retention waits for approval.
     """
 
     id: str
@@ -166,6 +168,8 @@ class PolicyView(Record, frozen=True, kw_only=True):
     overdue: bool = False
     next_backup_at: Moment | None = None
     findings: tuple[str, ...] = ()
+    nothing_to_archive: str | None = None
+    unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
     retention_waits: str | None = None
 
 

@@ -2,8 +2,8 @@
 
     KronkeepError
       InvalidRequest        the caller must change something         (HTTP 422 unless said otherwise)
-        InvalidSchedule, InvalidTimeZone, InvalidName, InvalidImage, InvalidPolicy, InvalidSettings,
-        InvalidFilter, ScheduleConflict (409), ConfirmationMissing
+        InvalidSchedule, InvalidTimeZone, InvalidName, InvalidImage, InvalidPolicy, NothingToArchive,
+        InvalidSettings, InvalidFilter, ScheduleConflict (409), ConfirmationMissing
       NotFound (404)        CronJobNotFound, ExecutionNotFound, BackupNotFound, StorageNotFound, ...
       Conflict (409)        NameTaken, AmbiguousId, StorageInUse, StateInUse, NotAllowedNow,
                             PreconditionFailed (412)
@@ -83,6 +83,13 @@ class InvalidPolicy(InvalidRequest):
     """A backup policy that is not valid."""
 
     code = "InvalidPolicy"
+
+
+class NothingToArchive(InvalidPolicy):
+    """A backup policy that has nothing to archive."""
+
+    code = "NothingToArchive"
+    default_next_step = "Mount a PersistentVolumeClaim, name one in the policy's source, or include a dump."
 
 
 class FileTooLarge(InvalidRequest):

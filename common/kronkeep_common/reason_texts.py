@@ -200,6 +200,10 @@ _BACKUPS = {
         "Spread the schedules of the policies that share the storage.",
     ),
     "SourceMissing": ReasonText("A path to archive does not exist.", "Correct the policy's source."),
+    "NothingToArchive": ReasonText(
+        "Nothing to archive: the CronJob mounts no claim and the policy names none.",
+        "Mount a PersistentVolumeClaim, name one in the policy's source, or include a dump.",
+    ),
     "SourceEmpty": ReasonText(
         "The archive is empty: its sources hold no file.",
         "See that the run writes to the claims that the policy names.",

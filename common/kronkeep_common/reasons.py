@@ -84,6 +84,7 @@ class Reason(StrEnum):
     SOURCE_MISSING = "SourceMissing"
     SOURCE_CLAIM_MISSING = "SourceClaimMissing"
     BLOCK_VOLUME = "BlockVolume"
+    NOTHING_TO_ARCHIVE = "NothingToArchive"
     SOURCE_EMPTY = "SourceEmpty"
     INCOMPLETE = "Incomplete"
     DUMP_EMPTY = "DumpEmpty"
@@ -181,6 +182,7 @@ _LASTING = frozenset(
         Reason.SOURCE_MISSING,
         Reason.SOURCE_CLAIM_MISSING,
         Reason.BLOCK_VOLUME,
+        Reason.NOTHING_TO_ARCHIVE,
         Reason.DEADLINE_EXCEEDED,
         Reason.VALIDATION_FAILED,
         Reason.TOOL_MISSING,

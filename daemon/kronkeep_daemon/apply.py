@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from kronkeep_common import name_rules, object_keys
+from kronkeep_common.archive_contents import require_contents
 from kronkeep_common.errors import CronJobNotFound, InvalidPolicy, NameTaken, StorageNotFound
 from kronkeep_common.manifests import ManifestBody
 from kronkeep_common.models import (
@@ -22,6 +23,7 @@ from kronkeep_common.models import (
 from kronkeep_common.models.storage_kinds import are_same_settings
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService, last_applied
+from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, JsonObject
@@ -97,8 +99,9 @@ class ManifestApplier:
             await self._write_policy(ref, body, None)
             _note_field_names(body)
             cluster = self._cronjobs.clusters.by_name(ref.cluster)
+            _require_contents(body, cluster.id)
             created = await self._cronjobs.create_manifest(body, cluster, dry_run=dry_run)
-            return ApplyResult("created", created if dry_run else self._extended.get(ref))
+            return ApplyResult("created", self._extended.view(created))
         await self._write_policy(ref, body, cronjob)
         _note_field_names(body)
         live = cronjob.manifest()
@@ -106,8 +109,9 @@ class ManifestApplier:
         if last_applied.covers(live, patch):
             return ApplyResult("unchanged", self._extended.get(ref))
         self._cronjobs.check_allowed(body)
+        _require_contents(last_applied.merge(live, patch), cronjob.cluster)
         patched = await self._cronjobs.patch(ref, patch, dry_run=dry_run)
-        return ApplyResult("changed", patched if dry_run else self._extended.get(ref))
+        return ApplyResult("changed", self._extended.view(patched))
 
     async def _write_policy(self, ref: CronJobRef, body: JsonObject, live: CronJobObject | None) -> None:
         """Check the policy in the annotations and write it there in full, with the id that it keeps."""
@@ -139,6 +143,20 @@ class ManifestApplier:
         carried = (policies.read_policy(cronjob).policy for cronjob in self._cronjobs.objects())
         is_taken = any(policy is not None and policy.id == policy_id for policy in carried)
         return None if is_taken else policy_id
+
+
+def _require_contents(manifest: JsonObject, cluster: str) -> None:
+    """Raise NothingToArchive where the policy in the annotations would have nothing to archive.
+
+    A manifest that is no CronJob is left to the API server, which says why.
+    """
+    try:
+        cronjob = CronJobObject.from_manifest(manifest, cluster)
+    except msgspec.ValidationError:
+        return
+    policy = policies.read_policy(cronjob).policy
+    if policy is not None:
+        require_contents(policy, mounted_volumes(cronjob))
 
 
 def _note_field_names(body: JsonObject) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from kronkeep_common import object_keys
+from kronkeep_common import archive_contents, object_keys
 from kronkeep_common.compatibility.strategies import ResolvedPolicy
 from kronkeep_common.errors import (
     ClusterNotFound,
@@ -29,7 +29,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
-from kronkeep_daemon.cronjobs import CronJobService, cronjob_manifests
+from kronkeep_daemon.cronjobs import CronJobService, cronjob_manifests, pod_volumes
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
@@ -72,7 +72,7 @@ class ExtendedCronJobService:
     async def iter_cronjobs(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
         """Yield every CronJob with its policy and last backup, giving way to other tasks in between."""
         for number, cronjob in enumerate(self._cronjobs.objects(namespace), 1):
-            yield self._with_policy(cronjob)
+            yield self.view(cronjob)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -85,11 +85,13 @@ class ExtendedCronJobService:
 
     def get(self, ref: CronJobRef) -> CronJob:
         """Return a CronJob with its policy and last backup; raises CronJobNotFound."""
-        return self._with_policy(self._cronjobs.find(ref))
+        return self.view(self._cronjobs.find(ref))
 
-    def _with_policy(self, live: CronJobObject) -> CronJob:
+    def view(self, live: CronJobObject) -> CronJob:
+        """Return a CronJob as answers show it, with its policy and last backup."""
         cronjob = self._cronjobs.view(live)
         annotated = policies.read_policy(live)
+        volumes = pod_volumes.mounted_volumes(live) if annotated.policy is not None else ()
         last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
         good_at = self._backups.last_good_at(cronjob.id)
         return msgspec.structs.replace(
@@ -99,6 +101,11 @@ class ExtendedCronJobService:
             policy=annotated.policy,
             policy_fault=annotated.fault,
             policy_findings=self._schedules.findings(cronjob, annotated.policy),
+            nothing_to_archive=annotated.policy
+            and archive_contents.explain_nothing(annotated.policy, volumes),
+            unarchived_volumes=archive_contents.find_unarchived(annotated.policy, volumes)
+            if annotated.policy is not None
+            else (),
             next_backup_at=self._schedules.next_backup(cronjob, annotated.policy),
             last_backup_id=last[0].id if last else None,
             last_verified_at=self._last_verified_at(cronjob.id),
@@ -116,7 +123,7 @@ class ExtendedCronJobService:
         """Create a CronJob in one request, with its policy where the spec has one.
 
         Everything that can be refused is refused before: raises StorageNotFound, NotAllowedNow, Denied,
-        InvalidPolicy, ScheduleConflict, and what CronJobService.create raises.
+        InvalidPolicy, NothingToArchive, ScheduleConflict, and what CronJobService.create raises.
         """
         self._cronjobs.check_spec(spec)
         ref = CronJobRef(cluster.id, spec.namespace, spec.name)
@@ -125,8 +132,7 @@ class ExtendedCronJobService:
         if spec.policy is not None:
             annotations = policies.annotations_of(policies.new_policy(spec.policy))
         created = await self._cronjobs.create(spec, cluster, annotations=annotations, dry_run=dry_run)
-        shown = created if dry_run else self.get(ref)
-        return msgspec.structs.replace(shown, resolution=resolution)
+        return msgspec.structs.replace(self.view(created), resolution=resolution)
 
     def spec(self, ref: CronJobRef) -> CronJobCreate:
         """Return a CronJob as a spec that can be changed and sent back; raises NotAllowedNow."""
@@ -149,8 +155,7 @@ class ExtendedCronJobService:
             annotations |= policies.annotations_of(policies.new_policy(spec.policy, old.id if old else None))
         body = cronjob_manifests.build_patch(cronjob, spec, annotations)
         changed = await self._cronjobs.patch(ref, body, dry_run=dry_run)
-        shown = changed if dry_run else self.get(ref)
-        return msgspec.structs.replace(shown, resolution=resolution)
+        return msgspec.structs.replace(self.view(changed), resolution=resolution)
 
     async def settle_policy(
         self, ref: CronJobRef, schedule: str, zone: str | None, policy: BackupPolicySpec
@@ -167,6 +172,7 @@ class ExtendedCronJobService:
         if spec.policy is None:
             return spec, None
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, spec.policy)
+        archive_contents.require_contents(settled.policy, archive_contents.volumes_of_spec(spec))
         return msgspec.structs.replace(spec, policy=settled.policy), settled.sentence or None
 
     async def set_policy(self, ref: CronJobRef, policy: BackupPolicySpec) -> CronJob:
@@ -174,6 +180,7 @@ class ExtendedCronJobService:
         cronjob = self._cronjobs.find(ref)
         spec = cronjob.spec
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, policy)
+        archive_contents.require_contents(settled.policy, pod_volumes.mounted_volumes(cronjob))
         old: BackupPolicy | None = policies.read_policy(cronjob).policy
         policy = policies.new_policy(settled.policy, old.id if old else None)
         revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
-from kronkeep_common.models import BackupPolicySpec, CronJobCreate
+from kronkeep_common.models import BackupPolicySpec, CronJobCreate, VolumeMount
 from kronkeep_tui.app import KronkeepApp
 
 SECONDS = 240
@@ -55,6 +55,11 @@ async def test_a_cronjob_is_created_after_a_conflict_a_dry_run_a_taken_name_and_
     async with open_terminal(daemon) as pilot:
         await wait_for(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
         await pilot.press(*"taken", "tab", *"busybox", "tab", *"true")
+        await wait_for(pilot, has_text(pilot, "Nothing to archive"))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, has_text(pilot, "empty the storage: no backup"))
+        await fill_field(pilot, "volumes.0", "data /data")
+        assert "Nothing to archive" not in screen(pilot)
         await fill_field(pilot, "schedule", "0 4 * * *")
         await fill_field(pilot, "policy.schedule", "0 3 * * *")
         await wait_for(pilot, has_text(pilot, "conflict  BackupBeforeRun"))
@@ -95,6 +100,7 @@ async def test_a_cronjob_with_its_policy_is_changed_and_copied(
         image="busybox",
         command=("sh", "-c", "echo 'a b'\necho c"),
         schedule="0 2 * * *",
+        volumes=(VolumeMount(claim="data", mount_path="/data"),),
         policy=policy,
     )
     created = await client.cronjobs.create(spec)

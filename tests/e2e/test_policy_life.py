@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -72,6 +73,62 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(site: BackupSite) ->
         assert kept.policy.storage_id == "hand"
         assert (await client.backups.files(backup.id, "/source/hand")).items
         assert len(await fault_messages()) == 1
+    await cluster.close()
+
+
+async def test_what_is_not_archived_is_told_and_a_last_claim_that_others_remove_before_the_night(
+    site: BackupSite,
+) -> None:
+    await site.create_storage("partly")
+    (await site.create_claim("partly") / "file").write_text("x")
+    cluster = await site.daemon.cluster()
+    path = paths.cronjobs("default", "partly")
+    volumes = [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "partly"}},
+        {"name": "host", "hostPath": {"path": "/srv"}},
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "settings", "configMap": {"name": "settings", "optional": True}},
+    ]
+
+    def pod_with(volumes: list[dict[str, Any]]) -> dict[str, Any]:
+        mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]
+        main = {"name": "main", "image": "busybox:1.36", "command": ["true"], "volumeMounts": mounts}
+        pod = {"restartPolicy": "Never", "containers": [main], "volumes": volumes}
+        return {"jobTemplate": {"spec": {"template": {"spec": pod}}}}
+
+    async def events() -> list[str]:
+        items, _ = await cluster.list(paths.events("default"))
+        return [event["message"] for event in items if event["reason"] == "NothingToArchive"]
+
+    async def alerts() -> list[Any]:
+        listed = (await client.alerts.list(filter="status:open")).items
+        return [alert for alert in listed if alert.object == "default/partly"]
+
+    annotations = {object_keys.POLICY: '{"storage_id": "partly", "retries": 0}'}
+    body = {"metadata": {"name": "partly", "annotations": annotations},
+            "spec": {"schedule": "0 2 29 2 *", **pod_with(volumes)}}  # fmt: skip
+    await cluster.create(paths.cronjobs("default"), body)
+    async with site.client() as client:
+        shown = await eventually(
+            lambda: client.policies.list(), lambda p: "partly" in {view.cronjob for view in p.items}
+        )
+        (view,) = [view for view in shown.items if view.cronjob == "partly"]
+        assert [(v.name, v.kind, v.mount_path) for v in view.unarchived_volumes] == [
+            ("host", "hostPath", "/host"),
+            ("tmp", "emptyDir", "/tmp"),
+        ]
+        backup = await site.back_up(client, "partly")
+        assert (backup.status, backup.unarchived_volumes) == ("succeeded", view.unarchived_volumes)
+        assert await events() == []
+        await cluster.patch(path, {"spec": pod_with(volumes[1:])})
+        (alert,) = await eventually(alerts, lambda open_now: open_now != [])
+        assert (alert.code, alert.severity) == ("NothingToArchive", "critical")
+        assert "host (hostPath) at /host" in alert.message
+        assert await eventually(events, lambda messages: messages != []) == [alert.message]
+        failed = await site.back_up(client, "partly")
+        assert (failed.status, failed.reason, failed.attempt) == ("failed", "NothingToArchive", 1)
+        await cluster.patch(path, {"spec": pod_with(volumes)})
+        await eventually(alerts, lambda open_now: "NothingToArchive" not in {a.code for a in open_now})
     await cluster.close()
 
 

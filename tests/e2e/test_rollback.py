@@ -11,7 +11,7 @@ from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import KronkeepError, NameTaken
-from kronkeep_common.models import BackupPolicySpec, BackupStorageCreate, CronJobCreate
+from kronkeep_common.models import BackupPolicySpec, BackupStorageCreate, CronJobCreate, VolumeMount
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 
@@ -81,6 +81,7 @@ def cronjob_spec(name: str) -> CronJobCreate:
         command=("true",),
         schedule="0 2 29 2 *",
         successful_jobs_history_limit=100,  # so that the CronJob controller removes none
+        volumes=(VolumeMount(claim="data", mount_path="/data"),),
         policy=BackupPolicySpec(storage_id="vault"),
     )
 

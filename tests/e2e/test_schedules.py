@@ -17,6 +17,7 @@ from kronkeep_common.models import (
     BackupStorageCreate,
     CronJobCreate,
     ScheduleCheckRequest,
+    VolumeMount,
 )
 
 
@@ -46,7 +47,10 @@ async def client(daemon: Daemon) -> AsyncIterator[Client]:
 
 def cronjob_spec(name: str, runs: str = "0 4 * * *", **policy: object) -> CronJobCreate:
     spec = BackupPolicySpec(**({"storage_id": "vault", "schedule": "0 3 * * *"} | policy))  # type: ignore[arg-type]
-    return CronJobCreate(name=name, image="busybox", command=("true",), schedule=runs, policy=spec)
+    mounts = (VolumeMount(claim="data", mount_path="/data"),)
+    return CronJobCreate(
+        name=name, image="busybox", command=("true",), schedule=runs, volumes=mounts, policy=spec
+    )
 
 
 async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(

@@ -30,6 +30,9 @@ async def test_it_is_usable_at_80x24_and_creates_with_a_policy() -> None:
     async with app_of(client).run_test(size=(80, 24)) as pilot:
         await open_form(pilot)
         await pilot.press(*"nightly", "tab", *"busybox", "tab", *"sh -c 'echo hi'")
+        assert "Nothing to archive: the CronJob mounts no claim" in screen(pilot)
+        await fill_field(pilot, "volumes.0", "data /data")
+        assert "Nothing to archive" not in screen(pilot)
         await fill_field(pilot, "policy.storage_id", "vault")
         assert "vault local 3.0 GiB of 4.0 GiB free" in screen(pilot)
         await fill_field(pilot, "policy.schedule", "0 3 * * *")
@@ -54,6 +57,7 @@ async def test_a_conflict_is_refused_until_one_key_settles_it(
     async with app_of(client).run_test(size=(80, 24)) as pilot:
         await open_form(pilot)
         await pilot.press(*"x", "tab", *"busybox")
+        await fill_field(pilot, "volumes.0", "data /data")
         await fill_field(pilot, "policy.schedule", "0 2 * * *")
         await until(pilot, lambda: "conflict  SameTime" in screen(pilot))
         assert "f6 shift to 10 2 * * *   f7 after-run   f8 accept" in screen(pilot)
@@ -123,6 +127,7 @@ async def test_yaml_a_dry_run_and_a_strategy_without_a_conflict() -> None:
         await pilot.press("f3")
         await until(pilot, lambda: "The name is empty" in screen(pilot))
         await pilot.press(*"x", "tab", *"busybox")
+        await fill_field(pilot, "volumes.0", "data /data")
         await until(pilot, lambda: "kind: CronJob" in screen(pilot))
         await pilot.press("f2")
         await until(pilot, lambda: "would accept it" in screen(pilot))

@@ -37,6 +37,7 @@ from kronkeep_common.models.policy import (
     Retention,
     SecretKeyRef,
     Source,
+    UnarchivedVolume,
 )
 from kronkeep_common.models.restore import (
     Restore,
@@ -112,5 +113,6 @@ __all__ = [
     "StorageField",
     "StorageKind",
     "StorageUsage",
+    "UnarchivedVolume",
     "VolumeMount",
 ]

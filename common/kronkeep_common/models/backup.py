@@ -5,7 +5,7 @@ from typing import Literal
 
 from kronkeep_common.models.base import Bytes, Moment, Record, Seconds
 from kronkeep_common.models.cronjob import KeptLog
-from kronkeep_common.models.policy import BackupPolicy, BackupType
+from kronkeep_common.models.policy import BackupPolicy, BackupType, UnarchivedVolume
 from kronkeep_common.states import BackupStatus
 
 
@@ -68,7 +68,8 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     `manifest_files` is the number of files with a SHA-256 from backup time. `verified_by` is the restore (a
     drill or a verification) that last restored and compared all of it, at `verified_at`.
     `snapshot_missing_at` is when the repository was first found to lack its snapshot, which retention had
-    not removed; empty again once the snapshot is back.
+    not removed; empty again once the snapshot is back. `unarchived_volumes` are volumes that the CronJob
+    mounted and the archive does not have (20 at most).
     """
 
     id: str
@@ -105,6 +106,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     verified_at: Moment | None = None
     verified_by: str | None = None
     warnings: tuple[str, ...] = ()
+    unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None

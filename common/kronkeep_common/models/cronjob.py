@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
-from kronkeep_common.models.policy import BackupPolicy, BackupPolicySpec, SecretKeyRef
+from kronkeep_common.models.policy import BackupPolicy, BackupPolicySpec, SecretKeyRef, UnarchivedVolume
 from kronkeep_common.states import ExecutionStatus, Trigger
 
 
@@ -82,10 +82,12 @@ class CronJob(Record, frozen=True, kw_only=True):
 
     `id` is the CronJob's uid. `recent` has the statuses of the newest runs, at most 20, oldest first.
     `policy_fault` says why the policy's annotation cannot be read, `policy_findings` how the schedules of
-    CronJob and policy do not fit (`Code: sentence`), and `resolution`, in the answer to a change, what the
-    policy's strategy did about a conflict. `next_backup_at` follows the policy's schedule; without one it is
-    the start of the next run, which the backup follows. `late_since` is the oldest slot that has no Job
-    after the grace period, `delayed_since` the slot that waits for the run before it (Forbid).
+    CronJob and policy do not fit (`Code: sentence`), `nothing_to_archive` why the policy archives nothing,
+    `unarchived_volumes` which mounted volumes it leaves out (20 at most), and `resolution`, in the answer to
+    a change, what the policy's strategy did about a conflict. `next_backup_at` follows the policy's schedule;
+    without one it is the start of the next run, which the backup follows. `late_since` is the oldest slot
+    that has no Job after the grace period, `delayed_since` the slot that waits for the run before it
+    (Forbid).
     """
 
     id: str
@@ -112,6 +114,8 @@ class CronJob(Record, frozen=True, kw_only=True):
     policy: BackupPolicy | None = None
     policy_fault: str | None = None
     policy_findings: tuple[str, ...] = ()
+    nothing_to_archive: str | None = None
+    unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
     resolution: str | None = None
     next_backup_at: Moment | None = None
     last_backup_id: str | None = None

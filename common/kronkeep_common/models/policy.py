@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from kronkeep_common.models.base import MONTH, YEARS, Name, Request
+from kronkeep_common.models.base import MONTH, YEARS, Name, Record, Request
 
 BackupType = Literal["full", "incremental"]
 Compression = Literal["off", "auto", "max"]
@@ -32,6 +32,23 @@ class Source(Request, frozen=True, kw_only=True):
     """The claims to archive; without any, those that the CronJob's containers mount."""
 
     claims: tuple[ClaimSource, ...] = ()
+
+
+class UnarchivedVolume(Record, frozen=True, kw_only=True):
+    """A volume that the CronJob mounts and the policy does not archive, and why.
+
+    `kind` is the field of core/v1 that says where its data is, such as `hostPath` or `nfs`.
+    """
+
+    name: str
+    kind: str
+    mount_path: str
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """What is not archived, and why."""
+        return f"{self.name} ({self.kind}) at {self.mount_path} is not archived: {self.reason}."
 
 
 SecretEnv = dict[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")], SecretKeyRef]

@@ -223,6 +223,20 @@ def policy_invalid(facts: CronJobFacts) -> RuleResult | None:
     )
 
 
+def nothing_to_archive(facts: CronJobFacts) -> RuleResult | None:
+    """The policy is in force and archives nothing, perhaps since somebody changed the CronJob's volumes."""
+    message = facts.cronjob.nothing_to_archive
+    policy = facts.cronjob.policy
+    if message is None or policy is None or not policy.enabled:
+        return None
+    return RuleResult(
+        code=AlertCode.NOTHING_TO_ARCHIVE,
+        severity="critical",
+        message=message,
+        next_step=Reason.NOTHING_TO_ARCHIVE.next_step,
+    )
+
+
 def conflict_accepted(facts: CronJobFacts) -> RuleResult | None:
     """The backup's schedule does not fit the CronJob's, and the policy accepts that."""
     policy = facts.cronjob.policy
@@ -248,6 +262,7 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     drill_failed,
     drill_overdue,
     policy_invalid,
+    nothing_to_archive,
     conflict_accepted,
 )
 

@@ -71,6 +71,8 @@ class Archiver:
         except KronkeepError as fault:
             await self._record_end(backup_id, archive_outcome.outcome_of_fault(fault))
             return
+        if inputs.unarchived != backup.unarchived_volumes:
+            await self._records.change(backup_id, unarchived_volumes=inputs.unarchived)
         try:
             await self._archive_and_validate(backup_id, inputs)
         except TimeoutError:

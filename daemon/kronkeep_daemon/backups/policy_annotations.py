@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from kronkeep_common import object_keys
-from kronkeep_common.errors import InvalidPolicy, KronkeepError
+from kronkeep_common.errors import InvalidPolicy, KronkeepError, NothingToArchive
 from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
 from kronkeep_common.name_rules import check_image
@@ -112,7 +112,7 @@ def check_policy(policy: BackupPolicySpec) -> None:
         raise InvalidPolicy("A key without encryption has no meaning.", field="policy.encryption.key")
     include = policy.include
     if not include.volumes and not include.configuration and include.database is None:
-        raise InvalidPolicy("The policy includes nothing.", field="policy.include")
+        raise NothingToArchive("The policy includes nothing.", field="policy.include")
     if not include.volumes and policy.source.claims:
         raise InvalidPolicy("Claims without include.volumes have no meaning.", field="policy.source")
     _check_containers(policy)

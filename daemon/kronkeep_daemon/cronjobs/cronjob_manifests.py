@@ -132,22 +132,6 @@ def _override_env(container: JsonObject, env: Sequence[EnvVar]) -> None:
     container["env"] = others + [env_entry(variable) for variable in env]
 
 
-def claims_of(cronjob: CronJobObject) -> tuple[str, ...]:
-    """Return the PersistentVolumeClaims that the CronJob's containers mount, in order, each once."""
-    pod = cronjob.pod
-    mounted = {
-        mount.name
-        for container in (*(pod.init_containers or ()), *(pod.containers or ()))
-        for mount in container.volume_mounts or ()
-    }
-    claims = [
-        volume.persistent_volume_claim.claim_name
-        for volume in pod.volumes or ()
-        if volume.persistent_volume_claim is not None and volume.name in mounted
-    ]
-    return tuple(dict.fromkeys(claims))
-
-
 def read_spec(cronjob: CronJobObject, policy: BackupPolicy | None) -> CronJobCreate:
     """Return the spec of a CronJob; raises NotAllowedNow for one that says more than a spec can."""
     spec = cronjob.manifest()["spec"]

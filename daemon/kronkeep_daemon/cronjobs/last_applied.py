@@ -96,3 +96,15 @@ def _add_removals(declared_before: JsonObject, manifest: JsonObject, live: JsonO
         elif isinstance(value, dict):
             patch[key] = _add_removals(names, value, live_value)
     return patch
+
+
+def merge(live: JsonObject, patch: JsonObject) -> JsonObject:
+    """Return the live object with a merge patch applied (RFC 7386), without changing either."""
+    merged = {key: value for key, value in live.items() if patch.get(key, key) is not None}
+    for key, value in patch.items():
+        if isinstance(value, dict):
+            inner = live.get(key)
+            merged[key] = merge(inner if isinstance(inner, dict) else {}, value)
+        elif value is not None:
+            merged[key] = value
+    return merged

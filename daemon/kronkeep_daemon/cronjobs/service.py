@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 
 from kronkeep_common import object_keys
+from kronkeep_common.archive_contents import mounted_claims
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     ConfirmationMissing,
@@ -24,6 +25,7 @@ from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_fi
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
+from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import History
@@ -185,7 +187,7 @@ class CronJobService:
             last_execution_id=last.id if last else None,
             last_started_at=last.started_at if last else None,
             last_duration_seconds=last.duration_seconds if last else None,
-            claims=cronjob_manifests.claims_of(cronjob),
+            claims=mounted_claims(mounted_volumes(cronjob)),
         )
 
     def _schedule(self, expression: str, time_zone: str | None) -> Schedule | None:
@@ -214,13 +216,15 @@ class CronJobService:
         *,
         annotations: dict[str, str] | None = None,
         dry_run: bool = False,
-    ) -> CronJob:
+    ) -> CronJobObject:
         """Create a CronJob in one request; raises NameTaken and what `check_spec` raises."""
         self.check_spec(spec)
         body = cronjob_manifests.build_cronjob(spec.namespace, spec.name, spec, annotations or {})
         return await self.create_manifest(body, cluster, dry_run=dry_run)
 
-    async def create_manifest(self, body: JsonObject, cluster: Cluster, *, dry_run: bool = False) -> CronJob:
+    async def create_manifest(
+        self, body: JsonObject, cluster: Cluster, *, dry_run: bool = False
+    ) -> CronJobObject:
         """Create a CronJob from a batch/v1 manifest; raises Denied, NameTaken, InvalidObject."""
         self.check_allowed(body)
         meta = body["metadata"]
@@ -229,20 +233,21 @@ class CronJobService:
         except AlreadyExists as fault:
             message = f"There is a CronJob {_title(meta['namespace'], meta['name'])} already."
             raise NameTaken(message, field="name") from fault
-        return self._show(CronJobObject.from_manifest(created, cluster.id), dry_run)
+        return self._take_answer(created, cluster, dry_run)
 
-    def _show(self, cronjob: CronJobObject, dry_run: bool) -> CronJob:
-        """Return the view of a changed CronJob; unless this was a dry run, cache it ahead of the watch."""
+    def _take_answer(self, body: JsonObject, cluster: Cluster, dry_run: bool) -> CronJobObject:
+        """Return the CronJob of an answer; unless that was of a dry run, cache it before the watch."""
+        cronjob = CronJobObject.from_manifest(body, cluster.id)
         if not dry_run:
             self.recorders[cronjob.cluster].cache.update_cronjob("MODIFIED", cronjob)
-        return self.view(cronjob)
+        return cronjob
 
-    async def patch(self, ref: CronJobRef, body: JsonObject, *, dry_run: bool = False) -> CronJob:
+    async def patch(self, ref: CronJobRef, body: JsonObject, *, dry_run: bool = False) -> CronJobObject:
         """Apply a merge patch to a CronJob; raises CronJobNotFound, InvalidObject."""
         self.find(ref)
         cluster = self.clusters.by_name(ref.cluster)
         patched = await cluster.patch(paths.cronjobs(ref.namespace, ref.name), body, dry_run=dry_run)
-        return self._show(CronJobObject.from_manifest(patched, cluster.id), dry_run)
+        return self._take_answer(patched, cluster, dry_run)
 
     async def trigger(
         self, ref: CronJobRef, *, env: Sequence[EnvVar] = (), key: str | None = None
@@ -272,11 +277,11 @@ class CronJobService:
             await cluster.delete(paths.jobs(ref.namespace, job_name), uid=job["metadata"]["uid"])
             raise
 
-    async def suspend(self, ref: CronJobRef) -> CronJob:
+    async def suspend(self, ref: CronJobRef) -> CronJobObject:
         """Stop new runs; those that have begun are not stopped."""
         return await self.patch(ref, {"spec": {"suspend": True}})
 
-    async def resume(self, ref: CronJobRef) -> CronJob:
+    async def resume(self, ref: CronJobRef) -> CronJobObject:
         """Allow new runs from the next slot on; a slot that was missed meanwhile is not started."""
         cronjob = self.find(ref)
         schedule = self._schedule(cronjob.spec.schedule, cronjob.spec.time_zone)

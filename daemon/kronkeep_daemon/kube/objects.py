@@ -108,17 +108,20 @@ class ClaimVolumeSource(_ApiStruct):
     claim_name: str = ""
 
 
-class TemplateVolume(_ApiStruct):
-    """One of the volumes of a pod template."""
-
-    name: str = ""
-    persistent_volume_claim: ClaimVolumeSource | None = None
-
-
 class TemplateMount(_ApiStruct):
     """One of the volumeMounts of a container."""
 
     name: str = ""
+    mount_path: str = ""
+    sub_path: str | None = None
+    sub_path_expr: str | None = None
+
+
+class TemplateDevice(_ApiStruct):
+    """One of the volumeDevices of a container."""
+
+    name: str = ""
+    device_path: str = ""
 
 
 class TemplateContainer(_ApiStruct):
@@ -126,14 +129,19 @@ class TemplateContainer(_ApiStruct):
 
     image: str = ""
     volume_mounts: tuple[TemplateMount, ...] | None = None
+    volume_devices: tuple[TemplateDevice, ...] | None = None
 
 
 class TemplatePodSpec(_ApiStruct, kw_only=True):
-    """The spec of a pod template."""
+    """The spec of a pod template.
+
+    Of a volume every field is there as JSON: the field besides its name says of which kind it is, and
+    Kubernetes adds kinds.
+    """
 
     containers: tuple[TemplateContainer, ...] | None = None
     init_containers: tuple[TemplateContainer, ...] | None = None
-    volumes: tuple[TemplateVolume, ...] | None = None
+    volumes: tuple[dict[str, msgspec.Raw], ...] | None = None
 
 
 class PodTemplate(_ApiStruct):
@@ -198,9 +206,10 @@ class CronJobObject(_ApiStruct, kw_only=True):
     @classmethod
     def from_json(cls, body: bytes | msgspec.Raw, cluster: str) -> CronJobObject:
         """Decode an object that the cluster sent; raises msgspec.ValidationError."""
-        cronjob = _CRONJOBS.decode(body)
+        copied = bytes(body)  # a Raw of the page of a list would keep the whole page in memory
+        cronjob = _CRONJOBS.decode(copied)
         cronjob.cluster = cluster
-        cronjob.json = bytes(body)  # a copy: a Raw would keep the whole page of the list in memory
+        cronjob.json = copied
         return cronjob
 
     @classmethod

@@ -3,7 +3,9 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -12,7 +14,8 @@ from tests.daemon_process import Daemon
 from tests.integration.http.conftest import request_as_nobody
 from tests.waiting import eventually
 
-from kronkeep_common.errors import PreconditionFailed
+from kronkeep_common import object_keys
+from kronkeep_common.errors import NameTaken, PreconditionFailed
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate
 from kronkeep_daemon.http import idempotency
 from kronkeep_daemon.kube import paths
@@ -114,13 +117,79 @@ async def test_bodies_deeper_than_32_are_refused_whatever_strings_hold(http: HTT
     assert (await http.post(TRIGGER + "?dry_run=true", content=text)).status_code == 200
 
 
-async def test_checking_a_storage_is_an_operation(daemon: Daemon, http: HTTP) -> None:
+async def create_vault(daemon: Daemon) -> None:
+    """Create the storage `vault` and wait until it can be used."""
     async with daemon.client() as client:
         folder = daemon.state.parent / "vault"
-        await client.storages.create(
-            BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
-        )
+        with suppress(NameTaken):
+            await client.storages.create(
+                BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+            )
         await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
+
+
+def mounting(*volumes: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec of a CronJob that mounts volumes at their names."""
+    mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]
+    main = {"name": "main", "image": "busybox", "volumeMounts": mounts}
+    pod = {"restartPolicy": "Never", "containers": [main], "volumes": list(volumes)}
+    return {"schedule": "0 2 29 2 *", "jobTemplate": {"spec": {"template": {"spec": pod}}}}
+
+
+CLAIM = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+HOST = {"name": "host", "hostPath": {"path": "/srv"}}
+SCRATCH = {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"],
+           "resources": {"requests": {"storage": "1Gi"}}}}}}  # fmt: skip
+POLICY = {object_keys.POLICY: '{"storage_id": "vault"}'}
+
+
+def manifest(name: str, *volumes: dict[str, Any], **annotations: str) -> dict[str, Any]:
+    """Return the Kubernetes manifest of a CronJob with a policy."""
+    meta = {"name": name, "namespace": "default", "annotations": POLICY | annotations}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": mounting(*volumes)}
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+async def test_a_policy_with_nothing_to_archive_is_refused_at_once(
+    daemon: Daemon, http: HTTP, query: str
+) -> None:
+    await create_vault(daemon)
+    bare = await create(daemon, "bare-dry" if query else "bare")
+    spec = (await http.get(bare + "/spec")).json() | {"policy": {"storage_id": "vault"}}
+    tag = (await http.get(bare + "/spec")).headers["ETag"]
+    answers = [
+        await http.post("/v1/cronjobs" + query, json=spec | {"name": "nothing"}),
+        await http.put(bare + query, json=spec, headers={"If-Match": tag}),
+        await http.post("/v1/cronjobs/apply" + query, json=manifest("nothing", HOST, SCRATCH)),
+        await http.put(bare + "/policy", json={"storage_id": "vault"}),
+        await http.put(bare + "/policy", json={"storage_id": "vault", "include": {"volumes": False}}),
+    ]
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [(422, "NothingToArchive")] * 5
+    assert "host (hostPath) at /host, scratch (ephemeral) at /scratch" in answers[2].json()["detail"]
+    assert all(answer.json()["next_step"] for answer in answers)
+    assert (await http.get("/v1/cronjobs/default/nothing")).status_code == 404
+
+
+async def test_what_an_applied_policy_leaves_out_is_told_and_the_last_claim_stays(
+    daemon: Daemon, http: HTTP
+) -> None:
+    await create_vault(daemon)
+    whole = manifest("partly", CLAIM, HOST, SCRATCH)
+    for query in ("?dry_run=true", ""):
+        applied = (await http.post("/v1/cronjobs/apply" + query, json=whole)).json()
+        left_out = applied["cronjob"]["unarchived_volumes"]
+        assert [(v["name"], v["kind"], v["mount_path"]) for v in left_out] == [
+            ("host", "hostPath", "/host"),
+            ("scratch", "ephemeral", "/scratch"),
+        ]
+    (view,) = (await http.get("/v1/policies?filter=name:partly")).json()["items"]
+    assert view["unarchived_volumes"] == left_out
+    refused = await http.post("/v1/cronjobs/apply", json=manifest("partly", HOST))
+    assert (refused.status_code, refused.json()["code"]) == (422, "NothingToArchive")
+
+
+async def test_checking_a_storage_is_an_operation(daemon: Daemon, http: HTTP) -> None:
+    await create_vault(daemon)
     begun = await http.post("/v1/storages/vault/check", content="{}")
     assert begun.status_code == 202
     path = f"/v1/operations/{begun.json()['id']}"

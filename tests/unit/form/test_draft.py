@@ -4,10 +4,11 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.archive_contents import explain_nothing, volumes_of_spec
+from kronkeep_common.errors import InvalidRequest, NothingToArchive
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate
 from kronkeep_common.models.cronjob import EnvVar, VolumeMount
 from kronkeep_common.models.policy import (
@@ -24,7 +25,7 @@ from kronkeep_common.models.policy import (
     Source,
 )
 from kronkeep_tui.form import value_texts
-from kronkeep_tui.form.draft import draft_of, entries_of, new_draft, parse_draft
+from kronkeep_tui.form.draft import CLAIMS_KEY, draft_of, entries_of, new_draft, parse_draft
 from kronkeep_tui.form.fields import FIELDS
 
 NAMES = st.from_regex(r"\A[a-z][a-z0-9-]{0,10}[a-z0-9]\Z")
@@ -133,6 +134,8 @@ CRONJOBS = st.builds(
 
 @given(CRONJOBS)
 def test_a_draft_makes_the_cronjob_it_came_from(spec: CronJobCreate) -> None:
+    policy = spec.policy
+    assume(policy is None or not policy.enabled or explain_nothing(policy, volumes_of_spec(spec)) is None)
     parsed = parse_draft(draft_of(spec))
     assert parsed.messages == {}
     assert parsed.spec == spec
@@ -210,7 +213,8 @@ def test_without_a_storage_there_is_no_policy_and_what_was_typed_of_it_stays() -
 
 
 def test_an_empty_number_of_days_keeps_no_days() -> None:
-    parsed = parse_draft(new_draft("v") | {"name": "a", "image": "b", "policy.retention.days": ""})
+    texts = {"name": "a", "image": "b", "volumes.0": "data /data", "policy.retention.days": ""}
+    parsed = parse_draft(new_draft("v") | texts)
     assert parsed.spec is not None
     assert parsed.spec.policy is not None
     assert parsed.spec.policy.retention.days is None
@@ -298,3 +302,19 @@ def test_every_field_of_what_is_written_in_one_row_is_in_its_row() -> None:
         ),
     )
     assert parse_draft(draft_of(spec)).spec == spec
+
+
+def test_a_policy_with_nothing_to_archive_is_told_until_something_is_typed() -> None:
+    draft = new_draft("v") | {"name": "a", "image": "b"}
+    error = parse_draft(draft).errors[CLAIMS_KEY]
+    assert isinstance(error, NothingToArchive)
+    assert "empty the storage" in error.next_step
+    for cure in (
+        {"volumes.0": "data /data"},
+        {"policy.source.claims.0": "data"},
+        {"policy.include.configuration": "yes"},
+        {"policy.include.database.image": "postgres:17", "policy.include.database.command": "pg_dump"},
+        {"policy.storage_id": ""},
+        {"policy.enabled": "no"},
+    ):
+        assert parse_draft(draft | cure).errors == {}, cure

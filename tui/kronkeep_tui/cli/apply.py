@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from kronkeep_common import manifests
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
 from kronkeep_common.manifests import ManifestBody, ManifestDocument
-from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
+from kronkeep_common.models import BackupStorageCreate, CronJob, CronJobCreate, CronJobManifest
 from kronkeep_common.models.storage_kinds import are_same_settings
+from kronkeep_common.text import clean
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_cluster, split_name
 from kronkeep_tui.cli.verb import Verbs, with_client
 
@@ -76,7 +77,7 @@ async def create_files(client: "Client", options: argparse.Namespace) -> int:
                 "A manifest of Kubernetes can only be applied.", next_step="Use kronkeep apply -f."
             )
         else:
-            await client.cronjobs.create(body, dry_run=options.dry_run)
+            print_warnings(await client.cronjobs.create(body, dry_run=options.dry_run))
             outcome = "would be created" if options.dry_run else "created"
             print(f"cronjob {body.namespace}/{body.name} {outcome}")
     return 0
@@ -100,17 +101,27 @@ async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run
 async def _apply_cronjob(client: "Client", body: CronJobCreate | CronJobManifest, dry_run: bool) -> str:
     """Create or change a CronJob; return the outcome as a text."""
     if isinstance(body, CronJobManifest):
-        outcome = (await client.cronjobs.apply(body, dry_run=dry_run)).outcome
-        return f"would be {outcome}" if dry_run and outcome != "unchanged" else str(outcome)
+        applied = await client.cronjobs.apply(body, dry_run=dry_run)
+        print_warnings(applied.cronjob)
+        is_plan = dry_run and applied.outcome != "unchanged"
+        return f"would be {applied.outcome}" if is_plan else str(applied.outcome)
     try:
         existing = await client.cronjobs.spec(body.namespace, body.name)
     except CronJobNotFound:
-        await client.cronjobs.create(body, dry_run=dry_run)
+        print_warnings(await client.cronjobs.create(body, dry_run=dry_run))
         return "would be created" if dry_run else "created"
     if existing == body:
         return "unchanged"
-    await client.cronjobs.replace(body, dry_run=dry_run)
+    print_warnings(await client.cronjobs.replace(body, dry_run=dry_run))
     return "would be changed" if dry_run else "changed"
+
+
+def print_warnings(cronjob: CronJob) -> None:
+    """Print on standard error what the CronJob's policy does not archive."""
+    warnings = [cronjob.nothing_to_archive] if cronjob.nothing_to_archive is not None else []
+    warnings += [volume.sentence for volume in cronjob.unarchived_volumes]
+    for warning in warnings:
+        print(f"warning: {clean(warning)}", file=sys.stderr)
 
 
 async def _edit(client: "Client", options: argparse.Namespace) -> int:

@@ -70,7 +70,13 @@ def _backup_schedule(schedule: str | None) -> str:
 
 
 def _policy_state(policy: Any) -> str:
-    return "overdue" if policy.overdue else "waits" if policy.retention_waits else "-"
+    states = {
+        "overdue": policy.overdue,
+        "nothing to archive": policy.nothing_to_archive,
+        "waits": policy.retention_waits,
+        f"{len(policy.unarchived_volumes)} not archived": policy.unarchived_volumes,
+    }
+    return ", ".join(state for state, is_so in states.items() if is_so) or "-"
 
 
 def _comma_list(names: tuple[str, ...]) -> str:

@@ -53,6 +53,7 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
     cronjob = await client.cronjobs.create(_spec_of(options), dry_run=options.dry_run)
     if cronjob.resolution and options.on_conflict != "reject":
         print(clean(cronjob.resolution))
+    apply.print_warnings(cronjob)
     verb = "would run" if options.dry_run else "runs"
     print(f"{cronjob.namespace}/{cronjob.name} {verb} {cronjob.schedule_text}")
     return 0

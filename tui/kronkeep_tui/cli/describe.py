@@ -64,6 +64,8 @@ def _print_fields(
     record: CronJob | CronJobExecution | BackupExecution | BackupStorage, indent: str = ""
 ) -> None:
     values: JsonObject = msgspec.json.decode(msgspec.json.encode(record))
+    if isinstance(record, CronJob | BackupExecution) and record.unarchived_volumes:
+        values["unarchived_volumes"] = [volume.sentence for volume in record.unarchived_volumes]
     width = max(map(len, values), default=0)
     for key, value in values.items():
         if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
-from kronkeep_common.errors import InvalidRequest, KronkeepError
+from kronkeep_common.archive_contents import require_contents, volumes_of_spec
+from kronkeep_common.errors import InvalidRequest, KronkeepError, NothingToArchive
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate
 from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.schedule import Schedule
@@ -20,6 +21,7 @@ from kronkeep_common.text import clean
 from kronkeep_tui.form.fields import FIELDS, SECTIONS, FormField, leading_fields
 
 Draft = Mapping[str, str]
+CLAIMS_KEY = "policy.source.claims.0"  # where it is shown that there is nothing to archive
 _MOST_FAULTS = 20
 _WHERE = re.compile(r" - at `\$.*`$")
 
@@ -128,8 +130,20 @@ def parse_draft(draft: Draft) -> ParsedDraft:
             if is_used(draft, field.path):
                 _read_field(draft, field, plain, errors)
     spec, refused = _convert(plain)
-    errors = {**_errors_of(refused), **_errors_of(_find_empty(draft)), **errors}
+    errors = {**_nothing_error(spec), **_errors_of(refused), **_errors_of(_find_empty(draft)), **errors}
     return ParsedDraft(None if errors else spec, errors)
+
+
+def _nothing_error(spec: CronJobCreate | None) -> dict[str, KronkeepError]:
+    """Return the error of a policy with nothing to archive, by the key of the claims to archive."""
+    if spec is None or spec.policy is None:
+        return {}
+    try:
+        require_contents(spec.policy, volumes_of_spec(spec))
+    except NothingToArchive as error:
+        error.next_step = "Mount a claim, include manifests or a dump, or empty the storage: no backup."
+        return {CLAIMS_KEY: error}
+    return {}
 
 
 def _errors_of(faults: Mapping[str, str]) -> dict[str, KronkeepError]:

@@ -105,13 +105,20 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     run = store.executions.get(cronjob.last_execution_id)
     if run is not None:
         lines += cause(run.message, run.next_step, width, role(run.status))
-    for fault in ((cronjob.policy_fault or ""), *cronjob.policy_findings):
-        lines += [((part, "warn"),) for part in wrap(fault, width)] if fault else []
+    lines += fault_lines(cronjob, width)
     lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now)]
     runs = runs_of(store, cronjob.id)
     lines += [(), *figures(runs), *sparkline_rows(store, runs, width)]
     lines += [(), (("RUNS", "title"),)]
     return [*lines, *(_run_line(run, now) for run in runs[:12])]
+
+
+def fault_lines(cronjob: CronJob, width: int) -> list[Text]:
+    """Return what is wrong with the policy, how its schedule does not fit, and what it does not archive."""
+    faults = [fault for fault in (cronjob.policy_fault, cronjob.nothing_to_archive) if fault is not None]
+    warnings = [*cronjob.policy_findings, *(volume.sentence for volume in cronjob.unarchived_volumes)]
+    lines: list[Text] = [((part, "bad"),) for fault in faults for part in wrap(fault, width)]
+    return lines + [((part, "warn"),) for warning in warnings for part in wrap(warning, width)]
 
 
 def _head(cronjob: CronJob, now: datetime, where: str) -> Text:

@@ -8,9 +8,10 @@ from kronkeep_common.models import BackupPolicy, CronJob, Retention
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import age, duration
 from kronkeep_tui.pages.jobs import detail as job_detail
+from kronkeep_tui.pages.jobs import fault_lines
 from kronkeep_tui.pages.status_words import backup_words, cause, good_age, role
 from kronkeep_tui.store import Store, newest_backup
-from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
+from kronkeep_tui.widgets.cells import Span, Text, plain
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
@@ -70,7 +71,10 @@ def findings(cronjob: CronJob) -> Span:
     """Return the codes of the faults of the policy or its schedule."""
     if cronjob.policy_fault:
         return "cannot be read", "bad"
-    codes = [finding.partition(":")[0] for finding in cronjob.policy_findings]
+    if cronjob.nothing_to_archive:
+        return "nothing to archive", "bad"
+    codes = [f"{len(cronjob.unarchived_volumes)} not archived"] if cronjob.unarchived_volumes else []
+    codes += [finding.partition(":")[0] for finding in cronjob.policy_findings]
     return (", ".join(codes), "warn") if codes else ("none", "quiet")
 
 
@@ -86,14 +90,15 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     """Return the policy and its state, faults of policy and backup, then the CronJob and its run."""
     if cronjob.policy is None:
         return job_detail(cronjob, store, now, width)
-    lines = _promise(cronjob, cronjob.policy, now, width)
-    for finding in cronjob.policy_findings:
-        lines += [((part, "warn"),) for part in wrap(finding, width)]
+    lines = [*_promise(cronjob, cronjob.policy, now, width), *fault_lines(cronjob, width)]
     backup = newest_backup(store, cronjob)
     # A backup that failed with its run is left out: the run's own state says it below.
     if backup is not None and backup.reason != Reason.CRONJOB_FAILED:
         lines += cause(backup.message, backup.next_step, width, role(backup.status))
-    return lines + job_detail(msgspec.structs.replace(cronjob, policy_findings=()), store, now, width)
+    rest = msgspec.structs.replace(
+        cronjob, policy_findings=(), nothing_to_archive=None, unarchived_volumes=()
+    )
+    return lines + job_detail(rest, store, now, width)
 
 
 def _promise(cronjob: CronJob, policy: BackupPolicy, now: datetime, width: int) -> list[Text]:

@@ -109,7 +109,8 @@ def backup_lines(backup: BackupExecution | None, store: Store, now: datetime, wi
         if backup.progress.current_file:
             lines.append(((f"  {backup.progress.current_file}", "quiet"),))
     lines += cause(backup.message, backup.next_step, width, state(backup.status)[1])
-    lines += [((f"! {warning}", "warn"),) for warning in backup.warnings[:3]]
+    left_out = [volume.sentence for volume in backup.unarchived_volumes]
+    lines += [((f"! {warning}", "warn"),) for warning in (*backup.warnings[:3], *left_out[:3])]
     return [*lines, *_snapshot(backup, store, now)]
 
 

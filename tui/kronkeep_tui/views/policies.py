@@ -53,8 +53,9 @@ class PoliciesView(TableView[CronJob]):
         return facts(record)
 
     def is_faulty(self, record: CronJob) -> bool:
-        """Return whether the policy cannot be read, its backup is overdue, or it has findings."""
-        return record.policy_fault is not None or record.backup_overdue or bool(record.policy_findings)
+        """Return whether the policy cannot be read or archives nothing, is overdue, or has findings."""
+        is_useless = record.policy_fault is not None or record.nothing_to_archive is not None
+        return is_useless or record.backup_overdue or bool(record.policy_findings)
 
     def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
         return page.row(record, store, now)

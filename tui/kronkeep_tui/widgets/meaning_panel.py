@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import msgspec
 
 from kronkeep_common.clock import Clock
+from kronkeep_common.errors import NothingToArchive
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.text import clean_lines
 from kronkeep_tui.form import concurrent_changes, schedule_preview
+from kronkeep_tui.form.draft import CLAIMS_KEY
 from kronkeep_tui.form.form_state import FormState
 from kronkeep_tui.form.schedule_fit import ScheduleFit
-from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 
 
@@ -46,8 +48,17 @@ def _meaning(filling: FormState, fit: ScheduleFit, clock: Clock, width: int) -> 
     met = concurrent_changes.change_lines(filling.changes.values(), filling.draft, width)
     return [
         *met,
+        *_contents(filling, width),
         *schedule_preview.preview_lines(filling.draft, fit.verdict, now, local, width, alone=fit.is_local),
     ]
+
+
+def _contents(filling: FormState, width: int) -> list[Text]:
+    """Return what is wrong with what the policy archives."""
+    error = filling.errors(None).get(CLAIMS_KEY)
+    if not isinstance(error, NothingToArchive):
+        return []
+    return [((part, "bad"),) for text in (error.message, error.next_step) for part in wrap(text, width)]
 
 
 def _yaml(filling: FormState, storages: Sequence[BackupStorage] | None) -> list[Text]:
