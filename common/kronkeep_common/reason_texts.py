@@ -395,7 +395,7 @@ _RESTORES = {
     ),
     "MoveFailed": ReasonText(
         "The restored files could not be moved to their place.",
-        "Look at the target: some of it may have been replaced.",
+        "Correct what the message names (a mount point, a right, a full disk), then restore again.",
     ),
     "LookFailed": ReasonText("The restored files could not be read.", "Look at the log, and restore again."),
     "CheckFailed": ReasonText(

@@ -11,8 +11,6 @@ from kronkeep_common.states import BACKUP_TRANSITIONS, RESTORE_TRANSITIONS, is_f
 
 LONG_NAME = "ü" * 127 + "x"  # 255 bytes
 
-SECOND_NS = 10**9
-
 
 def fill_claim(claim: Path, text: str) -> None:
     """Write files with odd names, empty ones, links and modes into a claim."""
@@ -30,11 +28,8 @@ def fill_claim(claim: Path, text: str) -> None:
         os.link(claim / "program", claim / "hard")
 
 
-def describe_folder(folder: Path, *, folder_times_ns: int = 1) -> dict[str, tuple[object, ...]]:
-    """Return everything below a folder by its path: kind, mode, time, number of links, bytes or target.
-
-    folder_times_ns: how fine the times of folders are; busybox's `cp -a` copies them in whole seconds.
-    """
+def describe_folder(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Return everything below a folder by its path: kind, mode, time, number of links, bytes or target."""
     described: dict[str, tuple[object, ...]] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -42,7 +37,7 @@ def describe_folder(folder: Path, *, folder_times_ns: int = 1) -> dict[str, tupl
         if path.is_symlink():
             described[name] = ("link", str(path.readlink()))
         elif path.is_dir():
-            described[name] = ("dir", stat.st_mode, stat.st_mtime_ns // folder_times_ns)
+            described[name] = ("dir", stat.st_mode, stat.st_mtime_ns)
         else:
             described[name] = ("file", stat.st_mode, stat.st_mtime_ns, stat.st_nlink, path.read_bytes())
     return described

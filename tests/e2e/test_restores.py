@@ -10,7 +10,6 @@ import pytest
 from tests.daemon_process import Daemon
 from tests.e2e.restore_site import (
     LONG_NAME,
-    SECOND_NS,
     back_up,
     describe_folder,
     fill_claim,
@@ -134,7 +133,7 @@ async def test_a_snapshot_is_browsed_folder_by_folder(site: RestoreSite) -> None
 async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: RestoreSite) -> None:
     client = site.client
     backup = await back_up(client)
-    first = describe_folder(site.claim, folder_times_ns=SECOND_NS)
+    first = describe_folder(site.claim)
     (site.claim / "program").write_text("broken")
     (site.claim / "odd dir" / "a file").unlink()
     (site.claim / "mine").write_text("stays")
@@ -151,7 +150,7 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: Resto
         await client.backups.restore(backup.id, yes)
     done = await wait_until_ended(client, started)
     assert done.status == "completed", (done.reason, done.message)
-    after = describe_folder(site.claim, folder_times_ns=SECOND_NS)
+    after = describe_folder(site.claim)
     assert after.pop("mine")[-1] == b"stays"
     assert after == first
     job = await eventually(lambda: client.cronjobs.get("default", "job"), lambda c: not c.suspended)
@@ -162,10 +161,50 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: Resto
     assert [s["metadata"]["name"] for s in secrets if "restore" in s["metadata"]["name"]] == []
 
 
+async def test_what_has_another_type_now_is_announced_and_replaced(site: RestoreSite) -> None:
+    client = site.client
+    claim = site.claim
+    for folder in ("folder", "linked"):
+        (claim / folder).mkdir()
+        (claim / folder / "inner").write_text("archived")
+    (claim / "file").write_text("archived")
+    (claim / "link to file").symlink_to("file")
+    backup = await back_up(client)
+    archived = describe_folder(claim)
+    (claim / "elsewhere").mkdir()
+    (claim / "elsewhere" / "mine").write_text("stays")
+    (claim / "file").unlink()
+    (claim / "file").mkdir()
+    (claim / "file" / "gone").write_text("goes")
+    for folder in ("folder", "linked"):
+        (claim / folder / "inner").unlink()
+        (claim / folder).rmdir()
+    (claim / "folder").write_text("a file now")
+    (claim / "linked").symlink_to("elsewhere")
+    (claim / "link to file").unlink()
+    (claim / "link to file").mkdir()
+    request = RestoreRequest(target=RestoreTarget(kind="in-place"), overwrite=True, confirm="job")
+    plan = await client.backups.plan_restore(backup.id, request)
+    assert (plan.refusal, plan.removed_examples, plan.left) == (None, ("/source/data/file/gone",), 1)
+    assert set(plan.type_change_examples) == {
+        "/source/data/file: a folder becomes a file",
+        "/source/data/folder: a file becomes a folder",
+        "/source/data/linked: a link becomes a folder",
+        "/source/data/link to file: a folder becomes a link",
+    }
+    done = await wait_until_ended(client, await client.backups.restore(backup.id, request))
+    assert (done.status, done.reason, done.warnings) == ("completed", None, ())
+    after = describe_folder(claim)
+    assert after.pop("elsewhere/mine")[-1] == b"stays"
+    del after["elsewhere"]
+    assert after == archived
+    await client.close()
+
+
 async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(site: RestoreSite) -> None:
     (site.claim / "large").write_bytes(os.urandom(20_000_000))
     backup = await back_up(site.client)
-    first = describe_folder(site.claim, folder_times_ns=SECOND_NS)
+    first = describe_folder(site.claim)
     request = RestoreRequest(
         target=RestoreTarget(kind="in-place"), overwrite=True, suspend=True, confirm="job"
     )
@@ -188,7 +227,7 @@ async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(site
             assert (done.status, done.reason) == ("completed", None), (state, done)
             await eventually(lambda: client.cronjobs.get("default", "job"), lambda c: not c.suspended)
             await eventually(functools.partial(client.restores.get, started.id), lambda r: not r.suspended)
-        assert describe_folder(site.claim, folder_times_ns=SECOND_NS) == first
+        assert describe_folder(site.claim) == first
     assert seen == ["pending", "preparing", "restoring", "verifying"]
 
 

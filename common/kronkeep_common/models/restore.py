@@ -30,9 +30,10 @@ class RestoreTarget(Request, frozen=True, kw_only=True):
 class RestoreRequest(Request, frozen=True, kw_only=True):
     """What to restore (the paths `include`, or all of the snapshot), and where.
 
-    A target that has files is refused without `overwrite`; files that the snapshot does not have stay. A
-    restore in place needs `overwrite`, and the CronJob's name as `confirm`. With `suspend` the CronJob is
-    suspended during the restore.
+    A target that has files is refused without `overwrite`, which replaces what has another type too (a file
+    by a folder, a folder by a link); files that the snapshot does not have stay. All of it is put into place,
+    or nothing. A restore in place needs `overwrite`, and the CronJob's name as `confirm`. With `suspend` the
+    CronJob is suspended during the restore.
     """
 
     target: RestoreTarget = RestoreTarget()
@@ -46,8 +47,10 @@ class RestoreRequest(Request, frozen=True, kw_only=True):
 class RestorePlan(Record, frozen=True, kw_only=True):
     """What a restore would do; counts are of files and links, and examples at most 20 paths of the target.
 
-    `written` would be new, `overwritten` exist already, `left` exist and are not in the selection. `confirm`
-    is the text that must be given as confirmation, `refusal` why the restore would be refused.
+    `written` would be new, `overwritten` exist already, `left` exist and are not in the selection.
+    `type_changes` are names that the target has as something else (a folder becomes a file, a link a folder):
+    they are replaced whole, and `removed` counts the files that go with such a folder. `confirm` is the text
+    that must be given as confirmation, `refusal` why the restore would be refused.
     """
 
     backup_id: str
@@ -60,6 +63,10 @@ class RestorePlan(Record, frozen=True, kw_only=True):
     overwritten: int = 0
     overwritten_bytes: Bytes = 0
     overwritten_examples: tuple[str, ...] = ()
+    type_changes: int = 0
+    type_change_examples: tuple[str, ...] = ()
+    removed: int = 0
+    removed_examples: tuple[str, ...] = ()
     left: int = 0
     left_examples: tuple[str, ...] = ()
     new_claim_bytes: Bytes | None = None

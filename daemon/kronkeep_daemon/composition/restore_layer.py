@@ -18,6 +18,7 @@ from kronkeep_daemon.restores.restore_runner import RestoreRunner
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
+from kronkeep_daemon.restores.target_cleanup import TargetCleanup
 
 
 class RestoreLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,7 @@ def compose_restores(
         settings=base.settings,
         supervisor=base.supervisor,
     )
+    cleanup = TargetCleanup(records=records, snapshots=snapshots, jobs=jobs, settings=base.settings)
     restore_runner = RestoreRunner(
         cronjobs=cronjobs,
         backups=backups.records,
@@ -81,6 +83,7 @@ def compose_restores(
         planner=planner,
         jobs=jobs,
         checksums=checksums,
+        cleanup=cleanup,
         history=base.history,
         clock=base.clock,
         settings=base.settings,

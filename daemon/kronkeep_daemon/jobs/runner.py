@@ -28,7 +28,7 @@ from kronkeep_daemon.kube.objects import Condition, Job, JsonObject, Pod
 from kronkeep_daemon.settings import Settings
 
 SIDECAR_SECONDS = 20.0  # for Kubernetes to end a Job whose own containers have ended
-GONE_SECONDS = 30.0  # for the pods of a deleted Job to go
+GONE_SECONDS = 45.0  # for the pods of a deleted Job to go: after 30 s they are killed
 ABANDONED_SECONDS = 0.5  # between two questions whether the caller still waits
 
 
@@ -162,6 +162,22 @@ class JobRunner:
         """Delete a Job of ours with its pods; one that is not there is fine, one that is not ours stays."""
         await self.objects.remove(paths.jobs(namespace, name))
 
+    async def remove_with_pods(self, namespace: str, name: str) -> None:
+        """Delete a Job as `remove` does, and return once its pods are gone, or after GONE_SECONDS."""
+        try:
+            job = await self.fetch(namespace, name)
+        except (NotFoundInCluster, NameTaken):
+            return
+        await self.remove(namespace, name)
+        await self._wait_until_gone(namespace, job.metadata.uid)
+
+    async def _wait_until_gone(self, namespace: str, job_uid: str) -> None:
+        end = self._clock.monotonic() + GONE_SECONDS
+        while self._clock.monotonic() < end:
+            if not await pods.fetch_pods(self.cluster, namespace, job_uid):
+                break
+            await self._clock.sleep(ABANDONED_SECONDS)
+
     async def explain_waiting(self, namespace: str, name: str) -> str:
         """Return what keeps the Job's pod from starting; empty where nothing is known."""
         try:
@@ -198,11 +214,7 @@ class JobRunner:
         meta = state.job.metadata
         await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
         # A pod of it that starts at the last moment must have ended before the caller goes on.
-        end = self._clock.monotonic() + GONE_SECONDS
-        while self._clock.monotonic() < end:
-            if not await pods.fetch_pods(self.cluster, meta.namespace, meta.uid):
-                break
-            await self._clock.sleep(ABANDONED_SECONDS)
+        await self._wait_until_gone(meta.namespace, meta.uid)
         raise JobNotStarted(cause.message, next_step=cause.next_step, reason=cause.reason)
 
     def _follow(self, created: _CreatedJob, limits: JobLimits) -> AbstractContextManager[JobUpdates]:

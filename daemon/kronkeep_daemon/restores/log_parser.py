@@ -10,11 +10,13 @@ from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restores import snapshot_paths
 from kronkeep_daemon.restores.restore_records import RestoreRecords
+from kronkeep_daemon.restores.target_comparison import FileType
 
 PROGRESS_SECONDS = 1.0
 MOST_FILES = 200_000
 _CHECKSUM_LINE = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](/.*)", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([n\\r])")
+_TYPES: dict[bytes, FileType] = {b"d": "folder", b"f": "file", b"l": "link", b"o": "special file"}
 _UNESCAPED = {b"n": b"\n", b"\\": b"\\", b"r": b"\r"}
 
 
@@ -59,14 +61,13 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 class FileListParser:
-    """A parser of the output of restore_manifests.find_argv: `d` or `f`, the path, NUL and a line feed.
+    """A parser of the output of restore_manifests.find_argv: a letter, the path, NUL and a line feed.
 
     most: how many paths are kept; `left_out` counts the others.
     """
 
     def __init__(self, most: int = MOST_FILES) -> None:
-        self.files: set[str] = set()
-        self.folders: set[str] = set()
+        self.type_of: dict[str, FileType] = {}
         self.left_out = 0
         self._most = most
         self._rest = b""
@@ -78,19 +79,11 @@ class FileListParser:
             self._rest = text + b"\n"
             return
         self._rest = b""
-        kind = text[:1]
-        path = os.fsdecode(text[1:-1])
-        if len(self.files) + len(self.folders) >= self._most:
+        file_type = _TYPES.get(text[:1])
+        if len(self.type_of) >= self._most:
             self.left_out += 1
-        elif kind == b"d":
-            self.folders.add(path)
-        elif kind == b"f":
-            self.files.add(path)
-
-    @property
-    def paths(self) -> set[str]:
-        """The files and folders that are kept."""
-        return self.files | self.folders
+        elif file_type is not None:
+            self.type_of[os.fsdecode(text[1:-1])] = file_type
 
 
 class RestoreLogParser:
@@ -123,7 +116,7 @@ class RestoreLogParser:
 
     def snapshot_paths(self) -> set[str]:
         """Return the listed files and folders by their paths in the snapshot."""
-        return {snapshot_paths.snapshot_path(path, self._stage) for path in self.file_list.paths}
+        return {snapshot_paths.snapshot_path(path, self._stage) for path in self.file_list.type_of}
 
     def snapshot_checksums(self) -> dict[str, str]:
         """Return the SHA-256 of the restored files by their paths in the snapshot."""

@@ -8,6 +8,8 @@ from kronkeep_common.models import DrillCheck
 from kronkeep_daemon.backups.archive_manifests import SOURCE
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import restore as restic_restore
+from kronkeep_daemon.restores import move_script, snapshot_paths
+from kronkeep_daemon.restores.move_script import Move
 from kronkeep_daemon.restores.snapshot_paths import TARGET, RestoreCall, TargetMount
 
 Steps = list[tuple[str, list[str]]]
@@ -16,28 +18,20 @@ RESTORED = "/restored"  # where a drill's check finds the restored files
 
 
 def find_argv(roots: list[str]) -> list[str]:
-    """List what is below the roots: `d` or `f`, the path and NUL, on a line each.
+    """List what is below the roots: `d`, `f`, `l` or `o` (other), the path and NUL, on a line each.
 
     Without parentheses: busybox (seen with 1.35) never runs an `-exec … +` inside them.
     """
-    folder = ["-type", "d", "-exec", "printf", "d%s\\0\\n", "{}", "+"]
-    other = ["!", "-type", "d", "-exec", "printf", "f%s\\0\\n", "{}", "+"]
-    return ["find", *roots, "-mindepth", "1", *folder, "-o", *other]
+    argv = ["find", *roots]
+    for letter in "dfl":
+        argv += ["-mindepth", "1"] if letter == "d" else ["-o"]
+        argv += ["-type", letter, "-exec", "printf", f"{letter}%s\\0\\n", "{}", "+"]
+    return [*argv, "-o", "-exec", "printf", "o%s\\0\\n", "{}", "+"]
 
 
 def checksums_argv(roots: list[str]) -> list[str]:
     """Print the SHA-256 of every regular file below the roots."""
     return ["find", *roots, "-type", "f", "-exec", "sha256sum", "{}", "+"]
-
-
-def move_argv(source: str, target: str) -> list[str]:
-    """Link what is below `source` into another folder of the same claim, over what is there.
-
-    The files keep their inodes: bytes, modes, times, owners and links are those that were compared. `-f`
-    replaces a file by another one and never writes into it; busybox knows `--remove-destination` but does not
-    replace with it.
-    """
-    return ["cp", "-alf", f"{source}/.", f"{target}/"]
 
 
 def hash_argv(path: str) -> list[str]:
@@ -70,6 +64,7 @@ def add_comparison(
     job: JsonObject,
     calls: list[RestoreCall],
     mounts: list[TargetMount],
+    moves: list[Move],
     *,
     with_checksums: bool,
     check: DrillCheck | None,
@@ -77,9 +72,11 @@ def add_comparison(
 ) -> JsonObject:
     """Add to a Job of `restore_steps` the containers that list and hash what was restored.
 
-    /target is scratch space of the pod; the target's claims are mounted in it. A stage is moved to its place
-    after it was compared, so that nothing is replaced by files that were not restored completely.
+    /target is scratch space of the pod; the target's claims are mounted in it. Stages are moved to their
+    place after they were compared, so that nothing is replaced by files that were not restored completely.
+    What an earlier attempt has left of a move is settled first.
 
+    moves: of the stages; none where files are restored to their final place.
     check: a drill's own check of the restored files, which runs last.
     check_context: the security context of its container.
     """
@@ -89,10 +86,14 @@ def add_comparison(
     volume_mounts = _mount_target(pod, mounts)
     for container in containers:
         container["volumeMounts"] = [*container["volumeMounts"], *volume_mounts]
-    roots = [call.folder for call in calls if call.moved] or [mount.path for mount in mounts] or [TARGET]
+    restored = dict.fromkeys(call.folder for call in calls) if moves else [mount.path for mount in mounts]
+    roots = list(restored) or [TARGET]
     steps: Steps = [("sums", checksums_argv(roots))] if with_checksums else []
     steps.append(("names", find_argv(roots)))
-    steps += [(f"move-{n}", move_argv(*call.moved)) for n, call in enumerate(calls) if call.moved is not None]
+    if moves:
+        recovery = move_script.recover_argv(moves)
+        containers.insert(0, plain_container(restic_container, "recover", recovery, volume_mounts))
+        steps.append(("move", move_script.move_argv(moves)))
     containers += [plain_container(restic_container, name, argv, volume_mounts) for name, argv in steps]
     if check is not None:
         containers.append(_check_container(restic_container, check, check_context))
@@ -127,16 +128,19 @@ def add_sending(job: JsonObject, path: str, width: str) -> JsonObject:
     return job
 
 
-def build_cleanup_job(base: JsonObject, mounts: list[TargetMount], stage: str) -> JsonObject:
-    """Return a Job that removes the stage of a restore from its claims.
+def build_cleanup_job(base: JsonObject, mounts: list[TargetMount], restore_id: str) -> JsonObject:
+    """Return a Job that settles a move that was cut off, then removes the restore's stage from its claims.
 
     base: a Job of kronkeep's, which loses its access to a repository.
     """
     pod = base["spec"]["template"]["spec"]
     pod["volumes"] = _claim_volumes(mounts)
     volume_mounts = [_claim_mount(number, mount) for number, mount in enumerate(mounts)]
-    argv = remove_argv([f"{mount.path}/{stage}" for mount in mounts])
-    pod["containers"] = [plain_container(pod["containers"][0], "clean", argv, volume_mounts)]
+    recovery = move_script.recover_argv(snapshot_paths.stage_moves(mounts, restore_id))
+    removal = remove_argv([f"{mount.path}/{snapshot_paths.stage_folder(restore_id)}" for mount in mounts])
+    like = pod["containers"][0]
+    pod["initContainers"] = [plain_container(like, "recover", recovery, volume_mounts)]
+    pod["containers"] = [plain_container(like, "clean", removal, volume_mounts)]
     return base
 
 

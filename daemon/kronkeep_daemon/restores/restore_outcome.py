@@ -6,6 +6,7 @@ from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
+from kronkeep_daemon.restores import move_script
 
 KILLED = 137  # 128 + SIGKILL
 INTERRUPTED = Fault(
@@ -63,10 +64,24 @@ def _explain_container(failed: ContainerResult) -> Fault:
     if failed.name == "check":
         reason = Reason.CHECK_FAILED
         message = f"The drill's check command exited with {failed.exit_code}: {last_line}"
-    elif failed.name.startswith("move"):
-        reason = Reason.MOVE_FAILED
-        message = f"The restored files could not be moved to their place: {last_line}"
+    elif failed.name in ("move", "recover"):
+        return _explain_move(failed.exit_code, last_line)
     else:
         reason = Reason.LOOK_FAILED
         message = f"The restored files could not be read: {last_line}"
+    return Fault(reason, message, reason.next_step)
+
+
+def _explain_move(exit_code: int | None, last_line: str) -> Fault:
+    """Return why files were not moved from their stage, and how the target is now."""
+    reason = Reason.MOVE_FAILED
+    if exit_code == move_script.NOT_PUT_BACK:
+        return Fault(
+            reason,
+            f"The restored files could not be moved, nor what they replaced be put back: {last_line}",
+            "What was replaced is in the target's folder .kronkeep-old-ID/replaced. Correct what the message "
+            "names, then move it back by hand.",
+        )
+    rest = "nothing was changed" if exit_code == move_script.NOTHING_MOVED else "everything is as it was"
+    message = f"The restored files could not be moved to their place; {rest}: {last_line}"
     return Fault(reason, message, reason.next_step)

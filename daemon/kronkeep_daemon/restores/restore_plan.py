@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -29,10 +28,10 @@ from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.restores.snapshot_paths import SnapshotSelection, TargetMount
+from kronkeep_daemon.restores.target_comparison import compare_with_target
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
-MOST_EXAMPLES = 20
 SMALLEST_CLAIM = 1024**3  # bytes
 LISTING_SECONDS = 600
 
@@ -203,7 +202,18 @@ class RestorePlanner:
     async def _plan_overwriting(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:
         target_files = await self.list_target(resolved, new_id())
         entries = self._snapshots.read_entries(resolved.backup)
-        return await asyncio.to_thread(_count_overwritten, plan, resolved.include, entries, target_files)
+        target = {
+            path.removeprefix(snapshot_paths.TARGET): file_type
+            for path, file_type in target_files.type_of.items()
+        }
+        return await asyncio.to_thread(
+            compare_with_target,
+            plan,
+            resolved.include,
+            entries,
+            target,
+            left_out=target_files.left_out,
+        )
 
     async def list_target(self, resolved: ResolvedRequest, key: str) -> FileListParser:
         """Return what the target's claims contain now.
@@ -250,7 +260,7 @@ class RestorePlanner:
             return f"In place needs the CronJob's name as confirmation: {resolved.backup.cronjob}."
         if resolved.is_in_place and self.has_active_run(resolved.backup):
             return "A run of the CronJob has not ended: wait for its end, or cancel it."
-        if (plan.overwritten or plan.left) and not request.overwrite:
+        if (plan.overwritten or plan.type_changes or plan.left) and not request.overwrite:
             return "The target holds files: allow it with overwrite."
         return None
 
@@ -283,36 +293,6 @@ def _missing_paths(entries: Iterable[SnapshotFile], include: tuple[str, ...]) ->
         if not missing:
             break
     return missing
-
-
-def _count_overwritten(
-    plan: RestorePlan,
-    include: tuple[str, ...],
-    entries: Iterable[SnapshotFile],
-    target_files: FileListParser,
-) -> RestorePlan:
-    """Return the plan with what it overwrites and what it leaves of the target's files."""
-    remaining = {path.removeprefix(snapshot_paths.TARGET) for path in target_files.files}
-    overwritten: list[str] = []
-    overwritten_bytes = 0
-    for entry in entries:
-        if (
-            entry.kind != "dir"
-            and entry.path in remaining
-            and snapshot_paths.is_included(entry.path, include)
-        ):
-            remaining.discard(entry.path)
-            overwritten.append(entry.path)
-            overwritten_bytes += entry.size
-    return msgspec.structs.replace(
-        plan,
-        written=plan.files - len(overwritten),
-        overwritten=len(overwritten),
-        overwritten_bytes=overwritten_bytes,
-        overwritten_examples=tuple(clean(path, 500) for path in overwritten[:MOST_EXAMPLES]),
-        left=len(remaining) + target_files.left_out,
-        left_examples=tuple(clean(path, 500) for path in islice(sorted(remaining), MOST_EXAMPLES)),
-    )
 
 
 def sufficient_size(selection: SnapshotSelection) -> int:

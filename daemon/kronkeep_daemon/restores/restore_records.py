@@ -107,3 +107,15 @@ def _with_changes(old: Restore, fields: dict[str, Any]) -> Restore:
     if not may_follow(RESTORE_TRANSITIONS, old.status, status):
         raise ValueError(f"a restore that is {old.status} cannot become {status}")
     return msgspec.structs.replace(old, **fields)
+
+
+def cluster_id_of(restore: Restore) -> str:
+    """Return the id of the cluster in which the restore's Jobs run: its target's."""
+    target = restore.target
+    return target.cluster if target is not None and target.cluster else restore.cluster
+
+
+def namespace_of(restore: Restore) -> str:
+    """Return the namespace of the restore's Jobs: its target's, or that of the drilled CronJob."""
+    target = restore.target
+    return target.namespace if target is not None and target.namespace else restore.namespace

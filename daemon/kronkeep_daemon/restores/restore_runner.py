@@ -40,15 +40,15 @@ from kronkeep_daemon.restores import restore_manifests, restore_outcome, snapsho
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
-from kronkeep_daemon.restores.restore_records import RestoreRecords
+from kronkeep_daemon.restores.restore_records import RestoreRecords, cluster_id_of, namespace_of
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
+from kronkeep_daemon.restores.target_cleanup import TargetCleanup
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
 MOST_LISTED_FILES = 200_000  # a selection with more is compared by restic alone
 SAFE_SECONDS = KEPT_SECONDS * 0.8  # an ended Job is not removed by its TTL before this
-CLEANUP_SECONDS = 3600
 ATTEMPTS = 3
 UNDECODABLE = "\N{REPLACEMENT CHARACTER}"  # restic's listing has it for names that are not UTF-8
 
@@ -75,6 +75,7 @@ class RestoreRunner:
         planner: RestorePlanner,
         jobs: SnapshotJobs,
         checksums: ChecksumStore,
+        cleanup: TargetCleanup,
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -88,6 +89,7 @@ class RestoreRunner:
         self._planner = planner
         self._jobs = jobs
         self._checksums = checksums
+        self._cleanup = cleanup
         self._history = history
         self._clock = clock
         self._settings = settings
@@ -100,23 +102,48 @@ class RestoreRunner:
                 await self._run_to_end(restore)
             except NotFoundInCluster as fault:
                 next_step = "Look at the target; restore again."
-                await self._fail(restore_id, Fault(Reason.JOB_GONE, fault.message, next_step))
+                await self._abort(restore.id, Fault(Reason.JOB_GONE, fault.message, next_step))
             except KronkeepError as fault:
                 if fault.retryable and not self._is_late(restore):
                     raise  # the service starts it again in its next round
                 reason = str(fault.details.get("reason") or type(fault).code)
-                await self._fail(restore_id, Fault(reason, fault.message, fault.next_step))
+                await self._abort(restore.id, Fault(reason, fault.message, fault.next_step))
         await self.resume_cronjob(restore_id)
 
     async def cancel(self, restore_id: str) -> None:
-        """Stop a restore whose task has ended; what it has written stays."""
+        """Record the end of a restore whose task was stopped; the caller has its target cleaned."""
+        restore = self._records.get(restore_id)
+        rest = "what it had written stays"
+        if uses_stage(restore):
+            rest = "the target is left as it was, or has all of it if it was nearly done"
         fault = Fault(
             Reason.CANCELLED,
-            "The restore was cancelled by request; what it had written stays.",
+            f"The restore was cancelled by request; {rest}.",
             "Restore again when it is needed.",
         )
+        if _may_have_stage(restore):
+            await self._cleanup.warn_of_rest(restore)
         await self._fail(restore_id, fault)
         await self.resume_cronjob(restore_id)
+
+    async def clean_target(self, restore_id: str) -> None:
+        """Remove what a restore that was stopped may have in its target, or leave a warning of it."""
+        restore = self._records.get(restore_id)
+        if not _may_have_stage(restore) or restore.backup_id is None:
+            return
+        try:
+            await self._jobs.remove_with_pods(
+                cluster_id_of(restore), namespace_of(restore), restore.job or ""
+            )
+            resolved = await self._planner.resolve(restore.backup_id, _request_of(restore), None)
+            await self._cleanup.clean(restore, resolved)
+        except KronkeepError as fault:
+            log.warning("restore %s: its target cannot be cleaned: %s", restore.id, fault)
+            await self._cleanup.warn_of_rest(restore)
+
+    async def _abort(self, restore_id: str, fault: Fault) -> None:
+        await self.clean_target(restore_id)
+        await self._fail(restore_id, fault)
 
     async def _run_to_end(self, restore: Restore) -> None:
         if self._is_late(restore):
@@ -177,7 +204,7 @@ class RestoreRunner:
         if restore.overwrite:
             return
         target_files = await self._planner.list_target(resolved, restore.id)
-        paths = (path.removeprefix(snapshot_paths.TARGET) for path in target_files.paths)
+        paths = (path.removeprefix(snapshot_paths.TARGET) for path in target_files.type_of)
         if not snapshot_paths.is_empty_target(paths, resolved.mounts):
             raise InvalidRequest(
                 "The target holds files.", next_step="Allow it with overwrite, or choose another."
@@ -252,7 +279,11 @@ class RestoreRunner:
                 on_waiting=partial(self._note_waiting, restore.id),
             )
         if uses_stage(restore):
-            await self._remove_stage(restore, resolved)
+            if not finished.complete:  # its pod may still be about to end
+                await self._jobs.remove_with_pods(
+                    cluster_id_of(restore), namespace_of(restore), restore.job or ""
+                )
+            await self._cleanup.clean(restore, resolved)
         parser.checksums.close()
         await self._store_logs(restore, parser, finished)
         return await self._compare(finished, parser, resolved, checksums)
@@ -284,6 +315,7 @@ class RestoreRunner:
         assert resolved.backup.result is not None
         mounts = resolved.mounts if restore.purpose == "restore" else []
         stage = snapshot_paths.stage_folder(restore.id) if uses_stage(restore) else None
+        moves = snapshot_paths.stage_moves(mounts, restore.id) if uses_stage(restore) else []
         calls = snapshot_paths.restore_calls(
             resolved.backup.result, resolved.selection, mounts, resolved.include, stage
         )
@@ -304,6 +336,7 @@ class RestoreRunner:
             job,
             calls,
             mounts,
+            moves,
             with_checksums=with_checksums,
             check=check,
             check_context=policy_image_security_context(self._settings().archive),
@@ -315,28 +348,6 @@ class RestoreRunner:
             return None
         policy = self._policies.policy_of(CronJobRef.of(restore))
         return policy.drill.check if policy is not None and policy.drill is not None else None
-
-    async def _remove_stage(self, restore: Restore, resolved: ResolvedRequest) -> None:
-        """Remove the stage from the target's claims, however the restore ended."""
-        cluster_id = cluster_id_of(restore)
-        namespace = namespace_of(restore)
-        stage = snapshot_paths.stage_folder(restore.id)
-        name = f"kronkeep-clean-{restore.id}"
-        base = build_repository_job(
-            name=name,
-            namespace=namespace,
-            steps=[("clean", [])],
-            repository=self._snapshots.repository_of(resolved.backup),
-            settings=self._settings().archive,
-            deadline_seconds=CLEANUP_SECONDS,
-        )
-        manifest = restore_manifests.build_cleanup_job(base, resolved.mounts, stage)
-        finished = await self._jobs.run(cluster_id, manifest, None)
-        if not finished.complete:
-            warning = f"The folder {stage} is left in the target; remove it by hand."
-            warnings = (*self._records.get(restore.id).warnings, warning)
-            await self._records.change(restore.id, warnings=warnings)
-        await self._jobs.remove(cluster_id, namespace, name)
 
     async def _store_logs(self, restore: Restore, parser: RestoreLogParser, finished: FinishedJob) -> None:
         logs = []
@@ -431,16 +442,8 @@ def job_name(restore: Restore, attempt: int) -> str:
     return f"kronkeep-restore-{restore.id}-{attempt}"
 
 
-def cluster_id_of(restore: Restore) -> str:
-    """Return the id of the cluster in which the restore's Jobs run: its target's."""
-    target = restore.target
-    return target.cluster if target is not None and target.cluster else restore.cluster
-
-
-def namespace_of(restore: Restore) -> str:
-    """Return the namespace of the restore's Jobs: its target's, or that of the drilled CronJob."""
-    target = restore.target
-    return target.namespace if target is not None and target.namespace else restore.namespace
+def _may_have_stage(restore: Restore) -> bool:
+    return restore.job is not None and uses_stage(restore)
 
 
 def _request_of(restore: Restore) -> RestoreRequest:

@@ -63,6 +63,7 @@ class RestoreService:
         self._clock = clock
         self._supervisor = supervisor
         self._ended: dict[str, asyncio.Event] = {}
+        self._cleaned_targets: dict[str, tuple[str | None, ...]] = {}  # by the cancelled restore's id
         bus.subscribe(RestoreChanged, self._on_restore_changed)
 
     def start(self) -> None:
@@ -182,6 +183,11 @@ class RestoreService:
                     f"The restore {other.id} has the same target and has not ended.",
                     next_step="Wait for its end, or cancel it.",
                 )
+        if key in self._cleaned_targets.values():
+            raise NotAllowedNow(
+                "The target is being cleaned after a restore that was cancelled.",
+                next_step="Try again in a minute.",
+            )
 
     async def cancel(self, restore_id: str) -> Restore:
         """Stop a restore and delete its Job; raise RestoreNotFound, NotAllowedNow for one that has ended."""
@@ -190,7 +196,17 @@ class RestoreService:
             raise NotAllowedNow(f"The restore has ended already: {restore.status}.")
         await self._supervisor.stop(f"restore {restore.id}")
         await self._restore_runner.cancel(restore_id)
+        self._cleaned_targets[restore.id] = _target_key(restore)
+        name = f"cleaning after restore {restore_id}"
+        self._supervisor.start(name, partial(self._clean_target, restore), death="quiet")
         return self._records.get(restore_id)
+
+    async def _clean_target(self, restore: Restore) -> None:
+        """Clean the target of a cancelled restore, which no other restore gets meanwhile."""
+        try:
+            await self._restore_runner.clean_target(restore.id)
+        finally:
+            del self._cleaned_targets[restore.id]
 
 
 def _target_key(restore: Restore) -> tuple[str | None, ...]:

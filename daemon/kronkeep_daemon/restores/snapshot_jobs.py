@@ -92,3 +92,8 @@ class SnapshotJobs:
     async def remove(self, cluster_id: str, namespace: str, name: str) -> None:
         """Delete a Job with its pods and its copy of the password."""
         await self._repository_jobs.remove(cluster_id, namespace, name)
+
+    async def remove_with_pods(self, cluster_id: str, namespace: str, name: str) -> None:
+        """Delete a Job as `remove` does, once its pods are gone."""
+        await self._runners.on(cluster_id).remove_with_pods(namespace, name)
+        await self.remove(cluster_id, namespace, name)

@@ -12,6 +12,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.archive_manifests import SOURCE
+from kronkeep_daemon.restores.move_script import Move
 
 TARGET = "/target"
 LOST_AND_FOUND = "lost+found"  # a new ext4 file system has it, so a claim with it alone is empty
@@ -32,13 +33,11 @@ class RestoreCall(NamedTuple):
 
     folder: below which it restores.
     patterns: what of the snapshot; none means all.
-    moved: from which folder to which the restored files are moved afterwards; None where they stay.
     """
 
     snapshot_id: str
     folder: str
     patterns: list[str]
-    moved: tuple[str, str] | None = None
 
 
 class SnapshotSelection(NamedTuple):
@@ -115,29 +114,27 @@ def restore_calls(
             )
             for snapshot_id, share in split_by_snapshot(result, include, mount)
         ]
-    calls = []
-    for mount in mounts:
-        calls += _calls_with_stage(result, selection, mount, include, stage)
-    return calls
-
-
-def _calls_with_stage(
-    result: BackupResult,
-    selection: SnapshotSelection,
-    mount: TargetMount,
-    include: tuple[str, ...],
-    stage: str,
-) -> list[RestoreCall]:
-    """Return the calls for one mount; after the last one its stage is moved to the final place."""
-    folder = f"{mount.path}/{stage}"
-    calls = [
+    return [
         RestoreCall(
-            snapshot_id=snapshot_id, folder=folder, patterns=include_patterns(mount, selection, share)
+            snapshot_id=snapshot_id,
+            folder=f"{mount.path}/{stage}",
+            patterns=include_patterns(mount, selection, share),
         )
+        for mount in mounts
         for snapshot_id, share in split_by_snapshot(result, include, mount)
     ]
-    moved = (folder + mount.path.removeprefix(TARGET), mount.path)
-    return [*calls[:-1], calls[-1]._replace(moved=moved)]
+
+
+def stage_moves(mounts: list[TargetMount], restore_id: str) -> list[Move]:
+    """Return the moves of what a restore has in the stage of each mount."""
+    return [
+        Move(
+            stage=f"{mount.path}/{stage_folder(restore_id)}{mount.path.removeprefix(TARGET)}",
+            target=mount.path,
+            old=f"{mount.path}/{old_folder(restore_id)}",
+        )
+        for mount in mounts
+    ]
 
 
 def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...]) -> SnapshotSelection:
@@ -203,6 +200,11 @@ def escape_patterns(paths: tuple[str, ...]) -> list[str]:
 def stage_folder(restore_id: str) -> str:
     """Return the name of the folder in a claim to which files are restored that will replace others."""
     return f".kronkeep-restore-{restore_id}"
+
+
+def old_folder(restore_id: str) -> str:
+    """Return the name of the folder in a claim that holds what is being replaced, until all of it is."""
+    return f".kronkeep-old-{restore_id}"
 
 
 def snapshot_path(path: str, stage: str) -> str:

@@ -15,6 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from tests import userlands
+from tests.userlands import ODD_NAMES, path_below
 
 from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.restic import exit_codes
@@ -25,39 +27,13 @@ from kronkeep_daemon.restores.log_parser import ChecksumParser, FileListParser
 from kronkeep_daemon.storages import usage_measurement
 
 MANY = 10_000
-ODD_NAMES = [
-    b"new\nline",
-    b"\nfirst",
-    b"last\n",
-    b"back\\slash",
-    b"-dash",
-    b"--",
-    b"latin-\xe9\xff",
-    b" space ",
-    b"{}",
-    b"%s\\0",
-    b"*",
-    "日本\u200c".encode(),
-    b"x" * 255,
-]
 Run = Callable[[list[str]], subprocess.CompletedProcess[bytes]]
-
-
-def path_below(folder: Path, name: bytes) -> Path:
-    """The path of a name that need not be UTF-8."""
-    return folder / os.fsdecode(name)
 
 
 @pytest.fixture(params=["busybox", "gnu"])
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """An environment whose PATH has one userland's programs."""
-    path = os.environ["PATH"]
-    if request.param == "busybox":
-        applets = tmp_path / "applets"
-        applets.mkdir()
-        subprocess.run(["busybox", "--install", "-s", applets], check=True)
-        path = str(applets)
-    return {"PATH": path, "LC_ALL": "C"}
+    return {"PATH": userlands.programs_of(request.param, tmp_path), "LC_ALL": "C"}
 
 
 @pytest.fixture
@@ -116,9 +92,18 @@ def test_every_file_and_folder_is_listed_once(run: Run, tree: Path) -> None:
     for line in done.stdout.removesuffix(b"\n").split(b"\n"):
         parser.add_line(line)
     files, folders = paths_below(tree)
-    assert parser.files == files
-    assert parser.folders == folders
+    assert parser.type_of == {path: type_of(path) for path in (*files, *folders)}
     assert done.stdout.count(b"\0") == len(files) + len(folders) + MANY  # `many` is below both roots
+
+
+def type_of(path: str) -> str:
+    """The type of a file as plans have it."""
+    mode = os.lstat(path).st_mode
+    if stat.S_ISDIR(mode):
+        return "folder"
+    if stat.S_ISLNK(mode):
+        return "link"
+    return "file" if stat.S_ISREG(mode) else "special file"
 
 
 @pytest.mark.parametrize("content", ["nothing", "a file", "a folder"])
@@ -147,19 +132,6 @@ def test_every_regular_file_is_hashed(run: Run, tree: Path) -> None:
     assert parser.sha256_of == {path: sha256(Path(path).read_bytes()).hexdigest() for path in regular}
 
 
-def facts_of(root: Path) -> dict[str, tuple[int, int, int, int, str]]:
-    """The inode (0 for folders), mode, owner, time and link target of each path below a folder."""
-    files, folders = paths_below(root)
-    facts = {}
-    for path in (*files, *folders):
-        status = os.lstat(path)
-        inode = 0 if path in folders else status.st_ino
-        link = str(Path(path).readlink()) if stat.S_ISLNK(status.st_mode) else ""
-        name = path.removeprefix(f"{root}/")
-        facts[name] = (inode, status.st_mode, status.st_uid, int(status.st_mtime), link)
-    return facts
-
-
 def fill_stage(stage: Path) -> None:
     """Make a small folder of what a restore may have written."""
     (stage / "folder" / "deep").mkdir(parents=True)
@@ -173,46 +145,6 @@ def fill_stage(stage: Path) -> None:
     (stage / "folder").chmod(0o700)
     os.utime(stage / "folder" / "changed", (1e9, 1e9))
     os.utime(stage / "folder", (1e9, 1e9))
-
-
-def test_a_move_replaces_what_is_there_and_never_writes_into_it(run: Run, tmp_path: Path) -> None:
-    stage = tmp_path / "stage"
-    target = tmp_path / "target"
-    fill_stage(stage)
-    expected = facts_of(stage)
-    (target / "folder").mkdir(parents=True)
-    (target / "folder" / "changed").write_text("old")
-    os.link(target / "folder" / "changed", target / "a link to the old file")
-    (target / "folder" / "kept").write_text("kept")
-    (target / "folder" / "link").symlink_to("kept")
-    (target / "dangling").symlink_to("elsewhere")
-    done = run(restore_manifests.move_argv(str(stage), str(target)))
-    assert (done.returncode, done.stderr) == (0, b"")
-    facts = facts_of(target)
-    assert {name: facts[name] for name in expected} == expected
-    assert facts.keys() - expected.keys() == {"a link to the old file", "folder/kept"}
-    assert (target / "a link to the old file").read_text() == "old"
-    assert (target / "folder" / "kept").read_text() == "kept"
-
-
-@pytest.mark.parametrize("there", ["folder for a file", "file for a folder", "link for a folder"])
-def test_a_move_over_another_kind_of_file_fails(run: Run, tmp_path: Path, there: str) -> None:
-    stage = tmp_path / "stage"
-    target = tmp_path / "target"
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    fill_stage(stage)
-    target.mkdir()
-    if there == "folder for a file":
-        (target / "folder" / "changed").mkdir(parents=True)
-    elif there == "file for a folder":
-        (target / "folder").write_text("old")
-    else:
-        (target / "folder").symlink_to(elsewhere)
-    done = run(restore_manifests.move_argv(str(stage), str(target)))
-    assert done.returncode != 0
-    assert done.stderr
-    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

@@ -30,18 +30,21 @@ def test_lines_before_the_first_checksum_are_passed_over() -> None:
 
 def test_names_with_line_feeds_come_through_whole() -> None:
     parser = FileListParser()
-    for line in b"d/target/a\0\nf/target/a/two\n\nlines\0\nf/target/b\0".split(b"\n"):
+    for line in b"d/target/a\0\nf/target/a/two\n\nlines\0\nl/target/b\0\no/target/c\0".split(b"\n"):
         parser.add_line(line)
-    assert parser.folders == {"/target/a"}
-    assert parser.files == {"/target/a/two\n\nlines", "/target/b"}
-    assert parser.paths == {"/target/a", "/target/a/two\n\nlines", "/target/b"}
+    assert parser.type_of == {
+        "/target/a": "folder",
+        "/target/a/two\n\nlines": "file",
+        "/target/b": "link",
+        "/target/c": "special file",
+    }
 
 
 def test_names_are_bounded_and_the_rest_is_counted() -> None:
     parser = FileListParser(most=2)
     for number in range(5):
         parser.add_line(b"f/%d\0" % number)
-    assert (len(parser.files), parser.left_out) == (2, 3)
+    assert (len(parser.type_of), parser.left_out) == (2, 3)
 
 
 def test_unchanged_files_are_those_that_restic_calls_so() -> None:

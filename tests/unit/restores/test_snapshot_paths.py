@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_daemon.restores import snapshot_paths
+from kronkeep_daemon.restores.move_script import Move
 from kronkeep_daemon.restores.snapshot_paths import RestoreCall, SnapshotSelection, TargetMount
 
 FILES = BackupResult(snapshot_id="f1")
@@ -47,11 +48,13 @@ def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
     back = snapshot_paths.target_mounts(IN_PLACE, selection_of("data", has_others=True))
     stage = "/target/source/data/s"
     assert snapshot_paths.restore_calls(BOTH, selection_of("data", has_others=True), back, (), "s") == [
-        RestoreCall(
-            snapshot_id="f1",
-            folder=stage,
-            patterns=["/source/data"],
-            moved=(f"{stage}/source/data", "/target/source/data"),
+        RestoreCall(snapshot_id="f1", folder=stage, patterns=["/source/data"])
+    ]
+    assert snapshot_paths.stage_moves(back, "1") == [
+        Move(
+            stage="/target/source/data/.kronkeep-restore-1/source/data",
+            target="/target/source/data",
+            old="/target/source/data/.kronkeep-old-1",
         )
     ]
 

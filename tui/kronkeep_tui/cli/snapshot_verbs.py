@@ -62,7 +62,7 @@ def _add_restore(verbs: Verbs) -> None:
     restore.add_argument("--folder", default="", help="restore to this folder of the claim")
     restore.add_argument("--size", help="the size of a new claim, such as 10Gi")
     restore.add_argument("--storage-class", help="the storage class of a new claim")
-    restore.add_argument("--overwrite", action="store_true", help="allow a target that has files")
+    restore.add_argument("--overwrite", action="store_true", help="replace what is there, of any type")
     restore.add_argument("--suspend", action="store_true", help="suspend the CronJob during the restore")
     restore.add_argument("--yes", metavar="CRONJOB", help="the CronJob's name, as confirmation of --in-place")
     restore.add_argument("--dry-run", action="store_true", help="print what would be written and overwritten")
@@ -153,15 +153,27 @@ def _print_plan(plan: "RestorePlan") -> int:
     target = plan.target
     place = "in place" if target.kind == "in-place" else f"claim {target.claim}/{target.path}".rstrip("/")
     print(f"to {target.namespace}, {clean(place, 500)}: {plan.files} files, {size(plan.total_bytes)}")
-    overwritten = f"{plan.overwritten} overwritten ({size(plan.overwritten_bytes)})"
-    print(f"{plan.written} new, {overwritten}, {plan.left} stay")
-    for path in plan.overwritten_examples:
-        print(f"  overwritten  {clean(path, 500)}")
-    for path in plan.left_examples:
-        print(f"  stays  {clean(path, 500)}")
+    print(_count_changes(plan))
+    for title, examples in (
+        ("overwritten", plan.overwritten_examples),
+        ("replaced", plan.type_change_examples),
+        ("removed", plan.removed_examples),
+        ("stays", plan.left_examples),
+    ):
+        for path in examples:
+            print(f"  {title}  {clean(path, 600)}")
     for text in (*plan.warnings, *([plan.refusal] if plan.refusal else [])):
         print(clean(text, 500))
     return 1 if plan.refusal else 0
+
+
+def _count_changes(plan: "RestorePlan") -> str:
+    counts = [f"{plan.written} new", f"{plan.overwritten} overwritten ({size(plan.overwritten_bytes)})"]
+    if plan.type_changes:
+        counts.append(f"{plan.type_changes} of another type replaced")
+    if plan.removed:
+        counts.append(f"{plan.removed} removed with their folder")
+    return ", ".join([*counts, f"{plan.left} stay"])
 
 
 async def _verify(client: "Client", options: argparse.Namespace) -> int:

@@ -37,6 +37,8 @@ def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[
             (f"{plan.written} new, ", ""),
             (f"{plan.overwritten} overwritten", "warn" if plan.overwritten else ""),
             (f" ({size(plan.overwritten_bytes)})" if plan.overwritten else "", ""),
+            (f", {plan.type_changes} of another type replaced" if plan.type_changes else "", "warn"),
+            (f", {plan.removed} removed with their folder" if plan.removed else "", "warn"),
             (f", {plan.left} stay as they are", ""),
         ),
     ]
@@ -46,7 +48,12 @@ def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[
         lines.append((("only ", "quiet"), (path, "")))
     for words, kind in (*((w, "warn") for w in plan.warnings), (plan.refusal, "bad")):
         lines += [((part, kind),) for part in wrap(words, width)] if words else []
-    for title, paths in (("overwritten", plan.overwritten_examples), ("stays", plan.left_examples)):
+    for title, paths in (
+        ("overwritten", plan.overwritten_examples),
+        ("replaced", plan.type_change_examples),
+        ("removed", plan.removed_examples),
+        ("stays", plan.left_examples),
+    ):
         lines += [((f"{title:12}", "quiet"), (path, "")) for path in paths]
     return lines
 

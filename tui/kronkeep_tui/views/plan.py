@@ -73,6 +73,8 @@ class PlanView(PageView):
         if plan is None:
             return
         question = f"Restore {plan.files} files, {plan.overwritten} of them overwritten?"
+        if plan.type_changes:
+            question = f"{question[:-1]}, {plan.type_changes} of another type and {plan.removed} more gone?"
         if plan.confirm:
             self.context.ask(name_prompt(question, plan.confirm, self._start_restore))
         else:

@@ -118,7 +118,9 @@ class RestorePageView(PageView):
     @handles(actions.CANCEL)
     def ask_cancel(self) -> None:
         """Stop the restore, after a question."""
-        self.context.ask(YesNoPrompt("Stop this restore? What it has written stays.", self._start_cancelling))
+        self.context.ask(
+            YesNoPrompt("Stop this restore? A new claim keeps what it has.", self._start_cancelling)
+        )
 
     def _start_cancelling(self) -> None:
         self.context.start_work(self._cancel(), "stop")
