@@ -81,3 +81,9 @@ async def backups_of(arena: Arena, name: str, namespace: str = EVIL) -> list[Bac
 async def end_run(evil: Cluster, job: JsonObject) -> None:
     """Let a run that waits go on to its end."""
     await evil.patch(paths.jobs(EVIL, job["metadata"]["name"]), {"spec": {"suspend": False}})
+
+
+async def find_job(cluster: Cluster, name: str) -> JsonObject | None:
+    """Return a Job of evil, None where there is none."""
+    jobs, _ = await cluster.list(paths.jobs(EVIL))
+    return next((job for job in jobs if job["metadata"]["name"] == name), None)

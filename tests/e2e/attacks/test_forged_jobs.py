@@ -1,0 +1,91 @@
+"""Pods and Jobs that claim to be those of our archive, in the tenant's own namespace."""
+
+import pytest
+from tests.e2e.attacks.arena import EVIL, Arena, pod_of
+from tests.e2e.attacks.forgeries import (
+    CONTAINERS,
+    begin_run,
+    end_run,
+    find_job,
+    forged_job,
+    printing,
+    snapshot_of_victim,
+    summary_line,
+)
+from tests.e2e.backup_site import NEWER_RESTIC, wait_for_end
+from tests.waiting import eventually
+
+from kronkeep_common.models import BackupExecution
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.repositories.job_names import archive_job_name
+
+TRACKING = "batch.kubernetes.io/job-tracking"
+KEEP_ONE = {"retention": {"keep_last": 1}}
+# An archive that waits for a Secret that does not exist, for as long as the attacker needs.
+WAITING = {
+    "include": {
+        "database": {
+            "image": "busybox:1.36",
+            "command": ["true"],
+            "env": {"X": {"secret": "nowhere", "key": "x"}},
+        }
+    }
+}
+needs_dumps = pytest.mark.skipif(not NEWER_RESTIC.exists(), reason="no newer restic could be had")
+
+
+def believed_ids(backup: BackupExecution) -> set[str | None]:
+    """Return the ids of the snapshots that a backup says it made."""
+    if backup.result is None:
+        return set()
+    return {backup.result.snapshot_id, backup.result.database_snapshot_id} - {None}
+
+
+@needs_dumps
+async def test_a_pod_that_claims_to_be_of_our_job_is_not_read(arena: Arena) -> None:
+    """Made after the true one, with its labels, owner, finalizer and containers, it counts as the Job's."""
+    victims = await snapshot_of_victim(arena)
+    async with arena.connection(EVIL) as evil, arena.client() as client:
+        run, backup = await begin_run(arena, evil, "forged-pod", WAITING | KEEP_ONE)
+        await end_run(evil, run)
+        job = await eventually(lambda: find_job(evil, archive_job_name(backup)), lambda job: job is not None)
+        assert job is not None
+        await eventually(
+            lambda: client.backups.get(backup.id), lambda shown: "nowhere" in (shown.message or "")
+        )
+        for number in range(2):
+            script = printing("restic 0.19.1 compiled with go1.26", summary_line(victims))
+            pod = pod_of(job, f"zz-{number}", *((name, script) for name in CONTAINERS))
+            pod["metadata"]["finalizers"] = [TRACKING] if number == 0 else []
+            await evil.create(paths.pods(EVIL), pod)
+        # The Job controller counts the one with the finalizer, so the Job completes.
+        await eventually(
+            lambda: find_job(evil, archive_job_name(backup)),
+            lambda job: job is not None and "Complete" in str(job["status"]),
+        )
+        ended = await wait_for_end(client, backup.id)
+        assert victims not in believed_ids(ended)
+        assert ended.status != "succeeded", ended
+
+
+@needs_dumps
+async def test_a_stolen_token_makes_no_job_ours(arena: Arena) -> None:
+    """The tenant replaces the Job by one with its name and token, while the daemon is killed."""
+    victims = await snapshot_of_victim(arena)
+    async with arena.connection(EVIL) as evil:
+        run, backup = await begin_run(arena, evil, "stolen-token", WAITING | KEEP_ONE)
+        await end_run(evil, run)
+        name = archive_job_name(backup)
+        job = await eventually(lambda: find_job(evil, name), lambda job: job is not None)
+        assert job is not None
+        await arena.daemon.kill()
+        await evil.delete(paths.jobs(EVIL, name))
+        await eventually(lambda: find_job(evil, name), lambda found: found is None)
+        forged = forged_job(name, victims, backup)
+        forged["metadata"]["annotations"] = job["metadata"]["annotations"]
+        await evil.create(paths.jobs(EVIL), forged)
+    await arena.daemon.start()
+    async with arena.client() as client:
+        ended = await wait_for_end(client, backup.id)
+    assert victims not in believed_ids(ended)
+    assert ended.status != "succeeded", ended
