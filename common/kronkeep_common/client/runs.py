@@ -41,9 +41,16 @@ class RunCalls:
         """Return the Kubernetes Events of a run's Job and pods, oldest first."""
         return await self._connection.get(f"{_path(run_id)}/events", api.ListOf[api.EventView])
 
-    async def log(self, run_id: str, *, follow: bool = False) -> AsyncGenerator[bytes, None]:
-        """Yield a run's log, live while its pod exists, else as it was kept; raise LogNotFound."""
+    async def log(
+        self, run_id: str, *, follow: bool = False, attempt: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield a run's log, live while its pod exists, else as it was kept; raise LogNotFound.
+
+        attempt: only the attempt of that number, from 1.
+        """
         query = {"follow": "true"} if follow else {}
+        if attempt is not None:
+            query["attempt"] = str(attempt)
         async for chunk in self._connection.stream(f"{_path(run_id)}/logs", query):
             yield chunk
 

@@ -154,12 +154,14 @@ class PodRecord(Record, frozen=True, kw_only=True):
 class KeptLog(Record, frozen=True, kw_only=True):
     """A container's log that was stored: the pod wrote `bytes`, of which `kept` are stored.
 
-    A long log is stored without its middle (`truncated`). `last_lines` are the last five lines of a container
-    that failed, each of at most 300 characters.
+    A long log is stored without its middle (`truncated`). `attempt` is the start of the container in its pod,
+    from 1; of a container that was restarted the first attempt and the newest four are kept. `last_lines` are
+    the last five lines of a container that failed, each of at most 300 characters.
     """
 
     container: str
     pod: str
+    attempt: int = 1
     bytes: Bytes
     kept: Bytes
     truncated: bool = False

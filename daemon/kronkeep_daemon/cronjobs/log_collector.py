@@ -1,29 +1,26 @@
 """Copies of what Kubernetes deletes: containers' logs before their pods, Jobs' manifests and Events.
 
-The log of a container that has ended is read to its end. That of a container whose pod is being deleted is
-followed until it ends, since nobody can ask for it afterwards. A read that fails is tried again; after the
-last try what was read so far is saved.
+The log of an attempt that has ended is read to its end, also of one after which its container was started
+again. That of a container whose pod is being deleted is followed until it ends, since nobody can ask for it
+afterwards. A read that fails is tried again; after the last try what was read so far is saved.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
-
-import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
-from kronkeep_common.models import CronJobExecution, KeptLog
-from kronkeep_common.reasons import Reason
-from kronkeep_common.text import clean_lines
-from kronkeep_daemon.cronjobs import run_artifacts
+from kronkeep_common.models import KeptLog
+from kronkeep_daemon.cronjobs import run_artifacts, run_logs
 from kronkeep_daemon.cronjobs.cluster_cache import BoundedDict
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.container_attempts import LogSource, log_sources
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.objects import ContainerStatus, Job, Pod
+from kronkeep_daemon.kube.objects import Job, Pod
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -34,23 +31,27 @@ FULL_DISK_PAUSE = 2.0  # seconds
 TRIES = 5
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_COPY = 120.0  # seconds; a pod's grace period is 30 by default
-LAST_LINES = 5
-LINE_LENGTH = 300
-_LAST_LINE = " Its last line: "
+# What is kept of an attempt that is not a container's newest one.
+EARLIER_HEAD_BYTES = 256 * 1024
+EARLIER_TAIL_BYTES = 768 * 1024
 
 
 class _LogCopy(NamedTuple):
-    """The log of one container, to be followed where the container has not ended."""
+    """The log of one attempt of a container, to be followed where that has not ended."""
 
     record_id: str
     namespace: str
     pod: str
     container: str
-    follow: bool
-    failed: bool
+    source: LogSource
+
+    @property
+    def failed(self) -> bool:
+        return self.source.end is None or self.source.end.exit_code != 0
 
     def __str__(self) -> str:
-        return f"the log of {self.namespace}/{self.pod} {self.container}"
+        again = f", attempt {self.source.attempt}" if self.source.attempt > 1 else ""
+        return f"the log of {self.namespace}/{self.pod} {self.container}{again}"
 
 
 class _ArtifactCopy(NamedTuple):
@@ -65,6 +66,8 @@ class _ArtifactCopy(NamedTuple):
 
 
 _Copy = _LogCopy | _ArtifactCopy
+_CopyKey = tuple[str, str, int, bool]
+"""The pod's uid or the record's id, container, attempt, and whether it was read as the one before."""
 
 
 class LogCollector:
@@ -83,10 +86,10 @@ class LogCollector:
     ) -> None:
         self._cluster = cluster
         self._history = history
-        self._on_log_saved = on_log_saved
+        self.on_log_saved = on_log_saved
         self._clock = clock
         self._queue: asyncio.Queue[_Copy] = asyncio.Queue(QUEUE_LENGTH)
-        self._queued: BoundedDict[tuple[str, str], bool] = BoundedDict(REMEMBERED)
+        self._queued: BoundedDict[_CopyKey, bool] = BoundedDict(REMEMBERED)
 
     def start(self, supervisor: Supervisor) -> None:
         """Start the copiers as tasks of the supervisor."""
@@ -94,37 +97,43 @@ class LogCollector:
             supervisor.start(f"log copier {self._cluster.name} {number}", self._copy_forever, death="restart")
 
     def collect_logs(self, record_id: str, pod: Pod) -> None:
-        """Queue the containers of a pod that have ended, or run in a pod that is being deleted."""
+        """Queue the attempts of a pod's containers that have ended, or run in a pod that is being deleted.
+
+        An attempt that was copied while it was the newest is copied once more as the one before: a restart at
+        that moment may have put the next one in its place.
+        """
         meta = pod.metadata
         deleting = meta.deletion_timestamp is not None
         for entry in pod.container_statuses:
-            ended = entry.state is not None and entry.state.terminated is not None
-            began = ended or (entry.state is not None and entry.state.waiting is None)
-            if not (ended or (deleting and began)) or self._is_saved(record_id, meta.name, entry.name):
-                continue
-            copy = _LogCopy(
-                record_id=record_id,
-                namespace=meta.namespace,
-                pod=meta.name,
-                container=entry.name,
-                follow=not ended,
-                failed=not ended or _has_failed(entry),
-            )
-            self._enqueue((meta.uid, entry.name), copy)
+            for source in log_sources(entry):
+                copy = _LogCopy(
+                    record_id=record_id,
+                    namespace=meta.namespace,
+                    pod=meta.name,
+                    container=entry.name,
+                    source=source,
+                )
+                if (source.end is not None or deleting) and not self._is_saved(copy):
+                    self._enqueue((meta.uid, entry.name, source.attempt, source.previous), copy)
 
     def collect_artifacts(self, record_id: str, job: Job) -> None:
         """Queue the manifest and the Events of a Job that has ended."""
         meta = job.metadata
-        self._enqueue((record_id, ""), _ArtifactCopy(record_id, meta.namespace, meta.name))
+        self._enqueue((record_id, "", 0, False), _ArtifactCopy(record_id, meta.namespace, meta.name))
 
-    def _enqueue(self, key: tuple[str, str], copy: _Copy) -> None:
+    def _enqueue(self, key: _CopyKey, copy: _Copy) -> None:
         if key not in self._queued and not self._queue.full():
             self._queued[key] = True
             self._queue.put_nowait(copy)
 
-    def _is_saved(self, record_id: str, pod: str, container: str) -> bool:
-        run = self._history.executions.get(record_id)
-        return run is not None and any((log.pod, log.container) == (pod, container) for log in run.logs)
+    def _is_saved(self, copy: _LogCopy) -> bool:
+        run = self._history.executions.get(copy.record_id)
+        attempt = (copy.pod, copy.container, copy.source.attempt)
+        return (
+            run is not None
+            and not copy.source.previous
+            and any((log.pod, log.container, log.attempt) == attempt for log in run.logs)
+        )
 
     async def _copy_forever(self) -> None:
         while True:
@@ -151,32 +160,29 @@ class LogCollector:
         capped = await self._read_log(copy)
         if capped is None:
             return
-        saved = await self._history.logs.save(
-            copy.record_id, f"{copy.pod}.{copy.container}", copy.pod, capped
-        )
+        name = run_logs.log_name(copy.pod, copy.container, copy.source.attempt)
+        saved = await self._history.logs.save(copy.record_id, name, copy.pod, capped)
         kept = KeptLog(
             container=copy.container,
             pod=copy.pod,
+            attempt=copy.source.attempt,
             bytes=saved.bytes,
             kept=saved.kept,
             truncated=saved.truncated,
-            last_lines=last_lines(capped.content()) if copy.failed else (),
+            last_lines=run_logs.last_lines(capped.content()) if copy.failed else (),
         )
-        await self._on_log_saved(copy.record_id, kept)
+        await self.on_log_saved(copy.record_id, kept)
 
     async def _read_log(self, copy: _LogCopy) -> CappedLog | None:
         """Return the log, or the part that was read before the last try failed; None without any.
 
-        An empty log of a container that has ended counts as read.
+        An empty log of an attempt that has ended counts as read.
         """
-        for attempt in range(TRIES):
-            capped = CappedLog()
+        for number in range(1, TRIES + 1):
+            capped = _new_log(copy)
             try:
                 async with asyncio.timeout(LONGEST_COPY):
-                    chunks = self._cluster.log_chunks(
-                        copy.namespace, copy.pod, copy.container, follow=copy.follow
-                    )
-                    async for chunk in chunks:
+                    async for chunk in self._log_chunks(copy):
                         capped.add(chunk)
             except NotFoundInCluster:
                 log.warning("%s is lost: its pod was deleted", copy)
@@ -184,12 +190,22 @@ class LogCollector:
             # Only a log of which nothing was read is tried again: a second read would begin at its start and
             # give every line twice.
             except (KronkeepError, TimeoutError) as fault:
-                if attempt + 1 < TRIES and not capped.total:
-                    await self._clock.sleep(FIRST_RETRY_SECONDS * 2**attempt)
+                if number < TRIES and not capped.total:
+                    await self._clock.sleep(FIRST_RETRY_SECONDS * 2 ** (number - 1))
                     continue
                 log.warning("%s is incomplete: %s", copy, fault)
-            return capped if capped.total or not copy.follow else None
+                return capped if capped.total else None
+            return _checked_log(copy, capped)
         return None
+
+    def _log_chunks(self, copy: _LogCopy) -> AsyncIterator[bytes]:
+        return self._cluster.log_chunks(
+            copy.namespace,
+            copy.pod,
+            copy.container,
+            follow=copy.source.end is None,
+            previous=copy.source.previous,
+        )
 
     async def _copy_artifacts(self, copy: _ArtifactCopy) -> None:
         run = self._history.executions.get(copy.record_id)
@@ -197,33 +213,13 @@ class LogCollector:
             await run_artifacts.save_artifacts(self._cluster, self._history, run)
 
 
-def _has_failed(entry: ContainerStatus) -> bool:
-    terminated = entry.state.terminated if entry.state else None
-    return terminated is not None and terminated.exit_code != 0
+def _new_log(copy: _LogCopy) -> CappedLog:
+    return CappedLog(EARLIER_HEAD_BYTES, EARLIER_TAIL_BYTES) if copy.source.previous else CappedLog()
 
 
-def last_lines(text: bytes) -> tuple[str, ...]:
-    """Return the last lines of a log, without their timestamps."""
-    tail = text[-(LAST_LINES + 1) * 4096 :].decode(errors="replace").rstrip("\n")
-    lines = [line.partition(" ")[2] or line for line in tail.split("\n")[-LAST_LINES:]]
-    return tuple(clean_lines("\n".join(lines), LINE_LENGTH)) if tail else ()
-
-
-def with_log(run: CronJobExecution, saved: KeptLog) -> CronJobExecution:
-    """Return the run with a log that was saved, see `with_last_line`."""
-    others = tuple(log for log in run.logs if (log.pod, log.container) != (saved.pod, saved.container))
-    return with_last_line(msgspec.structs.replace(run, logs=(*others, saved)))
-
-
-def with_last_line(run: CronJobExecution) -> CronJobExecution:
-    """Return the run whose message about an exit code has the last line of the container's newest log.
-
-    The log may be saved before the end is recorded or after it; both writers of the record call this.
-    """
-    message = run.message or ""
-    if run.reason != Reason.EXIT_CODE or _LAST_LINE in message:
-        return run
-    for saved in reversed(run.logs):
-        if saved.last_lines and message.startswith(f"Container {saved.container} ended with exit code "):
-            return msgspec.structs.replace(run, message=f"{message}{_LAST_LINE}{saved.last_lines[-1]}")
-    return run
+def _checked_log(copy: _LogCopy, capped: CappedLog) -> CappedLog | None:
+    """Return the log where it is of the attempt that was asked for."""
+    if not run_logs.is_of_attempt(capped.content(), copy.source.end):
+        log.info("%s is lost or follows: a later attempt had taken its place", copy)
+        return None
+    return capped if capped.total or copy.source.end is not None else None

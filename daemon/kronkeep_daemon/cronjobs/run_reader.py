@@ -9,19 +9,57 @@ from kronkeep_common.errors import LogNotFound, ManifestNotFound
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.cronjobs import run_artifacts
+from kronkeep_daemon.cronjobs import run_artifacts, run_attempts, run_logs
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
+from kronkeep_daemon.cronjobs.run_attempts import AttemptNumbers, LogPart
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.container_attempts import AttemptPlace, place_of_attempt
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.log_follower import LogFollower
-from kronkeep_daemon.kube.objects import JsonObject, ObjectMeta, Pod
+from kronkeep_daemon.kube.objects import JsonObject, Pod
 
 POLL_SECONDS = 0.5  # between two looks for the next container, while a log is followed
 Events = list[EventView]
-_ContainerKey = tuple[str, str]  # names of pod and container
+
+
+class _ReadParts:
+    """What has been read of a run's log, and the attempt that is asked for, None for all."""
+
+    def __init__(self, attempt: int | None) -> None:
+        self.parts: set[LogPart] = set()
+        self._attempt = attempt
+        self._shown: LogPart | None = None
+        self._ends_line = True
+
+    def takes(self, part: LogPart, numbers: AttemptNumbers) -> bool:
+        """Whether a part is asked for and is read for the first time; it counts as read from then on."""
+        if part in self.parts or self._attempt not in (None, numbers.number_of(part)):
+            return False
+        self.parts.add(part)
+        return True
+
+    def show(self, part: LogPart, numbers: AttemptNumbers, chunk: bytes) -> bytes:
+        """Return the bytes of a part, after a line of their own where another attempt begins."""
+        heading = self._heading(part, numbers)
+        if heading and not self._ends_line:
+            heading = b"\n" + heading
+        self._ends_line = chunk.endswith(b"\n")
+        return heading + chunk
+
+    def _heading(self, part: LogPart, numbers: AttemptNumbers) -> bytes:
+        if part == self._shown:
+            return b""
+        before = self._shown
+        self._shown = part
+        number = numbers.number_of(part)
+        if self._attempt is not None or numbers.count == 1:
+            return b""
+        if before is not None and numbers.number_of(before) == number:
+            return b""
+        return f"[kronkeep: attempt {number}, pod {part.pod}]\n".encode()
 
 
 class RunReader:
@@ -49,65 +87,78 @@ class RunReader:
         """Return the Events about the run, oldest first."""
         return await run_artifacts.read_events(self._recorder(run).cluster, self._history, run)
 
-    async def log(self, run: CronJobExecution, *, follow: bool) -> AsyncIterator[bytes]:
-        """Yield the log pod by pod, saved parts first; raises LogNotFound where there is none.
+    async def log(
+        self, run: CronJobExecution, *, follow: bool, attempt: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the log attempt by attempt, saved parts first; raises LogNotFound where there is none.
 
         follow: go on until the run has ended.
+        attempt: only the attempt of that number, see `run_attempts`.
         """
-        read: set[_ContainerKey] = set()
+        reading = _ReadParts(attempt)
         while True:
             latest = self._history.executions.get(run.id) or run
             ended = is_final(EXECUTION_TRANSITIONS, latest.status)
-            async for chunk in self._new_parts(latest, read, follow=follow and not ended):
+            async for chunk in self._new_parts(latest, reading, follow=follow and not ended):
                 yield chunk
             if ended or not follow:
                 break
             await self._clock.sleep(POLL_SECONDS)
-        if not read:
-            raise LogNotFound(f"No log of run {clean(run.id, 120)} was saved, and it has no pod.")
+        if not reading.parts:
+            raise _no_log(run, attempt)
 
     async def _new_parts(
-        self, run: CronJobExecution, read: set[_ContainerKey], *, follow: bool
+        self, run: CronJobExecution, reading: _ReadParts, *, follow: bool
     ) -> AsyncIterator[bytes]:
-        """Yield the logs of the containers that are not in `read`, in the order in which they ran."""
-        for saved in run.logs:
-            if (saved.pod, saved.container) not in read:
-                read.add((saved.pod, saved.container))
-                text = await self._history.logs.read(run.id, f"{saved.pod}.{saved.container}")
-                if text is not None:
-                    yield text
-        for pod in self._pods_by_age(run):
-            for container in _container_names(pod):
-                key = (pod.metadata.name, container)
-                if key not in read:
-                    read.add(key)
-                    async for chunk in self._live_log(run, pod, container, follow=follow):
-                        yield chunk
+        """Yield the logs that have not been read, in the order in which they were written."""
+        pods = self._pods_by_age(run)
+        numbers = AttemptNumbers(run, pods)
+        for part in run_attempts.saved_parts(run):
+            if reading.takes(part, numbers):
+                text = await self._history.logs.read(run.id, run_logs.log_name(*part))
+                if text:
+                    yield reading.show(part, numbers, text)
+        for pod in pods:
+            for part in run_attempts.live_parts(pod):
+                if self._place_of(run, pod, part) is not AttemptPlace.GONE and reading.takes(part, numbers):
+                    async for chunk in self._live_log(run, pod, part, follow=follow):
+                        yield reading.show(part, numbers, chunk)
 
     def _pods_by_age(self, run: CronJobExecution) -> list[Pod]:
         pods = self._recorder(run).cache.pods_of(run.namespace, job_uid(run))
         return sorted(pods, key=lambda pod: pod.metadata.creation_timestamp or "")
 
+    def _place_of(self, run: CronJobExecution, pod: Pod, part: LogPart) -> AttemptPlace:
+        return _find_place(self._recorder(run).cache, job_uid(run), pod, part)
+
     def _live_log(
-        self, run: CronJobExecution, pod: Pod, container: str, *, follow: bool
+        self, run: CronJobExecution, pod: Pod, part: LogPart, *, follow: bool
     ) -> AsyncIterator[bytes]:
         recorder = self._recorder(run)
-        if not follow:
-            return _current_log(recorder, pod, container)
+        find_place = partial(self._place_of, run, pod, part)
+        if not follow or part.container in pod.sidecars:
+            return _current_log(recorder, pod, part, find_place())
         return LogFollower(
             cluster=recorder.cluster,
             pod=pod,
-            container=container,
-            is_over=partial(_is_over, recorder.cache, job_uid(run), pod.metadata, container),
+            container=part.container,
+            find_place=find_place,
             clock=self._clock,
         ).lines()
 
 
-async def _current_log(recorder: RunRecorder, pod: Pod, container: str) -> AsyncIterator[bytes]:
-    """Yield a container's log up to now; raises LogNotFound where its pod is deleted meanwhile."""
+async def _current_log(
+    recorder: RunRecorder, pod: Pod, part: LogPart, place: AttemptPlace
+) -> AsyncIterator[bytes]:
+    """Yield the log of an attempt up to now; raises LogNotFound where its pod is deleted meanwhile."""
     meta = pod.metadata
+    if place is AttemptPlace.GONE:
+        return
+    chunks = recorder.cluster.log_chunks(
+        meta.namespace, meta.name, part.container, follow=False, previous=place is AttemptPlace.PREVIOUS
+    )
     try:
-        async for chunk in recorder.cluster.log_chunks(meta.namespace, meta.name, container, follow=False):
+        async for chunk in chunks:
             yield chunk
     except InvalidObject:  # the container has not started
         return
@@ -115,17 +166,21 @@ async def _current_log(recorder: RunRecorder, pod: Pod, container: str) -> Async
         raise LogNotFound(f"The pod {clean(meta.name, 253)} was deleted before its log was read.") from fault
 
 
-def _container_names(pod: Pod) -> list[str]:
-    return [c.name for c in (*(pod.spec.init_containers or ()), *(pod.spec.containers or ()))]
+def _find_place(cache: ClusterCache, uid: str, pod: Pod, part: LogPart) -> AttemptPlace:
+    """Return where the log of an attempt is, by the newest status of its pod."""
+    meta = pod.metadata
+    latest = next((p for p in cache.pods_of(meta.namespace, uid) if p.metadata.uid == meta.uid), None)
+    if latest is None or not cache.pod_exists(latest):
+        return AttemptPlace.COMPLETE
+    entries = (entry for entry in latest.container_statuses if entry.name == part.container)
+    place = place_of_attempt(next(entries, None), part.attempt)
+    if place is AttemptPlace.WRITTEN and latest.status.phase in ("Succeeded", "Failed"):
+        return AttemptPlace.COMPLETE
+    return place
 
 
-def _is_over(cache: ClusterCache, uid: str, meta: ObjectMeta, container: str) -> bool:
-    """Whether a container of a Job's pod has ended or its pod is deleted."""
-    pods = cache.pods_of(meta.namespace, uid)
-    pod = next((pod for pod in pods if pod.metadata.uid == meta.uid), None)
-    if pod is None or not cache.pod_exists(pod) or pod.status.phase in ("Succeeded", "Failed"):
-        return True
-    return any(
-        entry.name == container and entry.state is not None and entry.state.terminated is not None
-        for entry in pod.container_statuses
-    )
+def _no_log(run: CronJobExecution, attempt: int | None) -> LogNotFound:
+    name = clean(run.id, 120)
+    if attempt is None:
+        return LogNotFound(f"No log of run {name} was saved, and it has no pod.")
+    return LogNotFound(f"No log of attempt {attempt} of run {name} is kept.")

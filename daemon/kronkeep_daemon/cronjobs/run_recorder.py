@@ -17,7 +17,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
-from kronkeep_daemon.cronjobs import deleted_job_rules, job_to_run, log_collector, missed_runs
+from kronkeep_daemon.cronjobs import deleted_job_rules, job_to_run, missed_runs, run_logs
 from kronkeep_daemon.cronjobs.cluster_cache import ChangeKind, ClusterCache
 from kronkeep_daemon.cronjobs.cluster_watch import ClusterWatches
 from kronkeep_daemon.cronjobs.deleted_job_rules import DeletedJobFacts
@@ -229,7 +229,7 @@ class RunRecorder:
         if new is not None and deleted and not is_final(EXECUTION_TRANSITIONS, new.status):
             new = self._final_record(uid, new) or new
         if new is not None and new is not old:
-            new = log_collector.with_last_line(new)
+            new = run_logs.with_last_line(new)
         if new is not None and new is not old and new != old:
             changes.put(old, new)
         return new
@@ -331,9 +331,16 @@ class RunRecorder:
         run = self._history.executions.get(record_id)
         if run is None:
             return
+        new = run_logs.with_log(run, saved)
         changes = RunChanges(self._history, self._bus)
-        changes.put_silently(log_collector.with_log(run, saved))
+        if new.message == run.message:
+            changes.put_silently(new)
+        else:
+            changes.put(run, new)
         await changes.commit()
+        for dropped in run_logs.dropped_logs(run, new):
+            name = run_logs.log_name(dropped.pod, dropped.container, dropped.attempt)
+            await self._history.logs.remove_one(record_id, name)
 
     async def adopt(self, manifest: JsonObject) -> CronJobExecution:
         """Record a Job that this daemon has just created, without waiting for the watch.

@@ -4,8 +4,8 @@ import asyncio
 import gzip
 import re
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 from kronkeep_common.models import KeptLog
@@ -13,6 +13,7 @@ from kronkeep_daemon.history import durable
 
 HEAD_BYTES = 1024 * 1024
 TAIL_BYTES = 3 * 1024 * 1024
+LONGEST_NAME = 240  # characters of a file's name, which may have 255 bytes
 _SAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -55,9 +56,14 @@ class KeptLogStore:
     def __init__(self, folder: Path, guard: Callable[[], AbstractContextManager[None]]) -> None:
         self._folder = folder
         self._guard = guard
+        self._writers: dict[Path, asyncio.Event] = {}
 
     def _path(self, record_id: str, container: str) -> Path:
-        return self._folder / _SAFE.sub("_", record_id)[:200] / f"{_SAFE.sub('_', container)[:80]}.log.gz"
+        return (
+            self._folder
+            / _SAFE.sub("_", record_id)[:200]
+            / f"{_SAFE.sub('_', container)[:LONGEST_NAME]}.log.gz"
+        )
 
     async def save(self, record_id: str, container: str, pod: str, capped: CappedLog) -> KeptLog:
         """Store a container's log durably, in place of an earlier one.
@@ -65,11 +71,24 @@ class KeptLogStore:
         Raise ReadOnlyHistory while the disk is full, DamagedHistory where it failed.
         """
         text = capped.content()
-        with self._guard():
-            await asyncio.to_thread(self._write, self._path(record_id, container), text)
+        path = self._path(record_id, container)
+        async with self._reserve(path):
+            with self._guard():
+                await asyncio.to_thread(self._write, path, text)
         return KeptLog(
             container=container, pod=pod, bytes=capped.total, kept=len(text), truncated=capped.truncated
         )
+
+    @asynccontextmanager
+    async def _reserve(self, path: Path) -> AsyncIterator[None]:
+        """Let others that write the same file wait: two writers would share one temporary file."""
+        while path in self._writers:
+            await self._writers[path].wait()
+        self._writers[path] = asyncio.Event()
+        try:
+            yield
+        finally:
+            self._writers.pop(path).set()
 
     def _write(self, path: Path, text: bytes) -> None:
         if not path.parent.is_dir():
@@ -82,6 +101,10 @@ class KeptLogStore:
         """Return the kept log of a container; None where none is kept."""
         path = self._path(record_id, container)
         return await asyncio.to_thread(_read, path)
+
+    async def remove_one(self, record_id: str, container: str) -> None:
+        """Remove the kept log of one container, if there is one."""
+        await asyncio.to_thread(self._path(record_id, container).unlink, missing_ok=True)
 
     async def remove(self, record_id: str) -> None:
         """Remove every log of a record."""

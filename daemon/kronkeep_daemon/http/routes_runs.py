@@ -3,8 +3,10 @@
 from aiohttp import web
 
 from kronkeep_common import api
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.json_decoding import JsonObject
 from kronkeep_common.models import CronJobExecution
+from kronkeep_common.text import clean
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import (
     LIST_QUERY,
@@ -18,6 +20,7 @@ from kronkeep_daemon.http.streams import count_stream, send_text
 
 RUNS = "/v1/executions"
 RUN = RUNS + "/{id}"
+MOST_DIGITS = 9  # of the number of an attempt
 
 routes = RouteTable()
 
@@ -64,11 +67,26 @@ async def list_kubernetes_events(call: ApiCall[None]) -> api.ListOf[api.EventVie
     return api.ListOf(items=await call.services.run_reader.events(cronjobs.execution(call.id)))
 
 
-@routes.get(RUN + "/logs", query=("follow",), media=TEXT)
+@routes.get(RUN + "/logs", query=("follow", "attempt"), media=TEXT)
 async def send_log(call: ApiCall[None]) -> web.StreamResponse:
-    """Send a run's log, live or as it was kept."""
+    """Send a run's log, live or as it was kept: of all attempts, or of the one with a number from 1.
+
+    Of a container that was started again (restartPolicy OnFailure) the first and the newest four attempts are
+    kept.
+    """
     cronjobs = call.services.cronjobs
     follow = call.query.get("follow") == "true"
     with count_stream(call):
         run = cronjobs.execution(call.id)
-        return await send_text(call.request, call.services.run_reader.log(run, follow=follow))
+        log = call.services.run_reader.log(run, follow=follow, attempt=_attempt_of(call))
+        return await send_text(call.request, log)
+
+
+def _attempt_of(call: ApiCall[None]) -> int | None:
+    """Return the number of the attempt that is asked for; raises InvalidRequest."""
+    text = call.query.get("attempt")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= MOST_DIGITS or int(text) == 0:
+        raise InvalidRequest(f"attempt is {clean(text, 40)}, not a number from 1.", field="attempt")
+    return int(text)

@@ -12,6 +12,7 @@ from kronkeep_daemon.history.kept_logs import HEAD_BYTES, TAIL_BYTES, CappedLog
 from kronkeep_daemon.jobs import pods
 from kronkeep_daemon.jobs.outcome import ContainerLog
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.container_attempts import AttemptPlace
 from kronkeep_daemon.kube.log_follower import LogFollower
 from kronkeep_daemon.kube.objects import Pod
 
@@ -153,7 +154,7 @@ class JobLogs:
             cluster=self._cluster,
             pod=pod,
             container=container,
-            is_over=partial(self._is_over, key),
+            find_place=partial(self._find_place, key),
             clock=self._clock,
             longest_line=LONGEST_LINE,
         )
@@ -197,6 +198,9 @@ class JobLogs:
         planned = self._deadline.when()
         if planned is None or planned < now + SILENT_SECONDS - 1:
             self._deadline.reschedule(now + SILENT_SECONDS)
+
+    def _find_place(self, key: tuple[str, str]) -> AttemptPlace:
+        return AttemptPlace.COMPLETE if self._is_over(key) else AttemptPlace.WRITTEN
 
     def _is_over(self, key: tuple[str, str]) -> bool:
         """Whether nothing more will be written: the container or its Job has ended, or the pod is gone."""

@@ -7,12 +7,17 @@ code 137 means SIGKILL and no more: only the reason OOMKilled says that memory r
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from kronkeep_common.models import Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
-from kronkeep_daemon.kube.objects import ContainerState, ContainerStatus, ContainerTerminated, Event, Pod
+from kronkeep_daemon.kube.container_attempts import (
+    ContainerEnd,
+    container_ends,
+    deciding_container,
+    signal_of,
+)
+from kronkeep_daemon.kube.objects import Event, Pod
 
 EventsByObject = Mapping[str, Mapping[str, Event]]
 """Events by the uid of their object and their reason."""
@@ -67,9 +72,6 @@ _STARTING = {
     "FailedCreatePodSandBox": (Reason.SANDBOX_FAILED, Reason.SANDBOX_FAILED.next_step),
     "FailedScheduling": (Reason.UNSCHEDULABLE, Reason.UNSCHEDULABLE.next_step),
 }
-# SIGKILL and SIGTERM: how the kubelet ends the containers of a pod that is deleted.
-_DELETION_SIGNALS = (9, 15)
-_NO_STATE = ContainerState()
 _SHORTEST_REPEAT = 4  # characters; shorter ends are numbers and letters, not repeated words
 _CANNOT_START = ("ContainerCannotRun", "StartError", "ContainerCannotStart")
 _NOT_FOUND = re.compile(
@@ -78,14 +80,6 @@ _NOT_FOUND = re.compile(
     r"references non-existent (?:secret|config) key",
     re.IGNORECASE,
 )
-
-
-class ContainerEnd(NamedTuple):
-    """How one attempt of a container ended; `attempt` counts its starts in this pod from 1."""
-
-    container: ContainerStatus
-    end: ContainerTerminated
-    attempt: int
 
 
 def waiting_cause(pod: Pod, events_by_object: EventsByObject) -> Cause | None:
@@ -176,60 +170,6 @@ def failure_cause(pod: Pod) -> Cause | None:
     return _exit_cause(pod, deciding) if deciding and deciding.end.exit_code else None
 
 
-def deciding_container(pod: Pod) -> ContainerEnd | None:
-    """Return the container that decides how a pod ended: the first that failed, else the last that ended.
-
-    Never a native sidecar: the kubelet ends it by a signal once the pod's work is done.
-    """
-    is_deleted = pod.metadata.deletion_timestamp is not None
-    ends = [
-        _deciding_attempt(container_ends(entry), is_deleted)
-        for entry in pod.container_statuses
-        if entry.name not in pod.sidecars
-    ]
-    known = [end for end in ends if end is not None]
-    return next((end for end in known if end.end.exit_code), known[-1] if known else None)
-
-
-def container_ends(entry: ContainerStatus) -> list[ContainerEnd]:
-    """Return the ends that a container's status has, newest first: of this attempt and of the one before.
-
-    `restartCount` belongs to `state`; a container that waits to be started again shows its newest end in
-    `lastState` (kubelet, convertStatusToAPIStatus).
-    """
-    ends = []
-    state = entry.state or _NO_STATE
-    if state.terminated is not None:
-        ends.append(ContainerEnd(entry, state.terminated, entry.restart_count + 1))
-    if entry.last_state is not None and entry.last_state.terminated is not None:
-        attempt = entry.restart_count + (1 if state.waiting is not None else 0)
-        ends.append(ContainerEnd(entry, entry.last_state.terminated, max(attempt, 1)))
-    return ends
-
-
-def _deciding_attempt(ends: list[ContainerEnd], is_deleted: bool) -> ContainerEnd | None:
-    """Return the newest end; in a deleted pod the one before, where the deletion's own signal is the newest.
-
-    With restartPolicy OnFailure the Job controller deletes the pod once its restarts exceed backoffLimit, and
-    so ends an attempt that had done nothing wrong yet.
-    """
-    if (
-        len(ends) > 1
-        and is_deleted
-        and _signal_of(ends[0].end) in _DELETION_SIGNALS
-        and ends[1].end.exit_code
-    ):
-        return ends[1]
-    return ends[0] if ends else None
-
-
-def _signal_of(end: ContainerTerminated) -> int:
-    """Return the signal that ended a container, 0 where none did."""
-    if end.reason == "OOMKilled":
-        return 0
-    return end.signal or (end.exit_code - 128 if 128 < end.exit_code < 160 else 0)
-
-
 def _exit_cause(pod: Pod, attempt: ContainerEnd) -> Cause:
     entry, end, _ = attempt
     name = clean(entry.name, 63)
@@ -245,7 +185,7 @@ def _exit_cause(pod: Pod, attempt: ContainerEnd) -> Cause:
     if end.reason in _CANNOT_START:
         message = f"Container {name} could not be started{detail}"
         return _cause(Reason.CANNOT_RUN, message)
-    if signal := _signal_of(end):
+    if signal := signal_of(end):
         message = f"Container {name} was ended by signal {signal}{detail}"
         return _cause(Reason.SIGNAL, message)
     message = f"Container {name} ended with exit code {code}{detail}"

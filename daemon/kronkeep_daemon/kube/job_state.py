@@ -15,6 +15,7 @@ from kronkeep_common.states import ExecutionStatus
 from kronkeep_common.text import clean, duration
 from kronkeep_daemon.kube import causes, job_conditions
 from kronkeep_daemon.kube.causes import EventsByObject
+from kronkeep_daemon.kube.container_attempts import deciding_container
 from kronkeep_daemon.kube.objects import Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
@@ -88,7 +89,7 @@ def _status_and_end(job: Job) -> tuple[ExecutionStatus, datetime | None]:
 
 
 def _pod_seen(pod: Pod) -> PodRecord:
-    deciding = causes.deciding_container(pod)
+    deciding = deciding_container(pod)
     entry, end, attempt = deciding or (None, None, 1)
     return PodRecord(
         name=clean(pod.metadata.name, 253),

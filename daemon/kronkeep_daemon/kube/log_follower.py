@@ -1,7 +1,8 @@
-"""A container's log over broken connections: every line once, in order.
+"""The log of one attempt of a container over broken connections: every line once, in order.
 
 A stream that breaks is opened again with sinceTime, which is exact to a second only (PodLogOptions): as many
-lines as were read of the last second already are skipped.
+lines as were read of the last second already are skipped. A stream that ends has usually ended with its
+attempt; what the cluster says of that comes a moment later, and tells where the rest of the log is then.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -9,18 +10,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.container_attempts import AttemptPlace
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.objects import Pod
 
 PAUSE_SECONDS = 0.3
+END_PATIENCE = 3.0  # seconds from the end of a stream until the cluster must have said that the attempt ended
 LONGEST_LINE = 1024 * 1024  # bytes; a longer line is cut into several
 SECOND = len("2026-01-01T00:00:00")
 
 
 class LogFollower:
-    """The log of one container of a pod.
+    """The log of one attempt of a container of a pod.
 
-    is_over: whether the container has ended or its pod is deleted; asked before each connection.
+    find_place: where the attempt's log is, complete also once its pod is deleted; asked before each
+    connection.
     longest_line: in bytes; a longer line comes as several.
     """
 
@@ -30,14 +34,14 @@ class LogFollower:
         cluster: Cluster,
         pod: Pod,
         container: str,
-        is_over: Callable[[], bool],
+        find_place: Callable[[], AttemptPlace],
         clock: Clock,
         longest_line: int = LONGEST_LINE,
     ) -> None:
         self._cluster = cluster
         self._pod = pod
         self._container = container
-        self._is_over = is_over
+        self._find_place = find_place
         self._clock = clock
         self._longest_line = longest_line
         self._second = b""
@@ -45,19 +49,25 @@ class LogFollower:
         self.refusal: KronkeepError | None = None
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
-        """Yield whole lines with their RFC 3339 times until the container has ended.
+        """Yield whole lines with their RFC 3339 times until the attempt has ended.
 
-        Ends early, with the cluster's answer in `refusal`, where the log is not there: the pod is deleted, or
-        the container never started. May be called again after a cancellation and goes on where it stopped.
-        Raises errors that are not retryable, such as Forbidden.
+        Ends early where the log is no longer kept since the container was started again, and, with the
+        cluster's answer in `refusal`, where it is not there: the pod is deleted, or the container never
+        started. May be called again after a cancellation and goes on where it stopped. Raises errors that are
+        not retryable, such as Forbidden.
         """
         while True:
-            over = self._is_over()
+            place = self._find_place()
+            over = place is not AttemptPlace.WRITTEN
+            if place is AttemptPlace.GONE:
+                return
             try:
-                async for line in self._read_stream(follow=not over):
+                async for line in self._read_stream(place):
                     yield line
                 if over:
                     return
+                await self._wait_for_end()
+                continue
             except NotFoundInCluster as refusal:
                 self.refusal = refusal
                 return
@@ -70,12 +80,24 @@ class LogFollower:
                     raise
             await self._clock.sleep(PAUSE_SECONDS)
 
-    async def _read_stream(self, *, follow: bool) -> AsyncIterator[bytes]:
+    async def _wait_for_end(self) -> None:
+        """Wait until the cluster says that the attempt has ended, but no longer than END_PATIENCE."""
+        waited = 0.0
+        while self._find_place() is AttemptPlace.WRITTEN and waited < END_PATIENCE:
+            await self._clock.sleep(PAUSE_SECONDS)
+            waited += PAUSE_SECONDS
+
+    async def _read_stream(self, place: AttemptPlace) -> AsyncIterator[bytes]:
         meta = self._pod.metadata
         skip = self._count_of_second
         since = f"{self._second.decode()}Z" if self._second else None
         chunks = self._cluster.log_chunks(
-            meta.namespace, meta.name, self._container, follow=follow, since_time=since
+            meta.namespace,
+            meta.name,
+            self._container,
+            follow=place is AttemptPlace.WRITTEN,
+            since_time=since,
+            previous=place is AttemptPlace.PREVIOUS,
         )
         async for line in split_lines(chunks, self._longest_line):
             second = line[:SECOND]

@@ -350,6 +350,7 @@ class ContainerTerminated(_ApiStruct):
     signal: int | None = None
     reason: str | None = None
     message: str | None = None
+    finished_at: str | None = None
 
 
 class ContainerState(_ApiStruct):

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.cronjobs.slot_scene import NOON, Scene, cronjob, job, stamp
 
 from kronkeep_common.models import KeptLog
-from kronkeep_daemon.cronjobs import log_collector
+from kronkeep_daemon.cronjobs import run_logs
 from kronkeep_daemon.kube.objects import JsonObject
 
 LINE = "the price list is not where it should be"
@@ -43,7 +43,7 @@ async def save_log(scene: Scene) -> None:
     saved = KeptLog(
         container="main", pod="dump-p", bytes=9, kept=9, truncated=False, last_lines=("first", LINE)
     )
-    scene.history.executions.put(log_collector.with_log(run, saved))
+    scene.history.executions.put(run_logs.with_log(run, saved))
     await scene.history.commit()
 
 

@@ -214,8 +214,16 @@ class FakeCluster:
         self.job = None
 
     async def log_chunks(
-        self, namespace: str, pod: str, container: str, *, follow: bool, since_time: str | None = None
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        since_time: str | None = None,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
+        assert not previous, "our Jobs never restart a container"
         self._note(f"log {container}{' follow' if follow else ''}")
         if self.pods_deleted:
             raise NotFoundInCluster("There is no such pod.")

@@ -1,12 +1,14 @@
 """A log over streams that break: every line once, in order."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.integration.watch.world import Quick
 
 from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.container_attempts import AttemptPlace
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.log_follower import LogFollower
 from kronkeep_daemon.kube.objects import Pod, convert_object
@@ -24,7 +26,14 @@ class Kubelet:
         self.refusals: list[Exception] = []
 
     async def log_chunks(
-        self, namespace: str, pod: str, container: str, *, follow: bool, since_time: str | None = None
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        since_time: str | None = None,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
         self.asked.append(since_time)
         if self.refusals:
@@ -38,7 +47,13 @@ class Kubelet:
 
 
 async def follow(kubelet: Any) -> list[bytes]:
-    follower = LogFollower(cluster=kubelet, pod=POD, container="main", is_over=lambda: True, clock=Quick())
+    follower = LogFollower(
+        cluster=kubelet,
+        pod=POD,
+        container="main",
+        find_place=lambda: AttemptPlace.COMPLETE,
+        clock=Quick(),
+    )
     return [line async for line in follower.lines()]
 
 
@@ -52,11 +67,15 @@ async def test_a_stream_that_breaks_is_taken_up_without_a_hole_and_without_a_lin
 
 async def test_a_container_that_has_not_started_yet_is_waited_for() -> None:
     kubelet = Kubelet(10_000)
-    over = [False, False, True]
+    places = [AttemptPlace.WRITTEN, AttemptPlace.WRITTEN, AttemptPlace.COMPLETE]
     kubelet.refusals = [InvalidObject("waiting to start"), InvalidObject("waiting to start")]
     follower = LogFollower(
-        cluster=kubelet, pod=POD, container="main", is_over=lambda: over.pop(0), clock=Quick()
-    )  # type: ignore[arg-type]
+        cluster=cast("Cluster", kubelet),
+        pod=POD,
+        container="main",
+        find_place=lambda: places.pop(0),
+        clock=Quick(),
+    )
     assert [line async for line in follower.lines()] == LINES
 
 
@@ -64,3 +83,75 @@ async def test_a_pod_that_went_ends_it() -> None:
     kubelet = Kubelet(10_000)
     kubelet.refusals = [NotFoundInCluster("gone")]
     assert await follow(kubelet) == []
+
+
+class RestartedContainer:
+    """A container that is started again while the log of its first attempt is followed.
+
+    The stream breaks after so many lines, or ends; then the status that says so comes a moment later.
+    """
+
+    def __init__(self, lines: int, *, broken: bool) -> None:
+        self.place = AttemptPlace.WRITTEN
+        self.requests: list[tuple[bool, bool]] = []  # follow, previous
+        self._lines = lines
+        self._broken = broken
+
+    def find_place(self) -> AttemptPlace:
+        place = self.place
+        if self.requests:
+            self.place = AttemptPlace.PREVIOUS
+        return place
+
+    async def log_chunks(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        since_time: str | None = None,
+        previous: bool = False,
+    ) -> AsyncIterator[bytes]:
+        self.requests.append((follow, previous))
+        if not previous:
+            for line in LINES[: self._lines]:
+                yield line
+            if self._broken:
+                self.place = AttemptPlace.PREVIOUS
+                raise ClusterUnreachable("the stream broke")
+            return
+        since = (since_time or "").removesuffix("Z").encode()
+        for line in LINES:
+            if line[:19] >= since:
+                yield line
+
+
+@pytest.mark.parametrize("broken", [True, False])
+@pytest.mark.parametrize("lines", [0, 7, len(LINES)])
+async def test_a_container_that_is_started_again_loses_no_line_of_its_first_attempt(
+    lines: int, broken: bool
+) -> None:
+    container = RestartedContainer(lines, broken=broken)
+    follower = LogFollower(
+        cluster=cast("Cluster", container),
+        pod=POD,
+        container="main",
+        find_place=container.find_place,
+        clock=Quick(),
+    )
+    assert [line async for line in follower.lines()] == LINES
+    assert container.requests == [(True, False), (False, True)]
+
+
+async def test_an_attempt_whose_log_is_no_longer_kept_asks_for_no_other() -> None:
+    kubelet = Kubelet(10_000)
+    follower = LogFollower(
+        cluster=cast("Cluster", kubelet),
+        pod=POD,
+        container="main",
+        find_place=lambda: AttemptPlace.GONE,
+        clock=Quick(),
+    )
+    assert [line async for line in follower.lines()] == []
+    assert kubelet.asked == []

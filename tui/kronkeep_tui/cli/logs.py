@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from kronkeep_common.errors import LogNotFound
+from kronkeep_common.errors import InvalidRequest, LogNotFound
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
@@ -26,17 +26,22 @@ def add_parser(verbs: Verbs) -> None:
     kind.add_argument("--backup", action="store_true", help="the log of a backup's Jobs and hooks")
     kind.add_argument("--restore", action="store_true", help="the output of restic and of a restore's check")
     kind.add_argument("-f", "--follow", action="store_true", help="follow a run's log until its end")
+    logs.add_argument(
+        "--attempt", type=int, metavar="N", help="only the run's attempt of that number, from 1"
+    )
     logs.add_argument("--timestamps", action="store_true", help="print when each line was written, in UTC")
     logs.set_defaults(func=with_client(_print_logs))
 
 
 async def _print_logs(client: "Client", options: argparse.Namespace) -> int:
+    if options.attempt is not None and (options.backup or options.restore):
+        raise InvalidRequest("--attempt is for the log of a run.", field="attempt")
     if options.backup:
         chunks = client.backups.log(options.id)
     elif options.restore:
         chunks = client.restores.log(options.id)
     else:
-        chunks = client.runs.log(options.id, follow=options.follow)
+        chunks = client.runs.log(options.id, follow=options.follow, attempt=options.attempt)
     await _copy(chunks, timestamps=options.timestamps)
     return 0
 

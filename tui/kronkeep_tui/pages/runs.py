@@ -82,6 +82,7 @@ def _pods(run: CronJobExecution) -> list[Text]:
     words: list[Span] = [("pods ", "quiet"), (str(len(run.pods)), "")]
     last = run.pods[-1]
     if last.exit_code is not None:
+        words.append((f"  attempt {last.attempt}" if last.attempt > 1 else "", ""))
         words.append((f"  exit {last.exit_code}{f' {last.reason}' if last.reason else ''}", ""))
     words.append((f"  on {last.node}" if last.node else "", "quiet"))
     words.append((f"  {run.restarts} restarts" if run.restarts else "", "warn"))
