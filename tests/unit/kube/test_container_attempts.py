@@ -7,7 +7,7 @@ import pytest
 from kronkeep_daemon.kube.container_attempts import AttemptPlace, log_sources, place_of_attempt
 from kronkeep_daemon.kube.objects import ContainerStatus, convert_object
 
-RUNNING = {"running": {}}
+RUNNING: dict[str, Any] = {"running": {}}
 ENDED = {"terminated": {"exitCode": 2}}
 BACKING_OFF = {"waiting": {"reason": "CrashLoopBackOff"}}
 STARTING = {"waiting": {"reason": "ContainerCreating"}}
