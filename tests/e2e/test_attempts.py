@@ -1,4 +1,4 @@
-"""Containers that are started again (restartPolicy OnFailure): each attempt has its log, kept and followed."""
+"""Containers that are started again (restartPolicy OnFailure): the log of each attempt, followed and kept."""
 
 import asyncio
 
