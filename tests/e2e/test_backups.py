@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.daemon_process import Daemon
 from tests.restic_command import run_restic
@@ -128,30 +129,26 @@ async def test_a_foreign_job_in_the_way_fails_the_backup_instead_of_leaving_it_r
     assert "was not created by this kronkeep" in backup.message  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"name": "Not_Valid"}, errors.InvalidName),
-        ({"image": "no spaces allowed"}, errors.InvalidImage),
-        ({"schedule": "61 * * * *"}, errors.InvalidSchedule),
-        ({"time_zone": "Mars/Base"}, errors.InvalidTimeZone),
-        ({"policy": BackupPolicySpec(storage_id="nowhere")}, errors.StorageNotFound),
-        ({"policy": BackupPolicySpec(storage_id="vault", schedule="0 2 29 2 *")}, errors.ScheduleConflict),
-        ({"policy": BackupPolicySpec(storage_id="vault", schedule="x")}, errors.InvalidSchedule),
-        ({"namespace": "nowhere"}, errors.KronkeepError),
-    ],
+REFUSALS: tuple[tuple[dict[str, object], type[errors.KronkeepError]], ...] = (
+    ({"name": "Not_Valid"}, errors.InvalidName),
+    ({"image": "no spaces allowed"}, errors.InvalidImage),
+    ({"schedule": "61 * * * *"}, errors.InvalidSchedule),
+    ({"time_zone": "Mars/Base"}, errors.InvalidTimeZone),
+    ({"policy": BackupPolicySpec(storage_id="nowhere")}, errors.StorageNotFound),
+    ({"policy": BackupPolicySpec(storage_id="vault", schedule="0 2 29 2 *")}, errors.ScheduleConflict),
+    ({"policy": BackupPolicySpec(storage_id="vault", schedule="x")}, errors.InvalidSchedule),
+    ({"namespace": "nowhere"}, errors.KronkeepError),
 )
-async def test_what_is_refused_leaves_nothing_behind(
-    client: Client, storage: Path, change: dict[str, object], error: type[errors.KronkeepError]
-) -> None:
-    import msgspec
 
-    wanted = msgspec.structs.replace(cronjob("fine", "true"), **change)
-    with pytest.raises(error) as refusal:
-        await client.cronjobs.create(wanted)
-    assert refusal.value.next_step.endswith(".")
-    assert (await client.cronjobs.list()).items == []
-    assert (await client.runs.list()).items == []
+
+async def test_what_is_refused_leaves_nothing_behind(client: Client, storage: Path) -> None:
+    for change, error in REFUSALS:
+        request = msgspec.structs.replace(cronjob("fine", "true"), **change)
+        with pytest.raises(error) as refusal:
+            await client.cronjobs.create(request)
+        assert refusal.value.next_step.endswith("."), change
+        assert (await client.cronjobs.list()).items == [], change
+        assert (await client.runs.list()).items == [], change
 
 
 async def test_a_taken_name_suspend_resume_delete(client: Client, storage: Path, claim: Path) -> None:
