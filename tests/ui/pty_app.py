@@ -20,6 +20,7 @@ from textual.binding import Binding
 from kronkeep_common import api
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.settings import TerminalSettings
+from kronkeep_tui.terminal import pop_colour_choice
 
 SETTLE_KEY = b"\x1b[57383u"  # F20 in the kitty keyboard protocol; no action has it
 SETTLED = b"\x1b]777;settled %d\x07"
@@ -74,7 +75,13 @@ class CommandedApp(KronkeepApp):
     BINDINGS = [Binding("f20", "count_settle_key", priority=True)]
 
     def __init__(self, client: ChangingClient, settings: TerminalSettings, start: str) -> None:
-        super().__init__(client, settings, clock=FixedClock(), start=start)  # type: ignore[arg-type]
+        super().__init__(
+            client,  # type: ignore[arg-type]
+            settings,
+            clock=FixedClock(),
+            start=start,
+            has_colours=pop_colour_choice(),
+        )
         self._changes = client.changes
         self._settle_keys: asyncio.Queue[None] = asyncio.Queue()
         self._commands: asyncio.Task[None] | None = None

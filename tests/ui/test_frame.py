@@ -220,8 +220,6 @@ async def test_a_click_moves_the_cursor_and_a_second_one_enters() -> None:
 @pytest.mark.parametrize(
     ("environment", "theme", "absent"),
     [
-        ({"NO_COLOR": "1"}, "terminal", b"\x1b[31m"),
-        ({"NO_COLOR": "1"}, "dark", b"\x1b[38;2;240"),
         ({"COLORTERM": "", "TEXTUAL_COLOR_SYSTEM": "256"}, "dark", b"38;2;"),
         ({"COLORTERM": "", "TEXTUAL_COLOR_SYSTEM": "standard"}, "light", b"38;5;"),
     ],
@@ -234,6 +232,16 @@ def test_colours_are_those_that_the_terminal_has(
         assert absent not in first
         copied = terminal.press(b"c")
         assert b"\x1b]52;c;" in copied.data
+
+
+@pytest.mark.parametrize("theme", ["terminal", "dark", "light"])
+@pytest.mark.parametrize("colorterm", ["", "truecolor"])
+def test_no_color_sends_flags_only(theme: str, colorterm: str) -> None:
+    with kronkeep("failing", 80, 24, theme=theme, NO_COLOR="1", COLORTERM=colorterm) as terminal:
+        sent = terminal.wait_for(b"FAIL").data + terminal.settle().data + terminal.press(b"j").data
+        parameters = {part for found in re.findall(rb"\x1b\[([0-9;]*)m", sent) for part in found.split(b";")}
+        assert parameters <= {b"", b"0", b"1", b"2", b"4", b"7"}
+        assert b"7" in parameters  # the cursor's row
 
 
 async def test_the_key_bar_has_what_can_be_done_now_and_help_says_why_the_rest_cannot() -> None:

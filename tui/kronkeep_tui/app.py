@@ -21,7 +21,10 @@ TICK_SECONDS = 1.0  # ages; what prints the same sends nothing
 
 
 class KronkeepApp(App[int]):
-    """The application on one client; `start` is the tab it opens with."""
+    """The application on one client.
+
+    `start` is the tab it opens with. Without `has_colours` no colour is sent to the terminal.
+    """
 
     TITLE = "kronkeep"
     ENABLE_COMMAND_PALETTE = False
@@ -35,9 +38,11 @@ class KronkeepApp(App[int]):
         *,
         clock: Clock | None = None,
         start: str = "overview",
+        has_colours: bool = True,
     ) -> None:
         self.settings = settings or TerminalSettings()
-        look = colours.colour_scheme(self.settings.theme, plain=self.settings.plain)
+        self._has_colours = has_colours
+        look = self._scheme(self.settings.theme)
         self.roles = look.roles
         super().__init__()
         for theme in colours.THEMES:
@@ -58,7 +63,7 @@ class KronkeepApp(App[int]):
 
     def get_driver_class(self) -> type[Driver]:
         """Return the platform's driver, changed to send fewer bytes."""
-        return shortening_driver(super().get_driver_class())
+        return shortening_driver(super().get_driver_class(), has_colours=self._has_colours)
 
     def get_default_screen(self) -> Frame:
         """Return the frame as the only screen: one below it would be drawn too, and seen through it."""
@@ -80,11 +85,14 @@ class KronkeepApp(App[int]):
 
     def set_scheme(self, name: str) -> None:
         """Change the colours to those of a scheme."""
-        look = colours.colour_scheme(name, plain=self.settings.plain)
+        look = self._scheme(name)
         self.roles = look.roles
         self.theme = look.theme
         if self.frame.is_mounted:
             self.frame.redraw()
+
+    def _scheme(self, name: str) -> colours.ColourScheme:
+        return colours.colour_scheme(name, plain=self.settings.plain, has_colours=self._has_colours)
 
     def _mark_ages_due(self) -> None:
         """Let the next flush show ages too, so that both come in one frame."""

@@ -1,6 +1,7 @@
 """Roles of text and their colours; by default the sixteen colours of the user's own terminal.
 
-Colour is never the only sign: what a role means is also said by a word or a character.
+Colour is never the only sign: what a role means is also said by a word or a character. Without colours
+(https://no-color.org) the roles are bold, dim, underlined or in reverse.
 """
 
 import os
@@ -100,6 +101,23 @@ LIGHT = {
 }
 
 
+MONOCHROME = {
+    "": "",
+    "ok": "",
+    "bad": "bold",
+    "warn": "bold",
+    "run": "",
+    "quiet": "dim",
+    "title": "bold",
+    "strong": "bold",
+    "accent": "",
+    "cursor": "reverse not dim",
+    "mark": "bold underline",
+    "chosen": "bold reverse",
+    "found": "underline",
+}
+
+
 class ColourScheme(NamedTuple):
     """The name of a Textual theme, and the styles of the roles."""
 
@@ -134,8 +152,10 @@ SCHEMES = {
 }
 
 
-def colour_scheme(name: str, *, plain: bool = False) -> ColourScheme:
+def colour_scheme(name: str, *, plain: bool = False, has_colours: bool = True) -> ColourScheme:
     """Return the scheme with a name; for an unknown name the terminal's own colours."""
+    if not has_colours:
+        return ColourScheme("ansi-dark", Roles(MONOCHROME, plain=plain))
     theme, words = SCHEMES.get(name, SCHEMES["terminal"])
     if theme == "ansi-dark" and _is_light_terminal():
         theme = "ansi-light"

@@ -65,8 +65,11 @@ def style_change(before: TextStyle, after: TextStyle) -> str:
     return f"\x1b[{';'.join(filter(None, fresh))}m"
 
 
-def shorten(data: str) -> str:
-    """Return a shorter text that draws the same; `data` begins and ends in the default style, as a frame."""
+def shorten(data: str, has_colours: bool = True) -> str:
+    """Return a shorter text that draws the same; `data` begins and ends in the default style, as a frame.
+
+    Without `has_colours` the flags stay and the colours go.
+    """
     parts: list[str] = []
     shown = asked = PLAIN
     at = 0
@@ -85,7 +88,7 @@ def shorten(data: str) -> str:
         elif (look := parse_style(match[1])) is None:
             return data
         else:
-            asked = _overlay(asked, look)
+            asked = _overlay(asked, look if has_colours else look._replace(fore="", back=""))
     if rest := data[at:]:
         parts += (style_change(shown, asked), rest)
         shown = asked
@@ -96,11 +99,11 @@ def _overlay(under: TextStyle, look: TextStyle) -> TextStyle:
     return TextStyle(under.flags | look.flags, look.fore or under.fore, look.back or under.back)
 
 
-def shortening_driver(driver: type[Driver]) -> type[Driver]:
-    """Return a subclass of a driver that shortens what it writes."""
+def shortening_driver(driver: type[Driver], *, has_colours: bool = True) -> type[Driver]:
+    """Return a subclass of a driver that shortens what it writes; without `has_colours` it sends none."""
 
     class ShorteningDriver(driver):  # type: ignore[misc, valid-type]  # Textual chooses the driver when it runs
         def write(self, data: str) -> None:
-            super().write(shorten(data) if "\x1b[0m" in data else data)
+            super().write(shorten(data, has_colours) if "\x1b[0m" in data else data)
 
     return ShorteningDriver

@@ -25,8 +25,16 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
     settings = read_settings()
     if read_only:
         settings = msgspec.structs.replace(settings, read_only=True)
-    app = KronkeepApp(Client(socket), settings)
+    app = KronkeepApp(Client(socket), settings, has_colours=pop_colour_choice())
     return app.run(mouse=settings.mouse) or 0
+
+
+def pop_colour_choice() -> bool:
+    """Return whether colours may be sent: NO_COLOR is unset or empty (https://no-color.org).
+
+    NO_COLOR leaves the environment, because Textual draws everything in black where it is set.
+    """
+    return not os.environ.pop("NO_COLOR", "")
 
 
 def _set_textual_environment() -> None:
