@@ -107,7 +107,7 @@ async def test_a_whole_session(
     await tmux.press("Enter")
     assert "other" not in await tmux.see("filter: shop", "1/2")
     await tmux.press("t")
-    await tmux.see("Run now shop-dump? y/n")
+    await tmux.see("Run now default/shop-dump? y/n")
     await tmux.press("n")
     await tmux.see("Nothing was done")
     await tmux.press("t", "y")

@@ -94,7 +94,10 @@ async def test_marked_rows_are_changed_together_after_one_question() -> None:
     async with app_of(given).run_test(size=(100, 30)) as pilot:
         await wait_for_jobs(pilot)
         await pilot.press("space", "down", "ctrl+@", "t")
-        await until(pilot, lambda: "Run now pg-main-nightly, pg-wal-hourly, pg-ledger? y/n" in screen(pilot))
+        await until(
+            pilot,
+            lambda: "Run now db/pg-main-nightly, db/pg-wal-hourly, billing/pg-ledger? y/n" in screen(pilot),
+        )
         await pilot.press("y")
         await until(pilot, lambda: "Started 3 of them" in screen(pilot))
         assert sorted(name for _, _, name in given.asked) == ["pg-ledger", "pg-main-nightly", "pg-wal-hourly"]
@@ -159,7 +162,7 @@ async def test_keys_from_the_settings_hold() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await wait_for_jobs(pilot)
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: "Run now pg-main-nightly? y/n" in screen(pilot))
+        await until(pilot, lambda: "Run now payments/pg-main-nightly? y/n" in screen(pilot))
 
 
 async def test_plain_mode_reads_the_row_and_shows_no_strips() -> None:

@@ -1,11 +1,18 @@
-"""The `:` commands: a tab with a filter, `job NAME`, `run ID`, `ns NAME`, `theme NAME`, and every action."""
+"""The `:` commands: a tab with a filter, `job NAME`, `run ID`, `ns NAME`, `theme NAME`, and every action.
 
+An action that is about a row takes the name of one (`:trigger shop/db-dump`). One that is not refuses a name,
+so that nothing that is typed is dropped.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import Protocol
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_tui.actions import BY_NAME, TABS, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import BY_NAME, TABS, Action, Scope
 from kronkeep_tui.colours import SCHEMES
 from kronkeep_tui.navigation import Place, PlacePath
 from kronkeep_tui.store import Store
@@ -55,7 +62,7 @@ def run_command(target: CommandTarget, text: str) -> None:
     elif word in COMMANDS:
         _HANDLERS[word](target, rest)
     elif word.replace("-", "_") in BY_NAME:
-        target.perform(BY_NAME[word.replace("-", "_")])
+        _perform(target, BY_NAME[word.replace("-", "_")], rest)
     else:
         raise InvalidRequest(f"There is no command {word!r}.", next_step="tab completes; ? shows the keys.")
 
@@ -67,10 +74,44 @@ def _go_to_tab(target: CommandTarget, tab: str, question: str) -> None:
         view.when_ready(partial(target.attempt, partial(view.accept_filter, question)))
 
 
+def _perform(target: CommandTarget, action: Action, argument: str) -> None:
+    if not argument:
+        target.perform(action)
+    elif action in (actions.FILTER, actions.SORT):
+        _require_possible(target.view, action)
+        arrange = target.view.accept_filter if action == actions.FILTER else target.view.sort_by_name
+        arrange(argument)
+    elif not action.needs_row:
+        raise InvalidRequest(
+            f":{action.name.replace('_', '-')} takes no name.", next_step="Repeat it without one."
+        )
+    else:
+        if Scope.JOBS in action.scopes and not target.view.has_row(argument):
+            target.go((Place("jobs"),))
+        _require_possible(target.view, action, is_row_named=True)
+        target.view.when_ready(partial(target.attempt, partial(_perform_on_row, target, action, argument)))
+
+
+def _perform_on_row(target: CommandTarget, action: Action, name: str) -> None:
+    target.view.select_row(name)
+    target.perform(action)
+
+
+def _require_possible(view: View, action: Action, *, is_row_named: bool = False) -> None:
+    """Raise InvalidRequest where the view does not have the action."""
+    if is_row_named and set(action.scopes) & set(view.SCOPES):
+        return
+    if why_not := view.why_not(action):
+        raise InvalidRequest(why_not, next_step="? shows what can be done here.")
+
+
 def _go_to_job(target: CommandTarget, name: str) -> None:
     matches = [c for c in target.store.cronjobs if name in (c.name, f"{c.namespace}/{c.name}")]
     if not matches:
-        raise InvalidRequest(f"There is no CronJob {name!r}.")
+        raise InvalidRequest(f"There is no CronJob {name!r}.", next_step="tab completes names.")
+    if len(matches) > 1:
+        names = sorted(f"{c.namespace}/{c.name}" for c in matches)
+        raise InvalidRequest(f"{name!r} is the name of several.", next_step=f"Choose: {', '.join(names)}.")
     target.go((Place("jobs"), Place("runs", matches[0].id)))
 
 
@@ -82,7 +123,15 @@ def _go_to_run(target: CommandTarget, start: str) -> None:
 
 
 def _set_namespace(target: CommandTarget, name: str) -> None:
-    target.set_namespace("" if name in ("", "all", "-") else name)
+    if name in ("", "all", "-"):
+        target.set_namespace("")
+        return
+    namespaces = sorted({cronjob.namespace for cronjob in target.store.cronjobs})
+    if name not in namespaces:
+        near = get_close_matches(name, namespaces, n=1)
+        advice = f"Did you mean {near[0]}?" if near else f"There are {', '.join(namespaces[:8]) or 'none'}."
+        raise InvalidRequest(f"No CronJob is in a namespace {name!r}.", next_step=advice)
+    target.set_namespace(name)
 
 
 def _set_theme(target: CommandTarget, name: str) -> None:
@@ -109,16 +158,22 @@ def completer(store: Store) -> Callable[[str], Sequence[str]]:
         if " " not in text:
             return [word for word in words if text and word.startswith(text) and word != text]
         word, _, rest = text.partition(" ")
-        return [
-            f"{word} {name}" for name in _names_for(word, store) if name.startswith(rest) and name != rest
-        ]
+        names = _names_for(SHORT_FORMS.get(word, word), store)
+        return [f"{word} {name}" for name in names if name.startswith(rest) and name != rest]
 
     return complete
 
 
 def _names_for(word: str, store: Store) -> list[str]:
-    if word == "job":
-        return sorted(c.name for c in store.cronjobs)
+    action = BY_NAME.get(word.replace("-", "_"))
+    if word == "job" or (action is not None and action.needs_row and Scope.JOBS in action.scopes):
+        return _cronjob_names(store)
     if word == "ns":
         return sorted({"all", *(c.namespace for c in store.cronjobs)})
     return sorted(SCHEMES) if word == "theme" else []
+
+
+def _cronjob_names(store: Store) -> list[str]:
+    """Return every CronJob's name, with its namespace where the name alone is not unique."""
+    counts = Counter(cronjob.name for cronjob in store.cronjobs)
+    return sorted(c.name if counts[c.name] == 1 else f"{c.namespace}/{c.name}" for c in store.cronjobs)

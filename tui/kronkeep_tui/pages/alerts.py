@@ -52,11 +52,11 @@ def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
 
 
 def leads_to(alert: Alert, store: Store) -> Place | None:
-    """Return the place that shows more: the run, the CronJob's runs, or the storages."""
+    """Return the place that shows more: the run, the CronJob's runs, or the storage."""
     backup = store.backups.get(alert.record_id)
     run_id = alert.record_id if backup is None else backup.cronjob_execution_id
     if run_id is not None and store.executions.get(run_id) is not None:
         return Place("run", run_id)
     if alert.cronjob_id is not None:
         return Place("runs", alert.cronjob_id)
-    return Place("storages") if alert.kind == "storage" else None
+    return Place("storages", alert.object_id) if alert.kind == "storage" else None

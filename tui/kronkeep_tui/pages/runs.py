@@ -155,3 +155,8 @@ def _restore(restore: Restore, now: datetime) -> Text:
 def detail(run: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
     """Return the details of the run under the cursor."""
     return head(run, store, now, width)
+
+
+def label(run: CronJobExecution) -> str:
+    """Return NAMESPACE/JOB, or the CronJob's name for a run without a Job."""
+    return f"{run.namespace}/{run.job or run.cronjob}"

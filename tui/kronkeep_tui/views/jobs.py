@@ -9,6 +9,7 @@ from typing import Any
 from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages.status_words import FAULTS, job_state
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
@@ -75,6 +76,9 @@ class JobsView(TableView[CronJob]):
 
     def copy_text(self, record: CronJob) -> str:
         return f"{record.namespace}/{record.name}"
+
+    def names_of(self, record: CronJob) -> tuple[str, ...]:
+        return (record.id, record.name, self.copy_text(record))
 
     def refusal(self, action: Action) -> str:
         if action == actions.BACK_UP and (bare := [c.name for c in self.targets() if c.policy is None]):
@@ -148,7 +152,8 @@ class JobsView(TableView[CronJob]):
 
     def _confirm(self, verb: str, do: Any) -> None:
         targets = self.targets()
-        self.context.ask(YesNoPrompt(page.question(verb, [c.name for c in targets]), partial(do, targets)))
+        names = [clusters.label(cronjob, self.store) for cronjob in targets]
+        self.context.ask(YesNoPrompt(page.question(verb, names), partial(do, targets)))
 
     @handles(actions.TRIGGER)
     def ask_trigger(self) -> None:
@@ -171,5 +176,5 @@ class JobsView(TableView[CronJob]):
         """Delete the CronJob once its name is typed."""
         cronjob = self.subject()
         if cronjob is not None:
-            question = f"Delete {self.copy_text(cronjob)}? Its history stays."
+            question = f"Delete {clusters.label(cronjob, self.store)}? Its history stays."
             self.context.ask(name_prompt(question, cronjob.name, partial(self.changes.delete, cronjob)))

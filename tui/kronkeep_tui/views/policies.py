@@ -52,6 +52,12 @@ class PoliciesView(TableView[CronJob]):
     def filter_facts(self, record: CronJob) -> Any:
         return facts(record)
 
+    def copy_text(self, record: CronJob) -> str:
+        return f"{record.namespace}/{record.name}"
+
+    def names_of(self, record: CronJob) -> tuple[str, ...]:
+        return (record.id, record.name, self.copy_text(record))
+
     def is_faulty(self, record: CronJob) -> bool:
         """Return whether the policy cannot be read or archives nothing, is overdue, or has findings."""
         is_useless = record.policy_fault is not None or record.nothing_to_archive is not None

@@ -8,6 +8,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages.retention import plan_lines
 from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
@@ -67,7 +68,8 @@ class RetentionView(PageView):
         cronjob = self._cronjob(self.store)
         if plan is None or cronjob is None:
             return
-        question = f"Remove {len(plan.remove)} snapshots for good?"
+        name = clusters.label(cronjob, self.store)
+        question = f"Remove {len(plan.remove)} snapshots of {name} for good?"
 
         def approve() -> None:
             self.context.start_work(self._approve(cronjob, plan), "approve")

@@ -13,6 +13,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
@@ -166,7 +167,8 @@ class RunView(View):
 
     def _confirm_for_cronjob(self, verb: str, do: Any) -> None:
         if (cronjob := self._cronjob()) is not None:
-            self.context.ask(YesNoPrompt(f"{verb} {cronjob.name}?", partial(do, [cronjob])))
+            name = clusters.label(cronjob, self.store)
+            self.context.ask(YesNoPrompt(f"{verb} {name}?", partial(do, [cronjob])))
 
     @handles(actions.TRIGGER)
     def ask_trigger(self) -> None:
@@ -182,8 +184,7 @@ class RunView(View):
     def ask_cancel(self) -> None:
         """Stop the run, after a question."""
         if (run := self.run) is not None:
-            name = run.job or run.cronjob
-            self.context.ask(YesNoPrompt(f"Stop {name}?", partial(self.changes.cancel, [run])))
+            self.context.ask(YesNoPrompt(f"Stop {page.label(run)}?", partial(self.changes.cancel, [run])))
 
     @handles(actions.HISTORY)
     def show_history(self) -> None:

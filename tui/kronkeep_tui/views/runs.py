@@ -11,6 +11,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
@@ -188,7 +189,8 @@ class RunsView(TableView[CronJobExecution]):
         run = self.subject()
         cronjob = self.store.cronjob(run.cronjob_id) if run else None
         if cronjob is not None:
-            self.context.ask(YesNoPrompt(f"{verb} {cronjob.name}?", partial(do, [cronjob])))
+            name = clusters.label(cronjob, self.store)
+            self.context.ask(YesNoPrompt(f"{verb} {name}?", partial(do, [cronjob])))
 
     @handles(actions.TRIGGER)
     def ask_trigger(self) -> None:
@@ -204,5 +206,5 @@ class RunsView(TableView[CronJobExecution]):
     def ask_cancel(self) -> None:
         """Stop the marked runs, or the one under the cursor, after a question."""
         runs = self._stoppable_runs()
-        name = runs[0].job or runs[0].cronjob if len(runs) == 1 else f"{len(runs)} runs"
+        name = page.label(runs[0]) if len(runs) == 1 else f"{len(runs)} runs"
         self.context.ask(YesNoPrompt(f"Stop {name}?", partial(self.changes.cancel, runs)))

@@ -75,6 +75,18 @@ class StoragesView(TableView[BackupStorage]):
     def crumb(self, store: Store) -> str:
         return "Storages"
 
+    def on_mount(self) -> None:
+        super().on_mount()
+        if self.argument:
+            self.call_after_refresh(self._select_argument)
+
+    def _select_argument(self) -> None:
+        """Put the cursor on the storage that the view was opened for."""
+        if self.store.storages.get(self.argument) is None:
+            self.context.tell(f"The storage {self.argument} no longer exists.")
+        else:
+            self.select_row(self.argument)
+
     def records(self, store: Store) -> Sequence[BackupStorage]:
         return sorted(store.storages.newest(), key=attrgetter("id"))
 

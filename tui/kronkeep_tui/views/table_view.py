@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from textual.app import ComposeResult
 from textual.timer import Timer
 
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.record_filter import RecordFilter, parse_filter
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
@@ -25,6 +25,7 @@ from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 R = TypeVar("R")
 FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
+SHORTEST_PREFIX = 4  # characters of an id that a command takes for it
 
 
 class Selection(NamedTuple):
@@ -225,6 +226,32 @@ class TableView(View, Generic[R]):
         subject = self.subject()
         return [] if subject is None else [subject]
 
+    def names_of(self, record: R) -> tuple[str, ...]:
+        """Return the names by which a command finds a record's row."""
+        return (self.key_of(record), self.copy_text(record))
+
+    def _rows_named(self, name: str) -> list[int]:
+        records = list(enumerate(self._records))
+        exact = [index for index, record in records if name in self.names_of(record)]
+        if exact or len(name) < SHORTEST_PREFIX:
+            return exact
+        return [index for index, record in records if self.key_of(record).startswith(name)]
+
+    def has_row(self, name: str) -> bool:
+        return self.ready and len(self._rows_named(name)) == 1
+
+    def select_row(self, name: str) -> None:
+        self.update()  # a view that has just been opened has not read its rows yet
+        rows = self._rows_named(name)
+        if not rows:
+            hidden = " The filter may hide it: esc shows all." if len(self._records) < self._total else ""
+            raise InvalidRequest(f"There is no {name!r} here.{hidden}", next_step="tab completes names.")
+        if len(rows) > 1:
+            names = ", ".join(self.copy_text(self._records[row]) for row in rows[:5])
+            raise InvalidRequest(f"{name!r} is the name of several.", next_step=f"Choose: {names}.")
+        self.table.marks = frozenset()
+        self.table.go(rows[0])
+
     def headline(self) -> Text:
         """Return counts, filter, sort order and marks."""
         count = len(self._records)
@@ -325,6 +352,14 @@ class TableView(View, Generic[R]):
         """Sort by the order with a letter; any other letter gives the natural order."""
         self.order = letter if letter in self.SORT_ORDERS else ""
         self.update()
+
+    def sort_by_name(self, name: str) -> None:
+        letters = {order.name: letter for letter, order in self.SORT_ORDERS.items()}
+        letter = letters.get(name, name)
+        if letter not in self.SORT_ORDERS:
+            orders = ", ".join(letters) or "no orders here"
+            raise InvalidRequest(f"There is no order {name!r}.", next_step=f"There are: {orders}.")
+        self.sort_by(letter)
 
     @handles(actions.FAULTS)
     def toggle_faults(self) -> None:

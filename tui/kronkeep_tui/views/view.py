@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from textual.widget import Widget
 
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.change_requests import ChangeRequests
@@ -111,6 +112,17 @@ class View(UnscrolledWidget):
 
     def accept_filter(self, text: str) -> None:
         """Filter the rows; raise InvalidFilter. Views without rows ignore it."""
+
+    def sort_by_name(self, name: str) -> None:
+        """Sort the rows; raise InvalidRequest for an unknown order. Views without rows ignore it."""
+
+    def has_row(self, name: str) -> bool:
+        """Return whether exactly one row has a name."""
+        return False
+
+    def select_row(self, name: str) -> None:
+        """Put the cursor on the row with a name; raise InvalidRequest where there is none, or several."""
+        raise InvalidRequest("This view has no rows to choose from.", next_step="Repeat it without a name.")
 
     def unwind(self) -> bool:
         """Undo one of the user's selections, such as a filter; return False where there is none."""
