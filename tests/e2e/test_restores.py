@@ -10,14 +10,16 @@ import pytest
 from tests.daemon_process import Daemon
 from tests.e2e.restore_site import (
     LONG_NAME,
+    assert_each_name_can_be_selected,
     back_up,
     describe_folder,
     fill_claim,
+    fill_with_unshowable_names,
     wait_until_ended,
 )
 from tests.waiting import eventually
 
-from kronkeep_common import errors
+from kronkeep_common import errors, path_text
 from kronkeep_common.client import Client
 from kronkeep_common.models import (
     BackupExecution,
@@ -125,9 +127,19 @@ async def test_a_snapshot_is_browsed_folder_by_folder(site: RestoreSite) -> None
     rest = await site.client.backups.files(
         backup.id, "/source/data/odd dir", limit=10, cursor=page.next_cursor
     )
-    assert [f.name for f in (*page.items, *rest.items)] == sorted(f.name for f in odd.iterdir())
+    assert [f.name for f in (*page.items, *rest.items)] == sorted(
+        path_text.escape(f.name) for f in odd.iterdir()
+    )
     with pytest.raises(errors.PathNotFound):
         await site.client.backups.files(backup.id, "/source/nowhere")
+
+
+async def test_names_that_cannot_be_shown_are_selected_and_restored(site: RestoreSite) -> None:
+    fill_with_unshowable_names(site.claim)
+    backup = await back_up(site.client)
+    await assert_each_name_can_be_selected(site.client, backup, site.claim)
+    verified = await site.client.backups.verify(backup.id)
+    assert verified.verified_at is not None
 
 
 async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: RestoreSite) -> None:

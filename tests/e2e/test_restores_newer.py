@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import NEWER_RESTIC, BackupSite, backup_site
-from tests.e2e.restore_site import describe_folder, fill_claim, wait_until_ended
+from tests.e2e.restore_site import (
+    assert_each_name_can_be_selected,
+    describe_folder,
+    fill_claim,
+    fill_with_unshowable_names,
+    wait_until_ended,
+)
 
 from kronkeep_common import errors
 from kronkeep_common.models import DatabaseDump, Drill, Include, RestoreRequest, RestoreTarget
@@ -47,6 +53,16 @@ async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Backu
         done = await wait_until_ended(client, await client.backups.restore(backup.id, request))
         assert (done.status, done.reason) == ("completed", None), done
         assert describe_folder(claim) == first
+
+
+async def test_names_that_cannot_be_shown_are_selected_and_restored(new: BackupSite) -> None:
+    await new.create_storage("names")
+    claim = await new.create_claim("names")
+    fill_with_unshowable_names(claim)
+    async with new.client() as client:
+        await new.create_cronjob(client, "names", "names", "names")
+        backup = await new.back_up(client, "names")
+        await assert_each_name_can_be_selected(client, backup, claim)
 
 
 async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: BackupSite) -> None:

@@ -120,11 +120,17 @@ class Restore(Record, frozen=True, kw_only=True):
 
 
 class SnapshotFile(Record, frozen=True, kw_only=True):
-    """One entry of a snapshot; the `size` and `files` of a folder include everything below it."""
+    r"""One entry of a snapshot; the `size` and `files` of a folder include everything below it.
+
+    In `name` and `path` a backslash is `\\`, a byte that is not UTF-8 or a control character `\xNN`, another
+    character that cannot be shown `\uNNNN`; every route takes paths in this form. `exact` is false where
+    restic did not tell all bytes of the name: the file can only be restored with its folder.
+    """
 
     name: str
     path: str
     kind: str
+    exact: bool = True
     size: Bytes = 0
     files: int = 0
     mode: int = 0

@@ -4,10 +4,13 @@ The modules of the subcommands write `restic` for the program; `complete` puts i
 repository in, once it is known which image runs it and where the repository is.
 """
 
+import os
+import re
 from collections.abc import Sequence
 
 PROGRAM = "restic"
 PROBE_SECONDS = 60  # restic repeats a request that is not answered for up to 15 minutes
+_UNSAFE = re.compile("[\udc80-\udcff$]")
 NO_PASSWORD = "--insecure-no-password"  # noqa: S105 (an option of restic 0.17 and later)
 
 
@@ -24,6 +27,31 @@ _LIMIT = (
 def limit_time(seconds: int, argv: Sequence[str]) -> list[str]:
     """Return the command line that ends with exit code 124 when `argv` takes longer than `seconds`."""
     return ["sh", "-c", _LIMIT, "sh", str(seconds), *argv]
+
+
+# Decodes the arguments that begin with BYTES, then becomes the program. The dot keeps line feeds at the end.
+_BYTES = "bytes:"
+_DECODE = (
+    "count=$#; while [ $count -gt 0 ]; do value=$1; shift; "
+    f'case $value in {_BYTES}*) value=$(printf "%b." "${{value#{_BYTES}}}"); value=${{value%.}};; esac; '
+    'set -- "$@" "$value"; count=$((count - 1)); done; exec "$@"'
+)
+
+
+def keep_bytes(argv: Sequence[str]) -> list[str]:
+    """Return a command line whose arguments a container gets byte for byte.
+
+    A manifest can hold neither bytes that are not UTF-8 (surrogates in `argv`), nor `$$` and `$(NAME)`, which
+    the kubelet replaces. Where there are such, a shell makes them; other command lines are unchanged.
+    """
+    encoded = [_encode_argument(argument) if _UNSAFE.search(argument) else argument for argument in argv]
+    return encoded if encoded == list(argv) else ["sh", "-c", _DECODE, "sh", *encoded]
+
+
+def _encode_argument(argument: str) -> str:
+    """Return an argument with its unsafe bytes in octal, as printf's `%b` reads them."""
+    data = os.fsencode(argument)
+    return _BYTES + "".join(chr(c) if 0x20 <= c < 0x7F and c not in b"\\$" else f"\\0{c:03o}" for c in data)
 
 
 def complete(argv: Sequence[str], *, program: str, options: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from kronkeep_common import path_text
 from kronkeep_common.json_decoding import JsonObject, decode_or_none
 from kronkeep_common.models import SnapshotFile
 
@@ -15,8 +16,13 @@ def argv(snapshot_id: str) -> list[str]:
     return ["restic", "ls", "--no-lock", "--json", snapshot_id]
 
 
+def names_argv(snapshot_id: str) -> list[str]:
+    """List the path of every file and folder of the snapshot as it is, byte for byte; without a lock."""
+    return ["restic", "ls", "--no-lock", snapshot_id]
+
+
 def parse_entry(line: bytes) -> SnapshotFile | None:
-    """Return the file or folder on a line; None for every other line."""
+    """Return the file or folder on a line, its path as `path_text` has it; None for every other line."""
     node = decode_or_none(line, JsonObject) if line.startswith(b"{") else None
     if node is None:
         return None
@@ -24,8 +30,8 @@ def parse_entry(line: bytes) -> SnapshotFile | None:
         if node.get("struct_type") != "node" and node.get("message_type") != "node":
             return None
         return SnapshotFile(
-            name=node["name"],
-            path=node["path"],
+            name=path_text.escape(node["name"]),
+            path=path_text.escape(node["path"]),
             kind=node["type"],
             size=node.get("size", 0),
             mode=node.get("mode", 0) & _PERMISSIONS,

@@ -12,6 +12,7 @@ from functools import partial
 
 import msgspec
 
+from kronkeep_common import path_text
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupPolicy
@@ -137,8 +138,12 @@ class ChecksumJobs:
         self, backup: BackupExecution, sha256_of: dict[str, str], unchanged: set[str]
     ) -> int:
         entries = self._snapshots.read_entries(backup)
-        files = ((entry.path, entry.size) for entry in entries if entry.kind == "file")
-        checksums = build_checksums(files, sha256_of, unchanged)
+        files = ((entry.path, entry.size) for entry in entries if entry.kind == "file" and entry.exact)
+        checksums = build_checksums(
+            files,
+            {path_text.escape(path): sha256 for path, sha256 in sha256_of.items()},
+            {path_text.escape(path) for path in unchanged},
+        )
         self._store.write(backup.id, checksums)
         return sum(checksum.sha256 is not None for checksum in checksums)
 

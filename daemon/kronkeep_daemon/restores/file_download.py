@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from kronkeep_common import path_text
 from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupExecution, SnapshotFile
 from kronkeep_common.reasons import Reason
@@ -75,6 +76,8 @@ class FileDownloads:
         entry = await self._snapshots.fetch_entry(backup_id, path)
         if entry.kind != "file":
             raise InvalidRequest("Only a regular file can be downloaded.", field="path")
+        if not entry.exact:
+            raise snapshot_paths.inexact_name(entry.path)
         if entry.size > LARGEST_FILE:
             raise FileTooLarge(
                 f"The file has {entry.size:,} bytes; at most {LARGEST_FILE:,} go through a pod's log.",
@@ -82,7 +85,7 @@ class FileDownloads:
             )
         repository = self._snapshots.repository_of(backup)
         cluster_id, namespace = self._jobs.place_of(repository)
-        manifest = self._build_job(backup, path, repository, namespace)
+        manifest = self._build_job(backup, entry.path, repository, namespace)
         try:
             pod = await self._wait_until_sending(cluster_id, manifest, repository, is_abandoned)
             sha256 = await self._read_sha256(cluster_id, pod)
@@ -141,7 +144,8 @@ class FileDownloads:
             settings=self._settings().archive,
             deadline_seconds=DEADLINE_SECONDS,
         )
-        return restore_manifests.add_sending(job, f"{snapshot_paths.TARGET}{path}", LINE_LENGTH)
+        restored = f"{snapshot_paths.TARGET}{path_text.unescape(path)}"
+        return restore_manifests.add_sending(job, restored, LINE_LENGTH)
 
 
 async def _decode_and_check(chunks: AsyncIterator[bytes], size: int, sha256: str) -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ from kronkeep_common.models import DrillCheck
 from kronkeep_daemon.backups.archive_manifests import SOURCE
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import restore as restic_restore
+from kronkeep_daemon.restic.command_line import keep_bytes
 from kronkeep_daemon.restores import move_script, snapshot_paths
 from kronkeep_daemon.restores.move_script import Move
 from kronkeep_daemon.restores.snapshot_paths import TARGET, RestoreCall, TargetMount
@@ -51,13 +52,11 @@ def remove_argv(paths: list[str]) -> list[str]:
 
 def restore_steps(calls: list[RestoreCall]) -> Steps:
     """Return (name, argv) of the containers that restore."""
-    return [
-        (
-            f"restore-{n}",
-            restic_restore.argv(call.snapshot_id, call.folder, patterns=call.patterns, verify=True),
-        )
-        for n, call in enumerate(calls)
-    ]
+    steps = []
+    for number, call in enumerate(calls):
+        argv = restic_restore.argv(call.snapshot_id, call.folder, patterns=call.patterns, verify=True)
+        steps.append((f"restore-{number}", keep_bytes(argv)))
+    return steps
 
 
 def add_comparison(
@@ -122,9 +121,10 @@ def add_sending(job: JsonObject, path: str, width: str) -> JsonObject:
     scratch = [{"name": SCRATCH_VOLUME, "mountPath": TARGET}]
     pod["volumes"].append({"name": SCRATCH_VOLUME, "emptyDir": {}})
     restic_container["volumeMounts"] = [*restic_container["volumeMounts"], *scratch]
-    hash_file = plain_container(restic_container, "sum", hash_argv(path), scratch)
+    hash_file = plain_container(restic_container, "sum", keep_bytes(hash_argv(path)), scratch)
+    send_file = plain_container(restic_container, "send", keep_bytes(send_argv(path, width)), scratch)
     pod["initContainers"] = [restic_container, hash_file]
-    pod["containers"] = [plain_container(restic_container, "send", send_argv(path, width), scratch)]
+    pod["containers"] = [send_file]
     return job
 
 

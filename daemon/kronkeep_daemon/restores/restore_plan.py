@@ -15,7 +15,7 @@ from kronkeep_common.models import (
     SnapshotFile,
 )
 from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, is_final
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, shorten_middle
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history.record_ids import derive_id, new_id
@@ -122,7 +122,7 @@ class RestorePlanner:
         entries = self._snapshots.read_entries(backup)
         missing = await asyncio.to_thread(_missing_paths, entries, include)
         if missing:
-            raise PathNotFound(f"The snapshot has no {clean(repr(min(missing)), 300)}.", field="include")
+            raise PathNotFound(f"The snapshot has no {shorten_middle(min(missing), 300)}", field="include")
 
     def _resolve_target(self, backup: BackupExecution, target: RestoreTarget) -> RestoreTarget:
         """Return the target with its defaults; raise InvalidRequest, Denied."""
@@ -203,8 +203,7 @@ class RestorePlanner:
         target_files = await self.list_target(resolved, new_id())
         entries = self._snapshots.read_entries(resolved.backup)
         target = {
-            path.removeprefix(snapshot_paths.TARGET): file_type
-            for path, file_type in target_files.type_of.items()
+            snapshot_paths.snapshot_path(path): file_type for path, file_type in target_files.type_of.items()
         }
         return await asyncio.to_thread(
             compare_with_target,
@@ -286,9 +285,11 @@ def _require_valid_target(target: RestoreTarget) -> None:
 
 
 def _missing_paths(entries: Iterable[SnapshotFile], include: tuple[str, ...]) -> set[str]:
-    """Return the included paths that are not among the entries."""
+    """Return the included paths that are not among the entries; raise InvalidRequest for an inexact name."""
     missing = set(include)
     for entry in entries:
+        if not entry.exact and entry.path in missing:
+            raise snapshot_paths.inexact_name(entry.path, "include")
         missing.discard(entry.path)
         if not missing:
             break

@@ -50,7 +50,6 @@ log = logging.getLogger(__name__)
 MOST_LISTED_FILES = 200_000  # a selection with more is compared by restic alone
 SAFE_SECONDS = KEPT_SECONDS * 0.8  # an ended Job is not removed by its TTL before this
 ATTEMPTS = 3
-UNDECODABLE = "\N{REPLACEMENT CHARACTER}"  # restic's listing has it for names that are not UTF-8
 
 
 class ComparedFiles(NamedTuple):
@@ -414,8 +413,8 @@ def missing_paths(
 ) -> list[str]:
     """Return the paths of a selection that were not restored.
 
-    entries: of the snapshot. restored: the snapshot's paths that are in the target. Names that are not UTF-8
-    cannot be compared and are passed over.
+    entries: of the snapshot. restored: the snapshot's paths that are in the target. Names that restic does
+    not tell exactly cannot be compared and are passed over.
     """
     roots = {
         archive_manifests.SOURCE,
@@ -425,7 +424,7 @@ def missing_paths(
         f"{entry.path} (missing)"
         for entry in entries
         if snapshot_paths.is_included(entry.path, resolved.include)
-        and UNDECODABLE not in entry.path
+        and entry.exact
         and entry.path not in restored
         and entry.path not in roots
         and (not resolved.is_in_place or snapshot_paths.claim_of_path(entry.path) is not None)

@@ -24,16 +24,17 @@ from kronkeep_common.errors import (
 )
 from kronkeep_common.models import BackupExecution, BackupResult, SnapshotFile, SnapshotFolder
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import clean
+from kronkeep_common.text import shorten_middle
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.repositories.job_manifests import build_repository_job
+from kronkeep_daemon.repositories.job_manifests import Steps, build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.repositories.repository_jobs import storage_failure
 from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restores import snapshot_paths
+from kronkeep_daemon.restores.listing_names import UNKNOWN, NameParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
@@ -93,17 +94,19 @@ class SnapshotListings:
         """Return a page of a folder; raise PathNotFound, StillReading, StorageFailed."""
         backup = self.require_restorable(backup_id)
         await self.wait_until_ready(backup, WAIT_SECONDS)
+        folder = snapshot_paths.normalize_path(path)
         return await asyncio.to_thread(
-            _read_folder, backup, self._path(backup.id), folder=path, limit=limit, cursor=cursor
+            _read_folder, backup, self._path(backup.id), folder=folder, limit=limit, cursor=cursor
         )
 
     async def fetch_entry(self, backup_id: str, path: str) -> SnapshotFile:
         """Return one file or folder; raise PathNotFound, StillReading, StorageFailed."""
         backup = self.require_restorable(backup_id)
         await self.wait_until_ready(backup, WAIT_SECONDS)
+        path = snapshot_paths.normalize_path(path)
         entry = await asyncio.to_thread(_find_entry, self._path(backup.id), path)
         if entry is None:
-            raise PathNotFound(f"The snapshot has no {clean(repr(path), 300)}.", field="path")
+            raise PathNotFound(f"The snapshot has no {shorten_middle(path, 300)}", field="path")
         return entry
 
     async def wait_until_ready(self, backup: BackupExecution, seconds: float | None) -> None:
@@ -159,36 +162,53 @@ class SnapshotListings:
     async def _read(self, backup: BackupExecution) -> None:
         path = self._path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        shares = snapshot_paths.split_by_snapshot(_result_of(backup), (), None)
         with ListingWriter(path) as writer:
-            finished = await self._run_job(backup, writer)
-            if (fault := storage_failure(finished)) is not None:
-                raise fault
-            writer.require_snapshots(len(snapshot_paths.split_by_snapshot(_result_of(backup), (), None)))
-            await asyncio.to_thread(writer.publish)
+            steps = [(f"ls-{n}", ls.argv(snapshot_id)) for n, (snapshot_id, _) in enumerate(shares)]
+            await self._run_job(backup, f"kronkeep-files-{backup.id}", steps, writer.add_line)
+            writer.require_snapshots(len(shares))
+            if writer.has_unknown_names:
+                await self._read_names(backup, writer)
+            else:
+                await asyncio.to_thread(writer.publish)
         await asyncio.to_thread(_remove_oldest, path.parent)
 
-    async def _run_job(self, backup: BackupExecution, writer: "ListingWriter") -> FinishedJob:
+    async def _read_names(self, backup: BackupExecution, listing: "ListingWriter") -> None:
+        """Publish the listing with the exact names of the snapshot of files; a dump has a plain name."""
+        with ListingWriter(self._path(backup.id), "names") as writer:
+            parser = NameParser(listing.read_back(), writer.write)
+
+            def on_line(_: str, line: bytes) -> None:
+                parser.add_line(line)
+
+            steps = [("names", ls.names_argv(_result_of(backup).snapshot_id))]
+            await self._run_job(backup, f"kronkeep-names-{backup.id}", steps, on_line)
+            await asyncio.to_thread(parser.close)
+            await asyncio.to_thread(writer.publish)
+
+    async def _run_job(self, backup: BackupExecution, name: str, steps: Steps, on_line: OnLine) -> None:
+        """Run a Job that only reads the repository; raise why it failed."""
         repository = self.repository_of(backup)
         cluster_id, namespace = self._jobs.place_of(repository)
-        name = f"kronkeep-files-{backup.id}"
-        shares = snapshot_paths.split_by_snapshot(_result_of(backup), (), None)
         manifest = build_repository_job(
             name=name,
             namespace=namespace,
-            steps=[(f"ls-{n}", ls.argv(snapshot_id)) for n, (snapshot_id, _) in enumerate(shares)],
+            steps=steps,
             repository=repository,
             settings=self._settings().archive,
             deadline_seconds=DEADLINE_SECONDS,
         )
         async with self._queues.hold_for_reading(repository.id):
             try:
-                return await self._jobs.run(cluster_id, manifest, writer.add_line, repository=repository)
+                finished = await self._jobs.run(cluster_id, manifest, on_line, repository=repository)
             except NotFoundInCluster as deleted:
                 raise StorageFailed(
                     "The Job that read the listing was deleted.", reason=Reason.JOB_GONE
                 ) from deleted
             finally:
                 await self._jobs.remove(cluster_id, namespace, name)
+        if (fault := storage_failure(finished)) is not None:
+            raise fault
 
 
 def _result_of(backup: BackupExecution) -> BackupResult:
@@ -199,9 +219,10 @@ def _result_of(backup: BackupExecution) -> BackupResult:
 class ListingWriter:
     """A listing being written; it gets its name once it is complete, so that no half of one is ever read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, part: str = "part") -> None:
+        self.has_unknown_names = False
         self._path = path
-        self._part = path.with_name(path.name + ".part")
+        self._part = path.with_name(f"{path.name}.{part}")
         self._count = 0
         self._snapshots: set[str] = set()
 
@@ -220,6 +241,11 @@ class ListingWriter:
         entry = ls.parse_entry(line)
         if entry is None:
             return
+        self.has_unknown_names = self.has_unknown_names or UNKNOWN in entry.path
+        self.write(entry)
+
+    def write(self, entry: SnapshotFile) -> None:
+        """Add an entry; raise InvalidRequest where there are too many."""
         self._count += 1
         if self._count > MOST_ENTRIES:
             raise InvalidRequest(
@@ -227,6 +253,11 @@ class ListingWriter:
                 next_step="Use restic itself: restic ls, restic restore.",
             )
         self._file.write(msgspec.json.encode(entry) + b"\n")
+
+    def read_back(self) -> Iterator[SnapshotFile]:
+        """End the writing, and yield the entries."""
+        self._file.close()
+        return _read_entries(self._part)
 
     def require_snapshots(self, count: int) -> None:
         """Raise StorageFailed where fewer containers than `count` have listed a snapshot."""
@@ -292,7 +323,7 @@ def _read_folder(
         elif entry.kind != "dir":
             content.add_below(child, entry)
     if not exists:
-        raise PathNotFound(f"The snapshot has no folder {clean(repr(folder), 300)}.", field="path")
+        raise PathNotFound(f"The snapshot has no folder {shorten_middle(folder, 300)}", field="path")
     return _build_page(backup, base or "/", content.items(), limit, cursor)
 
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from kronkeep_common import path_text
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, shorten_middle
 from kronkeep_daemon.backups.archive_manifests import SOURCE
 from kronkeep_daemon.restores.move_script import Move
 
@@ -52,16 +53,31 @@ class SnapshotSelection(NamedTuple):
 
 def normalize_include(paths: Iterable[str]) -> tuple[str, ...]:
     """Return the paths without trailing slashes and repetitions; none means all. Raise InvalidRequest."""
-    normalized = []
-    for path in paths:
-        if not path.startswith("/") or "\0" in path or any(p in (".", "..") for p in path.split("/")):
-            shown = clean(repr(path), 200)
-            raise InvalidRequest(
-                f"The path {shown} is not a path of a snapshot: it must begin with / and have no ..",
-                field="include",
-            )
-        normalized.append(path.rstrip("/"))
-    return () if "" in normalized else tuple(dict.fromkeys(normalized))
+    normalized = [normalize_path(path, "include") for path in paths]
+    return () if "/" in normalized else tuple(dict.fromkeys(normalized))
+
+
+def normalize_path(text: str, field: str = "path") -> str:
+    """Return a path in the form that listings have (path_text), without slashes at its end.
+
+    Raises InvalidRequest of `field` for what no snapshot can have.
+    """
+    path = path_text.unescape(text)
+    if not path.startswith("/") or "\0" in path or any(p in (".", "..") for p in path.split("/")):
+        raise InvalidRequest(
+            f"The path {clean(text, 200)} is not a path of a snapshot: it must begin with / and have no ..",
+            field=field,
+        )
+    return path_text.escape(path.rstrip("/")) or "/"
+
+
+def inexact_name(path: str, field: str = "path") -> InvalidRequest:
+    """Return the error for a selected file whose name restic does not tell exactly."""
+    return InvalidRequest(
+        f"restic did not tell all bytes of this name, so it cannot be selected: {shorten_middle(path, 300)}",
+        next_step="Restore its folder, and take the file from there.",
+        field=field,
+    )
 
 
 def is_included(path: str, include: tuple[str, ...]) -> bool:
@@ -194,7 +210,7 @@ def include_patterns(
 
 def escape_patterns(paths: tuple[str, ...]) -> list[str]:
     """Return patterns that match these paths only: the wildcards of Go's filepath.Match are escaped."""
-    return [_WILDCARD.sub(r"\\\1", path) for path in paths]
+    return [_WILDCARD.sub(r"\\\1", path_text.unescape(path)) for path in paths]
 
 
 def stage_folder(restore_id: str) -> str:
@@ -207,10 +223,10 @@ def old_folder(restore_id: str) -> str:
     return f".kronkeep-old-{restore_id}"
 
 
-def snapshot_path(path: str, stage: str) -> str:
-    """Return a path of the pod as the snapshot has it; `stage` is the name of the stage's folder."""
-    _, in_stage, rest = path.partition(f"/{stage}/")
-    return f"/{rest}" if in_stage else path.removeprefix(TARGET)
+def snapshot_path(path: str, stage: str = "") -> str:
+    """Return a path of the pod as listings have it; `stage` is the name of the stage's folder."""
+    _, in_stage, rest = path.partition(f"/{stage}/") if stage else ("", "", "")
+    return path_text.escape(f"/{rest}" if in_stage else path.removeprefix(TARGET))
 
 
 def is_empty_target(paths: Iterable[str], mounts: list[TargetMount]) -> bool:

@@ -19,8 +19,9 @@ from tests import userlands
 from tests.userlands import ODD_NAMES, path_below
 
 from kronkeep_daemon.backups import archive_manifests
+from kronkeep_daemon.embedded.agent.environment import expand_references
 from kronkeep_daemon.restic import exit_codes
-from kronkeep_daemon.restic.command_line import limit_time
+from kronkeep_daemon.restic.command_line import keep_bytes, limit_time
 from kronkeep_daemon.restic.version import UNKNOWN
 from kronkeep_daemon.restores import restore_manifests
 from kronkeep_daemon.restores.log_parser import ChecksumParser, FileListParser
@@ -145,6 +146,16 @@ def fill_stage(stage: Path) -> None:
     (stage / "folder").chmod(0o700)
     os.utime(stage / "folder" / "changed", (1e9, 1e9))
     os.utime(stage / "folder", (1e9, 1e9))
+
+
+def test_arguments_arrive_byte_for_byte(run: Run, tmp_path: Path) -> None:
+    names = [os.fsdecode(name) for name in (*ODD_NAMES, b"$(HOME)", b"a$$b\\", b"bytes:\xe9\n")]
+    argv = keep_bytes(["printf", "%s/", *names])
+    assert argv[:2] == ["sh", "-c"]
+    "".join(argv).encode()
+    sent = [expand_references(argument, {"HOME": "replaced"}) for argument in argv]
+    assert run(sent).stdout == b"".join(os.fsencode(name) + b"/" for name in names)
+    assert keep_bytes(["printf", "%s", "\\ é\n"]) == ["printf", "%s", "\\ é\n"]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

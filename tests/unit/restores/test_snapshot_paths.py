@@ -1,9 +1,10 @@
 """Where a selection is: mounts, calls of restic, patterns, and which targets are empty."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kronkeep_common import path_text
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_daemon.restores import snapshot_paths
@@ -70,7 +71,7 @@ def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths()
     ]
 
 
-@pytest.mark.parametrize("path", ["source", "", "/a/../b", "/a\0b", "/./a"])
+@pytest.mark.parametrize("path", ["source", "", "/a/../b", "/a\0b", "/./a", r"/a\x00b", r"/\x2e\x2e/a"])
 def test_a_path_that_no_snapshot_can_have_is_refused(path: str) -> None:
     with pytest.raises(InvalidRequest):
         snapshot_paths.normalize_include([path])
@@ -82,8 +83,10 @@ def test_chosen_paths_lose_slashes_and_repetitions_and_the_root_means_all() -> N
 
 
 @given(st.text(min_size=1).filter(lambda name: "/" not in name and "\0" not in name))
+@example("\\x41")
+@example("\udce9")
 def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str) -> None:
-    pattern = snapshot_paths.escape_patterns((f"/{name}",))[0]
+    pattern = snapshot_paths.escape_patterns((path_text.escape(f"/{name}"),))[0]
     plain = ""
     at = 0
     while at < len(pattern):
@@ -114,3 +117,10 @@ def test_a_selection_counts_files_and_claims() -> None:
     assert snapshot_paths.summarize_selection(iter(entries), ("/source/a",)) == SnapshotSelection(
         files=2, folders=1, total_bytes=3, claims=("a",), has_others=False
     )
+
+
+def test_a_path_may_be_given_as_it_is_or_escaped() -> None:
+    assert snapshot_paths.normalize_include(["/new\nline", r"/new\x0aline", r"/new\u000aline/"]) == (
+        r"/new\x0aline",
+    )
+    assert snapshot_paths.normalize_include([r"/caf\xc3\xa9", "/café"]) == ("/café",)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.path_text import escape_bytes, local_name
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.cli import output, wait_for_end
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
@@ -26,11 +27,17 @@ _PAGE = 1000
 def add_parser(verbs: Verbs) -> None:
     """Add the parsers of the snapshot verbs to `verbs`."""
     files = _add_backup_verb(verbs, "files", f"GET {_BACKUP}/files")
-    files.add_argument("path", nargs="?", default="/", help="a folder of the snapshot, such as /source/data")
+    files.add_argument(
+        "path",
+        nargs="?",
+        default="/",
+        type=escape_bytes,
+        help="a folder of the snapshot, such as /source/data",
+    )
     files.add_argument("-o", "--output", choices=output.FORMATS, default="table")
     files.set_defaults(func=with_client(_files))
     download = _add_backup_verb(verbs, "download", f"GET {_BACKUP}/download")
-    download.add_argument("path", help="a file of the snapshot")
+    download.add_argument("path", type=escape_bytes, help="a file of the snapshot, as `files` prints it")
     download.add_argument("--to", metavar="FILE", help="- for standard output (default: the file's own name)")
     download.set_defaults(func=with_client(_download))
     _add_restore(verbs)
@@ -51,7 +58,11 @@ def _add_backup_verb(verbs: Verbs, name: str, *routes: str) -> argparse.Argument
 def _add_restore(verbs: Verbs) -> None:
     restore = _add_backup_verb(verbs, "restore", f"POST {_BACKUP}/restore", "GET /v1/restores/{id}")
     restore.add_argument(
-        "--path", action="append", default=[], help="restore only this path of the snapshot; may be repeated"
+        "--path",
+        action="append",
+        default=[],
+        type=escape_bytes,
+        help="restore only this path of the snapshot, as `files` prints it; may be repeated",
     )
     target = restore.add_mutually_exclusive_group(required=True)
     target.add_argument("--new-claim", metavar="NAME", help="restore to a claim that is created")
@@ -88,7 +99,7 @@ async def _download(client: "Client", options: argparse.Namespace) -> int:
         async for chunk in chunks:
             sys.stdout.buffer.write(chunk)
         return 0
-    with _new_file(Path(options.to or clean(options.path.rpartition("/")[2], 200))) as file:
+    with _new_file(Path(options.to or local_name(options.path))) as file:
         async for chunk in chunks:
             file.write(chunk)
     return 0

@@ -11,6 +11,7 @@ import msgspec
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import SnapshotFile
+from kronkeep_common.path_text import local_name
 from kronkeep_common.text import age, clean, size
 from kronkeep_tui import actions, restore_target_line
 from kronkeep_tui.actions import Action, Scope, handles
@@ -136,7 +137,7 @@ class FilesView(TableView[SnapshotFile]):
         entry = self.subject()
         if entry is None:
             return
-        name = clean(entry.name, 200).replace("/", "_")
+        name = local_name(entry.path)
         question = f"Download {size(entry.size)} to: "
         self.context.ask(LinePrompt(question, partial(self._start_download, entry), text=name))
 
