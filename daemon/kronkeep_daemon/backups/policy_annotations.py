@@ -1,7 +1,7 @@
 """Conversion of a policy to the annotations of its CronJob and back; pure."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +16,9 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube.objects import CronJobObject
 
-CACHE_SIZE = 16_384  # parsed policies, about 2 KB each
+MOST_POLICY_BYTES = 32_768  # of an annotation; a copy of the policy is in every backup's record
+_ID_BYTES = 128  # the annotation of a policy that a person wrote gets its id
+MOST_CACHED_BYTES = 32 * 1024 * 1024  # of texts; a policy of two hooks has about 1 KB
 
 
 class ParsedPolicy(NamedTuple):
@@ -80,15 +82,52 @@ def read_policy(cronjob: CronJobObject) -> ParsedPolicy:
 def read_annotations(annotations: Mapping[str, str], uid: str) -> ParsedPolicy:
     """Return the policy in the annotations of the CronJob with that uid."""
     text = annotations.get(object_keys.POLICY)
-    return ParsedPolicy(None, None) if text is None else _parse_policy(text, uid)
+    if text is None:
+        return ParsedPolicy(None, None)
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > MOST_POLICY_BYTES:
+        return ParsedPolicy(None, f"The backup policy has {size} bytes; {MOST_POLICY_BYTES} are the most.")
+    return _cache.read(text, uid)
 
 
-@lru_cache(maxsize=CACHE_SIZE)
-def _parse_policy(text: str, uid: str) -> ParsedPolicy:
-    """Parse an annotation; cached, as every pass over all CronJobs reads the same texts again.
+class PolicyCache:
+    """The parsed policies of CronJobs by uid, as every pass over all CronJobs reads the same texts again.
 
-    A policy that was written by hand needs no id: it is derived from the CronJob's uid.
+    A CronJob has one entry, that of its last text; the entries that were read longest ago go first.
+
+    most_bytes: of all texts together.
     """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._entries: OrderedDict[str, tuple[str, ParsedPolicy]] = OrderedDict()
+        self.bytes = 0
+
+    def read(self, text: str, uid: str) -> ParsedPolicy:
+        """Return the policy in the annotation of the CronJob with that uid."""
+        entry = self._entries.get(uid)
+        if entry is not None and entry[0] == text:
+            self._entries.move_to_end(uid)
+            return entry[1]
+        if entry is not None:
+            self._remove(uid)
+        parsed = _parse_policy(text, uid)
+        self._entries[uid] = (text, parsed)
+        self.bytes += len(text)
+        while self.bytes > self._most_bytes:
+            self._remove(next(iter(self._entries)))
+        return parsed
+
+    def _remove(self, uid: str) -> None:
+        text, _ = self._entries.pop(uid)
+        self.bytes -= len(text)
+
+
+_cache = PolicyCache(MOST_CACHED_BYTES)
+
+
+def _parse_policy(text: str, uid: str) -> ParsedPolicy:
+    """Parse an annotation; the id of a policy that was written by hand is derived from the CronJob's uid."""
     try:
         fields = msgspec.json.decode(text)
         if isinstance(fields, dict):
@@ -102,6 +141,10 @@ def _parse_policy(text: str, uid: str) -> ParsedPolicy:
 
 def check_policy(policy: BackupPolicySpec) -> None:
     """Raise InvalidPolicy, InvalidSchedule or InvalidTimeZone for a policy that cannot be carried out."""
+    size = len(msgspec.json.encode(policy))
+    most = MOST_POLICY_BYTES - _ID_BYTES
+    if size > most:
+        raise InvalidPolicy(f"The backup policy has {size} bytes; {most} are the most.", field="policy")
     if policy.drill is not None:
         Schedule.parse(policy.drill.schedule, policy.drill.time_zone)
     if policy.schedule is not None:

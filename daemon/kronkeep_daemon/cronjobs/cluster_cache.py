@@ -11,19 +11,28 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, TypeVar
 
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Event, Job, ObjectMeta, Pod, job_uid_of
+from kronkeep_daemon.cronjobs.event_cache import EventCache
+from kronkeep_daemon.kube.objects import (
+    CronJobObject,
+    CronJobRef,
+    Event,
+    Job,
+    ObjectMeta,
+    Pod,
+    drop_long_annotations,
+    job_uid_of,
+)
 
 ChangeKind = Literal["added", "changed", "removed"]
 K = TypeVar("K")
 V = TypeVar("V")
 _KINDS: dict[str, ChangeKind] = {"ADDED": "added", "MODIFIED": "changed"}
-EVENT_SUBJECTS = 20_000  # objects whose Events are cached; the oldest are dropped first
-EVENTS_PER_SUBJECT = 40
 TOMBSTONES = 20_000  # uids of deleted objects; a late event of one of them must not bring it back
-# The CronJob controller's Events with these reasons name one of the CronJob's Jobs in their message.
-_REASONS_ABOUT_JOBS = ("SuccessfulCreate", "SawCompletedJob", "SuccessfulDelete", "UnexpectedJob")
+# Pods may be listed before their Jobs. Whoever may create pods can name Jobs that never were.
+UNKNOWN_JOBS = 20_000
+PODS_PER_JOB = 1000  # the newest; a Job that retries for ever has any number
 
 
 class BoundedDict(OrderedDict[K, V], Generic[K, V]):
@@ -37,13 +46,6 @@ class BoundedDict(OrderedDict[K, V], Generic[K, V]):
         super().__setitem__(key, value)
         if len(self) > self._max_entries:
             self.popitem(last=False)
-
-
-class EventSubject(NamedTuple):
-    """The object that an Event is about."""
-
-    namespace: str
-    uid: str
 
 
 class ClusterCache:
@@ -64,7 +66,8 @@ class ClusterCache:
         self.jobs: dict[str, Job] = {}
         self.deleted_jobs: set[str] = set()
         self.pods: dict[str, dict[str, Pod]] = {}
-        self.events: BoundedDict[EventSubject, BoundedDict[str, Event]] = BoundedDict(EVENT_SUBJECTS)
+        self._unknown_jobs: OrderedDict[str, None] = OrderedDict()  # whose pods are cached
+        self._events = EventCache()
         self._cronjob_namespaces: dict[str, str] = {}
         self._deleted_cronjob_namespaces: BoundedDict[str, str] = BoundedDict(TOMBSTONES)
         self._deleted: BoundedDict[str, bool] = BoundedDict(TOMBSTONES)
@@ -145,6 +148,7 @@ class ClusterCache:
                 del self.jobs[uid]
                 self._mark_changed(uid)
         for item in items:
+            drop_long_annotations(item.metadata)
             self.jobs[item.metadata.uid] = item
             self._mark_changed(item.metadata.uid)
 
@@ -154,6 +158,7 @@ class ClusterCache:
         old = self.jobs.get(uid)
         if uid in self._deleted or (old is not None and _is_older(item.metadata, old.metadata)):
             return
+        drop_long_annotations(item.metadata)
         self.jobs[uid] = item
         if event_type == "DELETED":
             self.deleted_jobs.add(uid)
@@ -174,7 +179,7 @@ class ClusterCache:
         self.deleted_jobs.discard(uid)
         metas = [pod.metadata for pod in self.pods.pop(uid, {}).values()]
         for meta in [*metas, job.metadata] if job else metas:
-            self.events.pop(EventSubject(meta.namespace, meta.uid), None)
+            self._events.forget(meta.namespace, meta.uid)
 
     def sync_pods(self, items: list[Pod]) -> None:
         """Take a full list of pods; a pod that is no longer listed stays, as it explains its Job's end."""
@@ -197,9 +202,20 @@ class ClusterCache:
         uid = job_uid_of(item)
         if uid is None or (uid in self._deleted and uid not in self.jobs):
             return
-        self.pods.setdefault(uid, {})[item.metadata.uid] = item
+        self.pods.setdefault(uid, BoundedDict(PODS_PER_JOB))[item.metadata.uid] = item
         self._job_of_pod[item.metadata.uid] = uid
+        if uid not in self.jobs:
+            self._note_unknown_job(uid)
         self._mark_changed(uid)
+
+    def _note_unknown_job(self, uid: str) -> None:
+        """Take note of a Job whose pods came first; where there are too many, the oldest one's pods go."""
+        self._unknown_jobs[uid] = None
+        self._unknown_jobs.move_to_end(uid)
+        if len(self._unknown_jobs) > UNKNOWN_JOBS:
+            oldest, _ = self._unknown_jobs.popitem(last=False)
+            if oldest not in self.jobs:
+                self.pods.pop(oldest, None)
 
     def pod_exists(self, pod: Pod) -> bool:
         """Whether the pod's deletion has not been seen."""
@@ -212,17 +228,10 @@ class ClusterCache:
 
     def update_event(self, event_type: str, item: Event) -> None:
         """Apply an event of the Events' watch; an Event that expires stays cached."""
-        namespace = item.metadata.namespace
-        subject = EventSubject(namespace, item.involved_object.uid)
-        if event_type == "DELETED" or not subject.uid or not item.reason:
+        if event_type == "DELETED" or not self._events.put(item):
             return
-        if item.involved_object.namespace != namespace:
-            return
-        events = self.events.get(subject)
-        if events is None:
-            events = self.events[subject] = BoundedDict(EVENTS_PER_SUBJECT)
-        events[_event_key(item)] = item
-        job = subject.uid if subject.uid in self.jobs else self._job_of_pod.get(subject.uid)
+        uid = item.involved_object.uid
+        job = uid if uid in self.jobs else self._job_of_pod.get(uid)
         if job:
             self._mark_changed(job)
 
@@ -232,27 +241,8 @@ class ClusterCache:
         return [pod for pod in pods if pod.metadata.namespace == namespace]
 
     def events_about(self, namespace: str, uid: str) -> Mapping[str, Event]:
-        """Return the newest Event about one object of a namespace by reason.
-
-        Those of a CronJob about one of its Jobs are by reason and name of the Job: `SawCompletedJob dump-1`.
-        """
-        return self.events.get(EventSubject(namespace, uid), {})
-
-
-def _event_key(item: Event) -> str:
-    """Return the key under which an Event is cached, see `events_about`."""
-    if item.involved_object.kind != "CronJob" or item.reason not in _REASONS_ABOUT_JOBS:
-        return item.reason or ""
-    return f"{item.reason} {_job_in_message(item)}".rstrip()
-
-
-def _job_in_message(item: Event) -> str:
-    """Return the Job that a CronJob's Event names: `Created job a-1`, `Saw completed job: a-1, ...`.
-
-    Empty where it names none.
-    """
-    words = (item.message or "").replace(",", " ").replace(":", " ").split()
-    return words[words.index("job") + 1] if "job" in words[:-1] else ""
+        """Return the newest Event about one object of a namespace by reason, see EventCache.about."""
+        return self._events.about(namespace, uid)
 
 
 def _is_older(item: ObjectMeta, cached: ObjectMeta) -> bool:

@@ -49,6 +49,9 @@ class JobAnnotations(
     overrides: str | None = None
 
 
+LONGEST_ANNOTATION = 16_384  # characters, of those that are read of a Job; anybody may write 256 KiB
+
+
 class ObjectMeta(_ApiStruct):
     """The metadata of a Job, pod or Event."""
 
@@ -468,6 +471,16 @@ class WatchLine(msgspec.Struct, Generic[T]):
 
     type: str
     object: T
+
+
+def drop_long_annotations(meta: ObjectMeta) -> None:
+    """Drop the annotations that are longer than any that kronkeep or Kubernetes writes."""
+    annotations = meta.annotations
+    if annotations is None:
+        return
+    for field in JobAnnotations.__struct_fields__:
+        if len(getattr(annotations, field) or "") > LONGEST_ANNOTATION:
+            setattr(annotations, field, None)
 
 
 def job_uid_of(pod: Pod) -> str | None:

@@ -1,0 +1,75 @@
+"""What a tenant writes into a policy's annotation is bounded before it is decoded, and kept once."""
+
+import json
+
+import pytest
+
+from kronkeep_common import object_keys
+from kronkeep_common.errors import InvalidPolicy
+from kronkeep_common.models import BackupPolicySpec
+from kronkeep_common.models.policy import Hook, Hooks
+from kronkeep_daemon.backups import policy_annotations
+from kronkeep_daemon.backups.policy_annotations import MOST_POLICY_BYTES, PolicyCache
+from kronkeep_daemon.kube.objects import CronJobObject
+
+
+def cronjob(text: str, uid: str = "u-1") -> CronJobObject:
+    meta = {"uid": uid, "name": "job", "annotations": {object_keys.POLICY: text}}
+    return CronJobObject.from_manifest({"metadata": meta}, "c")
+
+
+def policy_of(size: int, letter: str = "x") -> str:
+    """Return a valid annotation of that many bytes."""
+    hook = {"name": "a", "image": "busybox", "command": [""]}
+    text = json.dumps({"storage_id": "s", "hooks": {"pre": [hook]}})
+    return text.replace('[""]', json.dumps([letter * (size - len(text.encode()))]))
+
+
+@pytest.mark.parametrize("size", [MOST_POLICY_BYTES + 1, 250_000])
+@pytest.mark.parametrize("kind", ["valid", "unreadable"])
+def test_an_annotation_that_is_too_long_is_a_fault_in_few_words(size: int, kind: str) -> None:
+    text = policy_of(size) if kind == "valid" else "{" * size
+    parsed = policy_annotations.read_policy(cronjob(text))
+    assert parsed.policy is None
+    assert str(MOST_POLICY_BYTES) in (parsed.fault or "")
+    assert len(parsed.fault or "") < 200
+
+
+def test_bytes_count_and_not_characters() -> None:
+    text = json.dumps({"storage_id": "s"})[:-1] + ', "x": "' + "ü" * (MOST_POLICY_BYTES // 2) + '"}'
+    assert str(MOST_POLICY_BYTES) in (policy_annotations.read_policy(cronjob(text)).fault or "")
+
+
+def test_the_longest_policy_is_read() -> None:
+    assert policy_annotations.read_policy(cronjob(policy_of(MOST_POLICY_BYTES - 200))).policy is not None
+
+
+def test_a_policy_of_the_api_has_the_same_limit() -> None:
+    """Else its annotation could be written and not be read."""
+    command = ("x" * MOST_POLICY_BYTES,)
+    spec = BackupPolicySpec(storage_id="s", hooks=Hooks(pre=(Hook(name="a", image="b", command=command),)))
+    with pytest.raises(InvalidPolicy, match="are the most"):
+        policy_annotations.check_policy(spec)
+
+
+def test_a_thousand_texts_of_one_cronjob_are_kept_once() -> None:
+    cache = PolicyCache(most_bytes=10**9)
+    for number in range(1000):
+        cache.read(policy_of(30_000 + number), "u-1")
+    assert cache.bytes < 2 * MOST_POLICY_BYTES
+
+
+def test_the_texts_of_many_cronjobs_are_bounded_in_bytes() -> None:
+    cache = PolicyCache(most_bytes=1_000_000)
+    for number in range(200):
+        cache.read(policy_of(30_000), f"u-{number}")
+        cache.read("{" * 30_000, f"u-{number}")
+    assert cache.bytes <= 1_000_000
+    assert cache.read(policy_of(30_000), "u-1").policy is not None
+
+
+def test_a_text_is_parsed_once() -> None:
+    cache = PolicyCache(most_bytes=1_000_000)
+    text = policy_of(1000)
+    assert cache.read(text, "u-1") is cache.read(text, "u-1")
+    assert cache.read(text, "u-1") is not cache.read(text, "u-2")
