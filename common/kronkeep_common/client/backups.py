@@ -1,6 +1,7 @@
 """Backups: their logs, their snapshots' files, restoring and verifying them."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TypeVar
 
 from kronkeep_common import api
@@ -49,8 +50,9 @@ class BackupCalls:
 
     async def log(self, backup_id: str) -> AsyncGenerator[bytes, None]:
         """Yield the log of a backup's Jobs; raise LogNotFound."""
-        async for chunk in self._connection.stream(f"{_path(backup_id)}/logs"):
-            yield chunk
+        async with aclosing(self._connection.stream(f"{_path(backup_id)}/logs")) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def files(
         self, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
@@ -70,8 +72,10 @@ class BackupCalls:
         """
         for _ in range(TRIES):
             try:
-                async for chunk in self._connection.stream(f"{_path(backup_id)}/download", {"path": path}):
-                    yield chunk
+                target = f"{_path(backup_id)}/download"
+                async with aclosing(self._connection.stream(target, {"path": path})) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
                 return
             except StillReading:
                 await self._connection.pause(POLL_SECONDS)

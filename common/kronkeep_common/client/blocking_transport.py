@@ -7,7 +7,7 @@ Its methods are coroutines that never wait, so that `run_without_loop` can run t
 import http.client
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
@@ -62,7 +62,7 @@ class BlockingTransport:
         except (OSError, http.client.HTTPException) as fault:
             raise ConnectionBroken(str(fault)) from fault
 
-    async def stream(self, target: str, headers: dict[str, str]) -> AsyncIterator[bytes]:
+    async def stream(self, target: str, headers: dict[str, str]) -> AsyncGenerator[bytes, None]:
         try:
             connection, response = self._send("GET", target, None, headers, None)
             try:

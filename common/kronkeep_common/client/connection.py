@@ -1,6 +1,7 @@
 """Requests to one daemon: JSON over a transport, problems as errors, and the cluster that is meant."""
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -115,8 +116,10 @@ class Connection:
         """Yield the chunks of an answer as they come; raise DaemonUnreachable where the connection breaks."""
         check_server(self.socket)
         try:
-            async for chunk in self.transport.stream(_target(path, query), headers or {}):
-                yield chunk
+            # A generator that is left early is closed here: at the loop's end its reader may still be in it.
+            async with aclosing(self.transport.stream(_target(path, query), headers or {})) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         except RequestRefused as refused:
             raise error_of(refused.answer) from refused
         except ConnectionBroken as fault:

@@ -5,7 +5,7 @@ httpx's own command line is kept out: importing it (click, rich, pygments) costs
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from kronkeep_common.client.transport import TIMEOUT_SECONDS, ConnectionBroken, HttpAnswer, RequestRefused
@@ -37,7 +37,7 @@ class HttpxTransport:
             raise ConnectionBroken(str(fault)) from fault
         return HttpAnswer(response.status_code, response.content, response.headers.get("ETag", ""))
 
-    async def stream(self, target: str, headers: dict[str, str]) -> AsyncIterator[bytes]:
+    async def stream(self, target: str, headers: dict[str, str]) -> AsyncGenerator[bytes, None]:
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=None)
         try:
             async with self._http.stream("GET", target, headers=headers, timeout=timeout) as response:

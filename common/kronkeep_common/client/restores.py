@@ -1,6 +1,7 @@
 """The client's calls about restores, drills and verifications."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
@@ -34,8 +35,9 @@ class RestoreCalls:
 
     async def log(self, restore_id: str) -> AsyncGenerator[bytes, None]:
         """Yield the output of restic and of the check of a restore; raise LogNotFound."""
-        async for chunk in self._connection.stream(f"{_path(restore_id)}/logs"):
-            yield chunk
+        async with aclosing(self._connection.stream(f"{_path(restore_id)}/logs")) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 def _path(restore_id: str) -> str:

@@ -1,6 +1,7 @@
 """The client's calls about runs."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
@@ -51,8 +52,9 @@ class RunCalls:
         query = {"follow": "true"} if follow else {}
         if attempt is not None:
             query["attempt"] = str(attempt)
-        async for chunk in self._connection.stream(f"{_path(run_id)}/logs", query):
-            yield chunk
+        async with aclosing(self._connection.stream(f"{_path(run_id)}/logs", query)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 def _path(run_id: str) -> str:

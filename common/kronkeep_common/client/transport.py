@@ -3,7 +3,7 @@
 `HttpxTransport` is for programs with an event loop. `BlockingTransport` is for scripts and the command line.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
 
 TIMEOUT_SECONDS = 30.0  # until a request without an answer is given up
@@ -38,7 +38,7 @@ class Transport(Protocol):
         """Send a request and return its whole answer; `target` is path and query."""
         ...
 
-    def stream(self, target: str, headers: dict[str, str]) -> AsyncIterator[bytes]:
+    def stream(self, target: str, headers: dict[str, str]) -> AsyncGenerator[bytes, None]:
         """Send a GET request and yield the chunks of its answer as they come."""
         ...
 

@@ -191,6 +191,45 @@ def test_nothing_heavy_is_imported() -> None:
     assert done.stdout == "[]\n"
 
 
+LINES = 20_000
+
+
+@pytest.fixture(scope="module")
+def long_log(daemon: Daemon) -> str:
+    """A CronJob whose run writes many lines, one of 10,000 characters, and bytes that are no text."""
+    script = f"seq {LINES}; head -c 10000 /dev/zero | tr '\\0' x; printf '\\n\\377\\033[1m end'"
+    schedule = ("--image", "busybox", "--schedule", "0 2 29 2 *")
+    assert run_kronkeep(daemon, "create", "long", *schedule, "--", "sh", "-c", script).returncode == 0
+    done = run_kronkeep(daemon, "trigger", "long", "--wait")
+    assert done.returncode == 0, done.stderr
+    return "default/long"
+
+
+def test_a_log_in_a_file_has_every_byte(daemon: Daemon, long_log: str) -> None:
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], "logs"]
+    done = subprocess.run([*command, long_log], capture_output=True, check=True)
+    numbers = b"".join(b"%d\n" % number for number in range(1, LINES + 1))
+    assert done.stdout == numbers + b"x" * 10_000 + b"\n\xff\x1b[1m end\n"
+    name = run_kronkeep(daemon, "get", "executions", "--filter", "name:long", "-o", "name").stdout.strip()
+    assert subprocess.run([*command, name], capture_output=True, check=True).stdout == done.stdout
+
+
+def test_who_reads_the_start_of_a_log_gets_no_traceback(daemon: Daemon, long_log: str) -> None:
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], "logs"]
+    with subprocess.Popen([*command, long_log], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"1\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_a_terminal_that_lacks_a_character_gets_another(daemon: Daemon, long_log: str) -> None:
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], "logs"]
+    shown = on_a_pty(["/usr/bin/env", "PYTHONIOENCODING=ascii", *command, long_log])
+    assert b"??[1m end" in shown
+
+
 def test_hostile_text_reaches_no_terminal_raw(daemon: Daemon, good: str) -> None:
     """Logs and names through the command line on a pty, and through jq -r."""
     assert run_kronkeep(daemon, "trigger", good, "--wait").returncode == 0

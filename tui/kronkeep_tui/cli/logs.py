@@ -1,18 +1,23 @@
-"""`kronkeep logs`: the log of a run, a backup or a restore."""
+"""`kronkeep logs`: the log of a run, a backup or a restore.
+
+A terminal gets cleaned text. A file or another program gets the bytes as they were written.
+"""
 
 import argparse
 import re
 import sys
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, NamedTuple
 
-from kronkeep_common.errors import InvalidRequest, LogNotFound
+from kronkeep_common.errors import CronJobNotFound, InvalidRequest, LogNotFound
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
+LONGEST_PIECE = 2**20  # bytes of a line that are held back until its end comes
 POLL_SECONDS = 0.3  # while a run has not started
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ")  # as the kubelet writes it
 
@@ -21,7 +26,10 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `logs`."""
     routes = [f"GET /v1/{table}/{{id}}/logs" for table in ("executions", "backups", "restores")]
     logs = add_verb(verbs, "logs", routes=routes)
-    logs.add_argument("id", help="the id of the run or, with --backup or --restore, of that one")
+    logs.add_argument(
+        "id",
+        help="the run's id, or NAMESPACE/CRONJOB for its newest run; with --backup or --restore that id",
+    )
     kind = logs.add_mutually_exclusive_group()
     kind.add_argument("--backup", action="store_true", help="the log of a backup's Jobs and hooks")
     kind.add_argument("--restore", action="store_true", help="the output of restic and of a restore's check")
@@ -33,17 +41,48 @@ def add_parser(verbs: Verbs) -> None:
     logs.set_defaults(func=with_client(_print_logs))
 
 
+class _LogPiece(NamedTuple):
+    """A line with its end, or a part of a very long one; `is_start` where a line begins."""
+
+    text: bytes
+    is_start: bool
+
+
 async def _print_logs(client: "Client", options: argparse.Namespace) -> int:
     if options.attempt is not None and (options.backup or options.restore):
         raise InvalidRequest("--attempt is for the log of a run.", field="attempt")
     if options.backup:
-        chunks = client.backups.log(options.id)
+        chunks = client.backups.log(_last_part(options.id))
     elif options.restore:
-        chunks = client.restores.log(options.id)
+        chunks = client.restores.log(_last_part(options.id))
     else:
-        chunks = client.runs.log(options.id, follow=options.follow, attempt=options.attempt)
-    await _copy(chunks, timestamps=options.timestamps)
+        run_id = await _find_run(client, options.id)
+        chunks = client.runs.log(run_id, follow=options.follow, attempt=options.attempt)
+    write = _write_cleaned if sys.stdout.isatty() else _write_bytes
+    await _copy(chunks, write, timestamps=options.timestamps)
     return 0
+
+
+async def _find_run(client: "Client", name: str) -> str:
+    """Return the id of a run: that of the newest one for NAMESPACE/CRONJOB.
+
+    NAMESPACE/ID, which `get executions -o name` prints, is an id. Raise LogNotFound where no run exists.
+    """
+    namespace, slash, rest = name.partition("/")
+    if not slash:
+        return name
+    try:
+        cronjob = await client.cronjobs.get(namespace, rest)
+    except CronJobNotFound:
+        return rest
+    if cronjob.last_execution_id is None:
+        raise LogNotFound(f"{name} has not run yet, so there is no log.")
+    return cronjob.last_execution_id
+
+
+def _last_part(name: str) -> str:
+    """Return the id in NAMESPACE/ID, which `get -o name` prints."""
+    return name.rpartition("/")[2]
 
 
 async def follow_run(client: "Client", run_id: str) -> None:
@@ -51,23 +90,45 @@ async def follow_run(client: "Client", run_id: str) -> None:
     while (await client.runs.get(run_id)).status == "pending":
         await client.pause(POLL_SECONDS)
     try:
-        await _copy(client.runs.log(run_id, follow=True))
+        await _copy(client.runs.log(run_id, follow=True), _write_cleaned)
     except LogNotFound as error:
         sys.stderr.write(clean(error.message, 500) + "\n")
 
 
-async def _copy(chunks: AsyncIterator[bytes], *, timestamps: bool = False) -> None:
-    """Copy a text to standard output line by line, with its control characters made visible."""
+async def _copy(
+    chunks: AsyncGenerator[bytes, None], write: Callable[[bytes], None], *, timestamps: bool = False
+) -> None:
+    """Copy a log to standard output, without the time at the start of each line unless `timestamps`."""
+    async with aclosing(chunks) as stream:
+        async for pieces in _split_lines(stream):
+            for piece in pieces:
+                is_stamped = piece.is_start and not timestamps
+                write(_STAMP.sub(b"", piece.text, 1) if is_stamped else piece.text)
+            sys.stdout.flush()
+
+
+async def _split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[_LogPiece]]:
+    """Yield the pieces that each chunk completes; a line longer than LONGEST_PIECE comes in parts."""
     rest = b""
+    is_start = True
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            _print_line(line, timestamps)
-        sys.stdout.flush()
+        pieces = [_LogPiece(line + b"\n", is_start or number > 0) for number, line in enumerate(lines)]
+        is_start = is_start or bool(lines)
+        if len(rest) > LONGEST_PIECE:
+            pieces.append(_LogPiece(rest, is_start))
+            rest = b""
+            is_start = False
+        yield pieces
     if rest:
-        _print_line(rest, timestamps)
+        yield [_LogPiece(rest, is_start)]
 
 
-def _print_line(line: bytes, timestamps: bool) -> None:
-    text = line if timestamps else _STAMP.sub(b"", line, 1)
-    sys.stdout.write(clean(text.decode(errors="replace")) + "\n")
+def _write_bytes(text: bytes) -> None:
+    sys.stdout.buffer.write(text)
+
+
+def _write_cleaned(text: bytes) -> None:
+    """Write text with its control characters made visible, in whole lines."""
+    line = text.removesuffix(b"\n").decode(errors="replace")
+    sys.stdout.write(clean(line, len(line)) + "\n")

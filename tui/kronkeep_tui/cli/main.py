@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,6 +97,7 @@ def main(argv: list[str]) -> int:
 
     An error is a sentence, what to do, and the error's code on standard error.
     """
+    _replace_unknown_characters()
     try:
         words, command = _split_command(argv)
         if _opens_terminal(words):
@@ -115,6 +117,13 @@ def main(argv: list[str]) -> int:
     except BrokenPipeError:  # whoever read standard output is gone; Python must not write to it at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_REFUSED
+
+
+def _replace_unknown_characters() -> None:
+    """Write `?` for a character that the terminal's encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _split_command(argv: list[str]) -> tuple[list[str], list[str]]:
