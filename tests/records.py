@@ -15,6 +15,7 @@ VAULT = BackupStorage(
     password=SecretKeyRef(secret="s"),
     status=StorageStatus.ACTIVE,
     created_at=datetime(2026, 1, 1, 12, tzinfo=UTC),
+    namespaces=("*",),
 )
 BACKUP = BackupExecution(
     id="b",

@@ -7,7 +7,7 @@
       NotFound (404)        CronJobNotFound, ExecutionNotFound, BackupNotFound, StorageNotFound, ...
       Conflict (409)        NameTaken, AmbiguousId, StorageInUse, StateInUse, NotAllowedNow,
                             PreconditionFailed (412)
-      Denied (403)
+      Denied (403)          NamespaceNotServed
       TooMany (429), TooSlow (408)
       Unavailable (503)     ClusterUnreachable, DaemonUnreachable, ToolMissing, StorageFailed (502),
                             JobNotStarted (502),
@@ -282,6 +282,15 @@ class Denied(KronkeepError):
     code = "Denied"
     status = 403
     default_next_step = "Ask an administrator for the named right."
+
+
+class NamespaceNotServed(Denied):
+    """The storage does not serve that namespace: it serves only those that it names."""
+
+    code = "NamespaceNotServed"
+    default_next_step = (
+        "Let it: kronkeep storage change STORAGE --allow-namespace NAMESPACE; or choose another."
+    )
 
 
 class TooMany(KronkeepError):

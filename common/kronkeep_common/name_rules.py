@@ -10,6 +10,7 @@ _IMAGE = re.compile(
     r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
+LONGEST_LABEL = 63
 LONGEST_NAME = 52  # characters; the names of a CronJob's Jobs add 11
 
 
@@ -17,6 +18,11 @@ def check_name(name: str) -> None:
     """Raise InvalidName for a name that Kubernetes would refuse for a CronJob."""
     if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
         raise InvalidName(f"The name {clean(repr(name), 80)} is not a CronJob's name.", field="name")
+
+
+def is_namespace(name: str) -> bool:
+    """Whether Kubernetes allows the name for a namespace (RFC 1123, a label)."""
+    return len(name) <= LONGEST_LABEL and _NAME.fullmatch(name) is not None
 
 
 def check_image(image: str) -> None:

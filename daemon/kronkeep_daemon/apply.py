@@ -20,6 +20,7 @@ from kronkeep_common.models import (
     CronJobCreate,
     CronJobManifest,
 )
+from kronkeep_common.models.storage import declared_change
 from kronkeep_common.models.storage_kinds import are_same_settings
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService, last_applied
@@ -74,7 +75,12 @@ class ManifestApplier:
         ):
             message = f"The storage {storage.id} exists with other settings."
             raise NameTaken(message, next_step="Use another id.")
-        return "unchanged"
+        change = declared_change(existing, storage)
+        if change is None:
+            return "unchanged"
+        if not dry_run:
+            await self._storages.change(storage.id, change)
+        return "changed"
 
     async def _apply_spec(self, ref: CronJobRef, spec: CronJobCreate, dry_run: bool) -> ApplyResult:
         try:

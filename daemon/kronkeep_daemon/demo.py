@@ -123,7 +123,9 @@ def _python_command(script: str) -> tuple[str, ...]:
 
 def storage_spec(folder: Path) -> BackupStorageCreate:
     """Return the storage `demo-local` in `folder`."""
-    return BackupStorageCreate(id=STORAGE, kind="local", settings={"path": str(folder)})
+    return BackupStorageCreate(
+        id=STORAGE, kind="local", settings={"path": str(folder)}, namespaces=(NAMESPACE,)
+    )
 
 
 def claim_body(name: str) -> JsonObject:

@@ -54,7 +54,9 @@ class BackupSite:
         folder = self.daemon.state.parent / f"storage-{name}"
         async with self.client() as client:
             await client.storages.create(
-                BackupStorageCreate(id=name, kind="local", settings={"path": str(folder)})
+                BackupStorageCreate(
+                    id=name, kind="local", settings={"path": str(folder)}, namespaces=("default",)
+                )
             )
             storage = await eventually(
                 lambda: client.storages.get(name), lambda s: s.status in ("active", "failed")

@@ -32,7 +32,7 @@ async def storage(daemon: Daemon, client: Client) -> Path:
     assert daemon.claims
     folder = daemon.state.parent / "vault"
     await client.storages.create(
-        BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+        BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",))
     )
     vault = await eventually(
         lambda: client.storages.get("vault"), lambda s: s.status not in ("pending", "creating")

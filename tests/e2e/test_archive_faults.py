@@ -191,7 +191,9 @@ async def test_a_server_that_went_away(site: BackupSite) -> None:
     try:
         async with site.client() as client:
             await client.storages.create(
-                BackupStorageCreate(id="away", kind="rest", settings={"url": server.url})
+                BackupStorageCreate(
+                    id="away", kind="rest", settings={"url": server.url}, namespaces=("default",)
+                )
             )
             storage = await eventually(
                 lambda: client.storages.get("away"), lambda s: s.status not in ("pending", "creating")

@@ -97,7 +97,9 @@ class ClusterPair:
     async def _create_objects_of(self, name: str, client: Client) -> None:
         storage = f"vault-{name}"
         settings = {"path": str(self.folder / storage)}
-        await client.storages.create(BackupStorageCreate(id=storage, kind="local", settings=settings))
+        await client.storages.create(
+            BackupStorageCreate(id=storage, kind="local", settings=settings, namespaces=("default",))
+        )
         async with self.clusters[name].cluster() as cluster:
             spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
             await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})

@@ -31,7 +31,9 @@ async def test_damage_is_found_in_its_part_and_reported_until_it_is_gone(
     async with open_composition(cluster, tmp_path / "history", Supervisor(clock), settings) as composition:
         storages = composition.services.storages
         checks = composition.data_checks
-        spec = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+        spec = BackupStorageCreate(
+            id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
+        )
         await storages.create(spec, cluster)
 
         async def fetch_status() -> str:

@@ -15,7 +15,9 @@ from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
 
 
 def storage_spec(daemon: Daemon, name: str) -> BackupStorageCreate:
-    return BackupStorageCreate(id=name, kind="local", settings={"path": str(daemon.state.parent / name)})
+    return BackupStorageCreate(
+        id=name, kind="local", settings={"path": str(daemon.state.parent / name)}, namespaces=("default",)
+    )
 
 
 async def test_without_space_writes_are_refused_and_reads_are_answered_until_there_is_some(

@@ -39,7 +39,9 @@ async def test_the_main_job_needs_no_other_right(tmp_path: Path) -> None:
 async def do_main_job(client: Client, folder: Path) -> None:
     """Create a storage and a CronJob with a policy, run it, read its log, delete it."""
     await client.storages.create(
-        BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder / "v")})
+        BackupStorageCreate(
+            id="vault", kind="local", settings={"path": str(folder / "v")}, namespaces=("default",)
+        )
     )
     vault = await eventually(lambda: client.storages.get("vault"), lambda s: s.status in ("active", "failed"))
     assert vault.status == "active", vault

@@ -38,7 +38,9 @@ class ProxiedSite:
 
     async def begin_storage(self, name: str) -> None:
         settings = {"path": str(self.folder / name)}
-        await self.client.storages.create(BackupStorageCreate(id=name, kind="local", settings=settings))
+        await self.client.storages.create(
+            BackupStorageCreate(id=name, kind="local", settings=settings, namespaces=("default",))
+        )
 
     async def create_storage(self, name: str) -> None:
         await self.begin_storage(name)

@@ -35,7 +35,9 @@ async def create_storages(daemon: Daemon) -> None:
     async with daemon.client() as client:
         for name in ("vault", "attic"):
             path = str(daemon.state.parent / name)
-            await client.storages.create(BackupStorageCreate(id=name, kind="local", settings={"path": path}))
+            await client.storages.create(
+                BackupStorageCreate(id=name, kind="local", settings={"path": path}, namespaces=("default",))
+            )
         await eventually(client.storages.list, lambda page: all(s.status == "active" for s in page.items))
 
 

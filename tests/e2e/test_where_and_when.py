@@ -95,7 +95,9 @@ async def two(tmp_path: Path) -> AsyncIterator[TwoNodes]:
     ) as composition:
         storages = composition.services.storages
         folder = tmp_path / "vault"
-        vault = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+        vault = BackupStorageCreate(
+            id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
+        )
         await storages.create(vault, cluster)
 
         async def look() -> str:

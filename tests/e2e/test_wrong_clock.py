@@ -64,7 +64,9 @@ async def daemon(tmp_path: Path) -> AsyncIterator[MovableDaemon]:
 async def create_policy(daemon: MovableDaemon, client: Client) -> None:
     """Create a CronJob that runs each minute, whose policy keeps one snapshot of what people ask for."""
     await client.storages.create(
-        BackupStorageCreate(id="vault", kind="local", settings={"path": str(daemon.folder / "vault")})
+        BackupStorageCreate(
+            id="vault", kind="local", settings={"path": str(daemon.folder / "vault")}, namespaces=("default",)
+        )
     )
     cluster = await Cluster.connect(kubeconfig=daemon.kubeconfig)
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}

@@ -16,6 +16,7 @@ from kronkeep_common.models import (
     BackupPolicy,
     BackupResult,
     BackupStorage,
+    BackupStorageChange,
     BackupStorageCreate,
     CronJob,
     CronJobCreate,
@@ -351,6 +352,7 @@ class CannedStorages(CannedResource):
             password=storage.password or SecretKeyRef(secret=f"kronkeep-storage-{storage.id}"),
             status=StorageStatus.PENDING,
             created_at=NOW,
+            namespaces=storage.namespaces,
         )
 
     async def check(self, name: str) -> CronJob:
@@ -368,8 +370,11 @@ class CannedStorages(CannedResource):
     async def prune(self, name: str) -> CronJob:
         return self._canned.answer("prune", name)
 
-    async def change(self, name: str, change: Any) -> CronJob:
-        return self._canned.answer("change_storage", name, msgspec.json.encode(change).decode())
+    async def change(self, name: str, change: BackupStorageChange) -> BackupStorage:
+        self._canned.answer("change_storage", name, msgspec.json.encode(change).decode())
+        storage = await self.get(name)
+        namespaces = (*storage.namespaces, *change.allow_namespaces)
+        return msgspec.structs.replace(storage, namespaces=namespaces)
 
     async def delete(self, name: str, confirm: str) -> CronJob:
         return self._canned.answer("delete_storage", name, confirm)

@@ -11,7 +11,6 @@ from tests.ui.idleness import LONGEST_SECONDS
 from textual import events
 from textual.pilot import Pilot
 
-from kronkeep_common.api import Snapshot
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.settings import TerminalSettings
@@ -100,10 +99,8 @@ async def fill_field(pilot: Pilot[Any], key: str, text: str) -> None:
 
 
 class ClientWithStorage(CannedClient):
-    """A canned daemon that has one storage, `vault`."""
+    """A canned daemon that has one storage, `vault`; `fields` are its own."""
 
-    async def snapshot(self) -> Snapshot:
-        snapshot = await super().snapshot()
-        return msgspec.structs.replace(
-            snapshot, storages=[vault_with_usage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
-        )
+    def __init__(self, **fields: Any) -> None:
+        vault = vault_with_usage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)
+        super().__init__(storages=[msgspec.structs.replace(vault, **fields)])

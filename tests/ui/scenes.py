@@ -58,6 +58,7 @@ def storage(name: str, used: float, capacity: float | None, **more: Any) -> Back
         created_at=NOW - timedelta(days=200),
         repository=f"{name}:/backups",
         **fields,
+        namespaces=("*",),
     )
 
 

@@ -46,6 +46,25 @@ async def test_it_is_usable_at_80x24_and_creates_with_a_policy() -> None:
         assert sent["policy"] == {"storage_id": "vault", "schedule": "0 3 * * *", "retention": {"days": 30}}
 
 
+async def test_a_storage_that_does_not_serve_the_namespace_is_asked_to_and_then_the_form_is_sent() -> None:
+    client = ClientWithStorage(namespaces=("shop",))
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
+        await pilot.press(*"nightly", "tab", *"busybox")
+        await fill_field(pilot, "policy.storage_id", "vault")
+        await until(pilot, lambda: "The storage vault does not serve the namespace default." in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "Let the storage vault serve default?" in screen(pilot))
+        await pilot.press("n")
+        assert client.asked == []
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "Let the storage vault serve default?" in screen(pilot))
+        await pilot.press("y")
+        await until(pilot, lambda: len(client.asked) == 2)
+    assert client.asked[0] == ("change_storage", "vault", '{"allow_namespaces":["default"]}')
+    assert client.asked[1][0] == "create"
+
+
 @pytest.mark.parametrize(
     ("key", "schedule", "strategy"),
     [("f6", "10 2 * * *", "reject"), ("f7", None, "reject"), ("f8", "0 2 * * *", "accept")],

@@ -45,11 +45,12 @@ async def test_what_may_change_of_a_storage_is_offered_as_it_is() -> None:
     async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "s3-eu" in screen(pilot))
         await pilot.press("e")
-        await until(pilot, lambda: "Change s3-eu: capacity=20Gi namespaces=_" in screen(pilot))
+        await until(pilot, lambda: "Change s3-eu: capacity=20Gi namespaces=*_" in screen(pilot))
+        await pilot.press("backspace")
         await type_line(pilot, "shop kind=nfs")
         await until(pilot, lambda: "kind stays as it was made" in screen(pilot))
         assert made.asked == []
-        await pilot.press("e")
+        await pilot.press("e", "backspace")
         await type_line(pilot, "shop")
         await until(pilot, lambda: "Changed s3-eu" in screen(pilot))
     assert json.loads(made.asked[0][2]) == {"namespaces": ["shop"], "capacity_bytes": 20 * 2**30}

@@ -8,7 +8,7 @@ from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupSto
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_tui.form.value_texts import read_secret, read_size, write_size
 
-EXAMPLE = "vault local path=/var/backups/vault"
+EXAMPLE = "vault local path=/var/backups/vault namespaces=default"
 LIMITS = ("capacity", "namespaces")
 _MORE = ("credentials", "password", *LIMITS)
 

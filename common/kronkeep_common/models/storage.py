@@ -7,6 +7,7 @@ from kronkeep_common.models.policy import SecretKeyRef
 from kronkeep_common.states import StorageStatus
 
 Settings = dict[str, str | int]
+EVERY_NAMESPACE = "*"
 WARNING = 0.85
 CRITICAL = 0.95
 
@@ -15,8 +16,8 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
     """A storage to create; `settings` are the fields of its kind (GET /v1/storages/kinds).
 
     `password` and `credentials` name Secrets in kronkeep's namespace; without a `password` kronkeep creates a
-    Secret with a random one. Only the `namespaces` may use it, or all where there are none. `capacity_bytes`
-    limits it to less than its server or volume has.
+    Secret with a random one. It serves only the `namespaces` that it names, `*` for all: without any, nobody
+    can use it. `capacity_bytes` limits it to less than its server or volume has.
     """
 
     id: Name
@@ -29,10 +30,27 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
 
 
 class BackupStorageChange(Request, frozen=True, kw_only=True):
-    """A change of a storage; absent fields stay. `capacity_bytes` may not be less than what it holds."""
+    """A change of a storage; absent fields stay. `capacity_bytes` may not be less than what it holds.
+
+    `namespaces` replaces those that it serves, `allow_namespaces` adds to them, `deny_namespaces` takes away.
+    """
 
     namespaces: tuple[str, ...] | None = None
+    allow_namespaces: tuple[str, ...] = ()
+    deny_namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None
+
+
+def declared_change(stored: "BackupStorage", declared: BackupStorageCreate) -> BackupStorageChange | None:
+    """Return what a manifest changes of a storage that exists; None for nothing. What it leaves out stays."""
+    has_others = bool(declared.namespaces) and set(declared.namespaces) != set(stored.namespaces)
+    has_capacity = declared.capacity_bytes not in (None, stored.capacity_bytes)
+    if not has_others and not has_capacity:
+        return None
+    return BackupStorageChange(
+        namespaces=declared.namespaces if has_others else None,
+        capacity_bytes=declared.capacity_bytes if has_capacity else None,
+    )
 
 
 class StorageUsage(Record, frozen=True, kw_only=True):
@@ -73,9 +91,10 @@ class DataCheck(Record, frozen=True, kw_only=True):
 class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name.
 
-    `credential_keys` are the names of the keys in the Secret `credentials`, never their values. `reached_at`
-    is when its repository was last opened. `reason`, `message` and `next_step` describe the last failure, and
-    are None after a success; `check_ok` is the result of `restic check` at `checked_at`.
+    `namespaces` are those that it serves; `*` among them stands for all. `credential_keys` are the names of
+    the keys in the Secret `credentials`, never their values. `reached_at` is when its repository was last
+    opened. `reason`, `message` and `next_step` describe the last failure, and are None after a success;
+    `check_ok` is the result of `restic check` at `checked_at`.
     """
 
     id: str
@@ -99,3 +118,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None
+
+    def serves(self, namespace: str) -> bool:
+        """Whether policies and restores in that namespace may use the storage."""
+        return not {EVERY_NAMESPACE, namespace}.isdisjoint(self.namespaces)

@@ -73,7 +73,11 @@ class Doctor:
             yield Check(name="storages", status="ok", message="There is no storage yet.", next_step=next_step)
         for storage in storages:
             name = f"storage {clean(storage.id, 63)}"
-            if storage.status is StorageStatus.ACTIVE:
+            if storage.status is StorageStatus.ACTIVE and not storage.namespaces:
+                message = "It serves no namespace, so nobody can use it."
+                next_step = f"Name some: kronkeep storage change {storage.id} --allow-namespace NAMESPACE."
+                yield Check(name=name, status="warn", message=message, next_step=next_step)
+            elif storage.status is StorageStatus.ACTIVE:
                 yield Check(name=name, status="ok", message="It is active.")
             else:
                 status: Grade = "fail" if storage.status is StorageStatus.FAILED else "warn"

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from kronkeep_common.errors import JobNotStarted, NameTaken, StorageFailed
+from kronkeep_common.errors import JobNotStarted, NamespaceNotServed, NameTaken, StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
@@ -100,6 +100,14 @@ class RepositoryJobs:
             except TimeoutError as fault:
                 raise await self._end_late_job(cluster, namespace, name, seconds) from fault
 
+    def _require_served(self, storage: BackupStorage, namespace: str) -> None:
+        """Raise NamespaceNotServed for a namespace to which the storage's keys are not lent.
+
+        Whoever may create pods there could read them. The storage's own Jobs run where its keys are anyway.
+        """
+        if namespace != self.namespace_of(storage):
+            require_serving(storage, namespace)
+
     async def _end_late_job(
         self, cluster: Cluster, namespace: str, name: str, seconds: float
     ) -> StorageFailed:
@@ -130,6 +138,7 @@ class RepositoryJobs:
         owner: the owner reference of the copied Secret.
         """
         meta = manifest["metadata"]
+        self._require_served(repository.storage, meta["namespace"])
         copy = self._copies.provide(repository, cluster, meta["namespace"], meta["name"], owner=owner)
         async with copy as secret:
             return await self._runners.on(cluster.id).run(
@@ -154,6 +163,7 @@ class RepositoryJobs:
         The caller removes the Job with `remove`. Raises what JobRunner.run_until_started raises.
         """
         meta = manifest["metadata"]
+        self._require_served(repository.storage, meta["namespace"])
         secret = await self._copies.create(repository, cluster, meta["namespace"], meta["name"])
         runner = self._runners.on(cluster.id)
         body = job_manifests.with_secret(manifest, secret)
@@ -184,6 +194,18 @@ class RepositoryJobs:
             with suppress(NotFoundInCluster, NameTaken, JobNotStarted):  # it works no more, or is not ours
                 await self._runners.on(cluster.id).wait(copy.namespace, copy.job)
             await self._copies.remove(cluster, copy.namespace, copy.job)
+
+
+def require_serving(storage: BackupStorage, namespace: str, *, field: str = "storage_id") -> None:
+    """Raise NamespaceNotServed, with the field at fault, unless the storage serves the namespace."""
+    if not storage.serves(namespace):
+        name = clean(namespace, 63)
+        raise NamespaceNotServed(
+            f"The storage {storage.id} does not serve the namespace {name}.",
+            next_step=f"Let it (kronkeep storage change {storage.id} --allow-namespace {name}), "
+            "or choose another storage.",
+            field=field,
+        )
 
 
 def storage_failure(job: FinishedJob) -> StorageFailed | None:

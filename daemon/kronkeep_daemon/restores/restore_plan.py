@@ -23,6 +23,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
+from kronkeep_daemon.repositories.repository_jobs import require_serving
 from kronkeep_daemon.restores import restore_manifests, snapshot_paths
 from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -130,6 +131,7 @@ class RestorePlanner:
         clusters = self._cronjobs.clusters
         if target.kind == "in-place":
             cluster_id = clusters.of(backup.cluster).id
+            require_serving(self._storages.get(backup.storage_id), backup.namespace, field="target")
             return msgspec.structs.replace(target, cluster=cluster_id, namespace=backup.namespace)
         cluster = clusters.by_name(target.cluster) if target.cluster else clusters.of(backup.cluster)
         namespace = target.namespace or backup.namespace
@@ -145,10 +147,7 @@ class RestorePlanner:
             raise Denied(
                 f"Nothing may be restored to the namespace {clean(namespace, 63)}.", field="namespace"
             )
-        if storage.namespaces and namespace not in storage.namespaces:
-            raise Denied(
-                f"The storage {storage.id} may not be used from {clean(namespace, 63)}.", field="namespace"
-            )
+        require_serving(storage, namespace, field="namespace")
         only = storage_kinds.own_namespace(storage)
         if only and namespace != only:
             raise InvalidRequest(

@@ -31,7 +31,8 @@ from kronkeep_common.models import (
     BackupStorageCreate,
     SecretKeyRef,
 )
-from kronkeep_common.name_rules import check_name
+from kronkeep_common.models.storage import EVERY_NAMESPACE
+from kronkeep_common.name_rules import check_name, is_namespace
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
@@ -49,7 +50,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.queue import RepositoryQueues
-from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, require_serving
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages import usage_growth
@@ -124,12 +125,7 @@ class StorageService:
         """
         storage = self.require_active(name)
         self.require_reachable(storage, cluster)
-        if storage.namespaces and namespace not in storage.namespaces:
-            raise Denied(
-                f"The storage {name} may not be used from {clean(namespace, 63)}.",
-                next_step=f"It may be used from {', '.join(storage.namespaces[:10])}.",
-                field="storage_id",
-            )
+        require_serving(storage, namespace)
         return storage
 
     def require_reachable(self, storage: BackupStorage, cluster: Cluster) -> None:
@@ -156,7 +152,7 @@ class StorageService:
                 "Storages in folders of the nodes are not allowed here (allow.host_path).", field="kind"
             )
         self._require_free_name(request.id)
-        _require_mountable(request.namespaces, storage_kinds.kind_of(request.kind).namespace(typed))
+        _require_servable(request.namespaces, storage_kinds.kind_of(request.kind).namespace(typed))
         return typed
 
     def _require_free_name(self, name: str) -> None:
@@ -174,7 +170,6 @@ class StorageService:
         typed = self.validate_request(request)
         credential_keys = await self._secrets.require_keys(cluster, request.kind, typed, request.credentials)
         await self._require_password_key(cluster, request.password)
-        namespace = storage_kinds.kind_of(request.kind).namespace(typed)
         storage = BackupStorage(
             id=request.id,
             cluster=cluster.id,
@@ -183,7 +178,7 @@ class StorageService:
             password=request.password or SecretKeyRef(secret=password_secret_name(request.id)),
             credentials=request.credentials,
             credential_keys=credential_keys,
-            namespaces=request.namespaces or ((namespace,) if namespace else ()),
+            namespaces=request.namespaces,
             capacity_bytes=request.capacity_bytes,
             status=StorageStatus.PENDING,
             created_at=self._clock.now(),
@@ -233,16 +228,15 @@ class StorageService:
         storage = self.get(name)
         if storage.status is StorageStatus.DELETING:
             raise NotAllowedNow(f"The storage {name} is being deleted.")
-        namespaces = storage.namespaces if change.namespaces is None else change.namespaces
-        own = storage_kinds.own_namespace(storage)
-        _require_mountable(namespaces, own)
+        namespaces = _changed_namespaces(storage, change)
+        _require_servable(namespaces, storage_kinds.own_namespace(storage))
         used = storage.usage.used_bytes if storage.usage else 0
         capacity = storage.capacity_bytes if change.capacity_bytes is None else change.capacity_bytes
         if change.capacity_bytes is not None and change.capacity_bytes < used:
             raise InvalidRequest(f"The storage holds {used} bytes already.", field="capacity_bytes")
         changed = msgspec.structs.replace(
             storage,
-            namespaces=namespaces or ((own,) if own else ()),
+            namespaces=namespaces,
             capacity_bytes=capacity,
             usage=usage_growth.with_limit(storage.usage, capacity) if storage.usage else None,
         )
@@ -368,8 +362,22 @@ class StorageService:
         return new
 
 
-def _require_mountable(namespaces: tuple[str, ...], own: str) -> None:
-    """Raise InvalidRequest for namespaces whose pods cannot mount the claim of the namespace `own`."""
+def _changed_namespaces(storage: BackupStorage, change: BackupStorageChange) -> tuple[str, ...]:
+    """Return the namespaces that the storage serves after a change, each once."""
+    before = storage.namespaces if change.namespaces is None else change.namespaces
+    allowed = dict.fromkeys((*before, *change.allow_namespaces))
+    return tuple(name for name in allowed if name not in change.deny_namespaces)
+
+
+def _require_servable(namespaces: tuple[str, ...], own: str) -> None:
+    """Raise InvalidRequest for what names no namespace, or one whose pods cannot mount a claim in `own`."""
+    for name in namespaces:
+        if name != EVERY_NAMESPACE and not is_namespace(name):
+            raise InvalidRequest(
+                f"{clean(repr(name), 80)} is no namespace.",
+                next_step="Write a name such as shop, or * for all namespaces.",
+                field="namespaces",
+            )
     if own and any(name != own for name in namespaces):
         raise InvalidRequest(
             f"Only pods of the namespace {own} can mount the storage's claim.", field="namespaces"

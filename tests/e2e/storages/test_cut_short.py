@@ -28,7 +28,9 @@ async def test_a_daemon_that_is_killed_while_it_creates_a_repository_finishes_it
         async with daemon.client() as client:
             settings: dict[str, str | int] = {"path": str(folder / f"vault-{number}")}
             await client.storages.create(
-                BackupStorageCreate(id=f"vault-{number}", kind="local", settings=settings)
+                BackupStorageCreate(
+                    id=f"vault-{number}", kind="local", settings=settings, namespaces=("default",)
+                )
             )
             await eventually(partial(has_reached, number), bool)
         await daemon.kill()
@@ -49,7 +51,9 @@ async def test_a_volume_that_no_node_can_mount_fails_at_the_deadline_with_the_re
 ) -> None:
     async with impatient_daemon.client() as client:
         settings: dict[str, str | int] = {"server": "nfs.example", "path": "/export"}
-        storage = await create_storage(client, BackupStorageCreate(id="far", kind="nfs", settings=settings))
+        storage = await create_storage(
+            client, BackupStorageCreate(id="far", kind="nfs", settings=settings, namespaces=("default",))
+        )
     cluster = await impatient_daemon.cluster()
     jobs, _ = await cluster.list(paths.jobs("kronkeep"))
     await cluster.close()

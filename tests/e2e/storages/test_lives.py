@@ -27,6 +27,9 @@ from kronkeep_common.models import (
     BackupPolicySpec,
     BackupStorageChange,
     BackupStorageCreate,
+    CronJobCreate,
+    RestoreRequest,
+    RestoreTarget,
     SecretKeyRef,
 )
 from kronkeep_daemon.kube import paths
@@ -46,14 +49,20 @@ async def test_an_existing_repository_is_adopted_and_never_written_over(
         )
     before = await list_snapshots(folder, "first")
     await replace_secret(storage_daemon, "right", {"password": "first"})
-    request = BackupStorageCreate(id="adopt-wrong", kind="local", settings={"path": folder})
+    request = BackupStorageCreate(
+        id="adopt-wrong", kind="local", settings={"path": folder}, namespaces=("default",)
+    )
     storage = await create_storage(client, request)
     assert (storage.status, storage.reason) == ("failed", "WrongPassword"), storage
     assert await list_snapshots(folder, "first") == before
     storage = await create_storage(
         client,
         BackupStorageCreate(
-            id="adopt-right", kind="local", settings={"path": folder}, password=SecretKeyRef(secret="right")
+            id="adopt-right",
+            kind="local",
+            settings={"path": folder},
+            password=SecretKeyRef(secret="right"),
+            namespaces=("default",),
         ),
     )
     assert storage.status == "active", storage
@@ -78,7 +87,9 @@ async def test_a_claim_s_storage_serves_its_own_namespace_only(
         await client.storages.create(
             BackupStorageCreate(id="shelf", kind="pvc", settings=settings, namespaces=("kronkeep",))
         )
-    storage = await create_storage(client, BackupStorageCreate(id="shelf", kind="pvc", settings=settings))
+    storage = await create_storage(
+        client, BackupStorageCreate(id="shelf", kind="pvc", settings=settings, namespaces=("default",))
+    )
     assert (storage.status, storage.namespaces) == ("active", ("default",))
     await archive_claim(storage_daemon, client, "job-pvc", "shelf")
     usage = (await client.storages.measure("shelf")).usage
@@ -89,14 +100,18 @@ async def test_a_claim_s_storage_serves_its_own_namespace_only(
     assert len((await client.storages.usage("shelf")).items) == 1
     gone = await create_storage(
         client,
-        BackupStorageCreate(id="gone", kind="pvc", settings={"claim": "none", "namespace": "default"}),
+        BackupStorageCreate(
+            id="gone", kind="pvc", settings={"claim": "none", "namespace": "default"}, namespaces=("default",)
+        ),
     )
     assert (gone.status, gone.reason) == ("failed", "ClaimMissing")
 
 
 async def test_a_claim_of_a_ceph_class_is_created_and_stays(storage_daemon: Daemon, client: Client) -> None:
     settings: dict[str, str | int] = {"storage_class": "cephfs", "namespace": "default", "size": "5Gi"}
-    storage = await create_storage(client, BackupStorageCreate(id="reef", kind="ceph", settings=settings))
+    storage = await create_storage(
+        client, BackupStorageCreate(id="reef", kind="ceph", settings=settings, namespaces=("default",))
+    )
     assert storage.status == "active", storage
     cluster = await storage_daemon.cluster()
     spec = (await cluster.get(paths.claims("default", "kronkeep-storage-reef")))["spec"]
@@ -122,7 +137,9 @@ async def test_proxmox_reports_its_space_and_that_it_is_not_active(
             "namespace": "default",
             "size": "5Gi",
         }
-        request = BackupStorageCreate(id="pve", kind="proxmox", settings=settings, credentials="pve")
+        request = BackupStorageCreate(
+            id="pve", kind="proxmox", settings=settings, credentials="pve", namespaces=("default",)
+        )
         storage = await create_storage(client, request)
         assert storage.status == "active", storage
         usage = (await client.storages.measure("pve")).usage
@@ -143,14 +160,49 @@ async def test_who_may_use_a_storage_is_checked_when_the_archive_runs(
     storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
     settings: dict[str, str | int] = {"path": str(tmp_path / "closed")}
-    await create_storage(client, BackupStorageCreate(id="closed", kind="local", settings=settings))
+    await create_storage(
+        client, BackupStorageCreate(id="closed", kind="local", settings=settings, namespaces=("default",))
+    )
     await archive_claim(storage_daemon, client, "job-closed", "closed")
-    await client.storages.change("closed", BackupStorageChange(namespaces=("elsewhere",)))
+    good = (await client.backups.list(limit=1)).items[0]
+    change = BackupStorageChange(allow_namespaces=("elsewhere",), deny_namespaces=("default",))
+    assert (await client.storages.change("closed", change)).namespaces == ("elsewhere",)
     backup = await client.cronjobs.back_up("default", "job-closed")
     ended = await wait_for_backup(client, backup.id)
-    assert (ended.status, ended.reason) == ("failed", "Denied")
-    with pytest.raises(errors.Denied):
+    assert (ended.status, ended.reason) == ("failed", "NamespaceNotServed")
+    assert "kronkeep storage change closed --allow-namespace default" in (ended.next_step or "")
+    with pytest.raises(errors.NamespaceNotServed):
         await client.cronjobs.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
+    for target in (RestoreTarget(kind="in-place"), RestoreTarget(kind="new-claim", claim="new")):
+        with pytest.raises(errors.NamespaceNotServed):
+            await client.backups.plan_restore(good.id, RestoreRequest(target=target))
+    with pytest.raises(errors.VerificationFailed, match="does not serve the namespace default"):
+        await client.backups.verify(good.id)
+    allowed = await client.storages.change("closed", BackupStorageChange(namespaces=("*",)))
+    assert allowed.serves("default")
+    assert (await client.backups.verify(good.id)).verified_at is not None
+
+
+async def test_a_storage_that_names_no_namespace_serves_none(
+    storage_daemon: Daemon, client: Client, tmp_path: Path
+) -> None:
+    settings: dict[str, str | int] = {"path": str(tmp_path / "nobodys")}
+    await create_storage(client, BackupStorageCreate(id="nobodys", kind="local", settings=settings))
+    spec = CronJobCreate(
+        name="refused",
+        image="busybox",
+        schedule="0 2 * * *",
+        policy=BackupPolicySpec(storage_id="nobodys"),
+    )
+    with pytest.raises(errors.NamespaceNotServed, match="does not serve the namespace default"):
+        await client.cronjobs.create(spec)
+    checks = [check for check in (await client.doctor()).items if check.name == "storage nobodys"]
+    assert [check.status for check in checks] == ["warn"]
+    assert "kronkeep storage change nobodys --allow-namespace" in (checks[0].next_step or "")
+    await client.storages.change("nobodys", BackupStorageChange(allow_namespaces=("default",)))
+    assert (await client.cronjobs.create(spec)).policy is not None
+    with pytest.raises(errors.InvalidRequest, match="is no namespace"):
+        await client.storages.change("nobodys", BackupStorageChange(allow_namespaces=("a*",)))
 
 
 def size_of(path: Path) -> int:
@@ -160,7 +212,10 @@ def size_of(path: Path) -> int:
 async def test_the_check_finds_a_lost_pack(storage_daemon: Daemon, client: Client, tmp_path: Path) -> None:
     folder = tmp_path / "holed"
     await create_storage(
-        client, BackupStorageCreate(id="holed", kind="local", settings={"path": str(folder)})
+        client,
+        BackupStorageCreate(
+            id="holed", kind="local", settings={"path": str(folder)}, namespaces=("default",)
+        ),
     )
     await archive_claim(storage_daemon, client, "job-holed", "holed")
     packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
@@ -187,7 +242,10 @@ async def test_levels_of_a_volume_that_others_fill(
 ) -> None:
     """85 % and 95 % of the volume, whoever fills it; a limit of the storage's own counts at once."""
     folder = str(small / "vault")
-    await create_storage(client, BackupStorageCreate(id="small", kind="local", settings={"path": folder}))
+    await create_storage(
+        client,
+        BackupStorageCreate(id="small", kind="local", settings={"path": folder}, namespaces=("default",)),
+    )
     levels = []
     for more in (0, 7_400_000, 700_000):  # 0, 88 and 97 % of 8 MiB
         (small / f"others-{more}").write_bytes(bytes(more))
@@ -220,11 +278,15 @@ async def test_one_job_creates_a_repository_and_a_second_opens_it(
     storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
     settings: dict[str, str | int] = {"path": str(tmp_path / "vault")}
-    storage = await create_storage(client, BackupStorageCreate(id="once", kind="local", settings=settings))
+    storage = await create_storage(
+        client, BackupStorageCreate(id="once", kind="local", settings=settings, namespaces=("default",))
+    )
     assert storage.status == "active", storage
     assert await fetch_job_roles(storage_daemon, "once") == ["init"]
     ref = SecretKeyRef(secret="kronkeep-storage-once")
-    again = BackupStorageCreate(id="twice", kind="local", settings=settings, password=ref)
+    again = BackupStorageCreate(
+        id="twice", kind="local", settings=settings, password=ref, namespaces=("default",)
+    )
     assert (await create_storage(client, again)).status == "active"
     assert await fetch_job_roles(storage_daemon, "twice") == ["init", "open"]
     assert len(list((tmp_path / "vault/keys").iterdir())) == 1
@@ -239,7 +301,9 @@ async def test_a_folder_with_keys_and_no_config_gets_no_new_repository(
     environment = {**os.environ, "RESTIC_PASSWORD": "first"}
     await asyncio.to_thread(subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL)
     (folder / "config").unlink()
-    request = BackupStorageCreate(id="rest-of", kind="local", settings={"path": str(folder)})
+    request = BackupStorageCreate(
+        id="rest-of", kind="local", settings={"path": str(folder)}, namespaces=("default",)
+    )
     storage = await create_storage(client, request)
     assert (storage.status, storage.reason) == ("failed", "ConfigLost"), storage
     assert storage.next_step
@@ -249,7 +313,9 @@ async def test_a_folder_with_keys_and_no_config_gets_no_new_repository(
 async def test_a_volume_that_can_only_be_read_fails_with_that_reason(client: Client, small: Path) -> None:
     (small / "vault").mkdir()
     await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(small)], check=True)
-    request = BackupStorageCreate(id="read-only", kind="local", settings={"path": str(small / "vault")})
+    request = BackupStorageCreate(
+        id="read-only", kind="local", settings={"path": str(small / "vault")}, namespaces=("default",)
+    )
     storage = await create_storage(client, request)
     assert (storage.status, storage.reason) == ("failed", "StorageReadOnly"), storage
     assert storage.next_step

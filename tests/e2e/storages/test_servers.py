@@ -52,6 +52,7 @@ async def test_a_server_s_storage_from_creation_to_its_end(
             credentials=name,
             password=SecretKeyRef(secret=f"{name}-password"),
             capacity_bytes=1_000_000,
+            namespaces=("default",),
         ),
     )
     assert (storage.status, storage.message) == ("active", None)
@@ -85,7 +86,11 @@ async def create_refused_storage(
     if credentials is not None:
         await replace_secret(daemon, name, credentials)
     request = BackupStorageCreate(
-        id=name, kind=kind, settings=settings, credentials=name if credentials is not None else None
+        id=name,
+        kind=kind,
+        settings=settings,
+        credentials=name if credentials is not None else None,
+        namespaces=("default",),
     )
     storage = await create_storage(client, request)
     assert storage.status == "failed", storage
@@ -163,6 +168,7 @@ async def test_no_secret_gets_out(
             settings={"url": url},
             credentials="quiet",
             password=SecretKeyRef(secret="quiet-password"),
+            namespaces=("default",),
         ),
     )
     await archive_claim(storage_daemon, client, "job-quiet", "quiet")
@@ -201,7 +207,10 @@ async def test_a_policy_s_own_repository_below_is_measured_and_checked_too(
     settings: dict[str, str | int] = {"url": str(server.settings["url"]).replace("/vault", "/two")}
     await replace_secret(storage_daemon, "two", server.secret)
     await create_storage(
-        client, BackupStorageCreate(id="two", kind="rest", settings=settings, credentials="two")
+        client,
+        BackupStorageCreate(
+            id="two", kind="rest", settings=settings, credentials="two", namespaces=("default",)
+        ),
     )
     await archive_claim(storage_daemon, client, "job-two", "two")
     one = (await client.storages.measure("two")).usage
@@ -226,7 +235,9 @@ async def test_a_server_that_is_gone_fails_the_backup_with_that_reason(
 ) -> None:
     with servers.serve_rest(tmp_path) as server:
         await replace_secret(storage_daemon, "away", server.secret)
-        request = BackupStorageCreate(id="away", kind="rest", settings=server.settings, credentials="away")
+        request = BackupStorageCreate(
+            id="away", kind="rest", settings=server.settings, credentials="away", namespaces=("default",)
+        )
         assert (await create_storage(client, request)).status == "active"
         await archive_claim(storage_daemon, client, "job-away", "away")
     await client.cronjobs.set_policy("default", "job-away", BackupPolicySpec(storage_id="away", retries=0))

@@ -319,13 +319,14 @@ def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
         daemon, "storage", "create", "local", "life", "--path", folder, "--capacity", "1G", "--wait"
     )
     assert (done.returncode, done.stdout) == (0, "life active\n"), done.stderr
+    assert "kronkeep storage change life --allow-namespace NAMESPACE" in done.stderr
     assert "restic check" not in run_kronkeep(daemon, "storage", "kinds").stderr
     assert run_kronkeep(daemon, "storage", "test", "life").stdout == "life active\n"
     assert run_kronkeep(daemon, "storage", "check", "life").stdout == "life active\n"
     lines = run_kronkeep(daemon, "storage", "usage", "life").stdout.splitlines()
     assert lines[0].split()[:2] == ["MEASURED", "USED"]
     assert "1.0 GiB" in lines[1]
-    assert run_kronkeep(daemon, "storage", "change", "life", "--namespace", "default").returncode == 0
+    assert run_kronkeep(daemon, "storage", "change", "life", "--allow-namespace", "default").returncode == 0
     row = json.loads(run_kronkeep(daemon, "storage", "list", "-o", "json").stdout)
     life = next(storage for storage in row if storage["id"] == "life")
     assert (life["namespaces"], life["check_ok"]) == (["default"], True)

@@ -41,7 +41,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         await cluster.close()
         folder = {"path": str(daemon.state.parent / "vault")}
         async with daemon.client() as client:
-            await client.storages.create(BackupStorageCreate(id="vault", kind="local", settings=folder))
+            await client.storages.create(
+                BackupStorageCreate(id="vault", kind="local", settings=folder, namespaces=("default",))
+            )
             await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
             await client.cronjobs.create(
                 CronJobCreate(

@@ -123,7 +123,9 @@ async def create_vault(daemon: Daemon) -> None:
         folder = daemon.state.parent / "vault"
         with suppress(NameTaken):
             await client.storages.create(
-                BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+                BackupStorageCreate(
+                    id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
+                )
             )
         await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
 

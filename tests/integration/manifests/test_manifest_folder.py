@@ -63,7 +63,7 @@ async def put(daemon: Daemon, name: str, text: str) -> api.ManifestFile:
 
 async def test_files_are_applied_and_kept_applied(daemon: Daemon) -> None:
     repository = daemon.state.parent / "vault"
-    storage = f"kind: BackupStorage\nid: vault\nsettings: {{path: {repository}}}\n"
+    storage = f"kind: BackupStorage\nid: vault\nsettings: {{path: {repository}}}\nnamespaces: [default]\n"
     policy = '{"storage_id": "vault"}'
     text = storage + "---\n" + native("nightly", **{"kronkeep.dev/backup-policy": policy})
     await put(daemon, "shop.yaml", text)

@@ -36,6 +36,7 @@ STORAGE = BackupStorage(
     credential_keys=("RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"),
     status=StorageStatus.ACTIVE,
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    namespaces=("*",),
 )
 
 

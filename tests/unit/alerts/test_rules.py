@@ -167,7 +167,13 @@ def test_without_a_policy_old_backups_are_no_concern() -> None:
 def storage(**fields: Any) -> BackupStorage:
     base = {"status": StorageStatus.ACTIVE} | fields
     return BackupStorage(
-        id="vault", cluster="c", kind="local", password=SecretKeyRef(secret="s"), created_at=NOW, **base
+        id="vault",
+        cluster="c",
+        kind="local",
+        password=SecretKeyRef(secret="s"),
+        created_at=NOW,
+        **base,
+        namespaces=("*",),
     )
 
 

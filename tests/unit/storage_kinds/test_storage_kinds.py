@@ -69,6 +69,7 @@ def storage(kind: str, settings: Settings) -> BackupStorage:
         credential_keys=names,
         status=StorageStatus.ACTIVE,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        namespaces=("*",),
     )
 
 

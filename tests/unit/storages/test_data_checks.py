@@ -19,6 +19,7 @@ def storage(check: DataCheck | None = None, status: StorageStatus = StorageStatu
         status=status,
         created_at=BORN,
         data_check=check,
+        namespaces=("*",),
     )
 
 

@@ -12,6 +12,7 @@ from kronkeep_common import manifests
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
 from kronkeep_common.manifests import ManifestBody, ManifestDocument
 from kronkeep_common.models import BackupStorageCreate, CronJob, CronJobCreate, CronJobManifest
+from kronkeep_common.models.storage import declared_change
 from kronkeep_common.models.storage_kinds import are_same_settings
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_cluster, split_name
@@ -95,7 +96,12 @@ async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run
         raise NameTaken(
             f"The storage {storage.id} exists already, with other settings.", next_step="Use another id."
         )
-    return "unchanged"
+    change = declared_change(existing, storage)
+    if change is None:
+        return "unchanged"
+    if not dry_run:
+        await client.storages.change(storage.id, change)
+    return "would be changed" if dry_run else "changed"
 
 
 async def _apply_cronjob(client: "Client", body: CronJobCreate | CronJobManifest, dry_run: bool) -> str:

@@ -155,6 +155,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("NAME", "id"),
         OutputColumn("KIND", "kind"),
         OutputColumn("STATUS", "status"),
+        OutputColumn("SERVES", "namespaces", _comma_list),
         OutputColumn("USED", "usage.used_bytes", size),
         OutputColumn("LEFT", "usage.available_bytes", size),
         OutputColumn("LEVEL", "usage.level"),

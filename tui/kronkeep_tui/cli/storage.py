@@ -79,8 +79,8 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
         action="append",
         default=[],
         metavar="NAMESPACE",
-        help="who may use it; may be repeated (default: all); whoever may create pods in one of them can open"
-        " the repository",
+        help="a namespace that it serves, '*' for all; may be repeated (default: none, so nobody can use it);"
+        " whoever may create pods in one of them can open the repository",
     )
     parser.add_argument(
         "--capacity", metavar="SIZE", help="how much it may hold, such as 500G (binary units)"
@@ -110,10 +110,18 @@ def _add_change(storage_verbs: Verbs) -> None:
         "--capacity", metavar="SIZE", help="how much it may hold, such as 500G (binary units)"
     )
     change.add_argument(
-        "--namespace",
+        "--allow-namespace",
         action="append",
+        default=[],
         metavar="NAMESPACE",
-        help="who may use it; may be repeated, '' for all",
+        help="one more namespace that it serves, '*' for all; may be repeated",
+    )
+    change.add_argument(
+        "--deny-namespace",
+        action="append",
+        default=[],
+        metavar="NAMESPACE",
+        help="a namespace that it serves no more; may be repeated",
     )
     change.set_defaults(func=with_blocking_client(_change))
 
@@ -132,6 +140,11 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
         sys.stderr.write(
             f"Its password is in the Secret {storage.password.secret} of kronkeep's namespace: "
             "keep a copy elsewhere, for without it nothing can be restored.\n"
+        )
+    if not storage.namespaces:
+        sys.stderr.write(
+            "It serves no namespace yet, so nobody can use it: "
+            f"kronkeep storage change {storage.id} --allow-namespace NAMESPACE\n"
         )
     if options.wait:
         storage = await _wait_until_settled(client, storage)
@@ -168,8 +181,11 @@ async def _wait_until_settled(client: "Client", storage: BackupStorage) -> Backu
 
 
 async def _change(client: "Client", options: argparse.Namespace) -> int:
-    names = None if options.namespace is None else tuple(name for name in options.namespace if name)
-    change = BackupStorageChange(namespaces=names, capacity_bytes=_read_capacity(options))
+    change = BackupStorageChange(
+        allow_namespaces=tuple(options.allow_namespace),
+        deny_namespaces=tuple(options.deny_namespace),
+        capacity_bytes=_read_capacity(options),
+    )
     return _report(await client.storages.change(options.name, change))
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from kronkeep_common.errors import Denied, KronkeepError, NotAllowedNow, StorageNotFound
+from kronkeep_common.errors import KronkeepError, NamespaceNotServed, NotAllowedNow, StorageNotFound
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.text import clean, size
 from kronkeep_tui.form.draft import Draft, entries_of, is_used
@@ -121,8 +121,11 @@ def storage_error(text: str, namespace: str, storages: Sequence[BackupStorage]) 
         return StorageNotFound(f"There is no storage {clean(repr(text), 80)}.")
     if storage.status != "active":
         return NotAllowedNow(f"The storage {text} is {storage.status}, not active.")
-    if storage.namespaces and namespace not in storage.namespaces:
-        return Denied(f"The storage {text} may not be used from {clean(namespace, 63)}.")
+    if not storage.serves(namespace):
+        return NamespaceNotServed(
+            f"The storage {text} does not serve the namespace {clean(namespace, 63)}.",
+            next_step="ctrl+s asks whether it shall.",
+        )
     return None
 
 

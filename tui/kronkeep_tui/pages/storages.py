@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
+from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.text import age, days, growth, size
 from kronkeep_tui.pages.status_words import (
     CAPACITY_WARNING,
@@ -73,9 +74,15 @@ def detail(
     lines.append((("check  ", "quiet"), *_check_words(storage, now), *_data_check_words(storage, now)))
     names = ", ".join(c.name for c in users(storage, store)) or "no policy uses it"
     lines += _labelled_lines("used by", names, width)
-    lines += _labelled_lines("for", ", ".join(storage.namespaces) or "all namespaces", width)
+    lines += _labelled_lines("serves", _served_words(storage), width)
     secret = f"the Secret {storage.password.secret}; without a copy elsewhere nothing can be restored"
     return lines + _labelled_lines("password", secret, width)
+
+
+def _served_words(storage: BackupStorage) -> str:
+    if EVERY_NAMESPACE in storage.namespaces:
+        return "all namespaces"
+    return ", ".join(storage.namespaces) or "no namespace, so nobody can use it (e names some)"
 
 
 def _labelled_lines(name: str, words: str, width: int) -> list[Text]:

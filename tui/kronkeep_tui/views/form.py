@@ -14,8 +14,8 @@ from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widget import Widget
 
-from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
-from kronkeep_common.models import BackupStorage, CronJobCreate, ScheduleCheckRequest
+from kronkeep_common.errors import InvalidRequest, KronkeepError, NamespaceNotServed, NotAllowedNow
+from kronkeep_common.models import BackupStorage, BackupStorageChange, CronJobCreate, ScheduleCheckRequest
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
@@ -26,7 +26,7 @@ from kronkeep_tui.form.form_state import FormState
 from kronkeep_tui.form.schedule_fit import ScheduleFit
 from kronkeep_tui.form.submit import submit_form
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.prompt import LinePrompt
+from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.form_widget import FormWidget
@@ -57,6 +57,7 @@ class FormView(View):
         self.form_state = FormState(place.argument)
         self._schedule_fit = ScheduleFit()
         self._check_timer: Timer | None = None
+        self._changed_storages: dict[str, BackupStorage] = {}  # by this view; the store hears of it later
 
     @property
     def draft(self) -> dict[str, str]:
@@ -102,7 +103,9 @@ class FormView(View):
 
     @property
     def _storages(self) -> list[BackupStorage]:
-        return sorted(self.store.storages.newest(), key=attrgetter("id"))
+        storages = self.store.storages.newest()
+        current = [self._changed_storages.get(storage.id, storage) for storage in storages]
+        return sorted(current, key=attrgetter("id"))
 
     @property
     def _known_storages(self) -> list[BackupStorage] | None:
@@ -307,7 +310,25 @@ class FormView(View):
     @handles(actions.SUBMIT)
     def submit(self) -> None:
         """Create or change the CronJob; after an error the form stays as it is."""
-        self.context.start_work(self._send(dry_run=False), "save")
+        error = self.form_state.first_error(self._known_storages)
+        if error is not None and isinstance(error[1], NamespaceNotServed):
+            self._offer_to_serve(self.draft["policy.storage_id"].strip(), self.draft["namespace"].strip())
+        else:
+            self.context.start_work(self._send(dry_run=False), "save")
+
+    def _offer_to_serve(self, storage_id: str, namespace: str) -> None:
+        """Ask whether the storage shall serve the CronJob's namespace, and then send the form."""
+        question = f"Let the storage {storage_id} serve {namespace}? Whoever makes pods there can open it."
+
+        def confirm() -> None:
+            self.context.start_work(self._serve_and_send(storage_id, namespace), "save")
+
+        self.context.ask(YesNoPrompt(question, confirm))
+
+    async def _serve_and_send(self, storage_id: str, namespace: str) -> None:
+        change = BackupStorageChange(allow_namespaces=(namespace,))
+        self._changed_storages[storage_id] = await self.context.client.storages.change(storage_id, change)
+        await self._send(dry_run=False)
 
     @handles(actions.DRY_RUN)
     def dry_run(self) -> None:
