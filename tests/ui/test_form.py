@@ -51,6 +51,7 @@ async def test_a_storage_that_does_not_serve_the_namespace_is_asked_to_and_then_
     async with app_of(client).run_test(size=(80, 24)) as pilot:
         await open_form(pilot)
         await pilot.press(*"nightly", "tab", *"busybox")
+        await fill_field(pilot, "volumes.0", "data /data")
         await fill_field(pilot, "policy.storage_id", "vault")
         await until(pilot, lambda: "The storage vault does not serve the namespace default." in screen(pilot))
         await pilot.press("ctrl+s")

@@ -28,6 +28,7 @@ from kronkeep_common.models import (
     BackupStorageChange,
     BackupStorageCreate,
     CronJobCreate,
+    Include,
     RestoreRequest,
     RestoreTarget,
     SecretKeyRef,
@@ -192,7 +193,7 @@ async def test_a_storage_that_names_no_namespace_serves_none(
         name="refused",
         image="busybox",
         schedule="0 2 * * *",
-        policy=BackupPolicySpec(storage_id="nobodys"),
+        policy=BackupPolicySpec(storage_id="nobodys", include=Include(volumes=False, configuration=True)),
     )
     with pytest.raises(errors.NamespaceNotServed, match="does not serve the namespace default"):
         await client.cronjobs.create(spec)
