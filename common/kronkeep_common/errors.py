@@ -264,7 +264,7 @@ class VerificationFailed(Conflict):
     """A backup could not be restored, or differs from what was archived; `details` has the reason."""
 
     code = "VerificationFailed"
-    default_next_step = "Do not rely on this backup; back up again."
+    default_next_step = "See why it failed, then verify it again."
 
 
 class PreconditionFailed(Conflict):

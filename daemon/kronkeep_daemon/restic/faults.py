@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.restic import cat, exit_codes, file_owners, output
 from kronkeep_daemon.restic.exit_codes import Meaning
+from kronkeep_daemon.restic.file_owners import FileOwner
 from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 
 
@@ -25,6 +26,22 @@ class Fault(NamedTuple):
         """Return the fault with the fixed sentences of its reason."""
         return cls(reason, reason.meaning, reason.next_step)
 
+
+# Texts in lower case that decide before any other: that restic read something else than was written stays
+# true however many requests failed besides.
+_CERTAIN_TEXTS: tuple[tuple[str, Reason], ...] = (
+    (cat.WRONG_REPOSITORY, Reason.WRONG_REPOSITORY),
+    ("wrong password", Reason.WRONG_PASSWORD),
+    ("ciphertext verification failed", Reason.REPOSITORY_DAMAGED),
+    ("invalid data returned", Reason.REPOSITORY_DAMAGED),
+    ("wrong data returned", Reason.REPOSITORY_DAMAGED),
+    ("hash mismatch", Reason.REPOSITORY_DAMAGED),
+    ("does not match id", Reason.REPOSITORY_DAMAGED),
+    ("pack id does not match", Reason.REPOSITORY_DAMAGED),
+    ("not found in repository", Reason.REPOSITORY_DAMAGED),
+    ("not found in index", Reason.REPOSITORY_DAMAGED),
+    ("not found in any index", Reason.REPOSITORY_DAMAGED),
+)
 
 # Texts of servers, ssh and rclone in lower case; the first that the log contains decides.
 _CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
@@ -59,6 +76,11 @@ _CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("network is unreachable", Reason.SERVER_UNREACHABLE),
     ("connection reset by peer", Reason.SERVER_UNREACHABLE),
     ("stale file handle", Reason.SERVER_UNREACHABLE),
+    ("context deadline exceeded", Reason.SERVER_UNREACHABLE),
+    ("handshake timeout", Reason.SERVER_UNREACHABLE),
+    ("http response (5", Reason.SERVER_UNREACHABLE),
+    ("503 service unavailable", Reason.SERVER_UNREACHABLE),
+    ("please reduce your request rate", Reason.SERVER_UNREACHABLE),
     ('exec: "rclone"', Reason.RCLONE_MISSING),
     ("didn't find section in config file", Reason.REMOTE_MISSING),
     ('sftp: "failure"', Reason.FOLDER_REFUSED),
@@ -66,30 +88,21 @@ _CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("unable to start the sftp session", Reason.SESSION_REFUSED),
 )
 
-# Texts of restic in lower case; the first that the log contains decides.
+# Texts of restic in lower case; the first that the log contains decides. Those of file systems come before
+# the words for what restic could not read, for they say why it could not.
 _RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
-    (cat.WRONG_REPOSITORY, Reason.WRONG_REPOSITORY),
-    ("wrong password", Reason.WRONG_PASSWORD),
     ("no matching id found", Reason.SNAPSHOT_GONE),
     ("repository is already locked", Reason.REPOSITORY_LOCKED),
     ("no space left on device", Reason.STORAGE_FULL),
     ("disk quota exceeded", Reason.STORAGE_FULL),
     ("read-only file system", Reason.STORAGE_READ_ONLY),
+    ("permission denied", Reason.PERMISSION_DENIED),
     ("config file already exists", Reason.REPOSITORY_THERE),
     ("config already initialized", Reason.REPOSITORY_THERE),
     ("repository already contains", Reason.CONFIG_LOST),
     ("unable to open config file", Reason.REPOSITORY_MISSING),
     ("is there a repository", Reason.REPOSITORY_MISSING),
-    ("ciphertext verification failed", Reason.REPOSITORY_DAMAGED),
-    ("invalid data returned", Reason.REPOSITORY_DAMAGED),
-    ("wrong data returned", Reason.REPOSITORY_DAMAGED),
-    ("hash mismatch", Reason.REPOSITORY_DAMAGED),
-    ("does not match id", Reason.REPOSITORY_DAMAGED),
-    ("not found in repository", Reason.REPOSITORY_DAMAGED),
-    ("not found in index", Reason.REPOSITORY_DAMAGED),
-    ("not found in any index", Reason.REPOSITORY_DAMAGED),
     ("unable to load index", Reason.REPOSITORY_DAMAGED),
-    ("pack id does not match", Reason.REPOSITORY_DAMAGED),
     ("load <data/", Reason.REPOSITORY_DAMAGED),
     ("load(<data/", Reason.REPOSITORY_DAMAGED),
     ("loadraw(<data/", Reason.REPOSITORY_DAMAGED),
@@ -97,10 +110,10 @@ _RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("restic: not found", Reason.TOOL_MISSING),
     ("restic: no such file", Reason.TOOL_MISSING),
     ('restic": executable file not found', Reason.TOOL_MISSING),
-    ("permission denied", Reason.PERMISSION_DENIED),
 )
 
 _SIGNAL_LINE = b"received, cleaning up"
+_OWNERS_TOLD_FIRST: tuple[FileOwner, ...] = ("storage", "target", "other", "unknown", "scratch")
 _OF_FILE_SYSTEMS = frozenset({Reason.STORAGE_FULL, Reason.STORAGE_READ_ONLY, Reason.PERMISSION_DENIED})
 
 _BY_MEANING: dict[Meaning, Fault] = {
@@ -131,10 +144,11 @@ def explain(exit_code: int | None, log: bytes, command: str = "", version: Resti
     if meaning in _EXACT:
         return _BY_MEANING[meaning]
     # What restic from 0.17 on says after a signal is the signal's doing: "unable to open config file".
-    text = log.partition(_SIGNAL_LINE)[0].decode(errors="replace").lower()
-    for words, reason in (*_CONNECTION_TEXTS, *_RESTIC_TEXTS):
-        if words in text:
-            return Fault.of(_reason_by_owner(reason, words, text))
+    text = log.partition(_SIGNAL_LINE)[0].decode(errors="replace")
+    lower_text = text.lower()
+    for words, reason in (*_CERTAIN_TEXTS, *_CONNECTION_TEXTS, *_RESTIC_TEXTS):
+        if words in lower_text:
+            return _fault_of_file(reason, words, text) if reason in _OF_FILE_SYSTEMS else Fault.of(reason)
     if meaning in _BY_MEANING:
         return _BY_MEANING[meaning]
     last = (output.readable_lines(log) or [output.NOTHING_PRINTED])[-1]
@@ -145,9 +159,23 @@ def explain(exit_code: int | None, log: bytes, command: str = "", version: Resti
     )
 
 
-def _reason_by_owner(reason: Reason, words: str, text: str) -> Reason:
-    """Return SCRATCH_UNUSABLE where words about a file system are said of restic's temporary files only."""
-    if reason not in _OF_FILE_SYSTEMS:
-        return reason
-    owners = {file_owners.owner_in_line(line, words) for line in text.splitlines() if words in line}
-    return Reason.SCRATCH_UNUSABLE if owners == {"scratch"} else reason
+def _fault_of_file(reason: Reason, words: str, text: str) -> Fault:
+    """Return the fault of what a file system said, with whose file it was said of and the words themselves.
+
+    It is SCRATCH_UNUSABLE where the words are said of restic's temporary files only.
+    """
+    lines = {
+        file_owners.owner_in_line(line, words): line for line in text.splitlines() if words in line.lower()
+    }
+    owner = min(lines, key=_OWNERS_TOLD_FIRST.index)
+    if owner == "scratch":
+        reason = Reason.SCRATCH_UNUSABLE
+    meaning = reason.meaning
+    next_step = reason.next_step
+    if reason is Reason.PERMISSION_DENIED and owner == "storage":
+        meaning = "The Job's user may not use a file of the repository."
+        next_step = (
+            "Give the user of kronkeep's Jobs (archive.run_as_user) the right to read and write that folder."
+        )
+    quoted = file_owners.quote_line(lines[owner], words)
+    return Fault(reason, f"{meaning.removesuffix('.')} ({quoted}).", next_step)

@@ -27,6 +27,7 @@ _OF_THE_TARGET: tuple[tuple[str, Reason], ...] = (
     ("no space left on device", Reason.TARGET_FULL),
     ("disk quota exceeded", Reason.TARGET_FULL),
     ("read-only file system", Reason.TARGET_READ_ONLY),
+    ("permission denied", Reason.TARGET_READ_ONLY),
 )
 
 
@@ -100,7 +101,7 @@ def explain(exit_code: int | None, log: bytes) -> Fault:
         if _NO_SNAPSHOT in line:
             return _quote(Reason.SNAPSHOT_GONE, line)
         for words, reason in _OF_THE_TARGET:
-            if words in line.lower() and file_owners.owner_in_line(line, words) == "other":
+            if words in line.lower() and file_owners.owner_in_line(line, words) == "target":
                 return _quote(reason, line)
     failed_files = [clean(f"{m[1]}: {m[2]}", 200) for m in _FILE_ERROR.finditer(text)]
     if any("Invalid file size" in line for line in failed_files):

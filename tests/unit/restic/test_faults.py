@@ -60,7 +60,39 @@ TEXTS = {
         "Fatal: open /tmp/restic-temp-pack-1: read-only file system",
         "Fatal: mkdir /kronkeep/cache/restic: permission denied",
     ],
-    "RepositoryDamaged": ["error for tree 1234\nFatal: repository contains errors"],
+    "RepositoryDamaged": [
+        "error for tree 1234\nFatal: repository contains errors",
+        "Load(<data/12>) returned error, retrying after 1s: connection reset by peer\n"
+        "pack 12: ciphertext verification failed\nFatal: repository contains errors",
+        "Load(<index/16d8118afd>): open /repository/index/16d8: permission denied\n"
+        "pack ab: id does not match: pack ID does not match, want ab, got cd",
+    ],
+    "PermissionDenied": [
+        "Fatal: unable to open config file: stat /repository/config: permission denied\n/repository",
+        "Load(<data/c151>, 248, 251) returned error, retrying after 2.3s: "
+        "open /repository/data/c1/c151: permission denied\nFatal: repository contains errors",
+        "error: unable to load index 16d8118a: open /repository/index/16d8: permission denied",
+        "List(key) failed: open /repository/keys: permission denied\nFatal: open /repository/keys: "
+        "permission denied",
+    ],
+}
+# What keeps restic from checking a repository, and says nothing about what it holds.
+NOT_CHECKED = {
+    "ServerUnreachable": [
+        'Load(<data/12>, 0, 0) failed: Get "https://s3/b/data/12": dial tcp 10.0.0.9:443: i/o timeout',
+        'error: unable to load index 12: Get "https://s3/b/index/12": context deadline exceeded',
+        "error loading pack 12: unexpected HTTP response (502): 502 Bad Gateway",
+        'Load(<data/12>): Get "https://s3/b/data/12": net/http: TLS handshake timeout',
+    ],
+    "WrongPassword": ["Fatal: wrong password or no key found"],
+    "CredentialsRefused": ["unable to load index 12: Stat: Access Denied."],
+    "PermissionDenied": [
+        'error: unable to load index 12: sftp: "Permission denied" (SSH_FX_PERMISSION_DENIED)'
+    ],
+    "ScratchUnusable": [
+        "using temporary cache in /tmp/restic-check-cache-1\nunable to load index 12: "
+        "write /tmp/restic-check-cache-1/ab/index/12: no space left on device",
+    ],
 }
 
 
@@ -75,3 +107,33 @@ def test_the_reason_of_a_message(reason: str, text: str) -> None:
 def test_an_exact_exit_code_decides_before_the_text() -> None:
     assert faults.explain(12, b"wrong password; connection refused before")[0] == "WrongPassword"
     assert faults.explain(10, b"connection refused")[0] == Reason.REPOSITORY_MISSING
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"), [(r, text) for r, texts in NOT_CHECKED.items() for text in texts]
+)
+def test_what_could_not_be_checked_is_not_damaged(reason: str, text: str) -> None:
+    log = f"create exclusive lock for repository\nload indexes\n{text}\nFatal: repository contains errors\n"
+    assert faults.explain(1, log.encode(), "check").reason == reason
+
+
+@pytest.mark.parametrize(
+    ("line", "owner"),
+    [
+        (
+            "unable to create lock in backend: open /repository/locks/679b-tmp-1: permission denied",
+            "a file of the repository (open /repository/locks/679b-tmp-1: permission denied)",
+        ),
+        (
+            '{"message_type":"exit_error","message":"Fatal: open /repository/Keys/a: permission denied"}',
+            "a file of the repository (open /repository/Keys/a: permission denied)",
+        ),
+        ("open /kronkeep/keys/ca.crt: permission denied", "(open /kronkeep/keys/ca.crt: permission denied)"),
+        ("write /repository/index/1: no space left on device", "(write /repository/index/1: no space left"),
+        ("open /repository/locks/1: read-only file system", "(open /repository/locks/1: read-only file"),
+    ],
+)
+def test_whose_file_it_is_stands_in_the_sentence(line: str, owner: str) -> None:
+    message = faults.explain(1, f"restic 0.19.1\n{line}\n".encode()).message
+    assert owner in message
+    assert message.endswith(".")
