@@ -382,7 +382,8 @@ _RESTORES = {
         "Find out who removed them; see the backups that have snapshot_missing_at.",
     ),
     "ListingUnreadable": ReasonText(
-        "restic's list of the repository's snapshots could not be read.", "Try again."
+        "restic's list of the repository's snapshots could not be read as a whole.",
+        "Try again; where it stays so, restic cannot read a snapshot: kronkeep storage check NAME says why.",
     ),
     "TargetFull": ReasonText("The target has no space left.", "Restore to a larger claim."),
     "TargetReadOnly": ReasonText("The target cannot be written.", "Choose a claim that may be written."),

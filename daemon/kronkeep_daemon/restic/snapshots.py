@@ -17,6 +17,9 @@ STEP = "snapshots"  # the container that lists them
 LONGEST_SNAPSHOT = 4 * 1024 * 1024  # bytes of one snapshot's JSON, which names each path that was archived
 MOST_KEPT_BYTES = 64 * 1024 * 1024  # of all snapshots together: more than 100,000
 BYTES_PER_SNAPSHOT = 400  # beside the text of its tags
+# What restic 0.14 and later versions say of a snapshot whose file they cannot read, and leave out of the
+# list; their exit code is 0.
+_LEFT_OUT = (b"could not load snapshot ", b'Ignoring "')
 _ID_KEY = b'"id":'  # in a JSON text the quotes would have backslashes before them
 # A list of 10,000 snapshots is one line of 5 to 12 MB. Broken at each brace it comes in short lines, which
 # the reader joins with braces again: JSON has no line feed inside a text. `sh` ends with restic's exit code.
@@ -108,13 +111,15 @@ class SnapshotListParser:
 
     def add_line(self, line: bytes) -> None:
         """Take the next line, without its line feed; lines of other programs before the list are ignored."""
-        if self._state == "before":
+        if not self._text and line.startswith(_LEFT_OUT):
+            self._state = "unreadable"
+        elif self._state == "before":
             self._begin(line)
         elif self._state == "inside":
             self._continue(line)
 
     def snapshots(self) -> list[ListedSnapshot] | None:
-        """Return the snapshots; None where the list did not come to its end or was too much to read.
+        """Return the snapshots; None where the list lacks one or its end, or was too much to read.
 
         Then nothing is known about the repository.
         """

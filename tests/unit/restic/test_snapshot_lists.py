@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import tracemalloc
 from collections.abc import Callable
@@ -138,3 +139,38 @@ def test_one_snapshot_that_is_too_long_to_read_makes_the_list_unreadable() -> No
 
 def test_an_id_that_is_none_is_not_read() -> None:
     assert snapshots.parse_list(b'[{"id":"--option"\n]') is None
+
+
+@pytest.mark.parametrize(
+    "warning",
+    [
+        b"could not load snapshot 42642fab: load <snapshot/42642fabad>: invalid data returned",
+        b'Ignoring "af3289076d": failed to load snapshot af328907: LoadRaw(): permission denied',
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_list_that_lacks_a_snapshot_is_no_list(warning: bytes, *, is_first: bool) -> None:
+    listed = json.dumps([snapshot(1)]).replace("}", "\n").encode()
+    assert parse(listed) is not None
+    assert parse(warning + b"\n" + listed if is_first else listed + b"\n" + warning) is None
+
+
+def test_a_path_that_reads_like_the_warning_hides_no_list() -> None:
+    odd = snapshot(1, paths=["/source/}could not load snapshot ", '/source/}Ignoring "'])
+    listed = parse(json.dumps([odd]).replace("}", "\n").encode())
+    assert listed is not None
+    assert [each.id for each in listed] == [odd["id"]]
+
+
+@pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")
+def test_restic_leaves_out_a_snapshot_that_it_cannot_read_and_says_so(tmp_path: Path) -> None:
+    environment = os.environ | {"RESTIC_REPOSITORY": str(tmp_path / "r"), "RESTIC_PASSWORD": "x"}
+    (tmp_path / "file").write_text("x")
+    for argv in (["init"], ["backup", str(tmp_path / "file")], ["backup", str(tmp_path / "file")]):
+        subprocess.run(["restic", "--no-cache", *argv], env=environment, capture_output=True, check=True)
+    damaged = next((tmp_path / "r" / "snapshots").iterdir())
+    damaged.chmod(0o600)
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    done = subprocess.run(snapshots.list_argv(), env=environment, capture_output=True, check=True)
+    assert parse(done.stdout) is not None
+    assert parse(done.stderr + done.stdout) is None

@@ -59,6 +59,9 @@ def test_what_is_due_on_a_storage(
         ("StorageReadOnly", False),
         ("ServerUnreachable", False),
         ("RepositoryMissing", False),
+        ("WrongPassword", False),
+        ("PermissionDenied", False),
+        ("ScratchUnusable", False),
         ("ResticFailed", False),
     ],
 )
@@ -67,7 +70,7 @@ def test_only_damage_that_a_check_saw_makes_a_storage_damaged(reason: str, *, ex
 
 
 def test_reading_a_storage_does_not_say_that_it_can_be_written_again() -> None:
-    for reason in ("StorageFull", "StorageReadOnly"):
+    for reason in ("StorageFull", "StorageReadOnly", "PermissionDenied"):
         assert cleared_fault("usage", storage(reason=reason)) == {}
         assert cleared_fault("test", storage(reason=reason)) != {}
     assert cleared_fault("usage", storage(reason="ServerUnreachable")) != {}
