@@ -336,9 +336,9 @@ _REPOSITORIES = {
     ),
     "StorageFull": ReasonText(
         "The storage has no space left, or its quota is used up.",
-        "Add or free a few MiB there by other means: restic needs them for a lock and an index, even to "
-        "remove data. Then shorten the retention and prune (kronkeep storage prune NAME). "
-        "Restores work meanwhile.",
+        "Shorten the retention and apply it (kronkeep retention NAMESPACE/CRONJOB --apply), then kronkeep "
+        "storage prune NAME. Both need room for a lock and a new index only; where even that is missing, "
+        "free it by other means. Restores work meanwhile.",
     ),
     "StorageReadOnly": ReasonText(
         "The storage can only be read.",

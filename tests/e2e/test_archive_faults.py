@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -9,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, NEWER_RESTIC, BackupSite, backup_site
 from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
-from kronkeep_common.models import BackupExecution, BackupStorageCreate, ClaimSource, Source
+from kronkeep_common.models import BackupExecution, BackupStorageCreate, ClaimSource, Retention, Source
 from kronkeep_daemon.kube import paths
 
 PROGRAMS = [DEBIAN_RESTIC, *([str(NEWER_RESTIC)] if NEWER_RESTIC.exists() else [])]
@@ -155,25 +157,42 @@ def hidden_from_all(path: Path) -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs a mount")
-async def test_a_full_disk(site: BackupSite) -> None:
+async def test_a_full_disk_and_the_way_out_that_is_named(site: BackupSite) -> None:
+    """Each archive adds 1.4 of 4 MiB; the third finds the disk full, and forget and prune need little."""
     folder = site.daemon.state.parent / "storage-full"
     with small_file_system(folder):
         async with site.client() as client:
-            await create_sources(site, client, "full")
-            assert outcome_of(await site.back_up(client, "full")) == ("failed", "StorageFull")
-            larger = ["mount", "-o", "remount,size=64m", str(folder)]
-            await asyncio.to_thread(subprocess.run, larger, check=True)
-            room_again = await site.back_up(client, "full")
-            assert outcome_of(room_again) == ("succeeded", None)
+            _, data = await create_sources(site, client, "full", retention=Retention(keep_last=9))
+            outcomes = []
+            for _ in range(3):
+                (data / "file").write_bytes(os.urandom(1_400_000))
+                backup = await site.back_up(client, "full")
+                outcomes.append(outcome_of(backup))
+            assert outcomes == [("succeeded", None), ("succeeded", None), ("failed", "StorageFull")]
+            assert "/repository/data/" in (backup.message or "")
+            step = backup.next_step or ""
+            assert re.match(
+                r"\d+\.\d [KM]iB are free there, and forgetting and pruning need [\d.]+ KiB", step
+            )
+            assert "kronkeep retention" in step
+            assert "kronkeep storage prune full" in step
+            policy = (await client.cronjobs.get("default", "full")).policy
+            assert policy is not None
+            shorter = msgspec.structs.replace(policy.spec, retention=Retention(keep_last=1))
+            await client.cronjobs.set_policy("default", "full", shorter)
+            await client.policies.apply_retention(policy.id)
+            await client.storages.prune("full")
+            (data / "file").write_bytes(os.urandom(1_400_000))
+            assert outcome_of(await site.back_up(client, "full")) == ("succeeded", None)
             password = await site.read_password("full")
             site.run_restic(folder, password, "check", "--read-data")
 
 
 @contextmanager
 def small_file_system(folder: Path) -> Iterator[None]:
-    """Mount a file system of one MiB."""
+    """Mount a file system of 4 MiB."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ from kronkeep_daemon.jobs.runner import JobLimits
 from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
+from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation, volume_space
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
@@ -172,6 +172,9 @@ class AttemptRunner:
             # Perhaps the Job is of another kronkeep that acted before this one.
             outcome = archive_outcome.outcome_of_fault(taken)
         reason = Reason.parse(outcome.reason)
+        if reason is Reason.STORAGE_FULL:
+            next_step = await volume_space.explain_full(self._repository_jobs, inputs.repository)
+            outcome = outcome._replace(next_step=next_step)
         if reason is not None and reason.killed:
             await self._stale_locks.remove(inputs.repository)
         if reason is not None and reason.doubtful:

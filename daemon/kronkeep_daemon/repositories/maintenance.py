@@ -11,7 +11,7 @@ from kronkeep_common.errors import StorageFailed
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
-from kronkeep_daemon.repositories import job_names
+from kronkeep_daemon.repositories import job_names, volume_space
 from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
@@ -132,6 +132,8 @@ class RepositoryMaintenance:
         job = await self._jobs.run(name, steps, repository, seconds, on_line=on_line)
         failure = storage_failure(job)
         if failure is not None:
+            if failure.details.get("reason") == Reason.STORAGE_FULL:
+                failure.next_step = await volume_space.explain_full(self._jobs, repository)
             raise failure
         opened = job.container(IDENTITY_STEP)
         repository_id = cat.parse_id(opened.log) if opened is not None else ""

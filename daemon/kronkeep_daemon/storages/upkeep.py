@@ -106,11 +106,14 @@ class StorageUpkeep:
         self._list_observers.append(observer)
 
     def _note_change(self, change: BackupChanged) -> None:
-        """Note that a backup added to its storage, or that retention removed its snapshot."""
+        """Note that a backup added to its storage or found it full, or that retention removed a snapshot."""
         old = change.old
+        is_found_full = change.new.reason == Reason.STORAGE_FULL and (
+            old is None or old.reason != Reason.STORAGE_FULL
+        )
         is_added = change.new.result is not None and (old is None or old.result is None)
         removed_before = old.snapshot_removed_at if old else None
-        if is_added or change.new.snapshot_removed_at != removed_before:
+        if is_added or is_found_full or change.new.snapshot_removed_at != removed_before:
             self._changed_at[change.new.storage_id] = self._clock.now()
 
     async def _run_forever(self) -> None:

@@ -11,13 +11,12 @@ from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon import storage_kinds
-from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.repositories.job_manifests import Steps
-from kronkeep_daemon.restic import output, stats
+from kronkeep_daemon.repositories.volume_space import KIBIBYTE, leading_numbers, parse_space, space_step
+from kronkeep_daemon.restic import stats
 from kronkeep_daemon.storage_kinds import StorageSpace
 from kronkeep_daemon.storage_kinds.access import MOUNT
-
-KIBIBYTE = 1024
 
 
 def storage_steps(storage: BackupStorage) -> Steps:
@@ -30,7 +29,7 @@ def storage_steps(storage: BackupStorage) -> Steps:
 def volume_steps(folder: str) -> Steps:
     """Return the steps that measure the file system at `folder` and what its files take."""
     return [
-        ("space", ["stat", "-f", "-c", "%S %b %a", folder]),
+        space_step(folder),
         ("files", ["du", "-s", "-k", folder]),
     ]
 
@@ -49,8 +48,8 @@ def usage_of(
     is how long it took. Raises StorageFailed where restic printed no figures.
     """
     figures = [_stats_of(job) for job in jobs]
-    used_kibibytes = _leading_numbers(jobs[0].container("files"))
-    space = server_space or _file_system_space(jobs[0])
+    used_kibibytes = leading_numbers(jobs[0].container("files"))
+    space = server_space or parse_space(jobs[0])
     used = used_kibibytes[0] * KIBIBYTE if used_kibibytes else sum(each.total_size for each in figures)
     return StorageUsage(
         measured_at=measured_at,
@@ -68,19 +67,3 @@ def _stats_of(job: FinishedJob) -> stats.RepositoryStats:
     if figures is None:
         raise StorageFailed("restic stats printed no figures.", reason=Reason.NO_FIGURES)
     return figures
-
-
-def _file_system_space(job: FinishedJob) -> StorageSpace | None:
-    """Return the space that `stat -f` printed: block size, all blocks, blocks free to others than root."""
-    numbers = _leading_numbers(job.container("space"))
-    if len(numbers) != 3:
-        return None
-    block_size, blocks, free_blocks = numbers
-    return StorageSpace(block_size * blocks, block_size * free_blocks)
-
-
-def _leading_numbers(container: ContainerResult | None) -> list[int]:
-    """Return the numbers in a container's first line; empty where it has no log."""
-    lines = output.split_lines(container.log) if container else []
-    words = lines[0].split() if lines else []
-    return [int(word) for word in words if word.isdigit()]
