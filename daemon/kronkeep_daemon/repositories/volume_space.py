@@ -1,4 +1,4 @@
-"""The room on a storage's volume, measured in a Job, and what frees the space of a full one.
+"""The space on a storage's volume, measured in a Job, and what a full one needs to be freed.
 
 To free space restic needs little: `forget` writes a lock, `prune` without repacking a lock and a new index
 before it deletes the old one (seen with restic 0.14.0 and 0.19.1).
