@@ -39,6 +39,13 @@ def deletion_cause(job: Job) -> Cause | None:
     return _cause(Reason.BEING_DELETED, message)
 
 
+def is_failed_by_deletion(job: Job, failed: Condition) -> bool:
+    """Whether a Job failed only after somebody had deleted it, as its pods are deleted with it."""
+    deleted_at = parse_timestamp(job.metadata.deletion_timestamp)
+    failed_at = parse_timestamp(failed.last_transition_time)
+    return deleted_at is not None and failed_at is not None and failed_at >= deleted_at
+
+
 def _deletion_hold(job: Job) -> str:
     finalizers = job.metadata.finalizers or ()
     foreign = [name for name in finalizers if name not in _COLLECTOR_WAITS]

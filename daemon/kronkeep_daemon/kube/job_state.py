@@ -80,7 +80,8 @@ def _status_and_end(job: Job) -> tuple[ExecutionStatus, datetime | None]:
         return ExecutionStatus.SUCCEEDED, parse_timestamp(
             status.completion_time or complete.last_transition_time
         )
-    if failed := job.true_condition("Failed"):
+    failed = job.true_condition("Failed")
+    if failed and not job_conditions.is_failed_by_deletion(job, failed):
         return ExecutionStatus.FAILED, parse_timestamp(failed.last_transition_time)
     if job.true_condition("Suspended"):
         return ExecutionStatus.PENDING, None

@@ -112,6 +112,15 @@ def test_a_job_has_words_for_what_its_pods_do_not_show(name: str) -> None:
     assert seen.cause.next_step.endswith(".")
 
 
+def test_a_job_that_failed_because_it_was_deleted_is_being_deleted() -> None:
+    over_limit = ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+    seen = observe(job(over_limit, meta=DELETED, failed=1), [pod(end_of(143))])
+    assert seen.cause is not None
+    assert (seen.status, seen.ended_at, seen.cause.reason) == ("pending", None, "BeingDeleted")
+    before = DELETED | {"deletionTimestamp": "2026-01-15T10:06:00Z"}
+    assert observe(job(over_limit, meta=before, failed=1), [pod(end_of(143))]).status == "failed"
+
+
 def test_what_held_a_job_is_no_cause_of_its_later_end() -> None:
     waited = observe(job(SUSPENDED, spec={"suspend": True}), []).cause
     late = job(("Failed", "DeadlineExceeded", ""), spec={"activeDeadlineSeconds": 60})

@@ -4,6 +4,7 @@ from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 CONTROLLER_UID_LABELS = ("batch.kubernetes.io/controller-uid", "controller-uid")
+_NO_BACKOFF_LIMIT = 2**31 - 1  # where the failures of each index are limited
 JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 
 
@@ -49,12 +50,13 @@ def _complete_job(obj: JsonObject) -> None:
         spec["parallelism"] = 1
     if spec.get("completions") is None and spec["parallelism"] == 1:
         spec["completions"] = 1
-    spec.setdefault("backoffLimit", 6)
+    spec.setdefault("backoffLimit", 6 if spec.get("backoffLimitPerIndex") is None else _NO_BACKOFF_LIMIT)
     spec.setdefault("completionMode", "NonIndexed")
     spec.setdefault("suspend", False)
     spec.setdefault(
         "podReplacementPolicy", "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed"
     )
+    _complete_failure_policy(spec.get("podFailurePolicy") or {})
     template = spec.setdefault("template", {})
     if not spec.get("manualSelector"):
         spec["manualSelector"] = False
@@ -63,6 +65,12 @@ def _complete_job(obj: JsonObject) -> None:
         labels.update(dict.fromkeys(CONTROLLER_UID_LABELS, uid) | dict.fromkeys(JOB_NAME_LABELS, name))
     _complete_template(spec)
     obj.setdefault("status", {})
+
+
+def _complete_failure_policy(policy: JsonObject) -> None:
+    for rule in policy.get("rules") or []:
+        for pattern in rule.get("onPodConditions") or []:
+            pattern.setdefault("status", "True")
 
 
 def _complete_template(job_spec: JsonObject) -> None:

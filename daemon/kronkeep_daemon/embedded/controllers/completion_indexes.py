@@ -1,14 +1,19 @@
 """The text of `status.completedIndexes`, such as `0,1` or `0-2,5`, and the set of indexes that it lists."""
 
 
-def parse_indexes(text: str | None) -> set[int]:
-    """Return the indexes that the text lists."""
-    indexes: set[int] = set()
+def parse_ranges(text: str | None) -> list[tuple[int, int]]:
+    """Return the first and the last index of each part of the text."""
+    ranges = []
     for part in (text or "").split(","):
         if part:
             first, _, last = part.partition("-")
-            indexes |= set(range(int(first), int(last or first) + 1))
-    return indexes
+            ranges.append((int(first), int(last or first)))
+    return ranges
+
+
+def parse_indexes(text: str | None) -> set[int]:
+    """Return the indexes that the text lists."""
+    return {index for first, last in parse_ranges(text) for index in range(first, last + 1)}
 
 
 def format_indexes(indexes: set[int]) -> str:

@@ -8,6 +8,7 @@ from kronkeep_daemon.embedded.controllers.cached_collection import ClusterObject
 from kronkeep_daemon.embedded.controllers.event_recorder import EventRecorder
 from kronkeep_daemon.embedded.controllers.job_plan import plan_job
 from kronkeep_daemon.embedded.controllers.object_fields import (
+    OWN_CONTROLLER,
     TRACKING_FINALIZER,
     PlannedEvent,
     controller_of,
@@ -31,7 +32,7 @@ class JobController:
     async def sync(self, namespace: str, name: str) -> float | None:
         """Look at a Job once; return the seconds after which to look again."""
         job = self._jobs.cache.get(namespace, name)
-        if job is None:
+        if job is None or _is_managed_elsewhere(job):
             return None
         plan = plan_job(job, self._pods_of(job), self._clock.now())
         for pod in plan.create:
@@ -78,6 +79,11 @@ class JobController:
         for job in self._jobs.cache.all():
             if not is_deleting(job) and _is_expired(job, now):
                 await self._jobs.delete(job, propagation="Foreground")
+
+
+def _is_managed_elsewhere(job: JsonObject) -> bool:
+    """Whether managedBy leaves the Job to another controller, such as Kueue's (KEP-4368)."""
+    return job["spec"].get("managedBy") not in (None, OWN_CONTROLLER)
 
 
 def _is_expired(job: JsonObject, now: datetime) -> bool:

@@ -6,15 +6,16 @@ outcome is decided; then their finalizers are removed; then they are counted, an
 written once no pod is terminating any more. Successes of Indexed Jobs are not listed: their set of indexes
 can be written again without harm.
 
-Not implemented: successPolicy, backoffLimitPerIndex, maxFailedIndexes, managedBy.
+A Job that is being deleted makes no pods; those that it has go on, and are no longer counted.
 """
 
 from datetime import datetime, timedelta
 
 import msgspec
 
-from kronkeep_daemon.embedded.controllers import completion_indexes, job_pods
+from kronkeep_daemon.embedded.controllers import completion_indexes, index_failures, job_pods
 from kronkeep_daemon.embedded.controllers.job_pods import JobPods
+from kronkeep_daemon.embedded.controllers.job_policies import match_failure_policy, match_success_policy
 from kronkeep_daemon.embedded.controllers.object_fields import (
     PlannedEvent,
     build_condition,
@@ -32,6 +33,11 @@ MOST_PODS_AT_ONCE = 500  # created or discarded in one plan, as upstream
 _COMPLETIONS_REACHED = ("CompletionsReached", "Reached expected number of succeeded pods")
 _BACKOFF_LIMIT_EXCEEDED = ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
 _DEADLINE_EXCEEDED = ("DeadlineExceeded", "Job was active longer than specified deadline")
+_FAILED_INDEXES = ("FailedIndexes", "Job has failed indexes")
+_TOO_MANY_FAILED_INDEXES = (
+    "MaxFailedIndexesExceeded",
+    "Job has exceeded the specified maximal number of failed indexes",
+)
 
 
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +62,8 @@ class _JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A Job and its pods at one time, as every step of a plan reads them.
 
     `old` is the Job's status. `succeeded` and `failed` are the uids of pods to count, those of an interrupted
-    earlier plan first. `done` are the completion indexes that have been reached.
+    earlier plan first. `done` are the completion indexes that have been reached, `lost` those that have
+    failed for good, None where the Job has no backoffLimitPerIndex.
     """
 
     job: JsonObject
@@ -67,6 +74,7 @@ class _JobView(msgspec.Struct, frozen=True, kw_only=True):
     succeeded: list[str]
     failed: list[str]
     done: set[int]
+    lost: set[int] | None
 
     @property
     def spec(self) -> JsonObject:
@@ -103,14 +111,14 @@ class _PodChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan_job(job: JsonObject, pods: list[JsonObject], now: datetime) -> JobPlan:
     """Return the next steps for a Job; `pods` are those that it controls."""
-    if end_of_job(job) or is_deleting(job):
+    if end_of_job(job):
         return JobPlan(release=[pod for pod in pods if is_tracked(pod)])
     view = _view_job(job, pods, now)
-    outcome = _earlier_outcome(view) or _find_failure(view)
+    outcome = _earlier_outcome(view) or _find_failure(view) or _find_early_success(view)
     if outcome is not None:
         changes = _PodChanges(delete=view.pods.active)
     else:
-        changes = _plan_pods(view)
+        changes = _PodChanges() if is_deleting(job) else _plan_pods(view)
         outcome = _find_completion(view, changes)
     if outcome is not None and outcome["type"] == "FailureTarget":
         view = _fail_remaining_pods(view)
@@ -136,7 +144,15 @@ def _view_job(job: JsonObject, pods: list[JsonObject], now: datetime) -> _JobVie
         succeeded=_merge_uids(uncounted.get("succeeded"), [] if is_indexed else sorted_pods.succeeded),
         failed=_merge_uids(uncounted.get("failed"), sorted_pods.failed),
         done=completion_indexes.parse_indexes(old.get("completedIndexes")) | new_indexes,
+        lost=_find_lost_indexes(job, pods),
     )
+
+
+def _find_lost_indexes(job: JsonObject, pods: list[JsonObject]) -> set[int] | None:
+    if not index_failures.has_limit_per_index(job):
+        return None
+    earlier = completion_indexes.parse_indexes((job.get("status") or {}).get("failedIndexes"))
+    return earlier | index_failures.find_failed_indexes(job, pods)
 
 
 def _fail_remaining_pods(view: _JobView) -> _JobView:
@@ -169,18 +185,31 @@ def _failure_reason(view: _JobView) -> tuple[str, str] | None:
     if view.failure_count > limit or _has_too_many_restarts(view, limit):
         return _BACKOFF_LIMIT_EXCEEDED
     seconds_left = _seconds_to_deadline(view)
-    return _DEADLINE_EXCEEDED if seconds_left is not None and seconds_left <= 0 else None
+    if seconds_left is not None and seconds_left <= 0:
+        return _DEADLINE_EXCEEDED
+    return _index_failure_reason(view)
+
+
+def _index_failure_reason(view: _JobView) -> tuple[str, str] | None:
+    if not view.lost:
+        return None
+    most = view.spec.get("maxFailedIndexes")
+    if most is not None and len(view.lost) > most:
+        return _TOO_MANY_FAILED_INDEXES
+    return _FAILED_INDEXES if len(view.lost | view.done) >= view.spec["completions"] else None
 
 
 def _failure_policy_message(view: _JobView) -> str | None:
-    for pod in view.pods.failed:
-        if match := job_pods.match_failure_policy(view.job, pod, "FailJob"):
-            name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-            return (
-                f"Container {match.container} for pod {name} failed with exit code {match.exit_code}"
-                f" matching FailJob rule at index {match.rule}"
-            )
-    return None
+    matches = (match_failure_policy(view.job, pod) for pod in view.pods.failed)
+    return next((match.message for match in matches if match and match.action == "FailJob"), None)
+
+
+def _find_early_success(view: _JobView) -> JsonObject | None:
+    """Return the success that the successPolicy gives before all indexes have succeeded."""
+    message = match_success_policy(view.job, view.done) if view.is_indexed else None
+    if message is None:
+        return None
+    return build_condition("SuccessCriteriaMet", "SuccessPolicy", message, view.now)
 
 
 def _has_too_many_restarts(view: _JobView, limit: int) -> bool:
@@ -211,11 +240,30 @@ def _plan_pods(view: _JobView) -> _PodChanges:
     missing = min(target - len(active) - still_terminating, MOST_PODS_AT_ONCE)
     if missing <= 0:
         return _PodChanges()
+    if view.lost is not None:
+        return _plan_independent_indexes(view, missing)
     wait = job_pods.backoff_seconds(view.pods.all, view.now)
     if wait > 0:
         return _PodChanges(requeue=wait)
     indexes = _free_indexes(view)[:missing] if view.is_indexed else [None] * missing
     return _PodChanges(create=[build_pod(view.job, index) for index in indexes])
+
+
+def _plan_independent_indexes(view: _JobView, missing: int) -> _PodChanges:
+    """Create pods for indexes that wait for no pause of their own."""
+    free = [index for index in _free_indexes(view) if index is not None]
+    pauses = {
+        index: index_failures.seconds_to_retry(view.job, index, view.pods.all, view.now) for index in free
+    }
+    ready = [index for index in free if pauses[index] <= 0][:missing]
+    pods = view.pods.all
+    return _PodChanges(
+        create=[
+            build_pod(view.job, index, index_failures.failure_annotations(view.job, index, pods))
+            for index in ready
+        ],
+        requeue=min((pause for pause in pauses.values() if pause > 0), default=None),
+    )
 
 
 def _target_count(view: _JobView) -> int:
@@ -225,7 +273,7 @@ def _target_count(view: _JobView) -> int:
     if completions is None:
         # A work queue: after the first success no pods are created, and those that run go on.
         return len(view.pods.active) if view.success_count else parallelism
-    return max(0, min(parallelism, int(completions) - view.success_count))
+    return max(0, min(parallelism, int(completions) - view.success_count - len(view.lost or ())))
 
 
 def _sort_by_progress(pods: list[JsonObject]) -> list[JsonObject]:
@@ -235,8 +283,8 @@ def _sort_by_progress(pods: list[JsonObject]) -> list[JsonObject]:
 
 
 def _free_indexes(view: _JobView) -> list[int | None]:
-    """Return the completion indexes that are neither reached nor worked on, lowest first."""
-    taken = view.done | {job_pods.index_of(pod) for pod in view.pods.active}
+    """Return the completion indexes that are neither reached, nor lost, nor worked on, lowest first."""
+    taken = view.done | (view.lost or set()) | {job_pods.index_of(pod) for pod in view.pods.active}
     if job_pods.replaces_only_failed(view.job):
         taken |= {job_pods.index_of(pod) for pod in view.pods.terminating}
     return [index for index in range(view.spec["completions"]) if index not in taken]
@@ -304,11 +352,16 @@ def _status_before_count(view: _JobView, changes: _PodChanges, conditions: list[
         "failed": view.old.get("failed"),
         "completedIndexes": completion_indexes.format_indexes(view.done),
     }
-    return {key: value for key, value in status.items() if value} | {
-        "terminating": len(view.pods.terminating) + len(removed),
-        "uncountedTerminatedPods": {},
-        "ready": sum(map(job_pods.is_ready, remaining)),
-    }
+    lost = {} if view.lost is None else {"failedIndexes": completion_indexes.format_indexes(view.lost)}
+    return (
+        {key: value for key, value in status.items() if value}
+        | lost
+        | {
+            "terminating": len(view.pods.terminating) + len(removed),
+            "uncountedTerminatedPods": {},
+            "ready": sum(map(job_pods.is_ready, remaining)),
+        }
+    )
 
 
 def _counts(view: _JobView) -> JsonObject:
@@ -331,8 +384,8 @@ def _end_event(outcome: JsonObject) -> PlannedEvent:
 
 
 def _pods_to_release(view: _JobView, outcome: JsonObject | None) -> list[JsonObject]:
-    """Return the pods that need no counting any more: those listed, and with an outcome all of them."""
-    if outcome is None:
+    """Return the pods that need no counting any more: those listed; with an outcome, or a deletion, all."""
+    if outcome is None and not is_deleting(view.job):
         return [*view.pods.succeeded, *view.pods.failed, *view.pods.ignored]
     return [pod for pod in view.pods.all if is_tracked(pod)]
 

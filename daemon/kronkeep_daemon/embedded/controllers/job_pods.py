@@ -1,11 +1,11 @@
-"""What the pods of a Job mean to it: which run, which have ended uncounted, what the failure policy says."""
+"""What the pods of a Job mean to it: which run, which have ended uncounted, how long the next one waits."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import msgspec
 
+from kronkeep_daemon.embedded.controllers.job_policies import match_failure_policy, termination_of
 from kronkeep_daemon.embedded.controllers.object_fields import (
     COMPLETION_INDEX,
     find_true_condition,
@@ -35,23 +35,14 @@ class JobPods(msgspec.Struct, frozen=True, kw_only=True):
     all: list[JsonObject]
 
 
-class PolicyMatch(NamedTuple):
-    """The podFailurePolicy rule that a pod meets, and the container that met it."""
-
-    rule: int
-    container: str
-    exit_code: int
-
-
 def sort_pods(job: JsonObject, pods: list[JsonObject]) -> JobPods:
     """Sort a Job's pods by what they mean to it.
 
     A pod that is being deleted counts as failed, unless the Job replaces only pods that have ended.
     """
-    waits_for_end = replaces_only_failed(job)
     uncounted = [pod for pod in pods if is_tracked(pod)]
-    failed = [pod for pod in uncounted if _has_failed(pod, waits_for_end)]
-    ignored = [pod for pod in failed if match_failure_policy(job, pod, "Ignore")]
+    failed = [pod for pod in uncounted if has_failed(job, pod)]
+    ignored = [pod for pod in failed if _is_ignored(job, pod)]
     return JobPods(
         active=[pod for pod in pods if not has_pod_ended(pod) and not is_deleting(pod)],
         terminating=[pod for pod in pods if not has_pod_ended(pod) and is_deleting(pod)],
@@ -72,10 +63,16 @@ def _phase_of(pod: JsonObject) -> str:
     return str((pod.get("status") or {}).get("phase", ""))
 
 
-def _has_failed(pod: JsonObject, waits_for_end: bool) -> bool:
+def _is_ignored(job: JsonObject, pod: JsonObject) -> bool:
+    match = match_failure_policy(job, pod)
+    return match is not None and match.action == "Ignore"
+
+
+def has_failed(job: JsonObject, pod: JsonObject) -> bool:
+    """Whether a pod counts as failed, see `sort_pods`."""
     if _phase_of(pod) == "Failed":
         return True
-    return is_deleting(pod) and _phase_of(pod) != "Succeeded" and not waits_for_end
+    return is_deleting(pod) and _phase_of(pod) != "Succeeded" and not replaces_only_failed(job)
 
 
 def is_ready(pod: JsonObject) -> bool:
@@ -84,42 +81,14 @@ def is_ready(pod: JsonObject) -> bool:
 
 
 def index_of(pod: JsonObject) -> int:
-    """Return the completion index of an Indexed Job's pod."""
-    return int(pod["metadata"]["annotations"][COMPLETION_INDEX])
-
-
-def match_failure_policy(job: JsonObject, pod: JsonObject, action: str) -> PolicyMatch | None:
-    """Return the first podFailurePolicy rule that the pod meets, None where it has another action.
-
-    Only onExitCodes is implemented; rules with onPodConditions match no pod.
-    """
-    rules = (job["spec"].get("podFailurePolicy") or {}).get("rules") or []
-    for number, rule in enumerate(rules):
-        match = _match_exit_codes(pod, number, rule.get("onExitCodes"))
-        if match is not None:
-            return match if rule["action"] == action else None
-    return None
-
-
-def _match_exit_codes(pod: JsonObject, number: int, requirement: JsonObject | None) -> PolicyMatch | None:
-    if requirement is None:
-        return None
-    for entry in _container_statuses(pod):
-        code = _termination_of(entry).get("exitCode")
-        if not code or requirement.get("containerName") not in (None, entry["name"]):
-            continue
-        if (code in requirement["values"]) == (requirement["operator"] == "In"):
-            return PolicyMatch(number, entry["name"], code)
-    return None
+    """Return the completion index of an Indexed Job's pod; -1 for a pod that somebody else made."""
+    text = (pod["metadata"].get("annotations") or {}).get(COMPLETION_INDEX, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def _container_statuses(pod: JsonObject) -> list[JsonObject]:
     status = pod.get("status") or {}
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-
-
-def _termination_of(container_status: JsonObject) -> JsonObject:
-    return (container_status.get("state") or {}).get("terminated") or {}
 
 
 def count_restarts(pods: list[JsonObject]) -> int:
@@ -133,23 +102,28 @@ def backoff_seconds(pods: list[JsonObject], now: datetime) -> float:
     10 s after a failure, doubled with each further one to at most 10 min. Only failures since the last
     success count.
     """
-    ended = [(_end_of(pod) or now, _phase_of(pod)) for pod in pods if has_pod_ended(pod)]
+    ended = [(end_of(pod) or now, _phase_of(pod)) for pod in pods if has_pod_ended(pod)]
     last_success = max((end for end, phase in ended if phase == "Succeeded"), default=None)
     failures = [
         end for end, phase in ended if phase == "Failed" and (last_success is None or end > last_success)
     ]
     if not failures:
         return 0.0
-    pause = min(FIRST_BACKOFF_SECONDS * 2 ** (len(failures) - 1), LONGEST_BACKOFF_SECONDS)
-    return (max(failures) + timedelta(seconds=pause) - now).total_seconds()
+    return pause_after(len(failures), max(failures), now)
 
 
-def _end_of(pod: JsonObject) -> datetime | None:
+def pause_after(failures: int, last: datetime, now: datetime) -> float:
+    """Return the seconds that are left of the pause after so many failures, the last one at `last`."""
+    pause = min(FIRST_BACKOFF_SECONDS * 2 ** min(failures - 1, 10), LONGEST_BACKOFF_SECONDS)
+    return (last + timedelta(seconds=pause) - now).total_seconds()
+
+
+def end_of(pod: JsonObject) -> datetime | None:
     """Return when the pod's last container ended.
 
     Where none has started: when the pod stopped being ready, or when it was created.
     """
-    ends = _parse_all(_termination_of(entry).get("finishedAt") for entry in _container_statuses(pod))
+    ends = _parse_all(termination_of(entry).get("finishedAt") for entry in _container_statuses(pod))
     if ends:
         return max(ends)
     for condition in (pod.get("status") or {}).get("conditions") or []:

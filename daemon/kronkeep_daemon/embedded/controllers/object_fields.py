@@ -10,6 +10,9 @@ from kronkeep_daemon.kube.timestamps import format_timestamp
 TRACKING_FINALIZER = "batch.kubernetes.io/job-tracking"
 FOREGROUND_FINALIZER = "foregroundDeletion"
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
+INDEX_FAILURES = "batch.kubernetes.io/job-index-failure-count"
+IGNORED_INDEX_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
+OWN_CONTROLLER = "kubernetes.io/job-controller"  # of managedBy, the same as none
 SCHEDULED_TIMESTAMP = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 
 

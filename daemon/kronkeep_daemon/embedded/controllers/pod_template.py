@@ -10,7 +10,7 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
 from kronkeep_daemon.kube.objects import JsonObject
 
 
-def build_pod(job: JsonObject, index: int | None) -> JsonObject:
+def build_pod(job: JsonObject, index: int | None, annotations: dict[str, str] | None = None) -> JsonObject:
     """Return a pod of the Job; `index` is the completion index in an Indexed Job."""
     template = copy.deepcopy(job["spec"]["template"])
     job_name = job["metadata"]["name"]
@@ -25,6 +25,8 @@ def build_pod(job: JsonObject, index: int | None) -> JsonObject:
         if template["metadata"].get(key):
             meta[key] = template["metadata"][key]
     spec = template["spec"]
+    if annotations:
+        meta["annotations"] = meta.get("annotations", {}) | annotations
     if index is not None:
         meta.setdefault("annotations", {})[COMPLETION_INDEX] = str(index)
         meta.setdefault("labels", {})[COMPLETION_INDEX] = str(index)
