@@ -1,8 +1,9 @@
-"""The history beside SQLite (WAL, synchronous=FULL) and stock TinyDB (JSONStorage), in one folder.
+"""The history beside plain sqlite3 calls with the same schema, and stock TinyDB (JSONStorage), in one folder.
 
-Each figure is measured for all three in turn in one run, at each number of documents of about 700 bytes, and
-medians are compared. What takes stock TinyDB seconds is done once. Names end in the number of documents;
-`to_sqlite` is our time divided by SQLite's (below 1: we are faster), `stock_to_ours` stock TinyDB's by ours.
+Each figure is measured in turn in one run, at each number of documents of about 700 bytes, and medians are
+compared. Plain SQLite has the same tables, indexes and triggers, WAL and synchronous=FULL, and puts the same
+rows, in the thread that asks. Names end in the number of documents; `to_sqlite` is our time divided by
+SQLite's (below 1: we are faster), `stock_to_ours` stock TinyDB's by ours, up to 10,000 documents.
 """
 
 import asyncio
@@ -14,9 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,19 @@ from tinydb import TinyDB, where
 
 from benchmarks import loop_pauses
 from kronkeep_common.clock import SystemClock
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import History, schema
+from kronkeep_daemon.history.rows import checksum, row_of
 
-SIZES = tuple(int(size) for size in os.environ.get("STORE_SIZES", "1000,10000,100000,500000").split(","))
-ROUNDS = 30
+SIZES = tuple(int(size) for size in os.environ.get("STORE_SIZES", "10000,100000,1000000").split(","))
+STOCK_SIZE = 10_000
+ROUNDS = 100
 MANY = 200
 PAGE = 50
-CRONJOBS = 100
+CRONJOBS = 1000
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CHANGED = {"status": "changed"}
 Document = dict[str, Any]
-Operation = Callable[[Any, int], Any]
+Operation = Callable[[Any, int], Awaitable[None]]
+Position = tuple[str, int]
 
 
 def build_document(number: int, status: str = "succeeded") -> Document:
@@ -44,7 +46,7 @@ def build_document(number: int, status: str = "succeeded") -> Document:
     cronjob = number % CRONJOBS
     timestamp = created_at.isoformat().replace("+00:00", "Z")
     return {
-        "id": f"{number:08x}-1f2e-4d3c-9a8b-{number:012x}",
+        "id": f"{number * 2654435761 % 2**32:08x}-1f2e-4d3c-9a8b-{number:012x}",
         "cluster": "prod",
         "namespace": f"team-{cronjob % 10}",
         "cronjob": f"nightly-{cronjob}",
@@ -57,7 +59,8 @@ def build_document(number: int, status: str = "succeeded") -> Document:
     }
 
 
-QUERIED_CRONJOB = build_document(7)["cronjob_id"]
+QUERIED = {"cronjob_id": build_document(7)["cronjob_id"]}
+FAILED = {"status": "failed"}
 
 
 class HistoryStore:
@@ -67,48 +70,65 @@ class HistoryStore:
         self.table = history.table("executions")
         self.history = history
 
-    async def fill(self, count: int) -> None:
-        for number in range(count):
-            self.table.put_document(None, build_document(number))
-            if number % 1000 == 999:
-                await self.history.commit()
+    async def put(self, documents: list[Document]) -> None:
+        for document in documents:
+            row = self.table.rows.by_id(document["id"])
+            self.table.put_document(row.number if row else None, document)
         await self.history.commit()
 
-    async def put(self, docs: list[Document]) -> None:
-        for doc in docs:
-            rows = self.table.documents.with_id(doc["id"])
-            self.table.put_document(rows[0][1] if rows else None, doc)
-        await self.history.commit()
+    def page(self, equal: dict[str, str], before: Position | None) -> list[Document]:
+        rows = self.table.rows.newest(equal, limit=PAGE, before=before)
+        return [msgspec.json.decode(row.body) for row in rows]
 
-    async def newest(self) -> list[Document]:
-        rows = islice(self.table.documents.newest({"cronjob_id": QUERIED_CRONJOB}), PAGE)
-        return [msgspec.json.decode(row[2]) for row in rows]
+    def close(self) -> None:
+        """Do nothing: the caller closes the history."""
 
 
 class SqliteStore:
-    """The same documents as text in SQLite, with a key and an index."""
+    """The same rows by plain calls of sqlite3."""
 
     def __init__(self, path: Path) -> None:
         self.database = sqlite3.connect(path, isolation_level=None)
-        self.database.execute("pragma journal_mode=wal")
-        self.database.execute("pragma synchronous=full")
-        self.database.execute("create table if not exists e(id text primary key, c text, at text, body text)")
-        self.database.execute("create index if not exists i on e(c, at)")
+        for pragma in (
+            "auto_vacuum=INCREMENTAL",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "cache_size=-16384",
+        ):
+            self.database.execute(f"PRAGMA {pragma}").fetchall()
+        for statement in (*schema.CREATE_OWN_TABLES, *schema.create_table("executions")):
+            self.database.execute(statement)
+        self.number = 0
+        self.sequence = 0
 
-    async def fill(self, count: int) -> None:
-        await self.put([build_document(number) for number in range(count)])
+    async def put(self, documents: list[Document]) -> None:
+        self.database.execute("BEGIN")
+        for document in documents:
+            body = json.dumps(document)
+            stored = self.database.execute("SELECT number FROM executions WHERE id = ?", (document["id"],))
+            number = next(stored, (self.number + 1,))[0]
+            self.number = max(self.number, number)
+            row = row_of(number, body.encode())
+            values = (*row[:-1], checksum("executions", number, row.body), body)
+            self.database.execute(schema.put_row("executions"), values)
+            self.sequence += 1
+            change = (self.sequence, "executions", document["id"], 0, body)
+            self.database.execute("INSERT INTO changes VALUES(?, ?, ?, ?, ?)", change)
+            self.database.execute("DELETE FROM changes WHERE sequence <= ?", (self.sequence - 20_000,))
+        self.database.execute("COMMIT")
 
-    async def put(self, docs: list[Document]) -> None:
-        self.database.execute("begin")
-        rows = ((doc["id"], doc["cronjob_id"], doc["created_at"], json.dumps(doc)) for doc in docs)
-        self.database.executemany("insert or replace into e values(?,?,?,?)", rows)
-        self.database.execute("commit")
-
-    async def newest(self) -> list[Document]:
+    def page(self, equal: dict[str, str], before: Position | None) -> list[Document]:
+        terms = [f"{field} = ?" for field in equal]
+        terms += ["(created_at, number) < (?, ?)"] if before else []
         rows = self.database.execute(
-            "select body from e where c=? order by at desc limit ?", (QUERIED_CRONJOB, PAGE)
+            f"SELECT body FROM executions WHERE {' AND '.join(terms) or '1'}"  # noqa: S608
+            " ORDER BY created_at DESC, number DESC LIMIT ?",
+            (*equal.values(), *(before or ()), PAGE),
         ).fetchall()
         return [json.loads(body) for (body,) in rows]
+
+    def close(self) -> None:
+        self.database.close()
 
 
 class StockStore:
@@ -117,18 +137,23 @@ class StockStore:
     def __init__(self, path: Path) -> None:
         self.database = TinyDB(path)
 
-    async def fill(self, count: int) -> None:
-        self.database.insert_multiple(build_document(number) for number in range(count))
-
-    async def put(self, docs: list[Document]) -> None:
-        if len(docs) == 1 and docs[0]["status"] == "changed":
-            self.database.update(docs[0], where("id") == docs[0]["id"])
+    async def put(self, documents: list[Document]) -> None:
+        if len(documents) == 1 and documents[0]["status"] == "changed":
+            self.database.update(documents[0], where("id") == documents[0]["id"])
         else:
-            self.database.insert_multiple(docs)
+            self.database.insert_multiple(documents)
 
-    async def newest(self) -> list[Document]:
-        documents = self.database.search(where("cronjob_id") == QUERIED_CRONJOB)
-        return sorted(documents, key=lambda doc: str(doc["created_at"]), reverse=True)[:PAGE]
+    def page(self, equal: dict[str, str], before: Position | None) -> list[Document]:
+        ((field, value),) = equal.items() if equal else (("trigger", "scheduled"),)
+        documents = sorted(self.database.search(where(field) == value), key=_time, reverse=True)
+        return [document for document in documents if before is None or _time(document) < before[0]][:PAGE]
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def _time(document: Document) -> str:
+    return str(document["created_at"])
 
 
 def list_operations(size: int) -> dict[str, tuple[int, Operation]]:
@@ -138,20 +163,28 @@ def list_operations(size: int) -> dict[str, tuple[int, Operation]]:
         await store.put([build_document(size + number, "new")])
 
     async def update(store: Any, number: int) -> None:
-        await store.put([build_document(number * (size // ROUNDS), "changed") | CHANGED])
+        await store.put([build_document(number * (size // ROUNDS), "changed") | {"status": "changed"}])
 
     async def insert_many(store: Any, number: int) -> None:
         first = size + 1000 + number * MANY
         await store.put([build_document(first + offset) for offset in range(MANY)])
 
-    async def query_newest(store: Any, _: int) -> None:
-        await store.newest()
+    async def newest_of_cronjob(store: Any, _: int) -> None:
+        assert len(store.page(QUERIED, None)) >= min(PAGE, size // CRONJOBS)
+
+    async def newest_of_status(store: Any, _: int) -> None:
+        assert len(store.page(FAILED, None)) == PAGE
+
+    async def page_inside(store: Any, number: int) -> None:
+        assert len(store.page({}, (build_document(size // 2 + number * 97)["created_at"][:-1], 0))) == PAGE
 
     return {
         "insert": (ROUNDS, insert),
         "update": (ROUNDS, update),
-        "many": (5, insert_many),
-        "newest": (ROUNDS, query_newest),
+        "many": (20, insert_many),
+        "newest_of_cronjob": (ROUNDS, newest_of_cronjob),
+        "newest_of_status": (ROUNDS, newest_of_status),
+        "page_inside": (ROUNDS, page_inside),
     }
 
 
@@ -171,127 +204,78 @@ async def compare(size: int, stores: dict[str, Any]) -> dict[str, dict[str, floa
     """
     medians: dict[str, dict[str, float]] = {}
     for name, (rounds, operation) in list_operations(size).items():
-        seconds: dict[str, list[float]] = {store: [] for store in stores}
+        seconds: dict[str, list[float]] = {"ours": [], "sqlite": []}
         for number in range(rounds):
             for store in ("ours", "sqlite") if number % 2 else ("sqlite", "ours"):
                 seconds[store].append(await time_operation(operation, stores[store], number))
-        medians[name] = {store: statistics.median(times) for store, times in seconds.items() if times}
-    for name, (rounds, operation) in list_operations(size).items():
-        times = [
-            await time_operation(operation, stores["stock"], n)
-            for n in range(max(1, min(rounds, 30_000 // size)))
-        ]
-        medians[name]["stock"] = statistics.median(times)
+        medians[name] = {store: statistics.median(times) for store, times in seconds.items()}
+    for name, (_, operation) in list_operations(size).items():
+        if "stock" in stores:
+            times = [await time_operation(operation, stores["stock"], number) for number in range(3)]
+            medians[name]["stock"] = statistics.median(times)
     return medians
 
 
-OPEN = {
-    "ours": """
-import asyncio
+OPEN = """
+import asyncio, sys, time
 from pathlib import Path
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
-async def act():
-    global kept
-    kept = await History.open(Path(sys.argv[1]), clock=SystemClock())
-asyncio.run(measure(act))
-""",
-    "sqlite": """
-import asyncio, sqlite3
-async def act():
-    global kept
-    kept = sqlite3.connect(sys.argv[1])
-    kept.execute("select count(*) from e where c='x'").fetchall()
-asyncio.run(measure(act))
-""",
-    "stock": """
-import asyncio
-from tinydb import TinyDB
-async def act():
-    global kept
-    kept = TinyDB(sys.argv[1])
-    len(kept)
-asyncio.run(measure(act))
-""",
-}
-MEASURE = """
-import sys, time
 def memory(): return int(open("/proc/self/statm").read().split()[1]) * 4096
-async def measure(act):
+async def measure():
     before, began = memory(), time.perf_counter()
-    await act()
-    print(time.perf_counter() - began, (memory() - before) / 1e6)
+    history = await History.open(Path(sys.argv[1]), clock=SystemClock())
+    opened = time.perf_counter() - began
+    for number in range(1000):
+        history.executions.count()
+        for row in history.table("executions").rows.newest({"status": "failed"}, limit=50): row.body
+        history.table("executions").put_document(None, {"id": f"{time.time_ns()}", "created_at": "2030"})
+        if number % 10 == 9:
+            await history.commit()
+    print(opened, (memory() - before) / 1e6, memory() / 1e6)
+    await history.close()
+asyncio.run(measure())
 """
 
 
-def measure_opening(kind: str, path: Path, rounds: int = 3) -> tuple[float, float]:
-    """Return the best seconds and MB of memory of opening a store in a process of its own."""
+def measure_opening(folder: Path) -> tuple[float, float, float]:
+    """Return the best seconds of opening, and after 1,000 pages and writes the MB more, and in all."""
     results: list[list[float]] = []
-    for _ in range(rounds):
-        command = [sys.executable, "-c", MEASURE + OPEN[kind], str(path)]
+    for _ in range(3):
+        command = [sys.executable, "-c", OPEN, str(folder)]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         results.append([float(word) for word in out.split()])
-    return min(result[0] for result in results), min(result[1] for result in results)
+    return min(r[0] for r in results), max(r[1] for r in results), max(r[2] for r in results)
 
 
-async def measure_written_bytes(ours: HistoryStore, size: int, folder: Path) -> float:
-    """Return the bytes written per byte of changed document, between the ends of two compactions."""
-    snapshots = set[str]()
-    changes = 0
-    before = 0
-    length = 0
-    while len(snapshots) < 3:
-        docs = [build_document((changes + offset) % size) | {"exit_code": changes} for offset in range(20)]
-        await ours.put(docs)
-        changes += len(docs)
-        length += sum(len(msgspec.json.encode(doc)) for doc in docs)
-        new = _snapshots(folder) - snapshots
-        if new and not snapshots:
-            before = _bytes_written()
-            length = 0
-        snapshots |= new
-    return (_bytes_written() - before) / length
-
-
-def _snapshots(folder: Path) -> set[str]:
-    return {path.name for path in folder.glob("snapshot-*.jsonl")}
-
-
-def _bytes_written() -> int:
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("wchar")).split()[1])
+async def _fill(store: Any, count: int) -> None:
+    step = min(count, 2000 if not isinstance(store, StockStore) else count)
+    for start in range(0, count, step):
+        await store.put([build_document(number) for number in range(start, min(count, start + step))])
 
 
 async def measure_size(size: int, folder: Path) -> dict[str, float]:
     """Return every figure at one number of documents."""
     print(f"  {size} documents", file=sys.stderr, flush=True)
-    ours = HistoryStore(await History.open(folder / "ours", clock=SystemClock()))
-    stores: dict[str, Any] = {
-        "ours": ours,
-        "sqlite": SqliteStore(folder / "s.db"),
-        "stock": StockStore(folder / "t.json"),
-    }
+    history = await History.open(folder / "ours", clock=SystemClock())
+    stores: dict[str, Any] = {"ours": HistoryStore(history), "sqlite": SqliteStore(folder / "s.db")}
+    if size <= STOCK_SIZE:
+        stores["stock"] = StockStore(folder / "t.json")
     for store in stores.values():
-        await store.fill(size)
+        await _fill(store, size)
     medians = await compare(size, stores)
-    ours_bytes = await measure_written_bytes(ours, size, folder / "ours") if size <= 100_000 else None
-    pauses = await loop_pauses.measure_pauses(ours.history, size, build_document) if size >= 100_000 else {}
-    await ours.history.close()
-    stores["sqlite"].database.close()
-    stores["stock"].database.close()
-    opened = {
-        kind: measure_opening(kind, folder / name, 1 if kind == "stock" else 3)
-        for kind, name in (("ours", "ours"), ("sqlite", "s.db"), ("stock", "t.json"))
-    }
-    figures: dict[str, float] = {}
-    for name, seconds in medians.items():
-        figures[f"{name}_to_sqlite"] = round(seconds["ours"] / seconds["sqlite"], 2)
-        figures[f"stock_to_ours_{name}"] = round(seconds["stock"] / seconds["ours"], 1)
-    figures["open_seconds"] = round(opened["ours"][0], 2)
-    figures["open_mb"] = round(opened["ours"][1], 1)
-    figures["stock_to_ours_open"] = round(opened["stock"][0] / opened["ours"][0], 1)
-    if ours_bytes is not None:
-        figures["bytes_to_document"] = round(ours_bytes, 2)
+    pauses = await loop_pauses.measure_pauses(history, size, build_document)
+    await history.close()
+    for store in stores.values():
+        store.close()
+    seconds, more, total = measure_opening(folder / "ours")
+    figures = {"open_seconds": round(seconds, 3), "more_mb": round(more, 1), "total_mb": round(total, 1)}
+    figures["bytes_to_document"] = round((folder / "ours" / "history.db").stat().st_size / size / 700, 2)
+    for name, times in medians.items():
+        figures[f"{name}_ms"] = round(1000 * times["ours"], 3)
+        figures[f"{name}_to_sqlite"] = round(times["ours"] / times["sqlite"], 2)
+        if "stock" in times:
+            figures[f"stock_to_ours_{name}"] = round(times["stock"] / times["ours"], 1)
     return {f"store_{name}_{size}": figure for name, figure in (figures | pauses).items()}
 
 

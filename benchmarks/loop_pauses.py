@@ -40,26 +40,20 @@ async def _tick(ticks: list[float]) -> None:
 
 
 async def measure_pauses(history: History, size: int, document: Document) -> dict[str, float]:
-    """Return the longest pauses by commits, compaction, queries, and a caller that changes 200 at once."""
+    """Return the longest pauses by commits, checkpoints, queries, and a caller that changes 200 at once."""
     table = history.table("executions")
     oldest = iter(range(0, size, 200))
 
     async def commit() -> None:
         for number in range(200):
-            table.put_document(None, document(size + number))
+            table.put_document(None, document(size + 100_000 + number) | {"id": None})
             await asyncio.sleep(0)
         await history.commit()
 
-    async def compaction() -> None:
-        await history.compact()
-
-    async def commits_during_compaction() -> None:
-        table.put_document(None, document(size))
-        compacting = asyncio.create_task(history.compact())
-        while not compacting.done():
-            table.put_document(None, document(size))
+    async def commits_during_checkpoints() -> None:
+        for number in range(100):
+            table.put_document(None, document(size + 200_000 + number) | {"id": None})
             await history.commit()
-        await compacting
 
     async def query() -> None:
         first = document(7)
@@ -67,21 +61,19 @@ async def measure_pauses(history: History, size: int, document: Document) -> dic
             (where("cronjob_id") == first["cronjob_id"])
             & (where("created_at") < document(size // 20)["created_at"])
         )
-        history.table("executions").documents.count("status", {"namespace": first["namespace"]})
+        history.executions.count()
 
     async def change_200() -> None:
         start = next(oldest)
         for number in range(start, start + 200):
-            table.put_document(
-                table.documents.with_id(document(number)["id"])[0][1], document(number) | {"status": "x"}
-            )
+            row = table.rows.by_id(document(number)["id"])
+            table.put_document(row.number if row else None, document(number) | {"status": "x"})
         await history.commit()
 
     async def remove_200() -> None:
-        numbers = [row[1] for row in table.documents.order[:200]]
-        for number in numbers:
+        for number in table.rows.oldest_numbers(limit=200):
             table.remove(doc_ids=[number])
         await history.commit()
 
-    works = (commit, compaction, commits_during_compaction, query, change_200, remove_200)
+    works = (commit, commits_during_checkpoints, query, change_200, remove_200)
     return {f"held_ms_{work.__name__}": round(await longest_pause(work), 1) for work in works}

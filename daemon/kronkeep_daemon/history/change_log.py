@@ -24,13 +24,14 @@ Unnumbered = tuple[str, str, bytes | None]  # table, id, body
 
 
 class ChangeLog:
-    """The remembered changes; it is written by the writer's thread."""
+    """The remembered changes, from the sequence `first` to `last`; it is written by the writer's thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         rows = connection.execute("SELECT sequence, coalesce(length(body), 0) FROM changes ORDER BY sequence")
         self._sizes: deque[tuple[int, int]] = deque(rows)
         self._bytes = sum(size for _, size in self._sizes)
         self.last = self._sizes[-1][0] if self._sizes else 0
+        self.first = self._sizes[0][0] if self._sizes else 1
 
     def append(self, connection: sqlite3.Connection, changes: Sequence[Unnumbered]) -> None:
         """Add changes to the open transaction and remove the rows that they push out."""
@@ -68,11 +69,13 @@ class ChangeLog:
             self.last += 1
             self._sizes.append((self.last, len(body or b"")))
             self._bytes += len(body or b"")
+        self.first = self._sizes[0][0]
 
-    @property
-    def first(self) -> int:
-        """The oldest sequence that is remembered."""
-        return self._sizes[0][0] if self._sizes else self.last + 1
+
+def last_sequence(connection: sqlite3.Connection) -> int:
+    """Return the sequence of the newest change; 0 before the first."""
+    (last,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM changes").fetchone()
+    return int(last)
 
 
 def read_changes(connection: sqlite3.Connection, after: int, limit: int) -> list[Change]:

@@ -11,3 +11,7 @@ class Change(NamedTuple):
     id: str
     op: Literal["put", "remove"]
     body: bytes | None
+
+
+class ForgottenChanges(Exception):
+    """Changes that were still to be read were removed to make place for later ones."""

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import DamagedHistory, HistoryTooNew
 from kronkeep_daemon.history import history_folder, schema
-from kronkeep_daemon.history.change_log import ChangeLog
+from kronkeep_daemon.history.change_log import ChangeLog, last_sequence
 from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.durable import sync_folder
-from kronkeep_daemon.history.history_folder import NewestChange, NewestFile
+from kronkeep_daemon.history.history_folder import NewestFile
 from kronkeep_daemon.history.rows import Row, checksum
 
 WRITER_CACHE = 16 * 1024  # KiB
@@ -43,14 +43,18 @@ class RowChange(NamedTuple):
 
 def connect(path: Path, *, cache_kib: int = READER_CACHE, read_only: bool = True) -> sqlite3.Connection:
     """Return a connection to a database; raise sqlite3.Error."""
+    address = f"{path.resolve().as_uri()}?mode=ro" if read_only else str(path)
     connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=500
+        address,
+        uri=read_only,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_SECONDS,
+        cached_statements=500,
     )
     connection.execute(f"PRAGMA cache_size=-{cache_kib}")
     connection.execute("PRAGMA cell_size_check=ON")
     connection.execute("PRAGMA trusted_schema=OFF")
-    if read_only:
-        connection.execute("PRAGMA query_only=ON")
     return connection
 
 
@@ -91,7 +95,7 @@ class Database:
         self.history_id = read_history_id(self._writer)
         self.changes = ChangeLog(self._writer)
         self.tables = read_tables(self._writer)
-        self._compare_with(newest)
+        check_newest(self.folder, self._writer)
         if self.path.stat().st_size <= SMALL and (faults := check_whole(self._writer)):
             raise DamagedHistory(
                 f"The history is damaged: {self.path.name}: {faults[0]}.", file=str(self.path)
@@ -119,17 +123,6 @@ class Database:
             self.writer.execute("INSERT INTO meta VALUES('history_id', ?)", (secrets.token_hex(16),))
             self.writer.execute(f"PRAGMA user_version={schema.FORMAT}")
         sync_folder(self.folder)
-
-    def _compare_with(self, newest: NewestChange | None) -> None:
-        """Raise DamagedHistory where the database lacks changes that it held before."""
-        if newest is None or (newest.history_id == self.history_id and newest.sequence <= self.changes.last):
-            return
-        raise DamagedHistory(
-            f"The history ends at change {self.changes.last}, but change {newest.sequence} was acknowledged: "
-            "its newest changes are lost.",
-            file=str(self.path),
-            sequence=self.changes.last,
-        )
 
     def write(self, batch: Sequence[RowChange]) -> None:
         """Make a batch of changes durable, or none of them; raise ReadOnlyHistory, DamagedHistory."""
@@ -269,6 +262,26 @@ def read_history_id(connection: sqlite3.Connection) -> str:
     if row is None:
         raise DamagedHistory(f"The history is damaged: {history_folder.DATABASE} has no id.")
     return str(row[0])
+
+
+def check_newest(folder: Path, connection: sqlite3.Connection) -> None:
+    """Raise DamagedHistory where the database lacks changes that were acknowledged."""
+    newest = history_folder.read_newest(folder)
+    if newest is None:
+        return
+    path = folder / history_folder.DATABASE
+    if newest.history_id != read_history_id(connection):
+        raise DamagedHistory(
+            f"The history is damaged: {path.name} is that of another folder.", file=str(path)
+        )
+    last = last_sequence(connection)
+    if newest.sequence > last:
+        raise DamagedHistory(
+            f"The history ends at change {last}, but change {newest.sequence} was acknowledged: "
+            "its newest changes are lost.",
+            file=str(path),
+            sequence=last,
+        )
 
 
 def read_tables(connection: sqlite3.Connection) -> set[str]:

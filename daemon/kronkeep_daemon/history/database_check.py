@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Any
 
@@ -20,9 +21,14 @@ Columns = tuple[Any, ...]
 def check_whole(connection: sqlite3.Connection) -> list[str]:
     """Return what is wrong, at most MOST_FAULTS sentences; an empty list where nothing is."""
     try:
+        connection.execute("BEGIN")  # one state of the database, whatever is written meanwhile
         return list(islice(_find_faults(connection), MOST_FAULTS))
     except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
         return [str(fault)]
+    finally:
+        if connection.in_transaction:
+            with suppress(sqlite3.DatabaseError):
+                connection.execute("ROLLBACK")
 
 
 def _find_faults(connection: sqlite3.Connection) -> Iterator[str]:

@@ -37,9 +37,12 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file so that it exists whole or not at all; raise SyncFailed, OSError."""
-    temporary = path.with_name(path.name + ".tmp")
+def write_whole(path: Path, chunks: Iterable[bytes], temporary: Path | None = None) -> None:
+    """Write a file so that it exists whole or not at all; raise SyncFailed, OSError.
+
+    temporary: its name while it is not whole, on the same file system.
+    """
+    temporary = temporary or path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
             file.writelines(chunks)

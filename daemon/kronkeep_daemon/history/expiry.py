@@ -2,14 +2,13 @@
 
 By default nothing is removed. Some records always stay: those that have not ended, open alerts included,
 backups whose snapshot still exists, the newest successful backup of each policy, and the runs of backups that
-stay. A backup is removed with its run, and kept logs with their record; a compaction then frees the space.
+stay. A backup is removed with its run, and kept logs with their record; the space is then given back.
 The plan is the preview: nothing outside it is removed.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
-from itertools import takewhile
 
 import msgspec
 
@@ -21,10 +20,11 @@ from kronkeep_common.states import (
     BackupStatus,
     is_final,
 )
-from kronkeep_daemon.history.documents import NUMBER, TIME, Row, sort_time
 from kronkeep_daemon.history.history import History
 from kronkeep_daemon.history.records import Records, T
+from kronkeep_daemon.history.rows import sort_time
 
+MOST_AUDIT_LINES = 10_000
 SLICE = 100  # records read or removed between two turns of the event loop
 
 
@@ -83,14 +83,9 @@ async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPla
 
 
 def _select_audit_lines(history: History, cut: datetime) -> tuple[int, ...]:
-    """Return the audit lines before `cut`, which are the first of the table."""
+    """Return the audit lines before `cut`, at most MOST_AUDIT_LINES; the next round finds the others."""
     last = sort_time(cut.isoformat().replace("+00:00", "Z"))
-    rows = history.table("audit").documents.order
-
-    def is_before(row: Row) -> bool:
-        return bool(row[TIME] < last)
-
-    return tuple(row[NUMBER] for row in takewhile(is_before, rows))
+    return tuple(history.table("audit").rows.oldest_numbers(limit=MOST_AUDIT_LINES, before=last))
 
 
 def select_of_cronjob(
@@ -151,7 +146,10 @@ def _ids_to_protect(backups: list[BackupExecution]) -> set[str]:
 
 
 async def remove(history: History, plan: ExpiryPlan) -> None:
-    """Remove the planned records with their logs, then compact; raise ReadOnlyHistory, DamagedHistory."""
+    """Remove the planned records with their logs and give the space back.
+
+    Raise ReadOnlyHistory, DamagedHistory.
+    """
     await _remove(history, history.backups, plan.backups)
     await _remove(history, history.executions, plan.executions)
     await _remove(history, history.restores, plan.restores)
@@ -160,7 +158,7 @@ async def remove(history: History, plan: ExpiryPlan) -> None:
         history.table("audit").remove(doc_ids=plan.audit[start : start + SLICE])
         await history.commit()
     if plan:
-        await history.compact()
+        await history.release_space()
 
 
 async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from kronkeep_daemon.history.records import Records
-from kronkeep_daemon.history.table import JournalTable
+from kronkeep_daemon.history.sqlite_table import SqliteTable
 
 DAEMON_NAME = "daemon-id"
 TOKEN_KEY = "object-token-key"  # noqa: S105 - the name of a fact
@@ -41,7 +41,7 @@ def watch_key(cluster_id: str) -> str:
 class Facts:
     """The facts of one history; changes are buffered until History.commit."""
 
-    def __init__(self, table: JournalTable) -> None:
+    def __init__(self, table: SqliteTable) -> None:
         self._records: Records[Fact] = Records(table, Fact)
 
     def get(self, key: str) -> Fact | None:

@@ -1,7 +1,8 @@
-"""Kept logs: gzip files beside the journal, with head and tail of those that are too long."""
+"""Kept logs: gzip files beside the database, with head and tail of those that are too long."""
 
 import asyncio
 import gzip
+import itertools
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +10,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 from kronkeep_common.models import KeptLog
-from kronkeep_daemon.history import durable
+from kronkeep_daemon.history import durable, history_folder
 
 HEAD_BYTES = 1024 * 1024
 TAIL_BYTES = 3 * 1024 * 1024
@@ -53,8 +54,10 @@ class CappedLog:
 class KeptLogStore:
     """Stores logs: a folder for each record, a file for each container."""
 
-    def __init__(self, folder: Path, guard: Callable[[], AbstractContextManager[None]]) -> None:
-        self._folder = folder
+    def __init__(self, history: Path, guard: Callable[[], AbstractContextManager[None]]) -> None:
+        self._folder = history / "logs"
+        self._temporary = history / history_folder.TEMPORARY
+        self._numbers = itertools.count()
         self._guard = guard
         self._writers: dict[Path, asyncio.Event] = {}
 
@@ -95,7 +98,9 @@ class KeptLogStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             durable.sync_folder(path.parent.parent)
             durable.sync_folder(self._folder.parent)
-        durable.write_whole(path, [gzip.compress(text, 6)])
+        self._temporary.mkdir(exist_ok=True)
+        temporary = self._temporary / str(next(self._numbers))
+        durable.write_whole(path, [gzip.compress(text, 6)], temporary)
 
     async def read(self, record_id: str, container: str) -> bytes | None:
         """Return the kept log of a container; None where none is kept."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import reduce
 from typing import Any, NamedTuple
 
-from kronkeep_daemon.history.rows import COLUMNS, SORT
+from kronkeep_daemon.history.rows import COLUMNS, LATEST, SORT
 
 SECOND = len("2026-01-01T00:00:00")  # times are compared without what may follow it differently
 MOST_VALUES = 500  # of one `one_of`; SQLite allows 32,766 in a statement
@@ -73,7 +73,7 @@ def _earliest(time: str) -> str:
 
 
 def _latest(time: str) -> str:
-    return time[:SECOND] + "\U0010ffff"
+    return time[:SECOND] + LATEST
 
 
 def _are_texts(values: Iterable[Any]) -> bool:

@@ -2,22 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from kronkeep_daemon.history.documents import (
-    BODY,
-    FAMILY,
-    FIELD_INDEX,
-    NUMBER,
-    TIME,
-    Position,
-    Row,
-    sort_time,
-)
-from kronkeep_daemon.history.table import JournalTable
+from kronkeep_daemon.history.rows import LATEST, Row, row_of, sort_time
+from kronkeep_daemon.history.sqlite_table import SqliteTable
+from kronkeep_daemon.history.table_rows import Position
 
 
 class HasId(Protocol):
@@ -30,6 +22,7 @@ class HasId(Protocol):
 
 
 T = TypeVar("T", bound=HasId)
+_POSITION = attrgetter("position")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -42,33 +35,38 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 class Records(Generic[T]):
     """The records of one table; changes are buffered until History.commit."""
 
-    def __init__(self, table: JournalTable, kind: type[T]) -> None:
+    def __init__(self, table: SqliteTable, kind: type[T]) -> None:
         self._table = table
+        self._rows = table.rows
         self._decoder = msgspec.json.Decoder(kind)
 
     def get(self, record_id: str) -> T | None:
         """Return the record, or None."""
-        rows = self._table.documents.with_id(record_id)
-        return self._decode(rows[0]) if rows else None
+        row = self._rows.by_id(record_id)
+        return self._decode(row) if row is not None else None
 
     def put(self, record: T) -> None:
         """Add the record, or replace the one with the same id."""
-        rows = self._table.documents.with_id(record.id)
-        self._table.put_body(rows[0][NUMBER] if rows else None, msgspec.json.encode(record))
+        body = msgspec.json.encode(record)
+        old = self._rows.by_id(record.id)
+        if old is None:
+            self._table.put_row(row_of(self.next_number(), body))
+        elif old.body != body:
+            self._table.put_row(row_of(old.number, body))
 
     def next_number(self) -> int:
         """Return the number that the next new record gets; numbers only grow."""
-        return self._table.documents.last_number + 1
+        return self._rows.last_number + 1
 
     def remove(self, record_id: str) -> None:
         """Remove the record, if it exists."""
-        rows = self._table.documents.with_id(record_id)
-        if rows:
-            self._table.remove(doc_ids=[rows[0][NUMBER]])
+        row = self._rows.by_id(record_id)
+        if row is not None:
+            self._table.remove_row(row)
 
     def all(self) -> Iterator[T]:
         """Yield every record, oldest first."""
-        return map(self._decode, list(self._table.documents.order))
+        return map(self._decode, sorted(self._rows.iterate(), key=_POSITION))
 
     def newest(
         self,
@@ -83,13 +81,12 @@ class Records(Generic[T]):
 
         since: the earliest time of creation.
         until: the time before which they were created.
-        equal: values of indexed fields; None is no condition.
+        equal: values of shared fields; None is no condition.
         """
         before = _read_cursor(cursor) if cursor else ((_sort_time(until), -1) if until else None)
-        newest_rows = self._table.documents.newest(
-            _without_none(equal), before=before, since=_sort_time(since) if since else ""
+        rows = self._rows.newest(
+            _without_none(equal), limit=limit + 1, before=before, since=_sort_time(since) if since else ""
         )
-        rows = list(islice(newest_rows, limit + 1))
         more = len(rows) > limit
         return Page([self._decode(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if more else None)
 
@@ -97,32 +94,39 @@ class Records(Generic[T]):
         """Return the newest record, and the statuses of the newest `limit`, newest first, which need no
         decoding.
         """
-        rows = list(islice(self._table.documents.newest(equal), limit))
-        statuses = [row[FAMILY][FIELD_INDEX["status"]] for row in rows]
+        rows = self._rows.newest(equal, limit=1)
+        statuses = self._rows.newest_statuses(equal, limit) if rows else []
         return (self._decode(rows[0]) if rows else None), statuses
 
     def cursor_of(self, record: T) -> str | None:
         """Return the cursor of the page after the record."""
-        rows = self._table.documents.with_id(record.id)
-        return _cursor(rows[0]) if rows else None
+        row = self._rows.by_id(record.id)
+        return _cursor(row) if row is not None else None
 
     def count(self, **equal: str | None) -> dict[str, int]:
         """Return how many records there are in each status."""
-        return self._table.documents.count("status", _without_none(equal))
+        return self._rows.count("status", _without_none(equal))
 
     def values(self, field: str, **equal: str) -> dict[str, int]:
-        """Count the records by their value of an indexed field, of those with the values in `equal`."""
-        return self._table.documents.count(field, equal)
+        """Count the records by their value of a shared field, of those with the values in `equal`."""
+        return self._rows.count(field, equal)
+
+    def numbers_of_oldest(self, *, limit: int, before: datetime | None = None) -> list[int]:
+        """Return at most `limit` numbers of the oldest records, those that were created before a time."""
+        return self._rows.oldest_numbers(limit=limit, before=_sort_time(before) if before else LATEST)
 
     def __contains__(self, record_id: str) -> bool:
-        return bool(self._table.documents.with_id(record_id))
+        return self._rows.by_id(record_id) is not None
 
     def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return at most `limit` ids that begin so."""
-        return list(islice(self._table.documents.ids_with_prefix(prefix), limit))
+        return self._rows.ids_with_prefix(prefix, limit)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def _decode(self, row: Row) -> T:
-        return self._decoder.decode(row[BODY])
+        return self._decoder.decode(row.body)
 
 
 def _without_none(equal: dict[str, str | None]) -> dict[str, str]:
@@ -135,7 +139,7 @@ def _sort_time(moment: datetime) -> str:
 
 
 def _cursor(row: Row) -> str:
-    return f"{row[TIME]}~{row[NUMBER]}"
+    return f"{row.created_at}~{row.number}"
 
 
 def _read_cursor(cursor: str) -> Position:

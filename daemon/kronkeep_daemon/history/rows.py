@@ -12,6 +12,7 @@ import msgspec
 SORT = "created_at"
 SHARED = ("cronjob_id", "cronjob", "namespace", "status", "policy_id", "storage_id", "cluster")
 COLUMNS = ("id", SORT, *SHARED)
+LATEST = "\U0010ffff"  # sorts after every time
 _Keys = msgspec.defstruct("_Keys", [(field, str | None, None) for field in COLUMNS], gc=False)
 _KEYS = msgspec.json.Decoder(_Keys)
 

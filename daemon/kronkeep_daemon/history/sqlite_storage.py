@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from tinydb.storages import Storage
 
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_daemon.history.database import Database, RowChange
 from kronkeep_daemon.history.rows import Row, row_of
 from kronkeep_daemon.history.table_rows import TableRows
@@ -68,6 +68,10 @@ class SqliteStorage(Storage):
         """Put a document whose number and id are known to belong together."""
         self._queue(table, row.number, row, _id_of(row, row.number))
 
+    def remove_row(self, table: str, row: Row) -> None:
+        """Remove a document that was just read."""
+        self._queue(table, row.number, None, _id_of(row, row.number))
+
     def _queue(self, table: str, number: int, row: Row | None, record_id: str) -> None:
         rows = self.rows(table)
         rows.pending.set(number, row)
@@ -87,22 +91,31 @@ class SqliteStorage(Storage):
         self._queued = []
         return queued
 
-    def settle(self, batch: Sequence[RowChange]) -> None:
-        """Let the database's rows stand for a batch that is durable, or that is undone."""
-        self.version += 1
+    def mark_durable(self, batch: Sequence[RowChange]) -> None:
+        """Let the database's rows stand for a batch that it holds now."""
         later = {(change.table, change.number) for change in self._queued}
         for change in batch:
             if (change.table, change.number) not in later:
                 self.rows(change.table).pending.discard(change.number)
 
+    def undo(self, batch: Sequence[RowChange]) -> None:
+        """Undo a batch that the database did not take; what a later change has replaced stays."""
+        self.version += 1
+        self.mark_durable(batch)
+        for name in {change.table for change in batch}:
+            self.rows(name).read_last_number()
+
     def flush(self) -> None:
         """Make the queued changes durable, or undo them all; raise ReadOnlyHistory, DamagedHistory."""
         batch = self.take_queued()
+        if not batch:
+            return
         try:
-            if batch:
-                self.database.write(batch)
-        finally:
-            self.settle(batch)
+            self.database.write(batch)
+        except KronkeepError:
+            self.undo(batch)
+            raise
+        self.mark_durable(batch)
 
     def table_names(self) -> set[str]:
         """Return the tables that have documents, or were asked to be kept without."""

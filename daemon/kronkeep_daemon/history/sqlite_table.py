@@ -115,6 +115,14 @@ class SqliteTable(Table):
         self._sqlite.change(self.name, number, body, is_new=is_new)
         return number
 
+    def put_row(self, row: Row) -> None:
+        """Add or replace a document whose id is that of the document with its number, or new."""
+        self._sqlite.put_row(self.name, row)
+
+    def remove_row(self, row: Row) -> None:
+        """Remove the document of a row that was just read."""
+        self._sqlite.remove_row(self.name, row)
+
     def _get_next_id(self) -> int:
         number = self.rows.last_number + 1
         self.rows.use_number(number)

@@ -1,20 +1,29 @@
-"""`kronkeepd store`: commands that check, export, import, compact or repair a folder that no daemon uses."""
+"""`kronkeepd store`: commands that check, export, import, compact, back up or repair a history folder.
+
+`check`, `export` and `backup` read one state of the database, also while a daemon writes.
+"""
 
 import argparse
 import asyncio
 import json
-import os
+import shutil
+import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import InvalidRequest
-from kronkeep_daemon.history import expiry, journal, journal_files, loader
-from kronkeep_daemon.history.durable import SyncFailed
+from kronkeep_common.errors import DamagedHistory, InvalidRequest
+from kronkeep_daemon.history import durable, expiry, history_folder, schema
+from kronkeep_daemon.history.change_log import last_sequence
+from kronkeep_daemon.history.database import check_format, check_newest, connect, read_tables
+from kronkeep_daemon.history.database_check import check_whole
+from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.history import History
+from kronkeep_daemon.history.rows import checksum
 from kronkeep_daemon.history.salvage import salvage
 
 IMPORT_BATCH = 1000
@@ -28,15 +37,26 @@ class ExportLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     document: dict[str, object]
 
 
+class ExportedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of an export whose document is JSON already."""
+
+    table: str
+    number: int
+    document: msgspec.Raw
+
+
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `store` and its commands."""
-    store = commands.add_parser("store", help="check, export, import, compact or salvage a history folder")
+    store = commands.add_parser(
+        "store", help="check, back up, export, import, compact or salvage a history folder"
+    )
     subparsers = store.add_subparsers(dest="store_command", required=True, metavar="COMMAND")
     actions: tuple[tuple[str, str, Callable[[argparse.Namespace], None]], ...] = (
         ("check", "read everything, change nothing, and report what the folder holds", _check),
         ("export", "write every document as a JSON line", _export),
         ("import", "fill an empty folder with the lines of an export", _import),
-        ("compact", "write one snapshot and remove the files that it replaces", _compact),
+        ("backup", "copy the history to a new folder, also while kronkeepd runs", _back_up),
+        ("compact", "write the database without its free space", _compact),
         ("retain", "show which records have expired, or remove them", _retain),
         ("salvage", "write the readable part of a damaged folder to a new one", _salvage),
     )
@@ -53,7 +73,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
             command.add_argument("--runs", type=_positive, help="keep this many runs of each CronJob")
             command.add_argument("--audit-days", type=_positive, help="keep the audit trail this long")
             command.add_argument("--remove", action="store_true", help="remove them (default: only show)")
-        if name == "salvage":
+        if name in ("salvage", "backup"):
             command.add_argument("target", type=Path, help="the new folder")
 
 
@@ -65,7 +85,8 @@ def _positive(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run one command; raise StateInUse, DamagedHistory, HistoryTooNew, InvalidRequest."""
-    if options.store_command != "import" and not any(options.folder.glob("*-*.jsonl")):
+    if options.store_command != "import" and not (options.folder / history_folder.DATABASE).exists():
+        history_folder.refuse_journal(options.folder)
         message = f"There is no history in {options.folder}."
         next_step = "Name the folder `history` inside the state folder."
         raise InvalidRequest(message, next_step=next_step, field="folder")
@@ -73,27 +94,55 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def _open_for_reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database of a folder without changing anything; raise DamagedHistory, HistoryTooNew."""
+    with translate_faults(folder), closing(connect(folder / history_folder.DATABASE)) as connection:
+        check_format(connection)
+        yield connection
+
+
 def _check(options: argparse.Namespace) -> None:
-    lock = journal_files.lock(options.folder)
-    try:
-        loaded = loader.load(options.folder)
-    except (OSError, SyncFailed) as fault:
-        raise InvalidRequest(f"{options.folder} cannot be read: {fault}.", field="folder") from fault
-    finally:
-        os.close(lock)
-    counts = {name: len(rows) for name, rows in sorted(loaded.tables.items())}
-    read = loaded.read
-    print(json.dumps({"seq": read.seq, "format": journal.VERSION, "torn": read.torn, "documents": counts}))
+    with _open_for_reading(options.folder) as connection:
+        faults = check_whole(connection)
+        if faults:
+            message = f"The history is damaged: {'; '.join(faults[:5])}."
+            raise DamagedHistory(message, file=str(options.folder / history_folder.DATABASE))
+        check_newest(options.folder, connection)
+        counts = connection.execute("SELECT table_name, sum(documents) FROM counts GROUP BY 1 ORDER BY 1")
+        documents = {name: count for name, count in counts if count}
+        sequence = last_sequence(connection)
+    print(json.dumps({"seq": sequence, "format": schema.FORMAT, "documents": documents}))
 
 
 def _export(options: argparse.Namespace) -> None:
-    async def work(history: History) -> None:
-        for name in sorted(history.db.tables()):
-            for document in history.table(name):
-                line = {"table": name, "number": document.doc_id, "document": document}
-                sys.stdout.write(json.dumps(line) + "\n")
+    with _open_for_reading(options.folder) as connection:
+        connection.execute("BEGIN")
+        for name in sorted(read_tables(connection)):
+            sql = f"SELECT number, CAST(body AS BLOB), checksum FROM {schema.quote(name)} ORDER BY number"
+            for number, body, expected in connection.execute(sql):
+                if checksum(name, number, body) != expected:
+                    raise DamagedHistory(f"The history is damaged: {name}, document {number}.")
+                line = ExportedDocument(table=name, number=number, document=msgspec.Raw(body))
+                sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
 
-    asyncio.run(_run_with_history(options.folder, work))
+
+def _back_up(options: argparse.Namespace) -> None:
+    target: Path = options.target
+    if target.exists():
+        raise InvalidRequest(f"{target} exists already; a backup needs a new folder.", field="target")
+    copy = target / history_folder.DATABASE
+    with _open_for_reading(options.folder) as connection:
+        target.mkdir(parents=True, mode=0o700)
+        connection.execute("VACUUM INTO ?", (str(copy),))
+    with copy.open("rb") as file, translate_faults(target):
+        durable.sync(file.fileno())
+    if (options.folder / "logs").is_dir():
+        shutil.copytree(options.folder / "logs", target / "logs")
+    with translate_faults(target):
+        durable.sync_folder(target)
+    with closing(connect(copy)) as connection:
+        print(json.dumps({"seq": last_sequence(connection), "bytes": copy.stat().st_size}))
 
 
 def _import(options: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from kronkeep_daemon.history.database import Database
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.pending_rows import PendingRows
 from kronkeep_daemon.history.query_sql import SqlCondition
-from kronkeep_daemon.history.rows import COLUMNS, SORT, Row, checksum
+from kronkeep_daemon.history.rows import COLUMNS, LATEST, SORT, Row, checksum
 
 Position = tuple[str, int]
 PAGE = 500  # rows read at a time where all are read
@@ -75,6 +75,16 @@ class TableRows:
         rows = self._rows(f"SELECT {_ROW} FROM {self._sql_name} WHERE id = ?", (record_id,))
         return rows[0] if rows else None
 
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Return at most `limit` ids that begin so, in order."""
+        stored = self._select(
+            f"SELECT id, number FROM {self._sql_name} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+            (prefix, prefix + LATEST, limit + len(self.pending.rows)),
+        )
+        ids = [record_id for record_id, number in stored if number not in self.pending.rows]
+        ids += [row.id for row in self.pending.matching({}) if row.id and row.id.startswith(prefix)]
+        return sorted(ids)[:limit]
+
     def newest(
         self, equal: Mapping[str, str], *, limit: int, before: Position | None = None, since: str = ""
     ) -> list[Row]:
@@ -116,7 +126,7 @@ class TableRows:
             rows.sort(key=lambda row: row[:2], reverse=True)
         return [status or "" for _, _, status in rows[:limit]]
 
-    def oldest_numbers(self, *, limit: int, before: str = "\U0010ffff") -> list[int]:
+    def oldest_numbers(self, *, limit: int, before: str = LATEST) -> list[int]:
         """Return at most `limit` numbers of the oldest rows with a time before `before`, oldest first."""
         index = schema.index_name(self.name, (SORT,))
         stored = self._select(
@@ -211,9 +221,14 @@ class TableRows:
     def last_number(self) -> int:
         """The greatest number that was ever given; numbers only grow, until the table is truncated."""
         if self._last_number < 0:
-            stored = self._select("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.name,))
-            self._last_number = int(stored[0][0]) if stored else 0
+            self.read_last_number()
         return self._last_number
+
+    def read_last_number(self) -> None:
+        """Read the greatest number from the database, after a change that it did not take."""
+        stored = self._select("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.name,))
+        self._last_number = max([int(number) for (number,) in stored], default=0)
+        self._last_number = max([self._last_number, *self.pending.rows])
 
     def use_number(self, number: int) -> None:
         """Take note that a number is used."""

@@ -12,10 +12,11 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.history import Change
+from kronkeep_daemon.history import Change, ForgottenChanges
 from kronkeep_daemon.http.list_pages import filter_of
 from kronkeep_daemon.http.route import ApiCall
 
+LOST = b"event: lost\ndata: {}\n: take a new snapshot\n\n"
 QUEUE = 1000  # changes that may wait for one reader
 HEARTBEAT = 15.0  # seconds without a change after which a comment is sent
 PATIENCE = 30.0  # seconds that a reader may accept nothing
@@ -34,7 +35,7 @@ async def send(call: ApiCall[object]) -> web.StreamResponse:
     if live is not None:
         await live.ensure_started()
     # Nothing is awaited from here until both subscriptions stand: no change falls between past and queue.
-    past = history.changes_since(after) if after is not None else iter(())
+    past = history.changes_since(after if after is not None else history.seq)
     past_live = live.since(after) if live is not None and after is not None else []
     unsubscribe = [history.subscribe(queue.offer)]
     if live is not None:
@@ -44,13 +45,17 @@ async def send(call: ApiCall[object]) -> web.StreamResponse:
         await response.prepare(call.request)
         await _write(response, b": kronkeep %d\n\n" % history.seq)
         if past is None or past_live is None:
-            await _write(response, b"event: lost\ndata: {}\n: take a new snapshot\n\n")
+            await _write(response, LOST)
             return response
         records = call.services.backup_records
-        for change in (*past, *past_live):
+        async for change in past:
             if queue.selects(change):
                 await _write(response, _block(_with_backup(change, records)))
+        for change in filter(queue.selects, past_live):
+            await _write(response, _block(_with_backup(change, records)))
         await _send_queue(response, queue, records)
+    except ForgottenChanges:
+        await _write(response, LOST)
     except ConnectionResetError:
         return response
     except TimeoutError:
@@ -139,7 +144,7 @@ def _block(change: Change) -> bytes:
         event = msgspec.structs.replace(event, record=msgspec.Raw(change.body))
     data = msgspec.json.encode(event)
     if change.table in api.LIVE_TABLES:
-        return b"data: %s\n\n" % data  # without an id: it is no place in the journal to resume from
+        return b"data: %s\n\n" % data  # without an id: it is no place in the history to resume from
     return b"id: %d\ndata: %s\n\n" % (change.seq, data)
 
 

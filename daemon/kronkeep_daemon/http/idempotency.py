@@ -17,7 +17,6 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow, PreconditionFailed
 from kronkeep_common.models import CronJob
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.history.documents import NUMBER, TIME
 from kronkeep_daemon.history.record_ids import ID_DIGITS, derive_id
 
 KEEP_FOR = timedelta(days=1)
@@ -125,14 +124,12 @@ class AnswerStore:
         await self._history.commit()
 
     def _drop_old(self) -> None:
-        table = self._history.table("answers")
-        order = table.documents.order
-        limit = msgspec.to_builtins(self._clock.now() - KEEP_FOR)
-        count = max(0, len(order) - MOST)
-        while count < len(order) and order[count][TIME] < limit:
-            count += 1
-        if count:
-            table.remove(doc_ids=[row[NUMBER] for row in order[:count]])
+        old = self._answers.numbers_of_oldest(limit=MOST, before=self._clock.now() - KEEP_FOR)
+        surplus = len(self._answers) - len(old) - MOST
+        if surplus > 0:
+            old = self._answers.numbers_of_oldest(limit=len(old) + surplus)
+        if old:
+            self._history.table("answers").remove(doc_ids=old)
 
 
 def record_id_of(uid: int, header: str) -> str:

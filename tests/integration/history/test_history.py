@@ -1,26 +1,44 @@
 """The history on a real disk: acknowledged changes are read again, damage is refused, TinyDB is TinyDB."""
 
 import asyncio
-import errno
-import os
+import resource
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import DamagedHistory, HistoryTooNew, KronkeepError, ReadOnlyHistory, StateInUse
+from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory, StateInUse
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
-from kronkeep_daemon.history import History, journal_files
-from kronkeep_daemon.history import journal as journal_file
+from kronkeep_daemon.history import ForgottenChanges, History, change_log, database
+from kronkeep_daemon.history.change_log import ChangeLog
+from kronkeep_daemon.history.database_check import check_whole
+
+
+def check_folder(folder: Path) -> list[str]:
+    with closing(database.connect(folder / "history.db")) as connection:
+        return check_whole(connection)
+
+
+@contextmanager
+def limit_file_size(size: int) -> Iterator[None]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-KILLS = 100
+KILLS = 30
 
 
 def run(number: int, cronjob: str = "a") -> CronJobExecution:
@@ -76,8 +94,9 @@ async def test_changes_are_told_after_they_are_durable_and_resumed_without_a_hol
     assert told == [1, 2]
     again = await open_history(tmp_path)
     assert again.seq == 2
-    changes = list(again.changes_since(0) or [])
-    assert [(c.seq, c.op, c.id) for c in changes] == [(1, "put", "u1"), (2, "remove", "u1")]
+    changes = again.changes_since(0)
+    assert changes is not None
+    assert [(c.seq, c.op, c.id) async for c in changes] == [(1, "put", "u1"), (2, "remove", "u1")]
     assert again.changes_since(7) is None
     await again.close()
 
@@ -106,121 +125,18 @@ async def test_a_commit_whose_caller_is_cancelled_is_written_once(tmp_path: Path
     await again.close()
 
 
-async def test_the_tail_cut_at_every_byte_loses_only_what_was_not_whole(tmp_path: Path) -> None:
-    await fill(tmp_path / "whole", 3)
-    (segment,) = (tmp_path / "whole").glob("journal-*.jsonl")
-    data = segment.read_bytes()
-    last = data.rstrip(b"\n").rfind(b"\n") + 1
-    for cut in range(last, len(data)):
-        folder = tmp_path / f"cut{cut}"
-        folder.mkdir()
-        (folder / segment.name).write_bytes(data[:cut])
-        history = await open_history(folder)
-        assert len(history.table("executions")) == 2
-        await history.close()
-        assert bool(list(folder.glob("*.torn"))) == (cut > last)
-
-
-async def flip_every_bit(folder: Path, count: int, room: int) -> None:
-    history = await open_history(folder)
-    for number in range(count):
-        history.table("facts").put_document(None, {"id": str(number)})
-        await history.commit()
-    await history.close()
-    (segment,) = folder.glob("journal-*.jsonl")
-    data = segment.read_bytes()
-    for place in range(len(data)):
-        for bit in range(8):
-            flipped = bytearray(data + b"\0" * room)
-            flipped[place] ^= 1 << bit
-            segment.write_bytes(flipped)
-            with pytest.raises(KronkeepError):
-                list(journal_files.read_all(folder))
-
-
-@pytest.mark.parametrize("room", [0, 300])
-async def test_no_flipped_bit_is_accepted(tmp_path: Path, room: int) -> None:
-    await flip_every_bit(tmp_path, 5, room)
-
-
-@pytest.mark.torture
-@pytest.mark.timeout(1800)
-async def test_no_flipped_bit_of_a_hundred_records_is_accepted(tmp_path: Path) -> None:
-    await flip_every_bit(tmp_path, 100, 300)
-
-
-async def test_room_left_by_a_kill_is_no_torn_tail_and_a_block_never_written_is(tmp_path: Path) -> None:
-    await fill(tmp_path, 3)
-    (segment,) = tmp_path.glob("journal-*.jsonl")
-    data = segment.read_bytes()
-    last = data.rstrip(b"\n").rfind(b"\n") + 1
-    lost = (b"", data[last : last + 20], b"\0" * 9 + data[last + 9 :], data[last:-100] + b"\0" * 512)
-    for unwritten in lost:
-        segment.write_bytes(data[:last] + unwritten + b"\0" * 4096)
-        history = await open_history(tmp_path)
-        assert len(history.table("executions")) == 2
-        history.executions.put(run(7))
-        await history.commit()
-        await history.close()
-        assert len(list(tmp_path.glob("*.torn"))) == bool(unwritten)
-        for torn in tmp_path.glob("*.torn"):
-            torn.unlink()
-        history = await open_history(tmp_path)
-        assert [record.id for record in history.executions.all()] == ["u0", "u1", "u7"]
-        await history.close()
-
-
-@pytest.mark.parametrize("spoil", ["drop", "swap", "double"])
-async def test_segments_dropped_swapped_or_doubled_are_refused(tmp_path: Path, spoil: str) -> None:
-    history = await open_history(tmp_path)
-    for start in (0, 3, 6):
-        for number in range(start, start + 3):
-            history.executions.put(run(number))
-        await history.commit()
-        history._segment = history._segment.successor(history.seq)
-    await history.close()
-    first, second, third = sorted(tmp_path.glob("journal-*.jsonl"))[:3]
-    if spoil == "drop":
-        second.unlink()
-    elif spoil == "swap":
-        a = first.read_bytes()
-        b = second.read_bytes()
-        first.write_bytes(b)
-        second.write_bytes(a)
-    else:
-        third.write_bytes(second.read_bytes())
-    with pytest.raises(DamagedHistory) as refusal:
-        await open_history(tmp_path)
-    assert refusal.value.details["file"].startswith(str(tmp_path))
-
-
-async def test_a_later_format_is_refused_politely(tmp_path: Path) -> None:
-    (tmp_path / "journal-0000000000000000.jsonl").write_bytes(
-        journal_file.sign_line(b'{"kronkeep":"history","version":9,"after":0')
-    )
-    with pytest.raises(HistoryTooNew):
-        await open_history(tmp_path)
-
-
-async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(tmp_path: Path) -> None:
     history = await open_history(tmp_path)
     history.executions.put(run(1))
     await history.commit()
-    write = os.pwrite
-
-    def full(handle: int, data: Any, place: int) -> int:
-        write(handle, bytes(data)[:10], place)
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
-    history.executions.put(run(2))
-    with pytest.raises(ReadOnlyHistory):
-        await history.commit()
-    assert history.executions.get("u1") is not None
-    assert history.executions.get("u2") is None
-    monkeypatch.undo()
+    with limit_file_size(1):
+        history.executions.put(run(2))
+        history.executions.put(msgspec.structs.replace(run(1), status=ExecutionStatus.FAILED))
+        with pytest.raises(ReadOnlyHistory):
+            await history.commit()
+        assert history.executions.get("u1") == run(1)
+        assert history.executions.get("u2") is None
+        assert history.executions.count() == {"running": 1}
     history.executions.put(run(2))
     await history.commit()
     await history.close()
@@ -229,15 +145,68 @@ async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(
     await again.close()
 
 
-async def test_a_failed_sync_stops_acknowledging_for_good(
+async def test_all_whose_changes_share_a_batch_without_space_are_refused(tmp_path: Path) -> None:
+    history = await open_history(tmp_path)
+    table = history.table("facts")
+    await history.commit()
+
+    async def change(name: str, *, late: bool = False) -> None:
+        table.put_document(None, {"id": name})
+        if late:
+            await asyncio.sleep(0)  # by now another caller's commit has taken it along
+        await history.commit()
+
+    for late in (False, True):
+        with limit_file_size(1):
+            outcomes = await asyncio.gather(
+                *(change(str(n), late=late and n == 2) for n in range(3)), return_exceptions=True
+            )
+        assert [type(outcome) for outcome in outcomes] == [ReadOnlyHistory] * 3
+        assert len(table) == 0
+        await change("x")
+        table.truncate()
+        await history.commit()
+    await history.close()
+
+
+async def test_a_change_after_a_refused_one_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = await open_history(tmp_path)
+    history.executions.put(run(1))
+    history.executions.put(run(2))
+    await history.commit()
+    with limit_file_size(1):
+        history.executions.remove("u1")
+        history.executions.put(msgspec.structs.replace(run(2), message="refused"))
+        refused = asyncio.create_task(history.commit())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the batch is taken
+        history.executions.put(msgspec.structs.replace(run(1), message="later"))
+        history.executions.put(msgspec.structs.replace(run(2), message="later"))
+        with pytest.raises(ReadOnlyHistory):
+            await refused
+    await history.commit()
+    assert [(r.id, r.message) for r in history.executions.newest().items] == [
+        ("u2", "later"),
+        ("u1", "later"),
+    ]
+    assert history.executions.count() == {"running": 2}
+    await history.close()
+    assert check_folder(tmp_path) == []
+
+
+async def test_a_failed_disk_stops_acknowledging_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history = await open_history(tmp_path)
 
-    def broken(_: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+    def fail(*_: object) -> None:
+        fault = sqlite3.OperationalError("disk I/O error")
+        fault.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise fault
 
-    monkeypatch.setattr(os, "fdatasync", broken)
+    monkeypatch.setattr(ChangeLog, "append", fail)
     history.executions.put(run(1))
     with pytest.raises(DamagedHistory):
         await history.commit()
@@ -248,23 +217,75 @@ async def test_a_failed_sync_stops_acknowledging_for_good(
     await history.close()
 
 
-async def test_compaction_keeps_everything_and_the_disk_falls(tmp_path: Path) -> None:
+async def test_a_damaged_row_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    await fill(tmp_path, 3)
+    with closing(sqlite3.connect(tmp_path / "history.db")) as connection, connection:
+        connection.execute("UPDATE executions SET body = replace(body, 'MANUAL', 'MANUEL')")
+        connection.execute("UPDATE executions SET body = replace(body, '\"u1\"', '\"u9\"') WHERE number = 2")
+    assert check_folder(tmp_path) != []
+    with pytest.raises(DamagedHistory, match="document 2"):
+        await open_history(tmp_path)  # a small database is checked as a whole when it is opened
+
+
+async def test_a_row_that_is_damaged_while_it_is_open_is_refused_and_others_are_read(tmp_path: Path) -> None:
+    await fill(tmp_path, 3)
     history = await open_history(tmp_path)
-    for _ in range(50):
-        for number in range(10):
-            history.executions.put(run(number))
-            history.table("facts").insert({"at": number})
-        history.table("facts").truncate()
-        await history.commit()
-    before = sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
-    await history.compact()
-    history.executions.put(run(99))
-    await history.commit()
+    with closing(sqlite3.connect(tmp_path / "history.db")) as connection, connection:
+        connection.execute("UPDATE executions SET body = replace(body, '\"u1\"', '\"u9\"') WHERE number = 2")
+    with pytest.raises(DamagedHistory, match="document 2"):
+        history.executions.get("u1")
+    with pytest.raises(DamagedHistory, match="document 2"):
+        history.executions.newest()
+    assert history.executions.get("u2") == run(2)
     await history.close()
-    assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) < before / 3
-    again = await open_history(tmp_path)
-    assert len(again.table("executions")) == 11
-    await again.close()
+
+
+async def test_a_long_wal_is_written_into_the_database_between_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKPOINT_BYTES", 200_000)
+    history = await open_history(tmp_path)
+    largest = 0
+    for number in range(50):
+        history.table("facts").put_document(None, {"id": str(number), "text": "x" * 10_000})
+        await history.commit()
+        largest = max(largest, (tmp_path / "history.db-wal").stat().st_size)
+    assert (tmp_path / "history.db").stat().st_size > 200_000
+    assert largest < 500_000
+    await history.close()
+    assert not (tmp_path / "history.db-wal").exists()
+
+
+async def test_a_log_that_was_not_whole_is_removed(tmp_path: Path) -> None:
+    await fill(tmp_path, 1)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "7").write_bytes(b"half")
+    history = await open_history(tmp_path)
+    assert not (tmp_path / "tmp" / "7").exists()
+    await history.close()
+
+
+async def test_past_changes_that_are_removed_while_they_are_read_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_log, "MOST_ROWS", 300)
+    history = await open_history(tmp_path)
+
+    async def change(count: int) -> None:
+        for number in range(count):
+            history.table("facts").put_document(None, {"id": f"{history.seq}-{number}"})
+        await history.commit()
+
+    await change(300)
+    past = history.changes_since(1)
+    assert past is not None
+    read = [await anext(past) for _ in range(200)]
+    assert [c.seq for c in read] == list(range(2, 202))
+    await change(300)
+    with pytest.raises(ForgottenChanges):
+        await anext(past)
+    assert history.changes_since(1) is None
+    await history.close()
 
 
 WRITER = """

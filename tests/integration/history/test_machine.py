@@ -1,8 +1,7 @@
 """A state machine against a plain dict: any order of changes, commits, compactions, crashes and restarts."""
 
 import asyncio
-import errno
-import os
+import resource
 import shutil
 import tempfile
 from contextlib import suppress
@@ -20,10 +19,6 @@ from kronkeep_daemon.history import History
 
 KEYS = st.sampled_from("abcdef")
 Model = dict[str, tuple[str, int]]
-
-
-def _full(*_: object) -> int:
-    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class Machine(RuleBasedStateMachine):
@@ -81,16 +76,17 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def fail_for_space(self) -> None:
         """Fail a commit for lack of space: it undoes what the disk does not have, and nothing else."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os, "pwrite", _full)
-            patch.setattr(os, "posix_fallocate", _full)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        try:
             with suppress(ReadOnlyHistory):
                 self.runner.run(self.history.commit())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         self.model = dict(self.durable)
 
     @rule()
     def compact(self) -> None:
-        """Commit, and write a snapshot."""
+        """Commit, and write the database without its free space."""
         self.runner.run(self.history.compact())
         self.durable = dict(self.model)
 
@@ -101,16 +97,14 @@ class Machine(RuleBasedStateMachine):
         self.durable = dict(self.model)
         self.history = self.open_history()
 
-    @rule(torn=st.sampled_from([b"", b'{"seq":', b"\0" * 100]))
+    @rule(torn=st.sampled_from([b"", b"torn", b"\0" * 100, b"\0" * 5000]))
     def crash(self, torn: bytes) -> None:
-        """Continue with the files as they are at this moment, as after a kill -9 or a torn last line."""
+        """Continue with the files as they are at this moment, as after a kill -9 or a torn last write."""
         old = self.folder
         crashed = self.history
         self.lives += 1
         shutil.copytree(old, self.folder)
-        segment = max(self.folder.glob("journal-*.jsonl"))
-        with segment.open("r+b") as file:
-            file.seek(crashed._segment.size)
+        with (self.folder / "history.db-wal").open("ab") as file:
             file.write(torn)
         self.runner.run(crashed.close())
         self.model = dict(self.durable)
@@ -126,7 +120,7 @@ class Machine(RuleBasedStateMachine):
         for status in ("failed", "running"):
             some = {doc["id"] for doc in table.search(where("status") == status)}
             assert some == {key for key, (held, _) in self.model.items() if held == status}
-            assert table.documents.count("status", {"status": status}).get(status, 0) == len(some)
+            assert table.rows.count("status", {"status": status}).get(status, 0) == len(some)
 
     def teardown(self) -> None:
         """Close the history and remove its folder."""

@@ -1,8 +1,10 @@
 """`kronkeepd store` as a person runs it."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import DamagedHistory
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
-from kronkeep_daemon.history import History, journal
+from kronkeep_daemon.history import History, schema
+from kronkeep_daemon.history.kept_logs import CappedLog
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -37,7 +40,7 @@ def run(number: int) -> CronJobExecution:
 
 
 async def fill(folder: Path) -> None:
-    """Write a snapshot and a segment after it; eight documents are left."""
+    """Write eight documents and remove others."""
     history = await History.open(folder, clock=SystemClock())
     for number in range(6):
         history.executions.put(run(number))
@@ -88,29 +91,101 @@ def test_a_line_that_is_no_export_is_refused_by_its_number(tmp_path: Path) -> No
     assert b"Line 2" in refused.stderr
 
 
+def damage(folder: Path, sql: str) -> None:
+    with closing(sqlite3.connect(folder / "history.db")) as connection, connection:
+        connection.execute(sql)
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return the files' bytes; a reader of SQLite leaves an empty WAL and its index."""
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))
+    }
+
+
 async def test_salvage_takes_what_is_readable_and_names_what_is_not(folder: Path, tmp_path: Path) -> None:
-    (segment,) = folder.glob("journal-*.jsonl")
-    segment.write_bytes(segment.read_bytes().replace(b'"u7"', b'"uX"'))
+    damage(folder, "UPDATE executions SET body = replace(body, '\"u7\"', '\"uX\"')")
     with pytest.raises(DamagedHistory):
         await History.open(folder, clock=SystemClock())
-    before = segment.read_bytes()
+    before = read_files(folder)
     said = json.loads(store("salvage", folder, tmp_path / "new").stdout)
-    assert said["documents"] == 7
-    assert said["lost"][0]["file"] == segment.name
-    assert segment.read_bytes() == before
+    assert said == {"documents": 7, "lost": [{"table": "executions", "first": 8, "last": 8}]}
+    assert read_files(folder) == before
     history = await History.open(tmp_path / "new", clock=SystemClock())
     assert sorted(record.id for record in history.executions.all()) == ["u0", "u2", "u4", "u5", "u6", "u8"]
     await history.close()
 
 
+async def test_salvage_goes_past_pages_that_cannot_be_read(tmp_path: Path) -> None:
+    history = await History.open(tmp_path / "h", clock=SystemClock())
+    for number in range(1000):
+        history.table("facts").put_document(number + 1, {"text": f"{number:0300}"})
+    await history.commit()
+    await history.close()
+    path = tmp_path / "h" / "history.db"
+    data = bytearray(path.read_bytes())
+    for number in (100, 101, 500):
+        place = data.index(b'{"text":"%0300d"}' % number)
+        start = place // 4096 * 4096
+        data[start : start + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    assert store("check", tmp_path / "h").returncode == 1
+    said = json.loads(store("salvage", tmp_path / "h", tmp_path / "new").stdout)
+    missing = sum(piece["last"] - piece["first"] + 1 for piece in said["lost"])
+    assert said["documents"] + missing == 1000
+    assert 20 < missing < 60
+    assert json.loads(store("check", tmp_path / "new").stdout)["documents"] == {"facts": 1000 - missing}
+
+
 def test_check_changes_nothing(folder: Path) -> None:
-    (segment,) = folder.glob("journal-*.jsonl")
-    segment.write_bytes(segment.read_bytes()[:-5])
-    before = {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
+    before = read_files(folder)
     said = json.loads(store("check", folder).stdout)
-    assert said["torn"] > 0
-    assert said["format"] == journal.VERSION
-    assert {path.name: path.read_bytes() for path in folder.glob("*.jsonl")} == before
+    assert said == {"seq": 13, "format": schema.FORMAT, "documents": {"executions": 7, "facts": 1}}
+    assert read_files(folder) == before
+    damage(folder, "UPDATE executions SET status = 'failed' WHERE number = 1")
+    refused = store("check", folder)
+    assert refused.returncode == 1
+    assert b"executions, document 1: its columns are others" in refused.stderr
+
+
+async def test_check_export_and_backup_read_while_a_daemon_writes(folder: Path, tmp_path: Path) -> None:
+    history = await History.open(folder, clock=SystemClock())
+    history.executions.put(run(50))
+    await history.commit()
+    capped = CappedLog()
+    capped.add(b"hello")
+    await history.logs.save("u50", "main", "pod", capped)
+    assert json.loads(store("check", folder).stdout)["documents"]["executions"] == 8
+    exported = store("export", folder).stdout
+    assert json.loads(store("backup", folder, tmp_path / "copy").stdout)["seq"] == history.seq
+    refused = store("compact", folder)
+    assert refused.returncode == 1
+    assert b"Another kronkeepd uses" in refused.stderr
+    history.executions.put(run(51))
+    await history.commit()
+    await history.close()
+    assert store("backup", folder, tmp_path / "copy").returncode == 1
+    assert store("export", tmp_path / "copy").stdout == exported
+    copy = await History.open(tmp_path / "copy", clock=SystemClock())
+    assert copy.executions.get("u50") == run(50)
+    assert await copy.logs.read("u50", "main") == b"hello"
+    await copy.close()
+
+
+def test_compact_gives_free_space_back(folder: Path) -> None:
+    damage(folder, "CREATE TABLE x(y)")
+    damage(folder, "INSERT INTO x VALUES(zeroblob(500000))")
+    damage(folder, "DROP TABLE x")
+    before = (folder / "history.db").stat().st_size
+    assert store("compact", folder).returncode == 0
+    assert (folder / "history.db").stat().st_size < before - 400_000
+
+
+def test_a_journal_is_named_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "journal-0000000000000000.jsonl").touch()
+    refused = store("check", tmp_path)
+    assert refused.returncode == 1
+    assert b"before the first release" in refused.stderr
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
