@@ -112,8 +112,8 @@ class SqliteStore:
             values = (*row[:-1], checksum("executions", number, row.body), body)
             self.database.execute(schema.put_row("executions"), values)
             self.sequence += 1
-            change = (self.sequence, "executions", document["id"], 0, body)
-            self.database.execute("INSERT INTO changes VALUES(?, ?, ?, ?, ?)", change)
+            change = (self.sequence, "executions", document["id"], 0, 0, body)
+            self.database.execute("INSERT INTO changes VALUES(?, ?, ?, ?, ?, ?)", change)
             self.database.execute("DELETE FROM changes WHERE sequence <= ?", (self.sequence - 20_000,))
         self.database.execute("COMMIT")
 

@@ -40,7 +40,7 @@ EXIT_TASK_FAILED = 70
 WATCHDOG_SECONDS = 10.0
 EXPIRY_SECONDS = 3600.0
 CLOCK_SECONDS = 15.0  # between two looks at whether the time is trusted again
-JOURNAL_PATIENCE = 5.0
+HISTORY_PATIENCE = 5.0
 LIST_PATIENCE = 3.0  # seconds to wait for the first lists before the socket opens without them
 
 
@@ -210,7 +210,7 @@ async def _ping_watchdog(services: Services) -> None:
     """
     while True:
         try:
-            async with asyncio.timeout(JOURNAL_PATIENCE):
+            async with asyncio.timeout(HISTORY_PATIENCE):
                 await services.history.commit()
         except TimeoutError:
             notify("STATUS=the history does not answer")

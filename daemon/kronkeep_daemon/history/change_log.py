@@ -6,8 +6,7 @@ push them out.
 
 import sqlite3
 import zlib
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 from kronkeep_common.errors import DamagedHistory
 from kronkeep_daemon.history.changes import Change
@@ -15,7 +14,7 @@ from kronkeep_daemon.history.changes import Change
 MOST_ROWS = 20_000
 MOST_BYTES = 16 * 1024 * 1024
 SLACK = 0.05  # share of the limits that may be exceeded before rows are removed
-_PUT = "INSERT INTO changes VALUES(?, ?, ?, ?, ?)"
+_PUT = "INSERT INTO changes VALUES(?, ?, ?, ?, ?, ?)"
 _SELECT = (
     "SELECT sequence, table_name, id, CAST(body AS BLOB), checksum FROM changes"
     " WHERE sequence > ? ORDER BY sequence LIMIT ?"
@@ -24,52 +23,64 @@ Unnumbered = tuple[str, str, bytes | None]  # table, id, body
 
 
 class ChangeLog:
-    """The remembered changes, from the sequence `first` to `last`; it is written by the writer's thread."""
+    """The remembered changes, from the sequence `first` to `last`; it is written by the writer's thread.
+
+    `place` of a row is the number of bytes of all bodies up to and with its own, so that the bytes between
+    two rows need not be counted.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        rows = connection.execute("SELECT sequence, coalesce(length(body), 0) FROM changes ORDER BY sequence")
-        self._sizes: deque[tuple[int, int]] = deque(rows)
-        self._bytes = sum(size for _, size in self._sizes)
-        self.last = self._sizes[-1][0] if self._sizes else 0
-        self.first = self._sizes[0][0] if self._sizes else 1
+        self.last = last_sequence(connection)
+        (first,) = connection.execute("SELECT coalesce(min(sequence), 1) FROM changes").fetchone()
+        self.first = int(first)
+        self._place = _place_of(connection, self.last)
+        self._first_place = _place_of(connection, self.first)
 
     def append(self, connection: sqlite3.Connection, changes: Sequence[Unnumbered]) -> None:
         """Add changes to the open transaction and remove the rows that they push out."""
-        connection.executemany(_PUT, self._number(changes))
-        cut = self._find_cut(changes)
-        if cut:
-            connection.execute("DELETE FROM changes WHERE sequence <= ?", (cut,))
+        rows = list(self._number(changes))
+        connection.executemany(_PUT, rows)
+        last = self.last + len(rows)
+        place = int(rows[-1][4])
+        if last - self.first < MOST_ROWS * (1 + SLACK) and place - self._first_place < MOST_BYTES * (
+            1 + SLACK
+        ):
+            return
+        first = max(last - MOST_ROWS + 1, self._find_place(connection, place - MOST_BYTES, last))
+        connection.execute("DELETE FROM changes WHERE sequence < ?", (first,))
 
-    def _number(self, changes: Iterable[Unnumbered]) -> Iterable[tuple[object, ...]]:
+    def _number(self, changes: Sequence[Unnumbered]) -> Iterator[tuple[int, str, str, int, int, str | None]]:
+        place = self._place
         for sequence, (table, record_id, body) in enumerate(changes, self.last + 1):
+            place += len(body or b"")
             text = body.decode() if body is not None else None
-            yield sequence, table, record_id, _checksum(sequence, table, record_id, body), text
+            yield sequence, table, record_id, _checksum(sequence, table, record_id, body), place, text
 
-    def _find_cut(self, changes: Sequence[Unnumbered]) -> int:
-        """Return the last sequence to remove, 0 for none; the newest row always stays."""
-        rows = len(self._sizes) + len(changes)
-        size = self._bytes + sum(len(body or b"") for _, _, body in changes)
-        if rows <= MOST_ROWS * (1 + SLACK) and size <= MOST_BYTES * (1 + SLACK):
-            return 0
-        cut = 0
-        for sequence, length in self._sizes:
-            if rows <= MOST_ROWS and size <= MOST_BYTES:
-                break
-            cut = sequence
-            rows -= 1
-            size -= length
-        return cut
+    def _find_place(self, connection: sqlite3.Connection, place: int, last: int) -> int:
+        """Return the first sequence whose place is after `place`, at most the last."""
+        low = self.first
+        high = last
+        while low < high:
+            middle = (low + high) // 2
+            if _place_of(connection, middle) > place:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
-    def mark_durable(self, changes: Sequence[Unnumbered]) -> None:
-        """Remember the sizes of changes whose transaction is durable."""
-        cut = self._find_cut(changes)
-        while self._sizes and self._sizes[0][0] <= cut:
-            self._bytes -= self._sizes.popleft()[1]
-        for _, _, body in changes:
-            self.last += 1
-            self._sizes.append((self.last, len(body or b"")))
-            self._bytes += len(body or b"")
-        self.first = self._sizes[0][0]
+    def mark_durable(self, connection: sqlite3.Connection, changes: Sequence[Unnumbered]) -> None:
+        """Take note that the transaction with these changes is durable."""
+        self.last += len(changes)
+        self._place += sum(len(body or b"") for _, _, body in changes)
+        (first,) = connection.execute("SELECT min(sequence) FROM changes").fetchone()
+        if first != self.first:
+            self.first = int(first)
+            self._first_place = _place_of(connection, self.first)
+
+
+def _place_of(connection: sqlite3.Connection, sequence: int) -> int:
+    row = connection.execute("SELECT place FROM changes WHERE sequence = ?", (sequence,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def last_sequence(connection: sqlite3.Connection) -> int:

@@ -132,7 +132,7 @@ class Database:
             except sqlite3.IntegrityError:
                 # A change before this batch was undone, and now two documents have one id: the later stays.
                 self._write(batch, replace=True)
-        self.changes.mark_durable(_unnumbered(batch))
+            self.changes.mark_durable(self.writer, _unnumbered(batch))
         with suppress(OSError):  # after a fault it names an older change, which is true as well
             self._newest.write(self.changes.last)
 

@@ -41,12 +41,13 @@ def translate_faults(folder: Path) -> Iterator[None]:
             raise ReadOnlyHistory(FULL) from fault
         raise DiskFailed(f"The disk failed to keep the history: {fault.strerror}.") from fault
     except sqlite3.DatabaseError as fault:
-        raise _translate(fault, folder) from fault
+        raise translate_fault(fault, folder) from fault
     except UnicodeDecodeError as fault:
         raise _damage(folder, "a text is not UTF-8") from fault
 
 
-def _translate(fault: sqlite3.DatabaseError, folder: Path) -> ReadOnlyHistory | DamagedHistory:
+def translate_fault(fault: sqlite3.DatabaseError, folder: Path) -> ReadOnlyHistory | DamagedHistory:
+    """Return an error of SQLite as ReadOnlyHistory, DiskFailed or DamagedHistory."""
     code = code_of(fault)
     if code & _PRIMARY == sqlite3.SQLITE_FULL or (
         code == sqlite3.SQLITE_IOERR_WRITE and find_write_fault(folder) in NO_SPACE

@@ -31,7 +31,7 @@ CREATE_OWN_TABLES = (
     "CREATE TABLE counts(table_name TEXT, status TEXT, documents INTEGER NOT NULL,"
     " PRIMARY KEY(table_name, status)) WITHOUT ROWID",
     "CREATE TABLE changes(sequence INTEGER PRIMARY KEY, table_name TEXT NOT NULL, id TEXT NOT NULL,"
-    " checksum INTEGER NOT NULL, body TEXT)",
+    " checksum INTEGER NOT NULL, place INTEGER NOT NULL, body TEXT)",
 )
 _COUNT = (
     "INSERT INTO counts VALUES({text}, coalesce(new.status, ''), 1)"

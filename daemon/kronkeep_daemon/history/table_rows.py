@@ -4,6 +4,7 @@ Every read is short enough for the event loop: by number, by id, or a page of an
 verified; raise DamagedHistory where it is wrong.
 """
 
+import sqlite3
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -15,7 +16,7 @@ from typing import Any
 from kronkeep_common.errors import DamagedHistory
 from kronkeep_daemon.history import schema
 from kronkeep_daemon.history.database import Database
-from kronkeep_daemon.history.database_faults import translate_faults
+from kronkeep_daemon.history.database_faults import translate_fault
 from kronkeep_daemon.history.pending_rows import PendingRows
 from kronkeep_daemon.history.query_sql import SqlCondition
 from kronkeep_daemon.history.rows import COLUMNS, LATEST, SORT, Row, checksum
@@ -40,8 +41,10 @@ class TableRows:
     def _select(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         if self.name not in self._database.tables:
             return []
-        with translate_faults(self._database.folder):
+        try:
             return self._database.reader.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as fault:
+            raise translate_fault(fault, self._database.folder) from fault
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
         """Return the rows of the database that no pending change hides."""

@@ -41,7 +41,7 @@ The query's `table` names the tables, separated by commas.
 
 Take `seq` from `/v1/snapshot` and send it as `Last-Event-ID`: every later change of the history follows,
 once, and the state of each CronJob and watch that changed since, perhaps twice. CronJobs and watches are in
-no journal: their events have no event id, carry the `seq` of the history's latest change, and come after the
+no history: their events have no event id, carry the `seq` of the history's latest change, and come after the
 change that caused them. `event: lost` says that changes are no longer there or that the reader was too slow,
 and ends the stream: take a new snapshot.
 """

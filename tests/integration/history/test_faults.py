@@ -124,6 +124,52 @@ def cut_power(at: Path) -> None:
     os.close(handle)
 
 
+READ_ONLY = """
+import asyncio, sys
+from pathlib import Path
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import DamagedHistory
+from kronkeep_daemon.history import History
+async def main():
+    history = await History.open(Path(sys.argv[1]), clock=SystemClock())
+    history.table("facts").put_document(None, {"id": "before"})
+    await history.commit()
+    Path(sys.argv[2]).write_text("1")  # an error of the file system: it becomes read-only
+    history.table("facts").put_document(None, {"id": "after"})
+    try:
+        await history.commit()
+    except DamagedHistory as fault:
+        print(history.failed.is_set(), history.table("facts").rows.by_id("before") is not None)
+    await history.close()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root for loop mounts")
+def test_a_file_system_that_becomes_read_only_is_final(tmp_path: Path) -> None:
+    make = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin")
+    if make is None:
+        pytest.skip("needs mkfs.ext4")
+    image = tmp_path / "image"
+    at = tmp_path / "at"
+    with image.open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    at.mkdir()
+    subprocess.run([make, "-q", "-e", "remount-ro", image], check=True)
+    with mount(image, at):
+        device = at.stat().st_dev
+        loop = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+        trigger = Path(f"/sys/fs/ext4/{loop}/trigger_fs_error")
+        if not trigger.exists():
+            pytest.skip("this kernel cannot be asked for an error")
+        words = [sys.executable, "-c", READ_ONLY, str(at / "h"), str(trigger)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.stdout == "True True\n", done.stderr
+    subprocess.run(["fsck.ext4", "-fy", image], check=False, capture_output=True)
+    with mount(image, at):
+        assert read_ids(at / "h") == ["before"]
+
+
 @pytest.mark.torture
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root for loop mounts")
