@@ -84,7 +84,7 @@ class KeptLogStore:
 
     @asynccontextmanager
     async def _reserve(self, path: Path) -> AsyncIterator[None]:
-        """Let others that write the same file wait: two writers would share one temporary file."""
+        """Let others that write the same file wait, so that the later log stays."""
         while path in self._writers:
             await self._writers[path].wait()
         self._writers[path] = asyncio.Event()
