@@ -38,7 +38,7 @@ def limit_file_size(size: int) -> Iterator[None]:
 
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-KILLS = 30
+KILLS = 20
 
 
 def run(number: int, cronjob: str = "a") -> CronJobExecution:
