@@ -99,6 +99,7 @@ async def conflict_in_the_form(pilot: Pilot[Any], app: Any) -> None:
     app.frame.go((Place("jobs"), Place("form")))
     await until(pilot, lambda: "every day at 02:00" in screen(pilot))
     texts = {"name": "nightly", "image": "busybox", "env.0": "no sign", "policy.storage_id": "s3-eu"}
+    texts |= {"volumes.0": "data /data"}
     app.frame.view.fill_fields(texts | {"policy.schedule": "0 2 * * *"}, at="policy.schedule")
     await until(pilot, lambda: "f6 shift to 10 2 * * *" in screen(pilot))
 
