@@ -54,6 +54,7 @@ def all_jobs(settings: ArchiveSettings) -> dict[str, JsonObject]:
             repository_job("drill"),
             [],
             [],
+            [],
             with_checksums=True,
             check=DrillCheck(image="busybox:1.36", command=("true",)),
             check_context=policy_image_security_context(settings),
