@@ -1,7 +1,8 @@
 """The reporter of policies that nothing can be done with, by a Kubernetes Event (`kubectl describe cronjob`).
 
-There is one Event for each fault of each text of the annotation. Its name is derived from both, so that
-neither a restart nor a second daemon creates it twice.
+There is one Event for each fault of each text of the annotation, and one a minute at most for a CronJob whose
+annotation changes all the time. Its name is derived from fault and text, so that neither a restart nor a
+second daemon creates it twice.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 600.0
+PAUSE_SECONDS = 60.0  # between two Events on one CronJob
 
 
 class PolicyFault(NamedTuple):
@@ -45,17 +47,24 @@ def find_fault(cronjob: CronJobObject) -> PolicyFault | None:
     return PolicyFault(Reason.NOTHING_TO_ARCHIVE, nothing) if nothing is not None else None
 
 
+class _Report(NamedTuple):
+    """What was last reported of a CronJob: a hash of fault and text, and when, in monotonic time."""
+
+    text_hash: str
+    at: float
+
+
 class PolicyFaultReporter:
     """Reporter of the faults of policies, on the clusters where this daemon acts.
 
-    `_reported` has the hash of what was reported by the uid of its CronJob.
+    `_reported` has what was reported by the uid of its CronJob.
     """
 
     def __init__(self, *, cronjobs: CronJobService, bus: Bus, clock: Clock, supervisor: Supervisor) -> None:
         self._cronjobs = cronjobs
         self._clock = clock
         self._supervisor = supervisor
-        self._reported: dict[str, str] = {}
+        self._reported: dict[str, _Report] = {}
         self._wake = asyncio.Event()
         bus.trigger(self._wake, CronJobChanged)
 
@@ -68,26 +77,32 @@ class PolicyFaultReporter:
         while True:
             await self._cronjobs.leads.wait_until_leading()
             self._wake.clear()
-            await self.report_faults()
+            is_complete = await self.report_faults()
             try:
-                async with asyncio.timeout(RETRY_SECONDS):
+                async with asyncio.timeout(RETRY_SECONDS if is_complete else PAUSE_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
-    async def report_faults(self) -> None:
-        """Create the Events of faults that have none yet; the next pass tries again what failed."""
-        reported: dict[str, str] = {}
+    async def report_faults(self) -> bool:
+        """Create the Events of faults that have none yet; the next pass tries again what failed.
+
+        Return whether none is left for later because its CronJob had one within PAUSE_SECONDS.
+        """
+        reported: dict[str, _Report] = {}
+        is_complete = True
         for cronjob in self._cronjobs.cronjobs_led_here():
+            now = self._clock.monotonic()
+            last = self._reported.get(cronjob.uid)
             fault = find_fault(cronjob)
-            if fault is None:
-                continue
-            text = cronjob.annotations[object_keys.POLICY]
-            text_hash = derive_id("policy fault", cronjob.uid, text, fault.message)
-            is_reported = self._reported.get(cronjob.uid) == text_hash
-            if is_reported or await self._create_event(cronjob, fault, text_hash):
-                reported[cronjob.uid] = text_hash
+            text_hash = _hash_of(cronjob, fault) if fault is not None else ""
+            if last is not None and (now - last.at < PAUSE_SECONDS or last.text_hash == text_hash):
+                reported[cronjob.uid] = last
+                is_complete = is_complete and (fault is None or last.text_hash == text_hash)
+            elif fault is not None and await self._create_event(cronjob, fault, text_hash):
+                reported[cronjob.uid] = _Report(text_hash, now)
         self._reported = reported
+        return is_complete
 
     async def _create_event(self, cronjob: CronJobObject, fault: PolicyFault, text_hash: str) -> bool:
         """Create the Event; return whether it exists now."""
@@ -118,3 +133,9 @@ class PolicyFaultReporter:
             log.warning("the Event about the policy of %s could not be created: %s", cronjob.ref, refusal)
             return False
         return True
+
+
+def _hash_of(cronjob: CronJobObject, fault: PolicyFault) -> str:
+    """Return what tells the Event of this fault of this text from others on the CronJob."""
+    text = cronjob.annotations[object_keys.POLICY]
+    return derive_id("policy fault", cronjob.uid, text, fault.message)

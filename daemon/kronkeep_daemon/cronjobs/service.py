@@ -41,6 +41,7 @@ from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 RECENT_RUNS = 20
+MOST_CLAIMS = 100  # that are shown of a CronJob; a pod template holds thousands
 OPEN_STATUSES = frozenset(s for s in ExecutionStatus if not is_final(EXECUTION_TRANSITIONS, s))
 
 
@@ -187,7 +188,7 @@ class CronJobService:
             last_execution_id=last.id if last else None,
             last_started_at=last.started_at if last else None,
             last_duration_seconds=last.duration_seconds if last else None,
-            claims=mounted_claims(mounted_volumes(cronjob)),
+            claims=_shown_claims(cronjob),
         )
 
     def _schedule(self, expression: str, time_zone: str | None) -> Schedule | None:
@@ -364,3 +365,8 @@ def _require_unambiguous(title: str, owners: list[RunRecorder], candidates: list
     if unlisted:
         message = f"Not all of the clusters {names} have been listed, so {title} may be on several."
     raise Conflict(message, next_step="Name one with ?cluster=NAME (on the command line --cluster NAME).")
+
+
+def _shown_claims(cronjob: CronJobObject) -> tuple[str, ...]:
+    claims = mounted_claims(mounted_volumes(cronjob))
+    return tuple(clean(claim, 253) for claim in claims[:MOST_CLAIMS])

@@ -19,6 +19,8 @@ from kronkeep_daemon.kube.container_attempts import deciding_container
 from kronkeep_daemon.kube.objects import Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
+MOST_PODS = 50  # in a run's record, the newest; each pod of a Job that has many rewrites all of it
+
 
 class Observation(NamedTuple):
     """A Job's state as the cluster shows it now."""
@@ -48,16 +50,17 @@ def observe(
     """
     events = events or {}
     status = job.status
-    seen = _merge_pods(recorded, [_pod_seen(pod) for pod in pods])
+    every = _merge_pods(recorded, [_pod_seen(pod) for pod in pods])
+    seen = every[-MOST_PODS:]
     state, over = _status_and_end(job)
     last = _deciding_pod(seen)
     return Observation(
         status=state,
         started_at=parse_timestamp(status.start_time),
         ended_at=over,
-        attempts=max(len(seen), (status.failed or 0) + (status.succeeded or 0)),
+        attempts=max(len(every), (status.failed or 0) + (status.succeeded or 0)),
         exit_code=last.exit_code if last else None,
-        restarts=sum(pod.restarts for pod in seen),
+        restarts=sum(pod.restarts for pod in every),
         node=last.node if last else None,
         pods=seen,
         failed_indexes=job_conditions.shown_indexes(status.failed_indexes),

@@ -149,3 +149,13 @@ def test_a_run_that_goes_on_has_no_cause() -> None:
         observe(job(("Complete", "CompletionsReached"), succeeded=1), [pod(end_of(0, "Completed"))]).cause
         is None
     )
+
+
+def test_a_record_has_the_newest_pods_and_counts_all() -> None:
+    pods = [pod(end_of(3)) for _ in range(240)]
+    for number, each in enumerate(pods):
+        each.metadata.name = f"p-{number:03}"
+        each.metadata.uid = f"u-{number}"
+    seen = observe(job(("Failed", "BackoffLimitExceeded"), failed=200), pods)
+    assert [seen.pods[0].name, seen.pods[-1].name, len(seen.pods)] == ["p-190", "p-239", 50]
+    assert (seen.attempts, seen.exit_code) == (240, 3)
