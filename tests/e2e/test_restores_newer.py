@@ -1,6 +1,7 @@
 """End-to-end tests of restores with a newer restic, which prints JSON: a dump, links, damage, progress."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,38 @@ async def test_names_that_cannot_be_shown_are_selected_and_restored(new: BackupS
         await new.create_cronjob(client, "names", "names", "names")
         backup = await new.back_up(client, "names")
         await assert_each_name_can_be_selected(client, backup, claim)
+
+
+async def test_holes_stay_holes_and_what_restic_cannot_keep_is_told_once(new: BackupSite) -> None:
+    await new.create_storage("holes")
+    claim = await new.create_claim("holes")
+    (claim / "sparse").touch()
+    os.truncate(claim / "sparse", 200_000_000)
+    (claim / "future").touch()
+    os.utime(claim / "future", (10**10, 10**10))  # in the year 2286
+    os.mknod(claim / "socket", stat.S_IFSOCK | 0o600)
+    async with new.client() as client:
+        await new.create_cronjob(client, "holes", "holes", "holes")
+        first = await new.back_up(client, "holes")
+        assert (first.status, len(first.warnings)) == ("succeeded", 1)
+        assert "1 socket is not archived" in first.warnings[0]
+        assert "/source/holes/socket" in first.warnings[0]
+        backup = await new.back_up(client, "holes")
+        assert (backup.status, backup.warnings) == ("succeeded", ())
+        assert (await client.backups.verify(backup.id)).verified_at is not None
+        in_place = RestoreRequest(target=RestoreTarget(kind="in-place"), overwrite=True, confirm="holes")
+        for request in (RestoreRequest(target=RestoreTarget(claim="copy")), in_place):
+            plan = await client.backups.plan_restore(backup.id, request)
+            done = await wait_until_ended(client, await client.backups.restore(backup.id, request))
+            assert (done.status, done.reason) == ("completed", None), done
+            assert done.warnings == plan.warnings
+            assert [text.split(":")[0] for text in done.warnings] == [
+                "1 file has a time before 1678 or after 2262"
+            ]
+            folder = claim if request is in_place else claim.parent / "copy"
+            status = (folder / "sparse").stat()
+            assert status.st_size == 200_000_000
+            assert status.st_blocks < 1000
 
 
 async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: BackupSite) -> None:

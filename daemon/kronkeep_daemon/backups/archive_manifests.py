@@ -2,7 +2,7 @@
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, DatabaseDump, Hook, SecretKeyRef
-from kronkeep_daemon.backups import cronjob_configuration
+from kronkeep_daemon.backups import cronjob_configuration, socket_search
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.kube.objects import JsonObject
@@ -41,6 +41,7 @@ def archive_job(
     settings: ArchiveSettings,
     *,
     repository_id: str = "",
+    is_first: bool = False,
 ) -> JsonObject:
     """Return the Job of an archive; its containers run one after the other.
 
@@ -50,6 +51,7 @@ def archive_job(
 
     files: the names of the configuration's files, which are in the Job's ConfigMap.
     repository_id: the id that the repository must have; empty where it is not known.
+    is_first: whether the policy has no snapshot yet; then sockets are looked for, which restic leaves out.
     """
     name = archive_job_name(backup)
     dump = inputs.policy.include.database
@@ -57,6 +59,8 @@ def archive_job(
     steps = [("version", version.argv())]
     if paths:
         steps.append(("sources", probe_argv(paths)))
+    if paths and is_first:
+        steps.append((socket_search.STEP, socket_search.argv(paths)))
     steps.append(("repository", cat.argv(repository_id)))
     mounts = [*_claim_mounts(inputs.claims, read_only=True), *cronjob_configuration.mounts(files)]
     containers = build_containers(steps, inputs.repository, settings, mounts)
@@ -192,11 +196,12 @@ def validate_hook_job(
 
 
 def content_steps(backup: BackupExecution) -> list[tuple[str, list[str]]]:
-    """Return the steps that restore a backup's snapshots to /content."""
+    """Return the steps that restore a backup's snapshots to /content, with the restic that made them."""
     result = backup.result
+    made_with = version.parse_text(f"restic {result.restic_version}" if result else "")
     ids = [result.snapshot_id, result.database_snapshot_id] if result else []
     return [
-        (f"content-{number}", restore.argv(snapshot_id, CONTENT))
+        (f"content-{number}", restore.argv(snapshot_id, CONTENT, restic_version=made_with))
         for number, snapshot_id in enumerate(ids)
         if snapshot_id
     ]

@@ -11,6 +11,7 @@ from kronkeep_common.models import BackupExecution, BackupResult
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups import socket_search
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.restic import backup as restic_backup
@@ -32,11 +33,19 @@ _LOST_NEXT_STEP = "It is tried again where retries are left."
 
 
 def judge_job(finished: FinishedJob) -> BackupOutcome:
-    """Return the outcome of an archive's Job.
+    """Return the outcome of an archive's Job, with what the first archive of a policy tells besides.
 
     The first container that failed gives the reason; a dump that succeeded stays in the result of a failed
     archive, until it is tried again.
     """
+    outcome = _judge_containers(finished)
+    search = finished.container(socket_search.STEP)
+    if search is None or outcome.result is None:
+        return outcome
+    return outcome._replace(warnings=(*outcome.warnings, *socket_search.warnings_of(search.log)))
+
+
+def _judge_containers(finished: FinishedJob) -> BackupOutcome:
     if finished.reason == Reason.DEADLINE_EXCEEDED:
         return restic_backup.failure(_DEADLINE)
     probe = finished.container("version")

@@ -14,6 +14,7 @@ from kronkeep_daemon.backups import (
     claim_checks,
     cronjob_configuration,
     hook_runner,
+    policy_annotations,
 )
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
@@ -205,6 +206,7 @@ class AttemptRunner:
             sorted(files),
             self._settings().archive,
             repository_id=self._index.id_of(inputs.repository),
+            is_first=self._is_first(inputs),
         )
         archive_manifests.assign_to_backup(manifest, backup, inputs, node)
         try:
@@ -226,6 +228,11 @@ class AttemptRunner:
         logs = await self._logs.save(backup.id, finished)
         await self._records.change(backup.id, logs=(*self._records.get(backup.id).logs, *logs))
         return finished
+
+    def _is_first(self, inputs: ArchiveInputs) -> bool:
+        """Whether the policy has no snapshot yet."""
+        carrier = policy_annotations.carrier_of(inputs.cronjob)
+        return carrier is None or not self._records.with_snapshot(carrier)
 
     async def _create_config_map(
         self, backup: BackupExecution, inputs: ArchiveInputs, files: dict[str, str]

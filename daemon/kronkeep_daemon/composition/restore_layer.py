@@ -84,6 +84,7 @@ def compose_restores(
         jobs=jobs,
         checksums=checksums,
         cleanup=cleanup,
+        version_probe=repositories.version_probe,
         history=base.history,
         clock=base.clock,
         settings=base.settings,

@@ -1,15 +1,17 @@
 """Which restic the archives' image has, asked once for each image and cluster."""
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kronkeep_common.errors import StorageFailed
+from kronkeep_common.errors import JobNotStarted, NameTaken, StorageFailed
 from kronkeep_common.models import BackupPolicySpec
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.restic import output, requirements, version
@@ -17,6 +19,7 @@ from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 from kronkeep_daemon.settings import ArchiveSettings, Settings
 
+log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 300
 
 
@@ -48,6 +51,14 @@ class VersionProbe:
         if installation not in self._versions:
             self._versions[installation] = await self._fetch_version(cluster, settings)
         return self._versions[installation]
+
+    async def find_version(self, cluster: Cluster) -> ResticVersion:
+        """Return the version as `fetch_version` does, or UNKNOWN where it cannot be found out."""
+        try:
+            return await self.fetch_version(cluster)
+        except (StorageFailed, JobNotStarted, NameTaken, NotFoundInCluster) as fault:
+            log.warning("cluster %s: %s", cluster.id, fault)
+            return UNKNOWN
 
     async def _fetch_version(self, cluster: Cluster, settings: ArchiveSettings) -> ResticVersion:
         job = await self._runners.on(cluster.id).run(self._build_job(settings))

@@ -20,6 +20,7 @@ class Feature(NamedTuple):
 
 COMPRESSION = Feature("Compression other than auto", ResticVersion(0, 14, 0))
 STDIN_FROM_COMMAND = Feature("A database dump (--stdin-from-command)", ResticVersion(0, 17, 0))
+SPARSE = Feature("Sparse files in restores (--sparse)", ResticVersion(0, 15, 0))
 NO_PASSWORD = Feature("Encryption off (--insecure-no-password)", ResticVersion(0, 17, 0))
 
 

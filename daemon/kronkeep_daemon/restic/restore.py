@@ -9,8 +9,9 @@ from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Progress
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean, shorten_middle
-from kronkeep_daemon.restic import faults, file_owners, output
+from kronkeep_daemon.restic import faults, file_owners, output, requirements
 from kronkeep_daemon.restic.faults import Fault
+from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 
 VERIFYING = b"verifying files in "  # begins the line after which restic compares what it restored
 MOST_EXAMPLES = 5
@@ -31,14 +32,24 @@ _OF_THE_TARGET: tuple[tuple[str, Reason], ...] = (
 )
 
 
-def argv(snapshot_id: str, folder: str, *, patterns: Sequence[str] = (), verify: bool = False) -> list[str]:
+def argv(
+    snapshot_id: str,
+    folder: str,
+    *,
+    patterns: Sequence[str] = (),
+    verify: bool = False,
+    restic_version: ResticVersion = UNKNOWN,
+) -> list[str]:
     """Restore below `folder` what the patterns match, or the whole snapshot without patterns.
 
     It takes no lock, so that a repository that is full or can only be read is restored from.
 
-    With `verify` restic compares the files afterwards, and prints JSON; progress only from 0.16 on.
+    With `verify` restic compares the files afterwards, and prints JSON; progress only from 0.16 on. Where the
+    version has `--sparse`, long runs of zeros take no space in the target.
     """
     command = ["restic", "restore", "--no-lock", snapshot_id, "--target", folder]
+    if restic_version >= requirements.SPARSE.since:
+        command.append("--sparse")
     if verify:
         command += ["--verify", "--json"]
     for pattern in patterns:

@@ -9,6 +9,7 @@ from kronkeep_daemon.backups.archive_manifests import SOURCE
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.command_line import keep_bytes
+from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 from kronkeep_daemon.restores import move_script, snapshot_paths
 from kronkeep_daemon.restores.move_script import Move
 from kronkeep_daemon.restores.snapshot_paths import TARGET, RestoreCall, TargetMount
@@ -50,11 +51,17 @@ def remove_argv(paths: list[str]) -> list[str]:
     return ["rm", "-rf", "--", *paths]
 
 
-def restore_steps(calls: list[RestoreCall]) -> Steps:
+def restore_steps(calls: list[RestoreCall], restic_version: ResticVersion = UNKNOWN) -> Steps:
     """Return (name, argv) of the containers that restore."""
     steps = []
     for number, call in enumerate(calls):
-        argv = restic_restore.argv(call.snapshot_id, call.folder, patterns=call.patterns, verify=True)
+        argv = restic_restore.argv(
+            call.snapshot_id,
+            call.folder,
+            patterns=call.patterns,
+            verify=True,
+            restic_version=restic_version,
+        )
         steps.append((f"restore-{number}", keep_bytes(argv)))
     return steps
 

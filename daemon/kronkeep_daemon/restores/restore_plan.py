@@ -24,7 +24,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.repository_jobs import require_serving
-from kronkeep_daemon.restores import restore_manifests, snapshot_paths
+from kronkeep_daemon.restores import restore_manifests, snapshot_paths, unkept
 from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
@@ -190,6 +190,8 @@ class RestorePlanner:
             warnings.append("Only what came from claims is restored in place.")
         if resolved.is_in_place and self.has_active_run(resolved.backup):
             warnings.append("A run of the CronJob has not ended.")
+        warnings += unkept.describe_counts(resolved.selection.unkept)
+        warnings += unkept.describe_user(self._settings().archive.run_as_user)
         return tuple(warnings)
 
     async def _plan_new_claim(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:

@@ -34,9 +34,11 @@ from kronkeep_daemon.repositories.job_manifests import (
     policy_image_security_context,
 )
 from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
-from kronkeep_daemon.restores import restore_manifests, restore_outcome, snapshot_paths
+from kronkeep_daemon.restic.version import ResticVersion
+from kronkeep_daemon.restores import restore_manifests, restore_outcome, snapshot_paths, unkept
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
@@ -75,6 +77,7 @@ class RestoreRunner:
         jobs: SnapshotJobs,
         checksums: ChecksumStore,
         cleanup: TargetCleanup,
+        version_probe: VersionProbe,
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -89,6 +92,7 @@ class RestoreRunner:
         self._jobs = jobs
         self._checksums = checksums
         self._cleanup = cleanup
+        self._version_probe = version_probe
         self._history = history
         self._clock = clock
         self._settings = settings
@@ -183,12 +187,20 @@ class RestoreRunner:
             started_at=restore.started_at or self._clock.now(),
             files_total=resolved.selection.files,
             bytes_total=resolved.selection.total_bytes,
+            warnings=self._warnings_of(restore, resolved),
         )
         if restore.purpose == "restore":
             await self._prepare_target(restore, resolved)
         return await self._records.change(
             restore.id, status=RestoreStatus.RESTORING, job=job_name(restore, restore.attempt)
         )
+
+    def _warnings_of(self, restore: Restore, resolved: ResolvedRequest) -> tuple[str, ...]:
+        """Return the warnings, with what cannot be restored: once, also where this step is repeated."""
+        sentences = unkept.describe_counts(resolved.selection.unkept)
+        if restore.purpose == "restore":
+            sentences += unkept.describe_user(self._settings().archive.run_as_user)
+        return tuple(dict.fromkeys([*restore.warnings, *sentences]))
 
     async def _prepare_target(self, restore: Restore, resolved: ResolvedRequest) -> None:
         """Raise NotAllowedNow while a run may write to the target, InvalidRequest for one that has files."""
@@ -267,7 +279,12 @@ class RestoreRunner:
         self, restore: Restore, resolved: ResolvedRequest, checksums: list[FileChecksum] | None
     ) -> Fault | ComparedFiles:
         parser = RestoreLogParser(self._records, restore, self._clock)
-        manifest = self._build_job(restore, resolved, with_checksums=checksums is not None)
+        manifest = self._build_job(
+            restore,
+            resolved,
+            with_checksums=checksums is not None,
+            restic_version=await self._version_probe.find_version(self._jobs.cluster(cluster_id_of(restore))),
+        )
         repository = self._snapshots.repository_of(resolved.backup)
         async with self._queues.hold_for_reading(repository.id):
             finished = await self._jobs.run(
@@ -308,7 +325,14 @@ class RestoreRunner:
             progress=None,
         )
 
-    def _build_job(self, restore: Restore, resolved: ResolvedRequest, *, with_checksums: bool) -> JsonObject:
+    def _build_job(
+        self,
+        restore: Restore,
+        resolved: ResolvedRequest,
+        *,
+        with_checksums: bool,
+        restic_version: ResticVersion,
+    ) -> JsonObject:
         assert restore.job is not None
         assert restore.deadline_at is not None
         assert resolved.backup.result is not None
@@ -321,7 +345,7 @@ class RestoreRunner:
         job = build_repository_job(
             name=restore.job,
             namespace=namespace_of(restore),
-            steps=restore_manifests.restore_steps(calls),
+            steps=restore_manifests.restore_steps(calls, restic_version),
             repository=self._snapshots.repository_of(resolved.backup),
             settings=self._settings().archive,
             deadline_seconds=(restore.deadline_at - self._clock.now()).total_seconds(),
@@ -425,6 +449,7 @@ def missing_paths(
         for entry in entries
         if snapshot_paths.is_included(entry.path, resolved.include)
         and entry.exact
+        and entry.kind != "socket"
         and entry.path not in restored
         and entry.path not in roots
         and (not resolved.is_in_place or snapshot_paths.claim_of_path(entry.path) is not None)

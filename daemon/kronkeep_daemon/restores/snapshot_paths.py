@@ -14,6 +14,7 @@ from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_common.text import clean, shorten_middle
 from kronkeep_daemon.backups.archive_manifests import SOURCE
 from kronkeep_daemon.restores.move_script import Move
+from kronkeep_daemon.restores.unkept import UnkeptCounts
 
 TARGET = "/target"
 LOST_AND_FOUND = "lost+found"  # a new ext4 file system has it, so a claim with it alone is empty
@@ -42,13 +43,17 @@ class RestoreCall(NamedTuple):
 
 
 class SnapshotSelection(NamedTuple):
-    """What is to be restored: how much, from which claims, and whether there is more than claims."""
+    """What is to be restored: how much, from which claims, and whether there is more than claims.
+
+    unkept: what restic cannot restore of it.
+    """
 
     files: int
     folders: int
     total_bytes: int
     claims: tuple[str, ...]
     has_others: bool
+    unkept: UnkeptCounts = UnkeptCounts()
 
 
 def normalize_include(paths: Iterable[str]) -> tuple[str, ...]:
@@ -160,9 +165,11 @@ def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...
     total_bytes = 0
     claims: dict[str, None] = {}
     has_others = False
+    unkept = UnkeptCounts()
     for entry in entries:
         if entry.path == SOURCE or not is_included(entry.path, include):
             continue
+        unkept.add(entry)
         claim = claim_of_path(entry.path)
         if claim is None:
             has_others = True
@@ -174,7 +181,12 @@ def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...
             files += 1
             total_bytes += entry.size
     return SnapshotSelection(
-        files=files, folders=folders, total_bytes=total_bytes, claims=tuple(claims), has_others=has_others
+        files=files,
+        folders=folders,
+        total_bytes=total_bytes,
+        claims=tuple(claims),
+        has_others=has_others,
+        unkept=unkept,
     )
 
 

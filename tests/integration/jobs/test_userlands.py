@@ -18,7 +18,7 @@ import pytest
 from tests import userlands
 from tests.userlands import ODD_NAMES, path_below
 
-from kronkeep_daemon.backups import archive_manifests
+from kronkeep_daemon.backups import archive_manifests, socket_search
 from kronkeep_daemon.embedded.agent.environment import expand_references
 from kronkeep_daemon.restic import exit_codes
 from kronkeep_daemon.restic.command_line import keep_bytes, limit_time
@@ -179,6 +179,22 @@ def test_stages_are_removed_with_all_that_is_in_them(run: Run, tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, b"")
     assert not (tmp_path / "stage").exists()
     assert (tmp_path / "kept").exists()
+
+
+def test_sockets_are_named(run: Run, tmp_path: Path) -> None:
+    names = [b"plain", b"new\nline", b"latin-\xe9"]
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").touch()
+    assert socket_search.warnings_of(run(socket_search.argv([str(tree)])).stdout) == ()
+    for name in names:
+        os.mknod(path_below(tree, name), stat.S_IFSOCK | 0o600)
+    done = run(socket_search.argv([str(tree), str(tmp_path / "is not there")]))
+    assert (done.returncode, done.stderr) == (0, b"")
+    (sentence,) = socket_search.warnings_of(done.stdout)
+    assert sentence.startswith("3 sockets are not archived")
+    for shown in ("plain", r"new\x0aline", r"latin-\xe9"):
+        assert shown in sentence
 
 
 def test_sources_that_do_not_exist_are_named(run: Run, tree: Path) -> None:
