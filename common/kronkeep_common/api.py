@@ -1,7 +1,7 @@
 """Requests and answers of the API that are not models of their own."""
 
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -140,6 +140,20 @@ class AuditEntry(Record, frozen=True, kw_only=True):
     route: str
     object: dict[str, str] = {}
     outcome: str
+
+
+class AdoptRequest(Request, frozen=True, kw_only=True):
+    """A policy without a CronJob whose backups are adopted."""
+
+    policy_id: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+
+class Adopted(Record, frozen=True, kw_only=True):
+    """How many backups of `adopted_policy_id` are now those of the policy `policy_id`."""
+
+    policy_id: str
+    adopted_policy_id: str
+    backups: int
 
 
 class PolicyView(Record, frozen=True, kw_only=True):

@@ -223,6 +223,10 @@ _BACKUPS = {
         "The hook that checks the snapshot failed.",
         "The snapshot is there; look at it before you trust it.",
     ),
+    "Recovered": ReasonText(
+        "The snapshot was found in the repository; no record says how its archive ended.",
+        "Verify it (kronkeep verify ID): then it counts as a good backup.",
+    ),
     "SnapshotUnconfirmed": ReasonText(
         "The archive's log names a snapshot that the repository does not show with this backup's tags.",
         "Find out what wrote that line (the image, a dump, somebody in the pod), and back up again.",
@@ -377,6 +381,11 @@ _RESTORES = {
         "The policy has no good backup that could be restored.", "Back up now; see why none is good."
     ),
     "SnapshotGone": ReasonText("The repository no longer has that snapshot.", "Choose another backup."),
+    "PruneHeld": ReasonText(
+        "Snapshots are missing, and a prune would delete the data with which they could be brought back.",
+        "Bring them back (an older copy of the volume, deleted objects of the server). If they are gone for "
+        "good, say so (kronkeep storage acknowledge NAME), and prune again.",
+    ),
     "SnapshotMissing": ReasonText(
         "Snapshots that are to stay are not in the repository, so nothing was forgotten.",
         "Find out who removed them; see the backups that have snapshot_missing_at.",

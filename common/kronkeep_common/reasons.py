@@ -93,6 +93,7 @@ class Reason(StrEnum):
     VALIDATION_FAILED = "ValidationFailed"
     RESULT_LOST = "ResultLost"
     SNAPSHOT_UNCONFIRMED = "SnapshotUnconfirmed"
+    RECOVERED = "Recovered"
     CONFIGURATION_TOO_LARGE = "ConfigurationTooLarge"
     NAME_TAKEN = "NameTaken"
     # Storages, and backups and restores that use their repositories.
@@ -133,6 +134,7 @@ class Reason(StrEnum):
     NO_BACKUP = "NoBackup"
     SNAPSHOT_GONE = "SnapshotGone"
     SNAPSHOT_MISSING = "SnapshotMissing"
+    PRUNE_HELD = "PruneHeld"
     LISTING_UNREADABLE = "ListingUnreadable"
     TARGET_FULL = "TargetFull"
     TARGET_READ_ONLY = "TargetReadOnly"

@@ -101,6 +101,8 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     start_seconds: how long a Job of kronkeep's may wait for a container to start (for an image, a volume, a
         node, a quota) before it is given up; meanwhile its backup says what it waits for.
     prune_schedule: when the space of forgotten snapshots is freed, a cron line in `controller_zone`.
+    apply_orphans_retention: whether the retention of a policy whose CronJob is gone goes on at that time, by
+        its rules as they were last recorded; else its backups stay until somebody removes or adopts them.
     """
 
     image: str = "restic/restic:0.19.1"
@@ -122,6 +124,7 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     read_only_root: bool = True
     start_seconds: Annotated[float, msgspec.Meta(ge=10)] = 600
     prune_schedule: str = "40 3 * * *"
+    apply_orphans_retention: bool = False
 
 
 class StorageSettings(Request, frozen=True, kw_only=True):

@@ -140,3 +140,29 @@ async def test_another_repository_with_the_same_password_is_neither_written_nor_
         await asyncio.to_thread(shutil.move, tmp_path / "right", folder)
         assert (await client.storages.test("other")).reason is None
         assert (await site.back_up(client, "other")).status == "succeeded"
+
+
+async def test_nothing_is_pruned_while_snapshots_are_missing_until_somebody_acknowledges_that(
+    site: BackupSite, tmp_path: Path
+) -> None:
+    folder = await site.create_storage("held")
+    async with site.client() as client:
+        first, second = await make_backups(site, client, "held", 2)
+        await asyncio.to_thread(shutil.copytree, folder, tmp_path / "copy")
+        await forget(site, "held", folder, first)
+        with pytest.raises(KronkeepError, match=f"{first.id}") as held:
+            await client.storages.prune("held")
+        assert "kronkeep storage acknowledge held" in held.value.next_step
+        waits = (await client.storages.get("held")).prune_waits
+        assert first.id in (waits or "")
+        # What an older copy of the volume brings back is whole.
+        await asyncio.to_thread(shutil.copytree, tmp_path / "copy", folder, dirs_exist_ok=True)
+        await client.storages.prune("held")
+        assert (await client.storages.get("held")).prune_waits is None
+        assert (await client.backups.get(first.id)).snapshot_missing_at is None
+        await forget(site, "held", folder, second)
+        with pytest.raises(KronkeepError, match=f"{second.id}"):
+            await client.storages.prune("held")
+        await client.storages.acknowledge_missing("held")
+        await client.storages.prune("held")
+        assert (await client.backups.get(second.id)).snapshot_missing_at is not None

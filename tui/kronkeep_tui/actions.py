@@ -121,12 +121,15 @@ DELETE = _define(
     "delete", ("x",), "delete", (Scope.JOBS, Scope.STORAGES), hint=5, changes=True, needs_row=True
 )
 ACKNOWLEDGE = _define(
-    "acknowledge", ("a",), "acknowledge", (Scope.ALERTS,), hint=2, changes=True, needs_row=True
+    "acknowledge", ("a",), "acknowledge", (Scope.ALERTS, Scope.STORAGES), hint=2, changes=True, needs_row=True
 )
 CHECK = _define("check", ("v",), "check", (Scope.STORAGES,), hint=3, changes=True, needs_row=True)
 MEASURE = _define("measure", ("u",), "measure", (Scope.STORAGES,), hint=5, changes=True, needs_row=True)
 RETRY = _define("retry", ("t",), "try again", (Scope.STORAGES,), hint=2, changes=True, needs_row=True)
 TEST = _define("test", ("T",), "test: open the repository", (Scope.STORAGES,), changes=True, needs_row=True)
+RESCAN = _define(
+    "rescan", ("L",), "rescan: record lost backups", (Scope.STORAGES,), changes=True, needs_row=True
+)
 PRUNE = _define("prune", ("P",), "prune: free space", (Scope.STORAGES,), changes=True, needs_row=True)
 RETENTION = _define(
     "retention", ("R",), "retention", (Scope.POLICIES, Scope.STORAGES), hint=4, needs_row=True

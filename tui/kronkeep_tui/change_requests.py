@@ -120,6 +120,15 @@ class ChangeRequests:
         """Delete the data that no snapshot of a storage needs."""
         self._work_on_storage(storage, self._client.storages.prune, "prune", "Freed space in")
 
+    def rescan_storage(self, storage: BackupStorage) -> None:
+        """Record the backups of a storage again that no record knows."""
+        self._work_on_storage(storage, self._client.storages.rescan, "rescan", "Compared the snapshots of")
+
+    def acknowledge_missing(self, storage: BackupStorage) -> None:
+        """Say that the missing snapshots of a storage are gone for good."""
+        send = partial(self._client.storages.acknowledge_missing, storage.id)
+        self._start([ChangeRequest(storage.id, send)], "acknowledge", "Acknowledged what is missing in")
+
     def retry_storage(self, storage: BackupStorage) -> None:
         """Try again to create a storage that failed."""
         self._work_on_storage(storage, self._client.storages.retry, "retry", "Trying again")

@@ -107,6 +107,11 @@ class CronJobCalls:
         body = api.BackupRequest(backup_type=backup_type, compression=compression)
         return await self._connection.post(_path(namespace, name, "backup"), BackupExecution, body)
 
+    async def adopt(self, namespace: str, name: str, policy_id: str) -> api.Adopted:
+        """Make the backups of a policy without a CronJob those of this CronJob's policy."""
+        body = api.AdoptRequest(policy_id=policy_id)
+        return await self._connection.post(_path(namespace, name, "adopt"), api.Adopted, body)
+
     async def drill(self, namespace: str, name: str) -> Restore:
         """Start a drill of a CronJob's policy; raise PolicyNotFound."""
         return await self._connection.post(_path(namespace, name, "drill"), Restore)

@@ -7,6 +7,8 @@ from kronkeep_common.models import (
     BackupStorage,
     BackupStorageChange,
     BackupStorageCreate,
+    ForeignSnapshot,
+    OrphanedPolicy,
     StorageKind,
     StorageUsage,
 )
@@ -70,6 +72,25 @@ class StorageCalls:
     async def prune(self, name: str) -> api.Operation:
         """Run `restic prune` to its end: it frees the space of the snapshots that retention removed."""
         return await complete_operation(self._connection, f"{_path(name)}/prune")
+
+    async def rescan(self, name: str, *, other_clusters: bool = False) -> BackupStorage:
+        """Record the backups again that no record knows, and return the storage; raise StorageFailed."""
+        query = {"other_clusters": "true"} if other_clusters else None
+        await complete_operation(self._connection, f"{_path(name)}/rescan", query=query)
+        return await self.get(name)
+
+    async def foreign_snapshots(self, name: str, limit: int | None = None) -> api.ListOf[ForeignSnapshot]:
+        """Return the snapshots of others that the storage's last comparison saw."""
+        path = f"{_path(name)}/foreign-snapshots"
+        return await self._connection.get(path, api.ListOf[ForeignSnapshot], {"limit": limit})
+
+    async def acknowledge_missing(self, name: str) -> BackupStorage:
+        """Say that the missing snapshots of a storage are gone for good, so that it is pruned again."""
+        return await self._connection.post(f"{_path(name)}/acknowledge-missing", BackupStorage)
+
+    async def orphans(self, name: str | None = None) -> api.ListOf[OrphanedPolicy]:
+        """Return the policies without a CronJob that have snapshots in a storage, or in any."""
+        return await self._connection.get("/v1/orphans", api.ListOf[OrphanedPolicy], {"storage_id": name})
 
 
 def _path(name: str) -> str:

@@ -94,6 +94,7 @@ class SyncCronJobs(Blocking[CronJobCalls]):
     remove_policy = BlockingCall(CronJobCalls.remove_policy)
     back_up = BlockingCall(CronJobCalls.back_up)
     drill = BlockingCall(CronJobCalls.drill)
+    adopt = BlockingCall(CronJobCalls.adopt)
 
 
 class SyncRuns(Blocking[RunCalls]):
@@ -158,6 +159,10 @@ class SyncStorages(Blocking[StorageCalls]):
     measure = BlockingCall(StorageCalls.measure)
     usage = BlockingCall(StorageCalls.usage)
     prune = BlockingCall(StorageCalls.prune)
+    rescan = BlockingCall(StorageCalls.rescan)
+    foreign_snapshots = BlockingCall(StorageCalls.foreign_snapshots)
+    acknowledge_missing = BlockingCall(StorageCalls.acknowledge_missing)
+    orphans = BlockingCall(StorageCalls.orphans)
 
 
 class SyncAlerts(Blocking[AlertCalls]):

@@ -9,6 +9,7 @@ from kronkeep_common.models.backup import (
     BackupExecution,
     BackupResult,
     HookRun,
+    OrphanedPolicy,
     Progress,
 )
 from kronkeep_common.models.cronjob import (
@@ -59,6 +60,8 @@ from kronkeep_common.models.storage import (
     BackupStorageChange,
     BackupStorageCreate,
     DataCheck,
+    ForeignSnapshot,
+    StorageSnapshots,
     StorageUsage,
 )
 from kronkeep_common.models.storage_kinds import CredentialKey, StorageField, StorageKind
@@ -87,11 +90,13 @@ __all__ = [
     "Encryption",
     "EnvVar",
     "Finding",
+    "ForeignSnapshot",
     "Hook",
     "HookRun",
     "Hooks",
     "Include",
     "KeptLog",
+    "OrphanedPolicy",
     "PodRecord",
     "Progress",
     "Resolution",
@@ -112,6 +117,7 @@ __all__ = [
     "Source",
     "StorageField",
     "StorageKind",
+    "StorageSnapshots",
     "StorageUsage",
     "UnarchivedVolume",
     "VolumeMount",

@@ -5,7 +5,7 @@ from typing import Literal
 
 from kronkeep_common.models.base import Bytes, Moment, Record, Seconds
 from kronkeep_common.models.cronjob import KeptLog
-from kronkeep_common.models.policy import BackupPolicy, BackupType, UnarchivedVolume
+from kronkeep_common.models.policy import BackupPolicy, BackupType, Retention, UnarchivedVolume
 from kronkeep_common.states import BackupStatus
 
 
@@ -68,8 +68,11 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     `manifest_files` is the number of files with a SHA-256 from backup time. `verified_by` is the restore (a
     drill or a verification) that last restored and compared all of it, at `verified_at`.
     `snapshot_missing_at` is when the repository was first found to lack its snapshot, which retention had
-    not removed; empty again once the snapshot is back. `unarchived_volumes` are volumes that the CronJob
-    mounted and the archive does not have (20 at most).
+    not removed; empty again once the snapshot is back. `snapshot_missing_acknowledged_at` is when somebody
+    said that they know of it. `recovered_at` is when the record was made from a
+    snapshot that no record knew; such a backup has no `sequence`, so it is older than all others.
+    `tagged_policy_id` is the policy in its snapshot's tags, where another one has adopted it.
+    `unarchived_volumes` are volumes that the CronJob mounted and the archive does not have (20 at most).
     """
 
     id: str
@@ -102,6 +105,9 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     ending: BackupStatus | None = None
     snapshot_removed_at: Moment | None = None
     snapshot_missing_at: Moment | None = None
+    snapshot_missing_acknowledged_at: Moment | None = None
+    recovered_at: Moment | None = None
+    tagged_policy_id: str | None = None
     manifest_files: int | None = None
     verified_at: Moment | None = None
     verified_by: str | None = None
@@ -113,6 +119,36 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     logs: tuple[KeptLog, ...] = ()
 
     @property
+    def snapshot_policy_id(self) -> str:
+        """The id of the policy that made the snapshot and stands in its tags."""
+        return self.tagged_policy_id or self.policy_id
+
+    @property
     def recording_order(self) -> tuple[int, datetime]:
         """By what backups are sorted in the order in which they were recorded."""
         return (self.sequence, self.created_at)
+
+
+class OrphanedPolicy(Record, frozen=True, kw_only=True):
+    """A policy that no CronJob carries any more, and its backups whose snapshots are there.
+
+    `good` of the `snapshots` are of good backups. `retention` is the policy's as it was last recorded, None
+    where only snapshots were found; by it `removable` snapshots would go now, and `retention_waits` says why
+    they need approval. `adopters` are the policies of the namespace that may take the backups over, as
+    `NAMESPACE/CRONJOB`.
+    """
+
+    policy_id: str
+    cluster: str
+    namespace: str
+    cronjob: str
+    storage_ids: tuple[str, ...] = ()
+    snapshots: int = 0
+    good: int = 0
+    bytes_stored: Bytes | None = None
+    oldest_at: Moment
+    newest_at: Moment
+    retention: Retention | None = None
+    removable: int = 0
+    retention_waits: str | None = None
+    adopters: tuple[str, ...] = ()

@@ -88,13 +88,40 @@ class DataCheck(Record, frozen=True, kw_only=True):
     ok: bool
 
 
+class StorageSnapshots(Record, frozen=True, kw_only=True):
+    """What the last comparison of the storage's repositories with the records showed, at `listed_at`.
+
+    Of `snapshots` in all, `foreign` have no tags of kronkeep's and are never touched, `elsewhere` are of
+    clusters that this daemon does not watch, and the tags of `unusable` are no use. `unrecorded` backups have
+    no record and `recovered` have got one again; the snapshots of `missing` backups are not there.
+    """
+
+    listed_at: Moment
+    snapshots: int = 0
+    foreign: int = 0
+    elsewhere: int = 0
+    unusable: int = 0
+    unrecorded: int = 0
+    recovered: int = 0
+    missing: int = 0
+
+
+class ForeignSnapshot(Record, frozen=True, kw_only=True):
+    """A snapshot without kronkeep's tags; `host` is restic's `--host`, `created_at` as restic prints it."""
+
+    id: str
+    host: str = ""
+    created_at: str = ""
+
+
 class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name.
 
     `namespaces` are those that it serves; `*` among them stands for all. `credential_keys` are the names of
     the keys in the Secret `credentials`, never their values. `reached_at` is when its repository was last
     opened. `reason`, `message` and `next_step` describe the last failure, and are None after a success;
-    `check_ok` is the result of `restic check` at `checked_at`.
+    `check_ok` is the result of `restic check` at `checked_at`. `prune_waits` is why the space of
+    removed snapshots is not freed.
     """
 
     id: str
@@ -115,6 +142,8 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     checked_at: Moment | None = None
     check_ok: bool | None = None
     data_check: DataCheck | None = None
+    snapshots: StorageSnapshots | None = None
+    prune_waits: str | None = None
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None

@@ -407,7 +407,8 @@ def _newest_backup(facts: CronJobFacts) -> BackupExecution | None:
         return None
     for backup in sorted(facts.backups, key=attrgetter("recording_order"), reverse=True):
         ended = is_final(BACKUP_TRANSITIONS, backup.status) and backup.status is not BackupStatus.CANCELLED
-        if ended and backup.reason != Reason.CRONJOB_FAILED:
+        is_only_found = backup.recovered_at is not None and backup.status is BackupStatus.UNKNOWN
+        if ended and not is_only_found and backup.reason != Reason.CRONJOB_FAILED:
             return backup
     return None
 

@@ -8,6 +8,7 @@ from kronkeep_common.models import BackupExecution, BackupPolicy, UnarchivedVolu
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
+from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories import repository as repositories
@@ -18,7 +19,8 @@ from kronkeep_daemon.storages.service import StorageService
 class ArchiveInputs(NamedTuple):
     """What a backup archives, and on which cluster.
 
-    `claims` names the claims that it reads, `unarchived` what the CronJob mounts besides.
+    `claims` names the claims that it reads, `unarchived` what the CronJob mounts besides. `run_status` is the
+    status of the run that it belongs to; empty where that has no record.
     """
 
     cluster: Cluster
@@ -27,12 +29,14 @@ class ArchiveInputs(NamedTuple):
     repository: Repository
     claims: tuple[str, ...]
     unarchived: tuple[UnarchivedVolume, ...] = ()
+    run_status: str = ""
 
 
 class ArchiveInputsResolver:
     """Resolver of a backup's record to what it archives."""
 
-    def __init__(self, *, cronjobs: CronJobService, storages: StorageService) -> None:
+    def __init__(self, *, cronjobs: CronJobService, storages: StorageService, history: History) -> None:
+        self._history = history
         self._cronjobs = cronjobs
         self._storages = storages
 
@@ -53,6 +57,7 @@ class ArchiveInputsResolver:
         repository = repositories.repository_of_policy(
             policy.id, cluster.id, backup.namespace, policy.encryption, storage
         )
+        run = self._history.executions.get(backup.cronjob_execution_id or "")
         return ArchiveInputs(
             cluster=cluster,
             cronjob=cronjob,
@@ -60,4 +65,5 @@ class ArchiveInputsResolver:
             repository=repository,
             claims=archive_contents.claims_to_archive(policy, volumes),
             unarchived=archive_contents.find_unarchived(policy, volumes),
+            run_status=str(run.status) if run is not None else "",
         )

@@ -92,16 +92,29 @@ def copy_argv(program: str, target: str) -> list[str]:
     return ["cp", program, target]
 
 
-def tags_of(backup: BackupExecution, policy: BackupPolicy, part: str = "") -> SnapshotTags:
+def tags_of(
+    backup: BackupExecution, policy: BackupPolicy, *, part: str = "", run_status: str = ""
+) -> SnapshotTags:
     """Return the tags of the snapshots of a backup."""
-    run = backup.cronjob_execution_id or backup.id
-    return SnapshotTags(policy=policy.id, run=run, backup=backup.id, part=part)
+    return SnapshotTags(
+        policy=policy.id,
+        run=backup.cronjob_execution_id or backup.id,
+        backup=backup.id,
+        part=part,
+        cluster=backup.cluster,
+        namespace=backup.namespace,
+        cronjob=backup.cronjob,
+        cronjob_id=backup.cronjob_id,
+        backup_type=backup.backup_type,
+        trigger=backup.trigger,
+        run_status=run_status,
+    )
 
 
 def _options(backup: BackupExecution, inputs: ArchiveInputs, part: str) -> restic_backup.BackupOptions:
     return restic_backup.BackupOptions(
         host=inputs.repository.snapshot_host(backup),
-        tags=tags_of(backup, inputs.policy, part),
+        tags=tags_of(backup, inputs.policy, part=part, run_status=inputs.run_status),
         compression=compression_of(backup, inputs.policy),
         force=backup.backup_type == "full",
     )

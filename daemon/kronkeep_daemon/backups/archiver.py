@@ -154,7 +154,7 @@ class Archiver:
         """
         if outcome.result is None:
             return
-        tags = SnapshotTags(policy=backup.policy_id, run="", backup=backup.id)
+        tags = SnapshotTags(policy=backup.policy_id, backup=backup.id)
         steps = [("discard", forget.own_argv(outcome.result.snapshot_id, tags))]
         name = job_names.new_name("discard", repository.storage)
         fault = storage_failure(await self._repository_jobs.run(name, steps, repository, LIST_SECONDS))

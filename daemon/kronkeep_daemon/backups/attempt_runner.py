@@ -267,7 +267,7 @@ class AttemptRunner:
 
     async def _list_own(self, backup: BackupExecution, repository: Repository) -> list[ListedSnapshot] | None:
         """Return the snapshots with the backup's tags; None where the repository could not be read."""
-        tags = SnapshotTags(policy=backup.policy_id, run="", backup=backup.id)
+        tags = SnapshotTags(policy=backup.policy_id, backup=backup.id)
         step = (snapshots.STEP, snapshots.argv(tags.filter()))
         name = job_names.new_name("look", repository.storage)
         try:

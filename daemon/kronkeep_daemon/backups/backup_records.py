@@ -1,14 +1,14 @@
 """The records of backups: read, stored durably, published on the bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
 
 from kronkeep_common.errors import BackupNotFound
 from kronkeep_common.models import BackupExecution, CronJobExecution, Progress
-from kronkeep_common.states import BackupStatus
+from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import BackupChanged, Bus
@@ -60,21 +60,135 @@ class BackupRecords:
         """Record that the repository lacks the backup's snapshot since `at`, or (None) that it is there.
 
         The time when it was first missing stays, and a snapshot that retention has removed is not missing.
+        One that is there was not removed, or is there again.
         """
         backup = self.get(backup_id)
-        is_same = (backup.snapshot_missing_at is None) == (at is None)
-        if not is_same and backup.result is not None and backup.snapshot_removed_at is None:
+        if backup.result is None:
+            return
+        if at is None and (backup.snapshot_missing_at or backup.snapshot_removed_at):
+            await self.change(
+                backup_id,
+                snapshot_missing_at=None,
+                snapshot_missing_acknowledged_at=None,
+                snapshot_removed_at=None,
+            )
+        elif at is not None and not (backup.snapshot_missing_at or backup.snapshot_removed_at):
             await self.change(backup_id, snapshot_missing_at=at)
 
-    def contains(self, backup_id: str) -> bool:
-        """Return whether there is a record of that id."""
-        return backup_id in self._history.backups
+    async def add_recovered(self, recovered: Sequence[BackupExecution]) -> None:
+        """Record backups that were made from snapshots, without a sequence: they are older than all others.
+
+        A backup that has ended without a snapshot, so far as is known, gets the one that was found.
+        """
+        changes = []
+        for backup in recovered:
+            old = self._history.backups.get(backup.id)
+            new = backup if old is None else _with_found_snapshot(old, backup)
+            changes.append(BackupChanged(old, new))
+        await self._put_all(changes)
+
+    async def acknowledge_missing(self, backups: Sequence[BackupExecution], now: datetime) -> None:
+        """Record that a person knows of the snapshots that are missing."""
+        await self._put_all(
+            [
+                BackupChanged(backup, msgspec.structs.replace(backup, snapshot_missing_acknowledged_at=now))
+                for backup in backups
+            ]
+        )
+
+    async def adopt(
+        self, backups: Sequence[BackupExecution], adopter: PolicyCarrier, cronjob_id: str
+    ) -> None:
+        """Record the backups as those of another policy; their snapshots keep the tags that they have."""
+        await self._put_all(
+            [
+                BackupChanged(
+                    backup,
+                    msgspec.structs.replace(
+                        backup,
+                        policy_id=adopter.policy.id,
+                        tagged_policy_id=backup.snapshot_policy_id,
+                        cronjob=adopter.cronjob,
+                        cronjob_id=cronjob_id,
+                    ),
+                )
+                for backup in backups
+            ]
+        )
+
+    async def _put_all(self, changes: Sequence[BackupChanged]) -> None:
+        """Store many backups with few syncs, and publish the changes; between pages other tasks run."""
+        for start in range(0, len(changes), PAGE):
+            page = changes[start : start + PAGE]
+            for change in page:
+                self._history.backups.put(change.new)
+            await self._history.commit()
+            for change in page:
+                self._bus.publish(change)
+            await asyncio.sleep(0)
+
+    async def missing_in(self, storage_id: str) -> list[BackupExecution]:
+        """Return the backups of a storage whose snapshots are missing, of which nobody is known to know."""
+        return [
+            backup
+            async for backup in self.iter_in_storage(storage_id)
+            if backup.snapshot_missing_at is not None and backup.snapshot_missing_acknowledged_at is None
+        ]
+
+    async def missing_of(self, cronjob_id: str) -> list[BackupExecution]:
+        """Return such backups of a CronJob."""
+        return [
+            backup
+            async for backup in self._iter(cronjob_id=cronjob_id)
+            if backup.snapshot_missing_at is not None and backup.snapshot_missing_acknowledged_at is None
+        ]
+
+    async def iter_of_policy(self, policy_id: str) -> AsyncIterator[BackupExecution]:
+        """Yield the backups of a policy, whichever CronJob carried it; between pages other tasks run."""
+        async for backup in self._iter(policy_id=policy_id):
+            yield backup
+
+    def policies_by_cronjob(self) -> Iterator[tuple[str, str]]:
+        """Yield the uid of each CronJob that has backups, with the id of each policy of them."""
+        for cronjob_id in self._history.backups.values("cronjob_id"):
+            for policy_id in self._history.backups.values("policy_id", cronjob_id=cronjob_id):
+                yield cronjob_id, policy_id
+
+    def is_accounted_for(self, backup_id: str) -> bool:
+        """Return whether there is a record that knows of its snapshot, or does not know its end yet."""
+        backup = self._history.backups.get(backup_id)
+        if backup is None:
+            return False
+        return backup.result is not None or not is_final(BACKUP_TRANSITIONS, backup.status)
+
+    async def know_snapshots_in(self, storage_id: str) -> bool:
+        """Return whether there is a record of a backup that has made a snapshot in the storage."""
+        async for backup in self.iter_in_storage(storage_id):
+            if backup.result is not None:
+                return True
+        return False
 
     async def iter_in_storage(self, storage_id: str) -> AsyncIterator[BackupExecution]:
         """Yield the backups in a storage, newest first; between pages other tasks run."""
+        async for backup in self._iter(storage_id=storage_id):
+            yield backup
+
+    async def _iter(
+        self,
+        *,
+        storage_id: str | None = None,
+        policy_id: str | None = None,
+        cronjob_id: str | None = None,
+    ) -> AsyncIterator[BackupExecution]:
         cursor: str | None = None
         while True:
-            page = self._history.backups.newest(limit=PAGE, cursor=cursor, storage_id=storage_id)
+            page = self._history.backups.newest(
+                limit=PAGE,
+                cursor=cursor,
+                storage_id=storage_id,
+                policy_id=policy_id,
+                cronjob_id=cronjob_id,
+            )
             for backup in page.items:
                 yield backup
             if page.next_cursor is None:
@@ -163,3 +277,19 @@ class BackupRecords:
             cronjob=carrier.cronjob,
             cluster=cluster,
         ).items
+
+
+def _with_found_snapshot(old: BackupExecution, recovered: BackupExecution) -> BackupExecution:
+    """Return the record of a backup that knew of no snapshot, with the one that was found and its time."""
+    return msgspec.structs.replace(
+        old,
+        sequence=0,
+        created_at=recovered.created_at,
+        ended_at=recovered.ended_at,
+        status=recovered.status,
+        result=recovered.result,
+        recovered_at=recovered.recovered_at,
+        reason=recovered.reason,
+        message=recovered.message,
+        next_step=recovered.next_step,
+    )

@@ -23,6 +23,13 @@ class PolicyLookup:
         except KronkeepError:
             return None
 
+    def fault_of(self, ref: CronJobRef) -> str | None:
+        """Return why the policy of a CronJob cannot be read; None for any other CronJob."""
+        try:
+            return policy_annotations.read_policy(self._cronjobs.find(ref)).fault
+        except KronkeepError:
+            return None
+
     def carrier_of(self, ref: CronJobRef) -> PolicyCarrier:
         """Return the policy of a CronJob with its carrier; raises CronJobNotFound, PolicyNotFound."""
         cronjob = self._cronjobs.find(ref)

@@ -10,8 +10,11 @@ space and holds the repository for long, so it runs where something was forgotte
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+
+import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
@@ -20,12 +23,13 @@ from kronkeep_common.errors import (
     PreconditionFailed,
     StorageFailed,
 )
-from kronkeep_common.models import BackupExecution, Retention, RetentionPlan
+from kronkeep_common.models import BackupExecution, BackupStorage, Retention, RetentionPlan
 from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, StorageStatus
 from kronkeep_daemon.backups import policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
@@ -37,10 +41,10 @@ from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.reconciliation import SnapshotsByBackup
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import forget, prune
-from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
@@ -68,6 +72,7 @@ class RetentionService:
         upkeep: StorageUpkeep,
         maintenance: RepositoryMaintenance,
         reconciliation: SnapshotReconciliation,
+        orphans: OrphanedPolicies,
         queues: RepositoryQueues,
         bus: Bus,
         clock: Clock,
@@ -82,6 +87,7 @@ class RetentionService:
         self._upkeep = upkeep
         self._maintenance = maintenance
         self._reconciliation = reconciliation
+        self._orphans = orphans
         self._queues = queues
         self._clock = clock
         self._settings = settings
@@ -147,13 +153,63 @@ class RetentionService:
             raise NotAllowedNow(f"Nothing is forgotten now. {fault}", next_step=CLOCK_NEXT_STEP)
 
     async def prune(self, storage_id: str) -> None:
-        """Free the space of forgotten snapshots in each repository of a storage; raises StorageFailed."""
+        """Free the space of forgotten snapshots in each repository of a storage; raises StorageFailed.
+
+        Nothing is freed while snapshots are missing that nobody has acknowledged.
+        """
         storage = self._storages.require_active(storage_id)
-        for repository in self._index.repositories_of(storage):
-            async with self._queues.hold_exclusively(repository.id):
-                await self._prune_repository(repository)
-                await self._index.record(repository, pruned_at=self._clock.now())
+        try:
+            for repository in self._index.repositories_of(storage):
+                async with self._queues.hold_exclusively(repository.id):
+                    await self._reconciliation.list_and_apply(repository)
+                    await self._require_none_missing(repository)
+                    await self._prune_repository(repository)
+                    await self._index.record(repository, pruned_at=self._clock.now())
+        except StorageFailed as fault:
+            await self._record_wait(storage_id, fault.message)
+            raise
+        await self._record_wait(storage_id, None)
         await self._upkeep.measure(storage_id)
+
+    async def _require_none_missing(self, repository: Repository) -> None:
+        """Raise StorageFailed where the repository lacks snapshots of which nobody is known to know.
+
+        A volume that was rolled back, or objects that were deleted, may still be brought back; the data of
+        their snapshots looks unused meanwhile, and a prune would delete it.
+        """
+        missing = [
+            backup.id
+            for backup in await self._records.missing_in(repository.storage.id)
+            if repositories.repository_of_backup(backup, repository.storage).id == repository.id
+        ]
+        if missing:
+            held = Reason.PRUNE_HELD
+            message = f"{held.meaning} Missing are those of the backups {', '.join(missing[:5])}"
+            more = f" and of {len(missing) - 5} others." if len(missing) > 5 else "."
+            next_step = held.next_step.replace("NAME", repository.storage.id)
+            raise StorageFailed(message + more, next_step=next_step, reason=held)
+
+    async def acknowledge_missing(self, storage_id: str) -> BackupStorage:
+        """Record that the missing snapshots of a storage are gone for good, so that it is pruned again.
+
+        Raises StorageNotFound.
+        """
+        self._storages.get(storage_id)
+        missing = await self._records.missing_in(storage_id)
+        await self._records.acknowledge_missing(missing, self._clock.now())
+        await self._record_wait(storage_id, None)
+        return self._storages.get(storage_id)
+
+    async def acknowledge_missing_of(self, cronjob_id: str) -> None:
+        """Record that the missing snapshots of a CronJob are gone for good."""
+        missing = await self._records.missing_of(cronjob_id)
+        await self._records.acknowledge_missing(missing, self._clock.now())
+
+    async def _record_wait(self, storage_id: str, why: str | None) -> None:
+        """Record why the storage is not pruned, or that nothing is in the way."""
+        storage = self._storages.get(storage_id)
+        if storage.prune_waits != why:
+            await self._storages.save(storage, msgspec.structs.replace(storage, prune_waits=why))
 
     async def _prune_repository(self, repository: Repository) -> None:
         """Prune; where the storage is too full for that, remove only what needs no space."""
@@ -173,6 +229,7 @@ class RetentionService:
         backup = change.new
         just_succeeded = (
             backup.status is BackupStatus.SUCCEEDED
+            and backup.recovered_at is None
             and change.old is not None
             and change.old.status is not BackupStatus.SUCCEEDED
         )
@@ -236,8 +293,8 @@ class RetentionService:
         works on the repository between them.
         """
         async with self._queues.hold_exclusively(repository.id):
-            snapshots = await self._reconciliation.list_and_apply(repository)
-            _require_present(kept, snapshots)
+            listed = await self._reconciliation.list_and_apply(repository)
+            _require_present(kept, listed)
             for backup in backups:
                 self._require_trusted_time(backup.cluster)
             current = [self._records.get(backup.id) for backup in backups]
@@ -246,16 +303,33 @@ class RetentionService:
                 for backup in current
                 if backup.snapshot_removed_at is None
                 and not backup.pinned
-                and reconciliation.has_snapshot_in(backup, snapshots)
+                and reconciliation.has_snapshot_in(backup, listed.get(backup.id, ()))
             ]
             for start in range(0, len(removals), IDS_PER_COMMAND):
-                await self._forget_listed(repository, removals[start : start + IDS_PER_COMMAND])
+                page = removals[start : start + IDS_PER_COMMAND]
+                await self._forget_listed(repository, page, listed)
 
-    async def _forget_listed(self, repository: Repository, backups: Sequence[BackupExecution]) -> None:
-        ids = [snapshot_id for backup in backups for snapshot_id in reconciliation.snapshot_ids(backup)]
-        await self._maintenance.run("forget", [("forget", forget.argv(ids))], repository, FORGET_SECONDS)
+    async def _forget_listed(
+        self, repository: Repository, backups: Sequence[BackupExecution], listed: SnapshotsByBackup
+    ) -> None:
+        """Forget all snapshots with the backups' tags, those of lost attempts included.
+
+        The removal is recorded before it begins: a daemon that is killed then does not take the snapshots
+        for missing. Where it fails, the next list tells which are still there.
+        """
+        ids = [
+            snapshot.id
+            for backup in backups
+            for snapshot in reconciliation.own_snapshots(backup, listed.get(backup.id, ()))
+        ]
         for backup in backups:
             await self._records.change(backup.id, snapshot_removed_at=self._clock.now())
+        try:
+            await self._maintenance.run("forget", [("forget", forget.argv(ids))], repository, FORGET_SECONDS)
+        except StorageFailed:
+            with suppress(KronkeepError):
+                await self._reconciliation.list_and_apply(repository)
+            raise
         await self._index.record(repository, forgotten_at=self._clock.now())
 
     async def _run_by_schedule(self) -> None:
@@ -278,6 +352,10 @@ class RetentionService:
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and self._applied_at.get(_key(carrier), self._started_at) < slot:
                 await self._apply_unless_blocked(carrier)
+        if self._settings().archive.apply_orphans_retention:
+            for carrier in await self._orphans.carriers():
+                if self._applied_at.get(_key(carrier), self._started_at) < slot:
+                    await self._apply_unless_blocked(carrier)
         for storage in self._storages.list():
             acts = (
                 storage.status is StorageStatus.ACTIVE
@@ -295,9 +373,11 @@ def _key(carrier: PolicyCarrier) -> _PolicyKey:
     return (carrier.cluster, carrier.namespace, carrier.cronjob, carrier.policy.id)
 
 
-def _require_present(kept: Sequence[BackupExecution], snapshots: Sequence[ListedSnapshot]) -> None:
+def _require_present(kept: Sequence[BackupExecution], listed: SnapshotsByBackup) -> None:
     """Raise StorageFailed where the list lacks the snapshot of a backup that is to stay."""
-    missing = [backup.id for backup in kept if not reconciliation.has_snapshot_in(backup, snapshots)]
+    missing = [
+        backup.id for backup in kept if not reconciliation.has_snapshot_in(backup, listed.get(backup.id, ()))
+    ]
     if missing:
         reason = Reason.SNAPSHOT_MISSING
         message = f"{reason.meaning} Missing are those of the backups {', '.join(missing[:5])}."

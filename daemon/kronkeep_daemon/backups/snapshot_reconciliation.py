@@ -2,26 +2,44 @@
 
 It runs when this daemon begins to act on a cluster, then daily, with each check and measurement of a storage,
 and before each forget. A snapshot that is not there is recorded as missing, and as back once it is there.
+Backups that no record knows are recorded again when a person asks (`rescan`), and by themselves where there
+is no record of any snapshot in the storage, as after the state folder was lost.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
+
+import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupExecution, BackupStorage
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicy,
+    BackupStorage,
+    ForeignSnapshot,
+    StorageSnapshots,
+)
 from kronkeep_common.states import BACKUP_TRANSITIONS, StorageStatus, is_final
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import policy_annotations, recovered_backups
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.kube.lease import Leaderships
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.backups.recovered_backups import Recovery
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.events import Bus, StorageChanged
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
-from kronkeep_daemon.repositories.reconciliation import RepositoryComparison
-from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
+from kronkeep_daemon.repositories.reconciliation import RepositoryComparison, SnapshotsByBackup
+from kronkeep_daemon.repositories.repository import Repository, repository_of_backup, repository_of_policy
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
-from kronkeep_daemon.restic.snapshots import ListedSnapshot
+from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotTags
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
@@ -29,7 +47,17 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 LIST_SECONDS = 900.0
 INTERVAL = timedelta(days=1).total_seconds()
+RETRY_SECONDS = 900.0  # after a list that could not be made
 ROUND_SECONDS = 30.0
+MOST_FOREIGN = 1000  # snapshots of others that are named
+
+
+class _Comparison(NamedTuple):
+    """A list of a repository, what of it differed from the records, and what those without a record are."""
+
+    snapshots: list[ListedSnapshot]
+    differences: RepositoryComparison
+    recovery: Recovery
 
 
 class SnapshotReconciliation:
@@ -44,7 +72,10 @@ class SnapshotReconciliation:
         upkeep: StorageUpkeep,
         maintenance: RepositoryMaintenance,
         queues: RepositoryQueues,
-        leads: Leaderships,
+        cronjobs: CronJobService,
+        policies: PolicyLookup,
+        history: History,
+        bus: Bus,
         clock: Clock,
         supervisor: Supervisor,
     ) -> None:
@@ -53,88 +84,216 @@ class SnapshotReconciliation:
         self._storages = storages
         self._maintenance = maintenance
         self._queues = queues
-        self._leads = leads
+        self._cronjobs = cronjobs
+        self._policies = policies
+        self._history = history
         self._clock = clock
         self._supervisor = supervisor
-        self._tried_at: dict[str, float] = {}
+        self._due_at: dict[str, float] = {}
+        self._foreign: dict[str, list[ForeignSnapshot]] = {}
+        self._wake = asyncio.Event()
         upkeep.observe_lists(self.apply_list)
+        bus.subscribe(StorageChanged, self._on_storage_changed)
 
     def start(self) -> None:
         """Start to reconcile in the background."""
         self._supervisor.start("reconciliation", self._run_forever, death="restart")
 
-    async def reconcile(self, repository: Repository) -> None:
-        """List the repository's snapshots and change the records that differ; raise StorageFailed."""
-        async with self._queues.hold_for_reading(repository.id):
-            await self.list_and_apply(repository)
+    def foreign_snapshots(self, storage_id: str) -> Sequence[ForeignSnapshot]:
+        """Return the snapshots of others that the last comparison of the storage has seen."""
+        return self._foreign.get(storage_id, ())
 
-    async def list_and_apply(self, repository: Repository) -> list[ListedSnapshot]:
-        """Do so while the caller holds the repository, and return the snapshots."""
-        # Read before the list is made: an archive may end beside it, whose snapshot the list then lacks.
-        backups = await self._backups_in(repository)
-        listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
-        await self._apply(repository, await self._compare(backups, listed.snapshots))
-        return listed.snapshots
+    async def rescan(self, storage_id: str, *, other_clusters: bool = False) -> StorageSnapshots:
+        """Compare a storage's repositories with the records, and record the backups that have none.
+
+        other_clusters: whether backups of clusters that this daemon does not watch are recorded too.
+        Raises StorageNotFound, NotAllowedNow, StorageFailed.
+        """
+        storage = self._storages.require_active(storage_id)
+        return await self._compare_storage(storage, recover=True, other_clusters=other_clusters)
+
+    async def list_and_apply(self, repository: Repository) -> SnapshotsByBackup:
+        """List the repository's snapshots while the caller holds it, change the records that differ, and
+        return the snapshots by their backup; raise StorageFailed.
+        """
+        return reconciliation.group_by_backup((await self._list_and_compare(repository)).snapshots)
 
     async def apply_list(self, repository: Repository, snapshots: Sequence[ListedSnapshot]) -> None:
         """Change the records that differ from a list that another Job made, while its caller holds the
         repository alone.
         """
+        await self._compare_and_apply(repository, await self._backups_in(repository), snapshots)
+
+    async def _list_and_compare(self, repository: Repository, *, other_clusters: bool = False) -> _Comparison:
+        # Read before the list is made: an archive may end beside it, whose snapshot the list then lacks.
         backups = await self._backups_in(repository)
-        await self._apply(repository, await self._compare(backups, snapshots))
+        listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
+        differences = await self._compare_and_apply(repository, backups, listed.snapshots)
+        recovery = await asyncio.to_thread(
+            recovered_backups.recover_backups,
+            differences.unrecorded,
+            repository,
+            is_our_cluster=_is_any if other_clusters else self._is_our_cluster,
+            policy_of=self._carried_policy,
+            now=self._clock.now(),
+        )
+        return _Comparison(listed.snapshots, differences, recovery)
+
+    def _is_our_cluster(self, cluster_id: str) -> bool:
+        """Return whether this daemon watches the cluster, by its id now or before it was built again.
+
+        An only cluster does not stand in for others here: they may have a kronkeep of their own.
+        """
+        return any(
+            cluster_id == cluster.id or cluster_id in cluster.former for cluster in self._cronjobs.clusters
+        )
+
+    def _carried_policy(self, tags: SnapshotTags) -> BackupPolicy | None:
+        policy = self._policies.policy_of(CronJobRef(tags.cluster, tags.namespace, tags.cronjob))
+        return policy if policy is not None and policy.id == tags.policy else None
 
     async def _backups_in(self, repository: Repository) -> list[BackupExecution]:
-        """Return the backups that have ended with a snapshot in the repository, which was not removed."""
+        """Return the backups that have ended with a snapshot in the repository."""
         return [
             backup
             async for backup in self._records.iter_in_storage(repository.storage.id)
             if backup.result is not None
-            and backup.snapshot_removed_at is None
             and is_final(BACKUP_TRANSITIONS, backup.status)
             and repository_of_backup(backup, repository.storage).id == repository.id
         ]
 
-    async def _compare(
-        self, backups: Sequence[BackupExecution], snapshots: Sequence[ListedSnapshot]
+    async def _compare_and_apply(
+        self,
+        repository: Repository,
+        backups: Sequence[BackupExecution],
+        snapshots: Sequence[ListedSnapshot],
     ) -> RepositoryComparison:
         tagged = {snapshot.backup for snapshot in snapshots if snapshot.backup}
-        recorded = [backup_id for backup_id in tagged if self._records.contains(backup_id)]
-        return await asyncio.to_thread(reconciliation.compare, backups, snapshots, recorded)
-
-    async def _apply(self, repository: Repository, comparison: RepositoryComparison) -> None:
-        for backup_id in comparison.missing:
+        recorded = [backup_id for backup_id in tagged if self._records.is_accounted_for(backup_id)]
+        differences = await asyncio.to_thread(reconciliation.compare, backups, snapshots, recorded)
+        for backup_id in differences.missing:
             log.warning("the snapshot of backup %s is not in %s", backup_id, repository.id)
             await self._records.set_missing(backup_id, self._clock.now())
-        for backup_id in comparison.returned:
+        for backup_id in differences.returned:
             log.info("the snapshot of backup %s is in %s again", backup_id, repository.id)
             await self._records.set_missing(backup_id, None)
-        if comparison.unrecorded:
-            ids = ", ".join(each.id[:8] for each in comparison.unrecorded[:5])
-            log.warning(
-                "%s has %d snapshots without a record: %s", repository.id, len(comparison.unrecorded), ids
+        await self._confirm_by_runs(backups)
+        return differences
+
+    async def _confirm_by_runs(self, backups: Sequence[BackupExecution]) -> None:
+        """Record the recovered backups as good of which the records of their runs say so."""
+        for backup in backups:
+            run = self._history.executions.get(backup.cronjob_execution_id or "")
+            if backup.recovered_at is not None and recovered_backups.is_confirmed_by(run, backup):
+                current = self._records.get(backup.id)
+                good = recovered_backups.as_good(current, (recovered_backups.AGREED_WARNING,))
+                await self._records.put(current, good)
+
+    async def _compare_storage(
+        self, storage: BackupStorage, *, recover: bool, other_clusters: bool = False
+    ) -> StorageSnapshots:
+        """Compare all repositories of a storage and record what that showed; raise StorageFailed."""
+        total = StorageSnapshots(listed_at=self._clock.now())
+        foreign: list[ForeignSnapshot] = []
+        first_fault: KronkeepError | None = None
+        for repository in self._repositories_of(storage):
+            is_known = self._index.contains(repository)
+            try:
+                async with self._queues.hold_for_reading(repository.id):
+                    comparison = await self._list_and_compare(repository, other_clusters=other_clusters)
+            except KronkeepError as fault:
+                # One that a policy would use may not be there yet, or its key: that is its archive's concern.
+                first_fault = first_fault or (fault if is_known else None)
+                continue
+            if recover:
+                await self._record_recovered(comparison.recovery.backups)
+            total = _add_counts(total, comparison, recover=recover)
+            foreign += map(_foreign_snapshot, comparison.differences.foreign[:MOST_FOREIGN])
+        if first_fault is not None:
+            raise first_fault
+        self._foreign[storage.id] = foreign[:MOST_FOREIGN]
+        missing = 0
+        async for backup in self._records.iter_in_storage(storage.id):
+            missing += backup.snapshot_missing_at is not None
+        total = msgspec.structs.replace(total, missing=missing)
+        current = self._storages.get(storage.id)
+        await self._storages.save(current, msgspec.structs.replace(current, snapshots=total))
+        return total
+
+    async def _record_recovered(self, backups: Sequence[BackupExecution]) -> None:
+        await self._records.add_recovered(backups)
+        await self._confirm_by_runs(backups)
+
+    def _repositories_of(self, storage: BackupStorage) -> list[Repository]:
+        """Return the storage's repositories that are recorded, and those that policies would use."""
+        repositories = {each.id: each for each in self._index.repositories_of(storage)}
+        for cronjob in self._cronjobs.objects():
+            carrier = policy_annotations.carrier_of(cronjob)
+            if carrier is None or carrier.policy.storage_id != storage.id:
+                continue
+            repository = repository_of_policy(
+                carrier.policy.id, carrier.cluster, carrier.namespace, carrier.policy.encryption, storage
             )
+            repositories.setdefault(repository.id, repository)
+        return list(repositories.values())
+
+    def _on_storage_changed(self, change: StorageChanged) -> None:
+        """Compare a storage at once that has become active: its repository may have been there before."""
+        new = change.new
+        was_active = change.old is not None and change.old.status is StorageStatus.ACTIVE
+        if new is not None and new.status is StorageStatus.ACTIVE and not was_active:
+            self._wake.set()
 
     async def _run_forever(self) -> None:
+        await self._cronjobs.wait_until_one_synced()
         while True:
-            await self._leads.wait_until_leading()
+            await self._cronjobs.leads.wait_until_leading()
+            self._wake.clear()
             for storage in self._storages.list():
-                await self._reconcile_if_due(storage)
-            await self._clock.sleep(ROUND_SECONDS)
+                await self._compare_if_due(storage)
+            try:
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
 
-    async def _reconcile_if_due(self, storage: BackupStorage) -> None:
-        """Reconcile a storage once a day and after this daemon has begun to act on its cluster."""
-        if not self._leads.leads(storage.cluster):
-            self._tried_at.pop(storage.id, None)
+    async def _compare_if_due(self, storage: BackupStorage) -> None:
+        """Compare a storage once a day and after this daemon has begun to act on its cluster."""
+        if not self._cronjobs.leads.leads(storage.cluster):
+            self._due_at.pop(storage.id, None)
             return
         now = self._clock.monotonic()
-        tried_at = self._tried_at.get(storage.id)
-        if storage.status is not StorageStatus.ACTIVE or (tried_at is not None and now - tried_at < INTERVAL):
+        is_due = now >= self._due_at.get(storage.id, now)
+        if storage.status is not StorageStatus.ACTIVE or not is_due:
             return
-        self._tried_at[storage.id] = now
-        for repository in self._index.repositories_of(storage):
-            if not await self._backups_in(repository):
-                continue
-            try:
-                await self.reconcile(repository)
-            except KronkeepError as fault:
-                log.warning("the snapshots in %s could not be listed: %s", repository.id, fault)
+        self._due_at[storage.id] = now + INTERVAL
+        is_known = await self._records.know_snapshots_in(storage.id)
+        try:
+            await self._compare_storage(storage, recover=not is_known)
+        except KronkeepError as fault:
+            self._due_at[storage.id] = now + RETRY_SECONDS
+            log.warning("the snapshots in %s could not be listed: %s", storage.id, fault)
+
+
+def _is_any(_: str) -> bool:
+    return True
+
+
+def _foreign_snapshot(snapshot: ListedSnapshot) -> ForeignSnapshot:
+    return ForeignSnapshot(
+        id=snapshot.id, host=clean(snapshot.hostname, 100), created_at=clean(snapshot.time, 40)
+    )
+
+
+def _add_counts(total: StorageSnapshots, comparison: _Comparison, *, recover: bool) -> StorageSnapshots:
+    """Return the counts with those of another repository."""
+    found = len(comparison.recovery.backups)
+    return msgspec.structs.replace(
+        total,
+        snapshots=total.snapshots + len(comparison.snapshots),
+        foreign=total.foreign + len(comparison.differences.foreign),
+        elsewhere=total.elsewhere + len(comparison.recovery.elsewhere),
+        unusable=total.unusable + len(comparison.recovery.unusable),
+        unrecorded=total.unrecorded + (0 if recover else found),
+        recovered=total.recovered + (found if recover else 0),
+    )

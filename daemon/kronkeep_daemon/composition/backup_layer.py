@@ -8,6 +8,7 @@ from kronkeep_daemon.backups.attempt_runner import AttemptRunner
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
+from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
@@ -29,6 +30,7 @@ class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     backups: BackupService
     retention: RetentionService
     reconciliation: SnapshotReconciliation
+    orphans: OrphanedPolicies
     policy_faults: PolicyFaultReporter
 
 
@@ -57,10 +59,14 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         upkeep=repositories.upkeep,
         maintenance=repositories.maintenance,
         queues=repositories.queues,
-        leads=cronjobs.leads,
+        cronjobs=cronjobs,
+        policies=policies,
+        history=base.history,
+        bus=base.bus,
         clock=base.clock,
         supervisor=base.supervisor,
     )
+    orphans = OrphanedPolicies(cronjobs=cronjobs, policies=policies, records=records, clock=base.clock)
     retention = RetentionService(
         cronjobs=cronjobs,
         policies=policies,
@@ -70,6 +76,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         upkeep=repositories.upkeep,
         maintenance=repositories.maintenance,
         reconciliation=reconciliation,
+        orphans=orphans,
         queues=repositories.queues,
         bus=base.bus,
         clock=base.clock,
@@ -87,6 +94,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         backups=backups,
         retention=retention,
         reconciliation=reconciliation,
+        orphans=orphans,
         policy_faults=policy_faults,
     )
 
@@ -118,7 +126,7 @@ def _archiver(
         settings=base.settings,
     )
     return Archiver(
-        inputs=ArchiveInputsResolver(cronjobs=cronjobs, storages=repositories.storages),
+        inputs=ArchiveInputsResolver(cronjobs=cronjobs, storages=repositories.storages, history=base.history),
         attempts=attempts,
         records=records,
         hooks=hooks,

@@ -72,6 +72,8 @@ def compose_services(
         backup_logs=backups.logs,
         policies=backups.policies,
         retention=backups.retention,
+        reconciliation=backups.reconciliation,
+        orphans=backups.orphans,
         storages=repositories.storages,
         storage_upkeep=repositories.upkeep,
         restores=restores.restores,
@@ -91,6 +93,7 @@ def compose_services(
         doctor=Doctor(
             cronjobs=cronjobs,
             storages=repositories.storages,
+            orphans=backups.orphans,
             history=history,
             settings=settings,
         ),

@@ -11,8 +11,9 @@ from kronkeep_common.api import VERSION, Check, Grade
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.states import StorageStatus
 from kronkeep_common.text import clean, size
+from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.doctor import cluster_checks, leftovers
+from kronkeep_daemon.doctor import cluster_checks, leftovers, storage_checks
 from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.history import History
 from kronkeep_daemon.settings import Settings
@@ -31,11 +32,13 @@ class Doctor:
         *,
         cronjobs: CronJobService,
         storages: StorageService,
+        orphans: OrphanedPolicies,
         history: History,
         settings: Callable[[], Settings],
     ) -> None:
         self._cronjobs = cronjobs
         self._storages = storages
+        self._orphans = orphans
         self._history = history
         self._settings = settings
 
@@ -51,6 +54,7 @@ class Doctor:
             own = self._settings().namespace
             checks += await cluster_checks.check_cluster(recorder, own)
         checks += self._check_storages()
+        checks += storage_checks.check_snapshots(self._storages.list(), await self._orphans.views())
         checks.append(self._check_restic())
         return checks
 

@@ -1,6 +1,7 @@
 """The routes of alerts."""
 
 from kronkeep_common import api
+from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.models import Alert
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
@@ -27,6 +28,9 @@ async def get_alert(call: ApiCall[None]) -> Alert:
 
 @routes.post(ALERT + "/acknowledge", Level.OPERATE)
 async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
-    """Acknowledge an alert: nobody is reminded of it any more."""
+    """Acknowledge an alert: nobody is reminded of it any more, and missing snapshots hold up no prune."""
     user = access.user_name(access.peer_of(call.request).uid)
-    return await call.services.alerts.acknowledge(call.id, user)
+    alert = await call.services.alerts.acknowledge(call.id, user)
+    if alert.code == AlertCode.SNAPSHOT_MISSING:
+        await call.services.retention.acknowledge_missing_of(alert.object_id)
+    return alert

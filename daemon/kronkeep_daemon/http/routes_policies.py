@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from kronkeep_common import api
+from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import CronJob, RetentionApproval, RetentionPlan, RetentionPreview
 from kronkeep_daemon.backups import retention_rules
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
@@ -62,14 +63,14 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
 @routes.get(RETENTION, query=("namespace",))
 async def preview_retention(call: ApiCall[None]) -> RetentionPlan:
     """Show what retention would remove now, and what stays and why."""
-    return call.services.retention.preview(_carrier(call))
+    return call.services.retention.preview(await _carrier(call))
 
 
 @routes.post(RETENTION + "/apply", Level.ADMIN, status=202, query=("namespace",))
 async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
     """Remove the snapshots that no rule keeps, where that needs no approval."""
     retention = call.services.retention
-    carrier = _carrier(call)
+    carrier = await _carrier(call)
     retention.check_apply(carrier)
     return await _start(call, carrier, partial(retention.apply, carrier))
 
@@ -78,7 +79,7 @@ async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
 async def approve_retention(call: ApiCall[RetentionApproval]) -> api.Operation:
     """Remove exactly the snapshots that a previewed plan names."""
     retention = call.services.retention
-    carrier = _carrier(call)
+    carrier = await _carrier(call)
     retention.check_approval(carrier, call.body.token)
     return await _start(call, carrier, partial(retention.approve, carrier, call.body.token))
 
@@ -90,10 +91,14 @@ async def preview_other_rules(call: ApiCall[RetentionPreview]) -> RetentionPlan:
     return call.services.retention.preview_of(ref, call.body.retention)
 
 
-def _carrier(call: ApiCall[object]) -> PolicyCarrier:
-    return call.services.policies.carrier_by_id(
-        call.id, cluster=call.cluster_name, namespace=call.query.get("namespace")
-    )
+async def _carrier(call: ApiCall[object]) -> PolicyCarrier:
+    """Return the policy as its CronJob carries it, or where no CronJob does, as one carried it last."""
+    namespace = call.query.get("namespace")
+    try:
+        return call.services.policies.carrier_by_id(call.id, cluster=call.cluster_name, namespace=namespace)
+    except PolicyNotFound:
+        orphans = call.services.orphans
+        return await orphans.carrier_by_id(call.id, cluster=call.cluster_name, namespace=namespace)
 
 
 async def _start(

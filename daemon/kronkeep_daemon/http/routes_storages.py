@@ -9,6 +9,7 @@ from kronkeep_common.models import (
     BackupStorage,
     BackupStorageChange,
     BackupStorageCreate,
+    ForeignSnapshot,
     StorageKind,
     StorageUsage,
 )
@@ -101,6 +102,29 @@ async def start_measurement(call: ApiCall[api.Empty]) -> api.Operation:
 async def start_prune(call: ApiCall[api.Empty]) -> api.Operation:
     """Free the space of removed snapshots in a storage's repository."""
     return await _start(call, "prune", call.services.retention.prune)
+
+
+@routes.post(STORAGE + "/rescan", Level.ADMIN, status=202, query=("other_clusters",))
+async def start_rescan(call: ApiCall[api.Empty]) -> api.Operation:
+    """Record the backups again whose snapshots are in a storage and that no record knows."""
+    other_clusters = call.query.get("other_clusters") == "true"
+    return await _start(
+        call, "rescan", partial(call.services.reconciliation.rescan, other_clusters=other_clusters)
+    )
+
+
+@routes.get(STORAGE + "/foreign-snapshots", query=("limit",))
+async def list_foreign_snapshots(call: ApiCall[None]) -> api.ListOf[ForeignSnapshot]:
+    """List the snapshots of others in a storage, as its last comparison saw them; they are never touched."""
+    call.services.storages.get(call.id)
+    foreign = call.services.reconciliation.foreign_snapshots(call.id)
+    return api.ListOf(items=list(foreign[: limit_of(call)]))
+
+
+@routes.post(STORAGE + "/acknowledge-missing", Level.ADMIN)
+async def acknowledge_missing(call: ApiCall[api.Empty]) -> BackupStorage:
+    """Acknowledge that the missing snapshots of a storage are gone for good, so that it is pruned again."""
+    return await call.services.retention.acknowledge_missing(call.id)
 
 
 async def _start(call: ApiCall[object], kind: str, work: Callable[[str], Awaitable[object]]) -> api.Operation:

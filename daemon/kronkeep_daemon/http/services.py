@@ -8,9 +8,11 @@ from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
@@ -44,6 +46,8 @@ class Services(NamedTuple):
     backup_logs: BackupLogs
     policies: PolicyLookup
     retention: RetentionService
+    reconciliation: SnapshotReconciliation
+    orphans: OrphanedPolicies
     storages: StorageService
     storage_upkeep: StorageUpkeep
     restores: RestoreService

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kronkeep_common.models import BackupExecution
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 
+SnapshotsByBackup = dict[str, list[ListedSnapshot]]
 SHORTEST_ID = 8  # characters; restic's short ids have as many
 
 
@@ -17,7 +18,8 @@ class RepositoryComparison(NamedTuple):
     """What differs between records and repository.
 
     missing: ids of backups whose snapshot is not there and was not missing before.
-    returned: ids of backups whose snapshot was missing and is there again.
+    returned: ids of backups whose snapshot was missing, or was removed by retention, and is there again, as
+        in a repository that was rolled back.
     unrecorded: snapshots with the tags of a backup that no record has.
     foreign: snapshots without kronkeep's tags; they are never touched.
     """
@@ -36,9 +38,24 @@ def snapshot_ids(backup: BackupExecution) -> tuple[str, ...]:
     return tuple(snapshot_id for snapshot_id in ids if snapshot_id)
 
 
+def group_by_backup(snapshots: Iterable[ListedSnapshot]) -> SnapshotsByBackup:
+    """Return the snapshots by the backup in their tags, those without one under the empty id."""
+    groups: SnapshotsByBackup = {}
+    for snapshot in snapshots:
+        groups.setdefault(snapshot.backup, []).append(snapshot)
+    return groups
+
+
+def own_snapshots(backup: BackupExecution, snapshots: Iterable[ListedSnapshot]) -> list[ListedSnapshot]:
+    """Return those of the listed snapshots that have the backup's own tags."""
+    return [
+        each for each in snapshots if (each.backup, each.policy) == (backup.id, backup.snapshot_policy_id)
+    ]
+
+
 def has_snapshot_in(backup: BackupExecution, snapshots: Iterable[ListedSnapshot]) -> bool:
     """Return whether the listed snapshots include all those of the backup, with its own tags."""
-    own = [each for each in snapshots if each.backup == backup.id and each.policy == backup.policy_id]
+    own = own_snapshots(backup, snapshots)
     ids = snapshot_ids(backup)
     return bool(ids) and all(any(_is_id_of(each, short) for each in own) for short in ids)
 
@@ -48,19 +65,18 @@ def compare(
 ) -> RepositoryComparison:
     """Compare the records of a repository's backups with the list of its snapshots.
 
-    backups: those that had ended with a snapshot before the list was made and whose snapshot was not removed.
-    recorded_ids: the ids of all backups with a record, those included that run or whose snapshot was removed.
+    backups: those that had ended with a snapshot before the list was made.
+    recorded_ids: the ids of all backups whose record knows of its snapshot or does not know its end yet.
     """
-    by_backup: dict[str, list[ListedSnapshot]] = {}
-    for snapshot in snapshots:
-        by_backup.setdefault(snapshot.backup, []).append(snapshot)
+    by_backup = group_by_backup(snapshots)
     missing = []
     returned = []
     for backup in backups:
         is_there = has_snapshot_in(backup, by_backup.get(backup.id, ()))
-        if not is_there and backup.snapshot_missing_at is None:
+        was_there = backup.snapshot_missing_at is None and backup.snapshot_removed_at is None
+        if was_there and not is_there:
             missing.append(backup.id)
-        elif is_there and backup.snapshot_missing_at is not None:
+        elif is_there and not was_there:
             returned.append(backup.id)
     known = set(recorded_ids)
     ours = [each for each in snapshots if each.backup and each.policy]

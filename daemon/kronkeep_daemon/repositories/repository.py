@@ -85,4 +85,5 @@ def repository_of_backup(backup: BackupExecution, storage: BackupStorage) -> Rep
     if backup.policy is None:
         return Repository(storage=storage)
     encryption = backup.policy.encryption
-    return repository_of_policy(backup.policy_id, backup.cluster, backup.namespace, encryption, storage)
+    policy_id = backup.snapshot_policy_id
+    return repository_of_policy(policy_id, backup.cluster, backup.namespace, encryption, storage)

@@ -1,6 +1,6 @@
 """`restic snapshots`: lists snapshots, all or by a tag; and the tags that kronkeep gives them."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,11 +12,25 @@ _PART = "part="
 _POLICY = "policy="
 _RUN = "run="
 _BACKUP = "backup="
-OUR_TAGS = (_PART, _POLICY, _RUN, _BACKUP)
+_PREFIXES = {
+    "policy": _POLICY,
+    "run": _RUN,
+    "backup": _BACKUP,
+    "part": _PART,
+    "cluster": "cluster=",
+    "namespace": "namespace=",
+    "cronjob": "cronjob=",
+    "cronjob_id": "cronjob-id=",
+    "backup_type": "type=",
+    "trigger": "trigger=",
+    "run_status": "run-status=",
+}
+OUR_TAGS = tuple(_PREFIXES.values())
+LONGEST_HOST_NAME = 100  # characters that are kept of it
 STEP = "snapshots"  # the container that lists them
 LONGEST_SNAPSHOT = 4 * 1024 * 1024  # bytes of one snapshot's JSON, which names each path that was archived
-MOST_KEPT_BYTES = 64 * 1024 * 1024  # of all snapshots together: more than 100,000
-BYTES_PER_SNAPSHOT = 400  # beside the text of its tags
+MOST_KEPT_BYTES = 96 * 1024 * 1024  # of all snapshots together: more than 50,000
+BYTES_PER_SNAPSHOT = 800  # beside the text of its tags
 # What restic 0.14 and later versions say of a snapshot whose file they cannot read, and leave out of the
 # list; their exit code is 0.
 _LEFT_OUT = (b"could not load snapshot ", b'Ignoring "')
@@ -26,34 +40,60 @@ _ID_KEY = b'"id":'  # in a JSON text the quotes would have backslashes before th
 _BREAK_AT_BRACES = 'exec 3>&1; code=$({ { "$@"; echo $? >&4; } | tr "}" "\\n" >&3; } 4>&1); exit "$code"'
 
 
-class SnapshotTags(NamedTuple):
-    """The tags of a snapshot.
+class SnapshotTags(msgspec.Struct, frozen=True, kw_only=True):
+    """The tags of a snapshot: whose it is, and what a lost record of its backup is made from again.
 
     `run` is shared by all backups of a run, `backup` belongs to one backup alone. `part` is `files` or
-    `database` where a backup has a snapshot of each, else empty.
+    `database` where a backup has a snapshot of each, else empty. `cluster` is the cluster's id, `cronjob_id`
+    the CronJob's uid, `run_status` the status of the run when the archive began. A tag has no comma, which
+    restic takes for the end of it.
     """
 
     policy: str
-    run: str
+    run: str = ""
     backup: str
     part: str = ""
+    cluster: str = ""
+    namespace: str = ""
+    cronjob: str = ""
+    cronjob_id: str = ""
+    backup_type: str = ""
+    trigger: str = ""
+    run_status: str = ""
 
     def texts(self) -> list[str]:
         """Return the tags as restic gets them."""
-        tags = [f"{_POLICY}{self.policy}", f"{_RUN}{self.run}", backup_tag(self.backup)]
-        return [*tags, f"{_PART}{self.part}"] if self.part else tags
+        return [f"{prefix}{value}" for field, prefix in _PREFIXES.items() if (value := getattr(self, field))]
 
     def filter(self) -> str:
         """Return restic's filter for the snapshots of this backup: a comma means that both tags are there."""
         return f"{_POLICY}{self.policy},{backup_tag(self.backup)}"
 
 
+class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures in a snapshot of restic 0.17 and later; sizes in bytes."""
+
+    files_new: int = 0
+    files_changed: int = 0
+    files_unmodified: int = 0
+    total_files_processed: int = 0
+    total_bytes_processed: int = 0
+    data_added: int = 0
+    data_added_packed: int | None = None
+
+
 class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One snapshot of `restic snapshots --json`; of its tags those are kept that kronkeep gives."""
+    """One snapshot of `restic snapshots --json`; of its tags those are kept that kronkeep gives.
+
+    `time` is as restic prints it (RFC 3339), `hostname` is restic's `--host`.
+    """
 
     id: SnapshotId
     short_id: str = ""
+    time: str = ""
+    hostname: str = ""
     tags: tuple[str, ...] | None = None
+    summary: SnapshotSummary | None = None
 
     @property
     def part(self) -> str:
@@ -69,6 +109,10 @@ class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     def backup(self) -> str:
         """The id of the backup in its tags; empty where it has none."""
         return self._tag_value(_BACKUP)
+
+    def read_tags(self) -> SnapshotTags:
+        """Return all of its tags; a text that nobody has checked."""
+        return SnapshotTags(**{field: self._tag_value(prefix) for field, prefix in _PREFIXES.items()})
 
     def _tag_value(self, prefix: str) -> str:
         values = [tag.removeprefix(prefix) for tag in self.tags or () if tag.startswith(prefix)]
@@ -154,7 +198,8 @@ class SnapshotListParser:
         tags = tuple(tag for tag in snapshot.tags or () if tag.startswith(OUR_TAGS))
         self._text.clear()
         self._has_id = False
-        self._snapshots.append(msgspec.structs.replace(snapshot, tags=tags))
+        host = snapshot.hostname[:LONGEST_HOST_NAME]
+        self._snapshots.append(msgspec.structs.replace(snapshot, tags=tags, hostname=host))
         self._kept_bytes += BYTES_PER_SNAPSHOT + sum(map(len, tags))
         if self._kept_bytes > MOST_KEPT_BYTES:
             self._state = "unreadable"

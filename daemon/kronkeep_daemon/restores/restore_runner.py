@@ -18,8 +18,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
 from kronkeep_common.models import Cause, DrillCheck, Restore, RestoreRequest, RestoreTarget, SnapshotFile
 from kronkeep_common.reasons import Reason
-from kronkeep_common.states import RestoreStatus
-from kronkeep_daemon.backups import archive_manifests
+from kronkeep_common.states import BackupStatus, RestoreStatus
+from kronkeep_daemon.backups import archive_manifests, recovered_backups
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
@@ -415,6 +415,8 @@ class RestoreRunner:
             return
         backup = self._backups.get(restore.backup_id)
         verified = msgspec.structs.replace(backup, verified_at=restore.ended_at, verified_by=restore.id)
+        if verified.status is BackupStatus.UNKNOWN:
+            verified = recovered_backups.as_good(verified)
         await self._backups.put(backup, verified)
 
     async def _fail(self, restore_id: str, fault: Fault) -> None:

@@ -11,6 +11,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupResult
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
+from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.repositories import reconciliation
@@ -44,10 +45,15 @@ class Jobs:
 
 
 @pytest.fixture
-async def index(tmp_path: Path) -> Any:
-    history = await History.open(tmp_path, clock=SystemClock())
-    yield RepositoryIndex(history, SystemClock())
-    await history.close()
+async def history(tmp_path: Path) -> Any:
+    opened = await History.open(tmp_path, clock=SystemClock())
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def index(history: History) -> RepositoryIndex:
+    return RepositoryIndex(history, SystemClock())
 
 
 def maintenance(index: RepositoryIndex, jobs: Jobs) -> RepositoryMaintenance:
@@ -88,7 +94,7 @@ class Records:
     async def iter_in_storage(self, _storage_id: str) -> Any:
         yield make_backup(storage_id="vault", result=BackupResult(snapshot_id="01234567"))
 
-    def contains(self, _backup_id: str) -> bool:
+    def is_accounted_for(self, _backup_id: str) -> bool:
         return True
 
     async def set_missing(self, backup_id: str, _at: Any) -> None:
@@ -102,8 +108,14 @@ class Upkeep:
         """Take an observer."""
 
 
+class CronJobs:
+    """CronJobs of no cluster."""
+
+    clusters = ()
+
+
 async def test_records_and_list_are_compared_beside_the_event_loop(
-    index: RepositoryIndex, monkeypatch: pytest.MonkeyPatch
+    history: History, index: RepositoryIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: list[int] = []
     compare = reconciliation.compare
@@ -122,11 +134,14 @@ async def test_records_and_list_are_compared_beside_the_event_loop(
         upkeep=Upkeep(),  # type: ignore[arg-type]
         maintenance=maintenance(index, Jobs(b"[]")),
         queues=RepositoryQueues(),
-        leads=nothing,
+        cronjobs=CronJobs(),  # type: ignore[arg-type]
+        policies=nothing,
+        history=history,
+        bus=Bus(),
         clock=SystemClock(),
         supervisor=nothing,
     )
-    await service.reconcile(OWN)
+    await service.list_and_apply(OWN)
     assert records.missing == ["b"]
     assert threads
     assert threading.get_ident() not in threads

@@ -38,6 +38,7 @@ VERB_MODULES = (
     VerbModule(("storage",), "storage"),
     VerbModule(("files", "download", "restore", "verify", "drill"), "snapshot_verbs"),
     VerbModule(("retention", "pin", "unpin"), "retention"),
+    VerbModule(("adopt",), "adopt"),
     VerbModule(("acknowledge",), "acknowledge"),
     VerbModule(("cancel",), "cancel"),
     VerbModule(("apply", "edit"), "apply"),

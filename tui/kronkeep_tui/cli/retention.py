@@ -43,6 +43,11 @@ def add_parser(verbs: Verbs) -> None:
         help_text = "show what this rule would do in place of the policy's rules"
         retention.add_argument(f"--{rule.replace('_', '-')}", type=int, metavar="N", help=help_text)
     retention.add_argument(
+        "--policy",
+        metavar="ID",
+        help="of a policy that no CronJob carries any more (kronkeep storage orphans)",
+    )
+    retention.add_argument(
         "--apply", action="store_true", help="remove the snapshots, where that needs no approval"
     )
     retention.add_argument(
@@ -63,19 +68,24 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
             raise InvalidRequest("Rules can only be tried; change the policy to apply them.")
         _print_plan(await client.policies.preview_retention(namespace, name, Retention(**rules)))
         return 0
-    policy = (await client.cronjobs.get(namespace, name)).policy
-    if policy is None:
-        raise PolicyNotFound(f"{namespace}/{name} has no backup policy.")
-    plan = await client.policies.retention(policy.id, namespace)
+    policy_id = options.policy or await _policy_id_of(client, namespace, name)
+    plan = await client.policies.retention(policy_id, namespace)
     if options.approve:
-        await client.policies.approve_retention(policy.id, options.approve, namespace)
+        await client.policies.approve_retention(policy_id, options.approve, namespace)
     elif options.apply:
-        await client.policies.apply_retention(policy.id, namespace)
+        await client.policies.apply_retention(policy_id, namespace)
     else:
         _print_plan(plan)
         return 0
     print(f"{len(plan.remove)} snapshots of {namespace}/{name} are removed")
     return 0
+
+
+async def _policy_id_of(client: "Client", namespace: str, name: str) -> str:
+    policy = (await client.cronjobs.get(namespace, name)).policy
+    if policy is None:
+        raise PolicyNotFound(f"{namespace}/{name} has no backup policy.")
+    return policy.id
 
 
 def _print_plan(plan: RetentionPlan) -> None:

@@ -122,6 +122,8 @@ def _snapshot(backup: BackupExecution, store: Store, now: datetime) -> list[Text
     kept: Span = ("removed by retention", "warn") if backup.snapshot_removed_at else ("kept", "ok")
     if backup.snapshot_missing_at is not None:
         kept = ("missing from the repository", "bad")
+    if backup.recovered_at is not None:
+        kept = (f"{kept[0]}, found in the repository", kept[1])
     lines: list[Text] = [
         (
             ("snapshot ", "quiet"),

@@ -72,6 +72,7 @@ def detail(
         lines += _usage_lines(storage.usage, now)
     lines += _usage_history(past, width)
     lines.append((("check  ", "quiet"), *_check_words(storage, now), *_data_check_words(storage, now)))
+    lines += _snapshot_lines(storage, width)
     names = ", ".join(c.name for c in users(storage, store)) or "no policy uses it"
     lines += _labelled_lines("used by", names, width)
     lines += _labelled_lines("serves", _served_words(storage), width)
@@ -83,6 +84,22 @@ def _served_words(storage: BackupStorage) -> str:
     if EVERY_NAMESPACE in storage.namespaces:
         return "all namespaces"
     return ", ".join(storage.namespaces) or "no namespace, so nobody can use it (e names some)"
+
+
+def _snapshot_lines(storage: BackupStorage, width: int) -> list[Text]:
+    """Return how the snapshots differ from the records, and why nothing is pruned; empty where all agree."""
+    counts = storage.snapshots
+    lines: list[Text] = []
+    if counts is not None:
+        notes = (
+            (counts.missing, "missing", "bad"),
+            (counts.unrecorded, "without a record", "warn"),
+            (counts.elsewhere, "of other clusters", ""),
+            (counts.foreign, "of others", ""),
+        )
+        words = [(f"{count} {what}  ", kind) for count, what, kind in notes if count]
+        lines += [(("snapshots  ", "quiet"), *words)] if words else []
+    return lines + (_labelled_lines("prune", storage.prune_waits, width) if storage.prune_waits else [])
 
 
 def _labelled_lines(name: str, words: str, width: int) -> list[Text]:

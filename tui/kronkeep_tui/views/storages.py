@@ -19,7 +19,7 @@ from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
-_ACTIVE_ONLY = (actions.CHECK, actions.MEASURE, actions.TEST, actions.PRUNE)
+_ACTIVE_ONLY = (actions.CHECK, actions.MEASURE, actions.TEST, actions.PRUNE, actions.RESCAN)
 
 
 class StorageFacts(NamedTuple):
@@ -146,6 +146,8 @@ class StoragesView(TableView[BackupStorage]):
             return f"{storage.id} is used by {', '.join(users[:3])}."
         if action == actions.RETRY and storage.status != "failed":
             return f"{storage.id} is {storage.status}; only a failed one can be tried again."
+        if action == actions.ACKNOWLEDGE and not (storage.snapshots and storage.snapshots.missing):
+            return f"No snapshot of {storage.id} is missing."
         if action in _ACTIVE_ONLY and storage.status != "active":
             return f"{storage.id} is {storage.status}, not active."
         return ""
@@ -180,6 +182,21 @@ class StoragesView(TableView[BackupStorage]):
     def start_test(self) -> None:
         """Open the repository from the cluster."""
         self._with_storage(self.changes.test_storage)
+
+    @handles(actions.RESCAN)
+    def start_rescan(self) -> None:
+        """Record the backups again that no record knows."""
+        self._with_storage(self.changes.rescan_storage)
+
+    @handles(actions.ACKNOWLEDGE)
+    def ask_acknowledgement(self) -> None:
+        """Acknowledge, after a question, that the missing snapshots are gone for good."""
+        if (storage := self.subject()) is not None:
+            question = (
+                f"Are the missing snapshots of {storage.id} gone for good? A prune may then free space."
+            )
+            send = partial(self.changes.acknowledge_missing, storage)
+            self.context.ask(YesNoPrompt(question, send))
 
     @handles(actions.PRUNE)
     def ask_prune(self) -> None:

@@ -1,0 +1,142 @@
+"""Records that are lost with the state folder, and CronJobs that are deleted and made again; real restic."""
+
+import asyncio
+import io
+import shutil
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, wait_for_end
+from tests.waiting import eventually
+
+from kronkeep_common.client import Client
+from kronkeep_common.models import BackupExecution, Restore, RestoreRequest, RestoreTarget, Retention
+from kronkeep_tui.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
+    with backup_site(tmp_path_factory.mktemp("lost"), DEBIAN_RESTIC) as running:
+        yield running
+
+
+async def run_cli(site: BackupSite, *argv: str) -> str:
+    """Run a command line against the site's daemon; return what it printed."""
+
+    def run() -> str:
+        with redirect_stdout(io.StringIO()) as printed:
+            assert main(["--socket", site.daemon.announcement["socket"], *argv]) == 0, printed.getvalue()
+        return printed.getvalue()
+
+    return await asyncio.to_thread(run)
+
+
+async def lose_state(site: BackupSite) -> None:
+    """Remove all that the daemon remembers; its cluster stays."""
+    await site.daemon.stop()
+    for entry in site.daemon.state.iterdir():
+        if entry.name != "cluster":
+            await asyncio.to_thread(shutil.rmtree if entry.is_dir() else Path.unlink, entry)
+    await site.daemon.start()
+
+
+async def wait_for_recovery(client: Client, name: str) -> Any:
+    storage = await eventually(lambda: client.storages.get(name), lambda s: s.snapshots is not None)
+    return storage.snapshots
+
+
+async def back_up_after_run(client: Client, name: str) -> BackupExecution:
+    """Run the CronJob, and return the backup that followed."""
+    run = await client.cronjobs.trigger("default", name)
+    linked = await eventually(lambda: client.runs.get(run.id), lambda r: r.backup_id is not None)
+    return await wait_for_end(client, linked.backup_id or "")
+
+
+async def test_backups_come_back_after_the_state_folder_was_lost(site: BackupSite, tmp_path: Path) -> None:
+    folder = await site.create_storage("vault")
+    source = await site.create_claim("data")
+    async with site.client() as client:
+        await site.create_cronjob(client, "job", "data", "vault", retention=Retention(keep_last=9))
+        (source / "file").write_text("first")
+        first = await site.back_up(client, "job", backup_type="full")
+        (source / "file").write_text("second")
+        second = await back_up_after_run(client, "job")
+        assert (first.status, second.status) == ("succeeded", "succeeded")
+    (tmp_path / "mine").write_text("mine")
+    password = await site.read_password("vault")
+    site.run_restic(folder, password, "backup", "--host", "laptop", "--tag", "mine", str(tmp_path / "mine"))
+    await lose_state(site)
+    await site.create_storage("vault")
+    async with site.client() as client:
+        counts = await wait_for_recovery(client, "vault")
+        assert (counts.recovered, counts.foreign, counts.unrecorded, counts.missing) == (2, 1, 0, 0)
+        assert "laptop" in await run_cli(site, "storage", "rescan", "vault")
+        found = await client.backups.get(first.id)
+        assert (found.status, found.reason, found.sequence) == ("unknown", "Recovered", 0)
+        assert (found.backup_type, found.trigger) == ("full", "manual")
+        assert found.recovered_at is not None
+        # The Job of its run is still in the cluster, so the run is recorded again, and it was good.
+        by_run = await eventually(lambda: client.backups.get(second.id), lambda b: b.status == "succeeded")
+        assert (by_run.cronjob_execution_id, by_run.sequence) == (second.cronjob_execution_id, 0)
+        assert (await client.cronjobs.get("default", "job")).last_good_backup_at == by_run.ended_at
+        await client.backups.verify(first.id)
+        await eventually(lambda: client.backups.get(first.id), lambda b: b.status == "succeeded")
+        target = RestoreTarget(claim="back")
+        restore = await client.backups.restore(first.id, RestoreRequest(target=target))
+        ended: Restore = await eventually(
+            lambda: client.restores.get(restore.id), lambda r: r.status in ("completed", "failed")
+        )
+        assert (ended.status, ended.reason) == ("completed", None)
+        restored = [path.read_text() for path in (source.parent / "back").rglob("file")]
+        assert restored == ["first"]
+        third = await site.back_up(client, "job")
+        assert third.sequence > 0
+
+
+async def test_backups_of_a_cronjob_that_was_made_again_are_orphans_until_they_are_adopted(
+    site: BackupSite,
+) -> None:
+    folder = await site.create_storage("orphanage")
+    source = await site.create_claim("again")
+    async with site.client() as client:
+        retention = Retention(keep_last=2)
+        old_id = await site.create_cronjob(client, "again", "again", "orphanage", retention=retention)
+        backups = []
+        for number in range(3):
+            (source / "file").write_text(str(number))
+            backups.append(await site.back_up(client, "again"))
+        assert (await client.storages.orphans("orphanage")).items == []
+        await client.cronjobs.delete("default", "again", confirm="again")
+        new_id = await site.create_cronjob(client, "again", "again", "orphanage", retention=retention)
+        assert new_id != old_id
+        (orphan,) = (await client.storages.orphans("orphanage")).items
+        assert (orphan.policy_id, orphan.cronjob, orphan.good) == (old_id, "again", orphan.snapshots)
+        assert (orphan.retention, orphan.adopters[0]) == (retention, "default/again")
+        assert old_id in await run_cli(site, "storage", "orphans")
+        # The old policy's rules can still be tried and applied; one of three goes only when approved.
+        plan = await client.policies.retention(old_id, "default")
+        assert len(plan.keep) == 2
+        adopted = await run_cli(site, "adopt", "default/again", "--policy", old_id)
+        assert adopted.startswith(f"{orphan.snapshots} backups of {old_id}")
+        assert (await client.storages.orphans("orphanage")).items == []
+        newest = await client.backups.get(backups[-1].id)
+        assert (newest.policy_id, newest.tagged_policy_id) == (new_id, old_id)
+        assert (await client.cronjobs.get("default", "again")).last_good_backup_at == newest.ended_at
+        await client.storages.check("orphanage")
+        assert (await client.backups.get(newest.id)).snapshot_missing_at is None
+        # The new policy's retention counts them with its own, and forgets them by their tags.
+        (source / "file").write_text("new")
+        own = await site.back_up(client, "again")
+        await eventually(
+            lambda: client.backups.get(backups[1].id), lambda b: b.snapshot_removed_at is not None
+        )
+        assert own.result is not None
+        assert newest.result is not None
+        kept = {own.result.snapshot_id[:8], newest.result.snapshot_id[:8]}
+        await eventually(
+            lambda: site.list_snapshots("orphanage", folder),
+            lambda listed: {each["short_id"] for each in listed} == kept,
+        )
