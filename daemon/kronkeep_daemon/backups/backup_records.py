@@ -78,7 +78,7 @@ class BackupRecords:
     async def add_recovered(self, recovered: Sequence[BackupExecution]) -> None:
         """Record backups that were made from snapshots, without a sequence: they are older than all others.
 
-        A backup that has ended without a snapshot, so far as is known, gets the one that was found.
+        A backup that has ended without a snapshot, so far as is known, gets what was found.
         """
         changes = []
         for backup in recovered:
@@ -280,7 +280,7 @@ class BackupRecords:
 
 
 def _with_found_snapshot(old: BackupExecution, recovered: BackupExecution) -> BackupExecution:
-    """Return the record of a backup that knew of no snapshot, with the one that was found and its time."""
+    """Return the record of a backup that knew of no snapshot, with what was found and its time."""
     return msgspec.structs.replace(
         old,
         sequence=0,

@@ -35,7 +35,7 @@ class OrphanKey(NamedTuple):
 class Orphan(NamedTuple):
     """A policy without a CronJob, and its backups that have ended and whose snapshots were not removed.
 
-    `policy` is the one that was recorded with the newest of them; None where there are only snapshots.
+    `policy` is as it was recorded with the newest of them; None where there are only snapshots.
     """
 
     key: OrphanKey
@@ -152,7 +152,12 @@ class OrphanedPolicies:
         for cronjob in self._cronjobs.objects():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None:
-                key = OrphanKey(carrier.cluster, carrier.namespace, carrier.cronjob, carrier.policy.id)
+                key = OrphanKey(
+                    cluster=carrier.cluster,
+                    namespace=carrier.namespace,
+                    cronjob=carrier.cronjob,
+                    policy_id=carrier.policy.id,
+                )
                 carried[key] = cronjob.uid
         return carried
 
@@ -167,7 +172,12 @@ class OrphanedPolicies:
         ref = CronJobRef(cluster.id, backup.namespace, backup.cronjob)
         if self._policies.fault_of(ref) is not None:
             return None
-        return OrphanKey(cluster.id, backup.namespace, backup.cronjob, backup.policy_id)
+        return OrphanKey(
+            cluster=cluster.id,
+            namespace=backup.namespace,
+            cronjob=backup.cronjob,
+            policy_id=backup.policy_id,
+        )
 
     def _view(self, orphan: Orphan) -> OrphanedPolicy:
         key = orphan.key
