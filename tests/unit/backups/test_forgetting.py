@@ -1,0 +1,145 @@
+"""What retention records and removes, and when: before each forget the repository is listed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.records import make_backup, vault
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import StorageFailed
+from kronkeep_common.models import BackupPolicy, BackupResult, Retention
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.backups.retention_service import RetentionService
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.repositories import reconciliation
+from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
+from kronkeep_daemon.restic.snapshots import ListedSnapshot
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+
+class Clusters:
+    """Clusters whose ids mean what they say and whose clocks are right."""
+
+    def same(self, first: str, second: str) -> bool:
+        return first == second
+
+    def clock_fault(self, _cluster: str) -> None:
+        return None
+
+
+class CronJobs:
+    """CronJobs of these clusters."""
+
+    clusters = Clusters()
+
+
+class Storages:
+    """One storage."""
+
+    def get(self, _name: str) -> Any:
+        return vault(id="s")
+
+
+class Repository:
+    """A repository, its lists, and the Jobs that forget its snapshots."""
+
+    def __init__(self, records: BackupRecords, snapshots: list[ListedSnapshot]) -> None:
+        self.snapshots = snapshots
+        self.is_away = False
+        self.recorded_before: list[bool] = []
+        self._records = records
+
+    async def list_and_apply(self, _repository: Any) -> Any:
+        listed = reconciliation.group_by_backup(self.snapshots)
+        for backup in [self._records.get(backup_id) for backup_id in listed]:
+            await self._records.set_missing(backup.id, None)
+        return listed
+
+    async def run(self, _role: str, steps: Any, _repository: Any, _seconds: float) -> None:
+        ((_, argv),) = steps
+        ids = set(argv[2:])
+        owners = {each.backup for each in self.snapshots if each.id in ids}
+        self.recorded_before += [self._records.get(owner).snapshot_removed_at is not None for owner in owners]
+        if self.is_away:
+            raise StorageFailed("It is away.")
+        self.snapshots = [each for each in self.snapshots if each.id not in ids]
+
+
+class Scene:
+    """A policy that keeps one of two backups; the older one has a snapshot of a lost attempt, too."""
+
+    def __init__(self, history: History) -> None:
+        clock = SystemClock()
+        clusters: Any = Clusters()
+        nothing: Any = None
+        self.records = BackupRecords(history, Bus(), clusters)
+        self.carrier = PolicyCarrier(
+            cluster="c",
+            namespace="n",
+            cronjob="j",
+            policy=BackupPolicy(id="p", storage_id="s", retention=Retention(keep_last=1)),
+        )
+        self.repository = Repository(self.records, [snapshot(1, "b1"), snapshot(9, "b1"), snapshot(2, "b2")])
+        self.service = RetentionService(
+            cronjobs=CronJobs(),  # type: ignore[arg-type]
+            policies=nothing,
+            records=self.records,
+            index=RepositoryIndex(history, clock),
+            storages=Storages(),  # type: ignore[arg-type]
+            upkeep=nothing,
+            maintenance=self.repository,  # type: ignore[arg-type]
+            reconciliation=self.repository,  # type: ignore[arg-type]
+            orphans=nothing,
+            queues=RepositoryQueues(),
+            bus=Bus(),
+            clock=clock,
+            settings=Settings,
+            supervisor=Supervisor(clock),
+        )
+
+    async def record(self) -> None:
+        for number in (1, 2):
+            result = BackupResult(snapshot_id=full_id(number)[:8])
+            await self.records.put(None, make_backup(id=f"b{number}", result=result))
+
+
+def full_id(number: int) -> str:
+    return f"{number:08x}" * 8
+
+
+def snapshot(number: int, backup: str) -> ListedSnapshot:
+    return ListedSnapshot(id=full_id(number), tags=("policy=p", f"backup={backup}"))
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    history = await History.open(tmp_path, clock=SystemClock())
+    scene = Scene(history)
+    await scene.record()
+    yield scene
+    await history.close()
+
+
+async def test_a_removal_is_recorded_before_it_begins_and_takes_every_snapshot_of_the_backup(
+    scene: Scene,
+) -> None:
+    await scene.service.apply(scene.carrier)
+    assert scene.repository.recorded_before == [True]
+    assert [each.backup for each in scene.repository.snapshots] == ["b2"]
+    assert scene.records.get("b1").snapshot_removed_at is not None
+
+
+async def test_a_forget_that_failed_leaves_the_backups_that_are_still_there(scene: Scene) -> None:
+    scene.repository.is_away = True
+    with pytest.raises(StorageFailed):
+        await scene.service.apply(scene.carrier)
+    assert scene.records.get("b1").snapshot_removed_at is None
+    scene.repository.is_away = False
+    await scene.service.apply(scene.carrier)
+    assert scene.records.get("b1").snapshot_removed_at is not None
