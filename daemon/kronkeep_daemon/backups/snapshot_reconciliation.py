@@ -52,7 +52,7 @@ ROUND_SECONDS = 30.0
 MOST_FOREIGN = 1000  # snapshots of others that are named
 
 
-class _Comparison(NamedTuple):
+class _ListedRepository(NamedTuple):
     """A list of a repository, what of it differed from the records, and what those without a record are."""
 
     snapshots: list[ListedSnapshot]
@@ -124,7 +124,9 @@ class SnapshotReconciliation:
         """
         await self._compare_and_apply(repository, await self._backups_in(repository), snapshots)
 
-    async def _list_and_compare(self, repository: Repository, *, other_clusters: bool = False) -> _Comparison:
+    async def _list_and_compare(
+        self, repository: Repository, *, other_clusters: bool = False
+    ) -> _ListedRepository:
         # Read before the list is made: an archive may end beside it, whose snapshot the list then lacks.
         backups = await self._backups_in(repository)
         listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
@@ -137,7 +139,7 @@ class SnapshotReconciliation:
             policy_of=self._carried_policy,
             now=self._clock.now(),
         )
-        return _Comparison(listed.snapshots, differences, recovery)
+        return _ListedRepository(listed.snapshots, differences, recovery)
 
     def _is_our_cluster(self, cluster_id: str) -> bool:
         """Return whether this daemon watches the cluster, by its id now or before it was built again.
@@ -285,7 +287,7 @@ def _foreign_snapshot(snapshot: ListedSnapshot) -> ForeignSnapshot:
     )
 
 
-def _add_counts(total: StorageSnapshots, comparison: _Comparison, *, recover: bool) -> StorageSnapshots:
+def _add_counts(total: StorageSnapshots, comparison: _ListedRepository, *, recover: bool) -> StorageSnapshots:
     """Return the counts with those of another repository."""
     found = len(comparison.recovery.backups)
     return msgspec.structs.replace(
