@@ -4,7 +4,9 @@ import json
 import shlex
 from typing import Any
 
+import pytest
 from tests.e2e.attacks.arena import EVIL, SHOP, Arena, container, cronjob_manifest, job_of
+from tests.e2e.backup_site import NEWER_RESTIC
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys
@@ -13,6 +15,18 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject
 
+KEEP_ONE: JsonObject = {"retention": {"keep_last": 1}}
+# An archive that waits for a Secret that does not exist, for as long as the attacker needs.
+WAITING: JsonObject = {
+    "include": {
+        "database": {
+            "image": "busybox:1.36",
+            "command": ["true"],
+            "env": {"X": {"secret": "nowhere", "key": "x"}},
+        }
+    }
+}
+needs_dumps = pytest.mark.skipif(not NEWER_RESTIC.exists(), reason="no newer restic could be had")
 CONTAINERS = ("version", "sources", "repository", "tools", "database", "backup")
 
 
@@ -87,3 +101,10 @@ async def find_job(cluster: Cluster, name: str) -> JsonObject | None:
     """Return a Job of evil, None where there is none."""
     jobs, _ = await cluster.list(paths.jobs(EVIL))
     return next((job for job in jobs if job["metadata"]["name"] == name), None)
+
+
+def believed_ids(backup: BackupExecution) -> set[str | None]:
+    """Return the ids of the snapshots that a backup says it made."""
+    if backup.result is None:
+        return set()
+    return {backup.result.snapshot_id, backup.result.database_snapshot_id} - {None}

@@ -3,26 +3,17 @@
 import pytest
 from tests.e2e.attacks.arena import EVIL, Arena
 from tests.e2e.attacks.forgeries import (
+    KEEP_ONE,
     begin_run,
+    believed_ids,
     end_run,
+    needs_dumps,
     printing,
     snapshot_of_victim,
     summary_line,
 )
-from tests.e2e.backup_site import NEWER_RESTIC, wait_for_end
+from tests.e2e.backup_site import wait_for_end
 from tests.waiting import eventually
-
-from kronkeep_common.models import BackupExecution
-
-KEEP_ONE = {"retention": {"keep_last": 1}}
-needs_dumps = pytest.mark.skipif(not NEWER_RESTIC.exists(), reason="no newer restic could be had")
-
-
-def believed_ids(backup: BackupExecution) -> set[str | None]:
-    """Return the ids of the snapshots that a backup says it made."""
-    if backup.result is None:
-        return set()
-    return {backup.result.snapshot_id, backup.result.database_snapshot_id} - {None}
 
 
 @needs_dumps

@@ -1,44 +1,27 @@
 """Pods and Jobs that claim to be those of our archive, in the tenant's own namespace."""
 
-import pytest
 from tests.e2e.attacks.arena import EVIL, Arena, pod_of
 from tests.e2e.attacks.forgeries import (
     CONTAINERS,
+    KEEP_ONE,
+    WAITING,
     begin_run,
+    believed_ids,
     end_run,
     find_job,
     forged_job,
+    needs_dumps,
     printing,
     snapshot_of_victim,
     summary_line,
 )
-from tests.e2e.backup_site import NEWER_RESTIC, wait_for_end
+from tests.e2e.backup_site import wait_for_end
 from tests.waiting import eventually
 
-from kronkeep_common.models import BackupExecution
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.repositories.job_names import archive_job_name
 
 TRACKING = "batch.kubernetes.io/job-tracking"
-KEEP_ONE = {"retention": {"keep_last": 1}}
-# An archive that waits for a Secret that does not exist, for as long as the attacker needs.
-WAITING = {
-    "include": {
-        "database": {
-            "image": "busybox:1.36",
-            "command": ["true"],
-            "env": {"X": {"secret": "nowhere", "key": "x"}},
-        }
-    }
-}
-needs_dumps = pytest.mark.skipif(not NEWER_RESTIC.exists(), reason="no newer restic could be had")
-
-
-def believed_ids(backup: BackupExecution) -> set[str | None]:
-    """Return the ids of the snapshots that a backup says it made."""
-    if backup.result is None:
-        return set()
-    return {backup.result.snapshot_id, backup.result.database_snapshot_id} - {None}
 
 
 @needs_dumps

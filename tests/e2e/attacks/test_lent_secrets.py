@@ -1,0 +1,167 @@
+"""The password that is lent to an archive: whom it reaches, for how long, and what a tenant can prepare."""
+
+import base64
+
+import pytest
+from tests.e2e.attacks.arena import EVIL, MEEK, Arena, container, cronjob_manifest
+from tests.e2e.attacks.forgeries import (
+    CONTAINERS,
+    KEEP_ONE,
+    WAITING,
+    begin_run,
+    believed_ids,
+    end_run,
+    find_job,
+    needs_dumps,
+    printing,
+    snapshot_of_victim,
+    summary_line,
+)
+from tests.e2e.backup_site import wait_for_end
+from tests.waiting import eventually
+
+from kronkeep_common import object_keys
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import Forbidden
+from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.repositories.job_names import archive_job_name
+
+
+def secret_names(job: JsonObject) -> set[str]:
+    """Return the names of the Secrets that a Job's pod mounts."""
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    return {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+
+
+def spying_pod(name: str, secret: str) -> JsonObject:
+    """Return a pod that waits for a Secret and says how long its password is."""
+    spec = {
+        "restartPolicy": "Never",
+        "containers": [
+            container("wc -c < /k/password") | {"volumeMounts": [{"name": "k", "mountPath": "/k"}]}
+        ],
+        "volumes": [{"name": "k", "secret": {"secretName": secret}}],
+    }
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+async def test_nobody_can_wait_for_a_secret_or_take_its_name_before_it_is_lent(arena: Arena) -> None:
+    """Its name is random, it is there while its Job runs, and what it opens is the storage of the policy."""
+    async with (
+        arena.connection() as admin,
+        arena.connection(EVIL) as evil,
+        arena.client() as client,
+    ):
+        run, backup = await begin_run(arena, evil, "lent", {})
+        name = archive_job_name(backup)
+        for number, guess in enumerate((f"{name}-key", f"{name}-0-key", name)):
+            await evil.create(paths.pods(EVIL), spying_pod(f"spy-{number}", guess))
+        lent: list[JsonObject] = []
+
+        async def note_secrets() -> bool:
+            lent.extend((await admin.list(paths.secrets(EVIL)))[0])
+            return (await client.backups.get(backup.id)).status == "succeeded"
+
+        await end_run(evil, run)
+        await eventually(note_secrets, bool)
+        sealed = await admin.get(paths.secrets("kronkeep", "kronkeep-storage-sealed"))
+        shared = await admin.get(paths.secrets("kronkeep", "kronkeep-storage-shared"))
+        values = {value for secret in lent for value in (secret.get("data") or {}).values()}
+        assert shared["data"]["password"] in values
+        assert sealed["data"]["password"] not in values
+        left = {secret["metadata"]["name"] for secret in (await admin.list(paths.secrets(EVIL)))[0]}
+        assert not [secret for secret in left if secret.startswith("lent-")]
+        for number in range(3):
+            pod = await evil.get(paths.pods(EVIL, f"spy-{number}"))
+            assert pod["status"]["phase"] == "Pending"
+            await evil.delete(paths.pods(EVIL, f"spy-{number}"), grace_seconds=0)
+
+
+@needs_dumps
+async def test_what_a_tenant_can_mount_opens_what_its_policies_open_and_no_more(arena: Arena) -> None:
+    """The boundary: whoever may create pods where archives run can read what is lent to these archives."""
+    async with arena.connection() as admin, arena.connection(EVIL) as evil, arena.client() as client:
+        run, backup = await begin_run(arena, evil, "mounted", WAITING)
+        await end_run(evil, run)
+        job = await eventually(lambda: find_job(evil, archive_job_name(backup)), lambda job: job is not None)
+        assert job is not None
+        (secret,) = secret_names(job)
+        await evil.create(paths.pods(EVIL), spying_pod("mounter", secret))
+        pod = await eventually(
+            lambda: evil.get(paths.pods(EVIL, "mounter")), lambda pod: pod["status"]["phase"] == "Succeeded"
+        )
+        assert pod["status"]["phase"] == "Succeeded"
+        for attempt in (
+            evil.get(paths.secrets(EVIL, secret)),
+            evil.get(paths.secrets("kronkeep", "kronkeep-storage-sealed")),
+        ):
+            with pytest.raises(Forbidden):
+                await attempt
+        copy = await admin.get(paths.secrets(EVIL, secret))
+        assert set(copy["data"]) == {"password"}
+        assert base64.b64decode(copy["data"]["password"])
+        # No pod of ours has a token of the cluster's API.
+        assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+        await client.backups.cancel(backup.id)
+
+
+@needs_dumps
+async def test_rights_on_cronjobs_alone_forge_no_archive(arena: Arena) -> None:
+    """A second CronJob's pods carry the labels of the first one's archive, by `manualSelector`."""
+    victims = await snapshot_of_victim(arena)
+    async with arena.connection() as admin, arena.connection(MEEK) as meek, arena.client() as client:
+        fields = {"storage_id": "shared", "retries": 0, "source": {}} | KEEP_ONE
+        dump = WAITING["include"] | {"volumes": False}
+        policy = fields | {"include": dump}
+        await meek.create(paths.cronjobs(MEEK), cronjob_manifest("first", policy=policy))
+        await eventually(
+            lambda: client.policies.list(MEEK), lambda page: any(v.cronjob == "first" for v in page.items)
+        )
+        backup = await client.cronjobs.back_up(MEEK, "first")
+        job = await eventually(
+            lambda: job_of_meek(admin, archive_job_name(backup)), lambda job: job is not None
+        )
+        assert job is not None
+        await meek.create(paths.cronjobs(MEEK), spoofing_cronjob(job, victims))
+        await eventually(
+            lambda: client.cronjobs.list(MEEK), lambda page: any(c.name == "spoof" for c in page.items)
+        )
+        run = await client.cronjobs.trigger(MEEK, "spoof")
+        await eventually(lambda: client.runs.get(run.id), lambda shown: shown.ended_at is not None)
+        shown = await client.backups.get(backup.id)
+        assert victims not in believed_ids(shown)
+        assert shown.status in ("running", "failed"), shown
+        await client.backups.cancel(backup.id)
+        await wait_for_end(client, backup.id)
+
+
+async def job_of_meek(admin: Cluster, name: str) -> JsonObject | None:
+    """Return a Job of meek, None where there is none."""
+    jobs, _ = await admin.list(paths.jobs(MEEK))
+    return next((job for job in jobs if job["metadata"]["name"] == name), None)
+
+
+def spoofing_cronjob(job: JsonObject, snapshot_id: str) -> JsonObject:
+    """Return a CronJob whose Jobs and pods carry the labels and annotations of a Job of ours."""
+    meta = job["metadata"]
+    labels = {
+        **meta["labels"],
+        object_keys.JOB_NAME_LABEL: meta["name"],
+        object_keys.CONTROLLER_UID_LABEL: meta["uid"],
+    }
+    script = printing("restic 0.19.1 compiled with go1.26", summary_line(snapshot_id))
+    containers = [container(script, name) for name in CONTAINERS]
+    body = cronjob_manifest("spoof")
+    spec = body["spec"]["jobTemplate"]["spec"]
+    spec |= {"manualSelector": True, "selector": {"matchLabels": labels}}
+    spec["template"] = {
+        "metadata": {"labels": labels, "annotations": meta["annotations"]},
+        "spec": {
+            "restartPolicy": "Never",
+            "initContainers": containers[:-1],
+            "containers": containers[-1:],
+        },
+    }
+    body["spec"]["jobTemplate"]["metadata"] = {"labels": labels, "annotations": meta["annotations"]}
+    return body
