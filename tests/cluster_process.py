@@ -28,8 +28,9 @@ def run_module(kubeconfig: Path, *module: str) -> Iterator[Path]:
 
 
 @contextmanager
-def run_cluster(folder: Path, nodes: int = 1) -> Iterator[Path]:
+def run_cluster(folder: Path, nodes: int = 1, *, machine_tools: bool = False) -> Iterator[Path]:
     """Run an embedded cluster until the block ends; its admin's kubeconfig."""
-    command = ("kronkeep_daemon", "cluster", "--folder", str(folder), "--nodes", str(nodes))
+    command = ["kronkeep_daemon", "cluster", "--folder", str(folder), "--nodes", str(nodes)]
+    command += ["--machine-tools"] if machine_tools else []
     with run_module(folder / "kubeconfig", *command) as kubeconfig:
         yield kubeconfig

@@ -93,13 +93,13 @@ def _close_connection(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-async def serve_proxy(proxy: ClusterProxy) -> tuple[web.AppRunner, int]:
-    """Serve the proxy on loopback; return its runner, which the caller cleans up, and its port."""
+async def serve_proxy(proxy: ClusterProxy, address: str = "127.0.0.1") -> tuple[web.AppRunner, int]:
+    """Serve the proxy on an address; return its runner, which the caller cleans up, and its port."""
     app = web.Application(client_max_size=MOST_BODY_BYTES)
     app.router.add_route("*", "/{path:.*}", proxy.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, address, 0).start()
     return runner, int(runner.addresses[0][1])
 
 
@@ -128,17 +128,22 @@ class ProxiedDaemon(NamedTuple):
 
 @asynccontextmanager
 async def daemon_behind_proxy(
-    folder: Path, create_token: Callable[[Path], Awaitable[str]] | None = None, settings: str = ""
+    folder: Path,
+    create_token: Callable[[Path], Awaitable[str]] | None = None,
+    settings: str = "",
+    *,
+    machine_tools: bool = False,
 ) -> AsyncIterator[ProxiedDaemon]:
     """Run a daemon that reaches its cluster through a proxy, until the block ends.
 
     `create_token` takes the admin's kubeconfig and returns the token that the daemon uses; without it the
-    daemon is the admin too. `settings` are added to its settings file.
+    daemon is the admin too. `settings` are added to its settings file. With `machine_tools` containers of
+    images that the cluster does not have see this machine's programs.
     """
     runner: web.AppRunner | None = None
     daemon = DaemonOnOtherCluster(folder / "s")
     stack = ExitStack()
-    kubeconfig = stack.enter_context(run_cluster(folder / "cluster"))
+    kubeconfig = stack.enter_context(run_cluster(folder / "cluster", machine_tools=machine_tools))
     try:
         config = yaml.safe_load(kubeconfig.read_text())
         cluster = config["clusters"][0]["cluster"]

@@ -21,13 +21,15 @@ class Daemon:
 
     `state` is its state folder. `arguments` are added to its command line. `announcement` is what it writes
     to its standard output once it is ready: the socket and the kubeconfig. `environment` is added to its own.
+    With `machine_tools` containers of other images than busybox and restic/restic see this machine's tools.
     With KRONKEEP_E2E_KUBECONFIG it uses that cluster instead (see tests.external_cluster).
     """
 
     alive: ClassVar[set["Daemon"]] = set()
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *, machine_tools: bool = False) -> None:
         self.state = state
+        self._machine_tools = machine_tools
         self.log = state.parent / "kronkeepd.log"
         self.arguments: tuple[str, ...] = ()
         self.environment: dict[str, str] = {}
@@ -56,6 +58,8 @@ class Daemon:
     async def start(self) -> None:
         """Start the process and wait until it is ready."""
         if external_cluster.KUBECONFIG is not None:
+            if self._machine_tools:
+                external_cluster.NodeAgentProcess.require()
             await self._use_external_cluster(external_cluster.KUBECONFIG)
         await asyncio.to_thread(self._spawn)
         self.announcement = await asyncio.to_thread(self._read_announcement)
@@ -77,6 +81,7 @@ class Daemon:
     def _spawn(self) -> None:
         command = [sys.executable, "-m", "kronkeep_daemon", "--announce", "--attached"]
         command += ["--embedded"] if self.embedded else []
+        command += ["--machine-tools"] if self.embedded and self._machine_tools else []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--state", str(self.state), *self.arguments],

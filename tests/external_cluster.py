@@ -3,6 +3,9 @@
     KRONKEEP_E2E_KUBECONFIG=FILE   any cluster; its namespaces `default` and `kronkeep` are emptied before
                                    each test, so a `default` with foreign objects in it is refused
     KRONKEEP_E2E_NODE_AGENT=1      for a control plane without nodes: this machine becomes its node
+    KRONKEEP_E2E_NETWORK=NAME      the node's pods run in that network namespace of this machine (ip netns)
+    KRONKEEP_E2E_ADDRESS=ADDRESS   where pods reach servers that tests start; by default the address from
+                                   which this machine reaches the cluster's nodes
 
 Tests that look into claims or have repositories on this machine need the agent and are skipped without it.
 One cluster serves one test at a time: run pytest with `-n 0`.
@@ -10,16 +13,21 @@ One cluster serves one test at a time: run pytest with `-n 0`.
 
 import asyncio
 import atexit
+import functools
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from kronkeep_common import object_keys
 from kronkeep_common.errors import KronkeepError
@@ -30,12 +38,16 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 KUBECONFIG = os.environ.get("KRONKEEP_E2E_KUBECONFIG")
 NODE_AGENT = os.environ.get("KRONKEEP_E2E_NODE_AGENT") == "1"
+NETWORK = os.environ.get("KRONKEEP_E2E_NETWORK")
 log = logging.getLogger(__name__)
 NODE_PREFIX = "kronkeep-e2e-"
 NODE = f"{NODE_PREFIX}{os.getpid()}"
 NAMESPACES = ("default", "kronkeep")
 KINDS = (paths.leases, paths.cronjobs, paths.jobs, paths.claims, paths.secrets, paths.configmaps, paths.pods)
 LONGEST_EMPTYING = 60.0  # seconds
+# What platforms put into each namespace, and create again when it is deleted.
+PLATFORM_OBJECTS = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert"})
+PLATFORM_SECRETS = frozenset({"kubernetes.io/service-account-token", "kubernetes.io/dockercfg"})
 
 
 class NodeAgentProcess:
@@ -46,7 +58,9 @@ class NodeAgentProcess:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=NODE_PREFIX))
         command = [sys.executable, "-m", "kronkeep_daemon", "node-agent", "--kubeconfig", str(KUBECONFIG)]
-        command += ["--name", NODE, "--folder", str(self.folder), "--place"]
+        command += ["--name", NODE, "--folder", str(self.folder), "--place", "--machine-tools"]
+        if NETWORK is not None:
+            command = ["ip", "netns", "exec", NETWORK, *command]
         with (self.folder / "agent.log").open("ab") as output:
             self._process = subprocess.Popen(command, stderr=output)
         atexit.register(self._stop)
@@ -67,9 +81,37 @@ class NodeAgentProcess:
 
 
 class _Session:
-    """The state of this test session: whether the cluster was checked at its beginning."""
+    """The state of this test session: whether the cluster was checked at its beginning.
+
+    `platform_paths` are the objects that came back when they were deleted, so they are not the tests'.
+    """
 
     is_prepared: ClassVar[bool] = False
+    platform_paths: ClassVar[set[str]] = set()
+
+
+@functools.cache
+def find_server_address() -> str:
+    """Return the address of this machine at which servers of tests listen, so that pods reach them."""
+    chosen = os.environ.get("KRONKEEP_E2E_ADDRESS")
+    if chosen or KUBECONFIG is None:
+        return chosen or "127.0.0.1"
+    with ThreadPoolExecutor(1) as pool:  # a test's own event loop may be running
+        node = pool.submit(asyncio.run, _find_node_address(Path(KUBECONFIG))).result()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((node, 9))  # nothing is sent; the route decides
+        return str(probe.getsockname()[0])
+
+
+async def _find_node_address(kubeconfig: Path) -> str:
+    """Return the internal address of a node, or of the API server where the nodes tell none."""
+    cluster = await Cluster.connect(kubeconfig=kubeconfig)
+    items, _ = await cluster.list(paths.nodes())
+    await cluster.close()
+    addresses = [entry for item in items for entry in item["status"].get("addresses") or ()]
+    internal = [entry["address"] for entry in addresses if entry["type"] == "InternalIP"]
+    server = yaml.safe_load(await asyncio.to_thread(kubeconfig.read_text))["clusters"][0]["cluster"]["server"]
+    return internal[0] if internal else str(urlsplit(server).hostname)
 
 
 async def empty_cluster() -> None:
@@ -125,10 +167,15 @@ def _is_ours(obj: JsonObject) -> bool:
 
 
 async def _empty_namespace(cluster: Cluster, namespace: str) -> None:
+    """Delete all objects but a platform's: those come back, with another uid, and are left alone then."""
     loop = asyncio.get_running_loop()
     end = loop.time() + LONGEST_EMPTYING
+    deleted: dict[str, str] = {}
     while remaining := await _list_objects(cluster, namespace):
-        for path in remaining:
+        for path, uid in remaining.items():
+            if deleted.setdefault(path, uid) != uid:
+                _Session.platform_paths.add(path)
+                continue
             try:
                 await cluster.delete(path, grace_seconds=0 if "/pods/" in path else None)
             except KronkeepError as fault:
@@ -137,14 +184,18 @@ async def _empty_namespace(cluster: Cluster, namespace: str) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _list_objects(cluster: Cluster, namespace: str) -> list[str]:
-    """Return the paths of all objects that Kubernetes itself has not created."""
-    object_paths = []
+async def _list_objects(cluster: Cluster, namespace: str) -> dict[str, str]:
+    """Return the paths of all objects that no platform has created, with their uids."""
+    uids = {}
     for path_of in KINDS:
         items, _ = await cluster.list(path_of(namespace))
         for item in items:
-            is_root_ca = item["metadata"]["name"] == "kube-root-ca.crt"
-            is_account_token = item.get("type") == "kubernetes.io/service-account-token"
-            if not is_root_ca and not is_account_token:
-                object_paths.append(path_of(namespace, item["metadata"]["name"]))
-    return object_paths
+            path = path_of(namespace, item["metadata"]["name"])
+            if not is_of_platform(item) and path not in _Session.platform_paths:
+                uids[path] = item["metadata"]["uid"]
+    return uids
+
+
+def is_of_platform(obj: JsonObject) -> bool:
+    """Whether an object is one that Kubernetes or a distribution of it puts into each namespace."""
+    return obj["metadata"]["name"] in PLATFORM_OBJECTS or obj.get("type") in PLATFORM_SECRETS

@@ -51,6 +51,7 @@ def _add_node_agent(commands: "Commands") -> None:
     agent.add_argument("--folder", type=Path, help="the folder of claims and pods (default: a new one)")
     agent.add_argument("--address", default="127.0.0.1", help="where the control plane fetches logs")
     agent.add_argument("--place", action="store_true", help="also run pods that no scheduler has placed")
+    _add_machine_tools(agent)
     agent.set_defaults(func=_run_node_agent)
 
 
@@ -59,7 +60,16 @@ def _add_cluster(commands: "Commands") -> None:
     cluster.add_argument("--folder", type=Path, required=True)
     cluster.add_argument("--port", type=int, default=0)
     cluster.add_argument("--nodes", type=int, default=1, help="the number of nodes (default: 1)")
+    _add_machine_tools(cluster)
     cluster.set_defaults(func=_run_cluster)
+
+
+def _add_machine_tools(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--machine-tools",
+        action="store_true",
+        help="containers of images that a node does not have see this machine's own programs",
+    )
 
 
 def _add_images(commands: "Commands") -> None:
@@ -75,6 +85,7 @@ def _add_serve_options(top: argparse.ArgumentParser) -> None:
     top.add_argument("--socket", type=Path, metavar="PATH", help="the API's socket (default: the settings')")
     top.add_argument("--embedded", action="store_true", help="run a small Kubernetes of its own")
     top.add_argument("--demo", action="store_true", help="fill the embedded cluster with example CronJobs")
+    _add_machine_tools(top)
     top.add_argument("--announce", action="store_true", help="print one JSON line when ready")
     top.add_argument("--attached", action="store_true", help="stop when standard input closes")
     top.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
@@ -92,6 +103,7 @@ def _serve(options: argparse.Namespace) -> int:
                 socket=options.socket,
                 embedded=options.embedded,
                 demo=options.demo,
+                machine_tools=options.machine_tools,
                 announce=options.announce,
                 attached=options.attached,
             )
@@ -104,7 +116,14 @@ def _run_node_agent(options: argparse.Namespace) -> int:
 
     folder = options.folder or Path(tempfile.mkdtemp(prefix="kronkeep-node-"))
     asyncio.run(
-        run_agent(options.kubeconfig, options.name, folder, address=options.address, place=options.place)
+        run_agent(
+            options.kubeconfig,
+            options.name,
+            folder,
+            address=options.address,
+            place=options.place,
+            machine_tools=options.machine_tools,
+        )
     )
     return 0
 
@@ -112,7 +131,7 @@ def _run_node_agent(options: argparse.Namespace) -> int:
 def _run_cluster(options: argparse.Namespace) -> int:
     from kronkeep_daemon.embedded import run_cluster
 
-    asyncio.run(run_cluster(options.folder, options.port, options.nodes))
+    asyncio.run(run_cluster(options.folder, options.port, options.nodes, machine_tools=options.machine_tools))
     return 0
 
 

@@ -49,6 +49,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     announce: print one JSON line to standard output once the daemon serves, progress before it.
     attached: stop when standard input closes.
+    machine_tools: containers of images that the embedded cluster lacks see this machine's own programs.
     """
 
     config: Path | None = None
@@ -56,6 +57,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     socket: Path | None = None
     embedded: bool = False
     demo: bool = False
+    machine_tools: bool = False
     announce: bool = False
     attached: bool = False
 
@@ -106,6 +108,9 @@ def load_settings(options: Options) -> Settings:
     if options.embedded:
         allow = msgspec.structs.replace(settings.allow, host_path=True)
         settings = msgspec.structs.replace(settings, allow=allow)
+    elif options.machine_tools:
+        message = "Only nodes of an embedded cluster have this machine's tools."
+        raise InvalidSettings(message, next_step="Add --embedded.")
     elif options.demo:
         raise InvalidSettings("The demo's workload needs an embedded cluster.", next_step="Add --embedded.")
     elif not settings.clusters:
@@ -158,14 +163,16 @@ async def _start(
 async def _start_embedded(
     options: Options, state: Path, supervisor: Supervisor, stack: AsyncExitStack
 ) -> Path:
-    """Start the embedded cluster, whose archives run this machine's restic; return its kubeconfig.
+    """Start the embedded cluster, whose images hold this machine's restic; return its kubeconfig.
 
     Raises ToolMissing without restic.
     """
     if shutil.which("restic") is None:
         raise ToolMissing("The program restic is not installed.", next_step="Run: apt-get install -y restic.")
     _print_progress(options, "starting the embedded cluster")
-    embedded = await EmbeddedCluster.start(state / "cluster", supervisor=supervisor)
+    embedded = await EmbeddedCluster.start(
+        state / "cluster", supervisor=supervisor, machine_tools=options.machine_tools
+    )
     stack.push_async_callback(embedded.close)
     return embedded.kubeconfig
 

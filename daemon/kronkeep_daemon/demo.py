@@ -1,12 +1,11 @@
 """The demo's workload: five CronJobs that do real work on the embedded cluster, two with data to back up.
 
-`shop-db-dump` dumps a SQLite database that a Job of the demo has created. The others fail, run too long, are
-suspended, or have a backup policy with its own schedule, so that each of these cases can be seen.
+`shop-db-dump` writes a table of orders, which a Job of the demo has created, as SQL. The others fail, run too
+long, are suspended, or have a backup policy with its own schedule, so that each of these cases can be seen.
 """
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,51 +27,46 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 NAMESPACE = "default"
 STORAGE = "demo-local"
-IMAGE = "python:3.11"
+IMAGE = "busybox:1.36"
 CLAIMS = ("shop-data", "shop-dumps", "ledger")
 
 _SEED_SCRIPT = """
-import pathlib, random, sqlite3
-target = pathlib.Path("/data/shop.db")
-if not target.exists():
-    chance = random.Random(7)
-    database = sqlite3.connect("/data/shop.new")
-    database.execute("create table orders(id integer primary key, customer text, item text, cents integer)")
-    database.executemany("insert into orders(customer, item, cents) values(?, ?, ?)", [
-        (f"customer-{chance.randrange(900)}", chance.choice(["tea", "kettle", "cup", "tray"]),
-         chance.randrange(100, 9900)) for _ in range(20000)])
-    database.commit()
-    database.close()
-    pathlib.Path("/data/shop.new").rename(target)
-print("shop.db exists")
+if [ ! -e /data/orders.csv ]; then
+  awk 'BEGIN {
+    srand(7)
+    count = split("tea kettle cup tray", items, " ")
+    for (id = 1; id <= 20000; id++)
+      printf "%d,customer-%d,%s,%d\\n", id, rand() * 900, items[1 + int(rand() * count)], 100 + rand() * 9800
+  }' > /data/orders.new
+  mv /data/orders.new /data/orders.csv
+fi
+echo "orders.csv exists"
 """
 
 _DUMP_SCRIPT = """
-import os, sqlite3
-database = sqlite3.connect("file:/data/shop.db?mode=ro", uri=True)
-lines = 0
-new = f"/backup/.shop.sql.{os.uname().nodename}"  # a manual run may overlap a scheduled one
-with open(new, "w") as dump:
-    for line in database.iterdump():
-        dump.write(line + "\\n")
-        lines += 1
-    dump.flush()
-    os.fsync(dump.fileno())
-os.replace(new, "/backup/shop.sql")
-print(f"dumped {lines} statements, {os.path.getsize('/backup/shop.sql')} bytes")
+set -e
+new=/backup/.shop.sql.$HOSTNAME # a manual run may overlap a scheduled one
+awk -F , -v quote="'" '
+  BEGIN { print "CREATE TABLE orders(id integer primary key, customer text, item text, cents integer);" }
+  { printf "INSERT INTO orders VALUES(%d,%s%s%s,%s%s%s,%d);\\n", $1, quote, $2, quote, quote, $3, quote, $4 }
+' /data/orders.csv > "$new"
+sync "$new"
+mv "$new" /backup/shop.sql
+echo "dumped $(wc -l < /backup/shop.sql) statements, $(wc -c < /backup/shop.sql) bytes"
 """
 
 _LEDGER_SCRIPT = """
-import datetime, random
-with open("/ledger/entries.csv", "a") as ledger:
-    for _ in range(50):
-        ledger.write(f"{datetime.datetime.now(datetime.timezone.utc).isoformat()},{random.randrange(10**6)}\\n")
-print("booked 50 entries")
+set -e
+awk -v now="$(date -u +%Y-%m-%dT%H:%M:%SZ)" 'BEGIN {
+  srand()
+  for (entry = 0; entry < 50; entry++) printf "%s,%d\\n", now, rand() * 1000000
+}' >> /ledger/entries.csv
+echo "booked 50 entries"
 """
 
 
 async def create_workload(services: Services, folder: Path, say: Callable[[str], None]) -> None:
-    """Create the storage in `folder`, the claims, the database and the CronJobs, unless they exist.
+    """Create the storage in `folder`, the claims, the orders and the CronJobs, unless they exist.
 
     `say` takes one line of progress.
     """
@@ -80,7 +74,7 @@ async def create_workload(services: Services, folder: Path, say: Callable[[str],
     await services.cronjobs.wait_until_synced()
     say("creating the repository")
     await _create_storage(services, folder)
-    say("creating the shop's database")
+    say("creating the shop's orders")
     for name in CLAIMS:
         await _create_if_absent(cluster, paths.claims(NAMESPACE), claim_body(name))
     await _create_if_absent(cluster, paths.jobs(NAMESPACE), seed_job())
@@ -117,8 +111,8 @@ def _write_password(path: Path, password: str) -> None:
         file.write(password)
 
 
-def _python_command(script: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", script)
+def _shell_command(script: str) -> tuple[str, ...]:
+    return ("sh", "-c", script)
 
 
 def storage_spec(folder: Path) -> BackupStorageCreate:
@@ -140,11 +134,11 @@ def claim_body(name: str) -> JsonObject:
 
 
 def seed_job() -> JsonObject:
-    """Return the Job that creates the shop's database in its claim."""
+    """Return the Job that creates the shop's orders in their claim."""
     container = {
         "name": "seed",
         "image": IMAGE,
-        "command": list(_python_command(_SEED_SCRIPT)),
+        "command": list(_shell_command(_SEED_SCRIPT)),
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
     }
     volume = {"name": "data", "persistentVolumeClaim": {"claimName": "shop-data"}}
@@ -167,7 +161,7 @@ def _shop() -> CronJobCreate:
         namespace=NAMESPACE,
         name="shop-db-dump",
         image=IMAGE,
-        command=_python_command(_DUMP_SCRIPT),
+        command=_shell_command(_DUMP_SCRIPT),
         schedule="* * * * *",
         volumes=(
             VolumeMount(claim="shop-data", mount_path="/data", read_only=True),
@@ -186,7 +180,7 @@ def _always_fails() -> CronJobCreate:
     return CronJobCreate(
         namespace=NAMESPACE,
         name="always-fails",
-        image="busybox:1.36",
+        image=IMAGE,
         command=("sh", "-c", "echo 'the price list is not where it should be' >&2; exit 3"),
         schedule="*/2 * * * *",
         volumes=(VolumeMount(claim="shop-dumps", mount_path="/backup"),),
@@ -198,7 +192,7 @@ def _too_slow() -> CronJobCreate:
     return CronJobCreate(
         namespace=NAMESPACE,
         name="too-slow",
-        image="busybox:1.36",
+        image=IMAGE,
         command=("sh", "-c", "echo 'counting every grain of sand'; sleep 3600"),
         schedule="*/3 * * * *",
         active_deadline_seconds=20,
@@ -209,7 +203,7 @@ def _weekly_report() -> CronJobCreate:
     return CronJobCreate(
         namespace=NAMESPACE,
         name="weekly-report",
-        image="busybox:1.36",
+        image=IMAGE,
         command=("echo", "nothing to report"),
         schedule="0 6 * * 1",
         time_zone="Europe/Berlin",
@@ -222,7 +216,7 @@ def _ledger() -> CronJobCreate:
         namespace=NAMESPACE,
         name="ledger",
         image=IMAGE,
-        command=_python_command(_LEDGER_SCRIPT),
+        command=_shell_command(_LEDGER_SCRIPT),
         schedule="*/5 * * * *",
         volumes=(VolumeMount(claim="ledger", mount_path="/ledger"),),
         policy=BackupPolicySpec(

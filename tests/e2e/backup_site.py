@@ -32,9 +32,11 @@ DEBIAN_RESTIC = "/usr/bin/restic"
 NEWER_RESTIC = Path(sys.prefix) / "restic" / "restic"
 
 IMAGES = {DEBIAN_RESTIC: "restic/restic:0.14.0", str(NEWER_RESTIC): "restic/restic:newer"}
-MACHINE_IMAGE = (
-    "machine.invalid/tools"  # an image that no node has: its containers see this machine's programs
-)
+# An image that no node has: on a node with this machine's tools its containers see this machine's programs.
+MACHINE_IMAGE = "machine.invalid/tools"
+DUMP_IMAGE = IMAGES[
+    str(NEWER_RESTIC)
+]  # an image with the C library that the newer restic needs, like postgres
 
 
 class BackupSite:
@@ -149,13 +151,18 @@ async def wait_for_end(client: Client, backup_id: str, seconds: float = 240) -> 
 
 
 @contextmanager
-def backup_site(folder: Path, program: str, **archive: Any) -> Iterator[BackupSite]:
-    """Start a daemon whose archives use the restic `program`."""
+def backup_site(
+    folder: Path, program: str, *, machine_tools: bool = False, **archive: Any
+) -> Iterator[BackupSite]:
+    """Start a daemon whose archives use the restic `program`.
+
+    A program that is in no image, and with `machine_tools` other images, need this machine's tools.
+    """
     config = folder / "kronkeepd.toml"
     image = {"image": IMAGES[program]} if program in IMAGES else {"image": MACHINE_IMAGE, "program": program}
     lines = [f"{key} = {json.dumps(value)}" for key, value in {**image, **archive}.items()]
     config.write_text("\n".join(["[archive]", *lines]))
-    daemon = Daemon(folder / "s")
+    daemon = Daemon(folder / "s", machine_tools=machine_tools or program not in IMAGES)
     daemon.arguments = ("--config", str(config))
     asyncio.run(daemon.start())
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, NEWER_RESTIC, BackupSite, backup_site
+from tests.external_cluster import find_server_address
 from tests.waiting import eventually
 
 from kronkeep_common import errors
@@ -232,10 +233,10 @@ class RestServer:
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((find_server_address(), 0))
             port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/"
-        self._address = f"127.0.0.1:{port}"
+        self.url = f"http://{find_server_address()}:{port}/"
+        self._address = f"{find_server_address()}:{port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -34,7 +34,9 @@ async def site(tmp_path: Path) -> AsyncIterator[BackupSite]:
         Path(seen_by_pods).chmod(0o755)
         program.chmod(0o755)
         async with daemon_behind_proxy(
-            tmp_path, settings=f'[archive]\nimage = "{MACHINE_IMAGE}"\nprogram = "{program}"\n'
+            tmp_path,
+            settings=f'[archive]\nimage = "{MACHINE_IMAGE}"\nprogram = "{program}"\n',
+            machine_tools=True,
         ) as (
             daemon,
             _,

@@ -110,6 +110,13 @@ def spec(storage: str, claim: str, **policy: object) -> BackupPolicySpec:
     return BackupPolicySpec(**{"storage_id": storage, "source": source, "retries": 0, **policy})  # type: ignore[arg-type]
 
 
+async def list_config_maps(site: BackupSite) -> set[str]:
+    cluster = await site.daemon.cluster()
+    items, _ = await cluster.list(paths.configmaps("default"))
+    await cluster.close()
+    return {item["metadata"]["name"] for item in items}
+
+
 async def test_configuration_is_archived_when_included(old: BackupSite, tmp_path: Path) -> None:
     folder = await old.create_storage("config")
     data = await old.create_claim("config")
@@ -118,6 +125,7 @@ async def test_configuration_is_archived_when_included(old: BackupSite, tmp_path
     await old.create_object(
         paths.configmaps("default"), {"metadata": {"name": "settings"}, "data": {"a": "b=c"}}
     )
+    before = await list_config_maps(old)
     async with old.client() as client:
         await old.create_cronjob(client, "config", "config", "config", include=Include(configuration=False))
         env = [
@@ -134,10 +142,9 @@ async def test_configuration_is_archived_when_included(old: BackupSite, tmp_path
             "default", "config", spec("config", "config", include=Include(configuration=True))
         )
         with_it = await old.back_up(client, "config")
-        left, _ = await cluster.list(paths.configmaps("default"))
         await cluster.close()
     assert (without.status, with_it.status) == ("succeeded", "succeeded")
-    assert {item["metadata"]["name"] for item in left} == {"settings"}
+    assert await list_config_maps(old) == before
     assert without.result is not None
     assert with_it.result is not None
     password = await old.read_password("config")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.backup_site import NEWER_RESTIC, BackupSite, backup_site
+from tests.e2e.backup_site import DUMP_IMAGE, NEWER_RESTIC, BackupSite, backup_site
 
 from kronkeep_common.models import (
     BackupPolicySpec,
@@ -30,7 +30,7 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: BackupSite, tmp_p
     await new.create_secret("database", url="canary-url")
     script = 'printf "%s" "$URL" | wc -c; echo "insert \'$1\'"'
     dump = DatabaseDump(
-        image="postgres:16",
+        image=DUMP_IMAGE,
         command=("sh", "-c", script, "sh", "it's; $(touch /x)"),
         file_name="shop.sql",
         env={"URL": SecretKeyRef(secret="database", key="url")},
@@ -54,7 +54,7 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: BackupSite, tmp_p
             "source",
             "shop.sql",
         }
-        bad = DatabaseDump(image="postgres:16", command=("sh", "-c", "echo half; echo broken >&2; exit 4"))
+        bad = DatabaseDump(image=DUMP_IMAGE, command=("sh", "-c", "echo half; echo broken >&2; exit 4"))
         alone = Include(volumes=False, database=bad)
         no_claims = BackupPolicySpec(storage_id="open", include=alone, retries=0)
         await client.cronjobs.set_policy("default", "open", no_claims)

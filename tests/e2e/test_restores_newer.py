@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.backup_site import NEWER_RESTIC, BackupSite, backup_site
+from tests.e2e.backup_site import DUMP_IMAGE, NEWER_RESTIC, BackupSite, backup_site
 from tests.e2e.restore_site import (
     assert_each_name_can_be_selected,
     describe_folder,
@@ -31,7 +31,7 @@ async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Backu
     await new.create_storage("both")
     claim = await new.create_claim("both")
     fill_claim(claim, "one")
-    dump = DatabaseDump(image="postgres:16", command=("echo", "rows"), file_name="shop.sql")
+    dump = DatabaseDump(image=DUMP_IMAGE, command=("echo", "rows"), file_name="shop.sql")
     async with new.client() as client:
         await new.create_cronjob(
             client, "both", "both", "both", include=Include(configuration=True, database=dump)

@@ -32,11 +32,13 @@ class EmbeddedCluster:
         port: int = 0,
         clock: Clock | None = None,
         nodes: int = 1,
+        machine_tools: bool = False,
     ) -> "EmbeddedCluster":
         """Return a running cluster whose state is in `folder`; raises ToolMissing.
 
         Objects of an earlier start are still there; pods that were running then fail. `port` 0 means the port
-        of the earlier start, or any free one.
+        of the earlier start, or any free one. With `machine_tools` containers of images that the nodes do not
+        have see this machine's own programs; without it such an image cannot be pulled.
         """
         clock = clock or SystemClock()
         api = await ApiServer.start(folder / "api", port, clock)
@@ -52,6 +54,7 @@ class EmbeddedCluster:
                 folder=folder / "node",
                 clock=clock,
                 supervisor=supervisor,
+                machine_tools=machine_tools,
             )
             await agent.start()
         return cls(api, cluster, kubeconfig)
@@ -62,10 +65,12 @@ class EmbeddedCluster:
         await self._api.close()
 
 
-async def run_cluster(folder: Path, port: int, nodes: int = 1) -> None:
+async def run_cluster(folder: Path, port: int, nodes: int = 1, *, machine_tools: bool = False) -> None:
     """Run a cluster by itself until cancelled; raises ToolMissing."""
     supervisor = Supervisor(SystemClock())
-    embedded = await EmbeddedCluster.start(folder, supervisor=supervisor, port=port, nodes=nodes)
+    embedded = await EmbeddedCluster.start(
+        folder, supervisor=supervisor, port=port, nodes=nodes, machine_tools=machine_tools
+    )
     try:
         await asyncio.Event().wait()
     finally:

@@ -12,7 +12,7 @@ from tests.e2e.attacks.forgeries import (
     snapshot_of_victim,
     summary_line,
 )
-from tests.e2e.backup_site import wait_for_end
+from tests.e2e.backup_site import DUMP_IMAGE, wait_for_end
 from tests.waiting import eventually
 
 
@@ -31,7 +31,7 @@ async def test_a_dump_that_prints_lines_of_restic_names_no_snapshot(arena: Arena
     script = (
         f"({printing(*lines)}) > /proc/$PPID/fd/1; sleep 1; echo data; exit {0 if ending == 'good' else 4}"
     )
-    dump = {"image": "postgres:16", "command": ["sh", "-c", script]}
+    dump = {"image": DUMP_IMAGE, "command": ["sh", "-c", script]}
     policy = {"include": {"volumes": False, "database": dump}, "source": {}} | KEEP_ONE
     async with arena.connection(EVIL) as evil, arena.client() as client:
         run, backup = await begin_run(arena, evil, f"forged-dump-{ending}", policy)

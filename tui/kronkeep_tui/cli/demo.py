@@ -31,6 +31,11 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--for", dest="seconds", type=float, metavar="SECONDS", help="stop after so many seconds"
     )
+    parser.add_argument(
+        "--machine-tools",
+        action="store_true",
+        help="containers of images other than busybox and restic/restic see this machine's own programs",
+    )
     parser.add_argument("--state", type=Path, help="use this folder, and keep it")
     parser.set_defaults(func=_run)
 
@@ -56,6 +61,7 @@ def _interrupt(*_: object) -> None:
 def _serve(options: argparse.Namespace, folder: Path) -> int:
     log = folder / "kronkeepd.log"
     command = [sys.executable, "-m", "kronkeep_daemon", "--embedded", "--demo", "--attached", "--announce"]
+    command += ["--machine-tools"] if options.machine_tools else []
     with log.open("ab") as output:
         daemon = subprocess.Popen(
             [*command, "--state", str(folder)],

@@ -64,14 +64,21 @@ class ContainerProcess:
         )
         if self._stopped_early:  # while the process was being created
             _send_signal(self._process.pid, signal.SIGKILL)
-        assert self._process.stdout is not None
-        while chunk := await self._process.stdout.read(CHUNK_BYTES):
-            await self._write_chunk(chunk)
-        code = await self._process.wait()
+        try:
+            code = await self._read_to_end(self._process)
+        except asyncio.CancelledError:
+            _send_signal(self._process.pid, signal.SIGKILL)  # the pod is gone, so nobody else would
+            raise
         if self._unfinished_line:
             await self._output.write(_stamp_line(self._unfinished_line), final=False)
         await self._output.write(b"", final=True)
         return 128 - code if code < 0 else code
+
+    async def _read_to_end(self, process: asyncio.subprocess.Process) -> int:
+        assert process.stdout is not None
+        while chunk := await process.stdout.read(CHUNK_BYTES):
+            await self._write_chunk(chunk)
+        return await process.wait()
 
     async def stop(self, grace_seconds: float) -> None:
         """Send SIGTERM to the container's first process, and SIGKILL after `grace_seconds`."""

@@ -1,8 +1,13 @@
 """Root file systems of container images, as folders below one folder.
 
 `FOLDER/restic/restic:newer` is the root of the image of that name; `FOLDER/busybox` is the root of every
-image `busybox:TAG` that has no folder of its own. The folders are built from this machine's busybox (Debian's
-busybox-static), restic, ssh and rclone: like the official images they have busybox's tools and no others.
+image `busybox`, whatever its tag or digest, that has no folder of its own, and so is `FOLDER/restic/restic`.
+The registry `docker.io` may be named or not; the same name in another registry is another image. The folders
+are built from this machine's busybox (Debian's busybox-static), restic, ssh and rclone: like the official
+images they have busybox's tools and no others.
+
+All other images cannot be pulled, unless the node was started with this machine's tools: then their
+containers see this machine's own programs. Images below `missing.invalid/` can never be pulled.
 """
 
 import logging
@@ -19,6 +24,7 @@ log = logging.getLogger(__name__)
 BUSYBOX_IMAGE = "busybox"
 RESTIC_IMAGE = "restic/restic"
 NEWER_RESTIC_IMAGE = "restic/restic:newer"
+_UNPULLABLE_IMAGES = "missing.invalid/"
 _PROGRAMS = ("restic", "ssh", "rclone")
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _FOLDERS = ("dev", "etc", "home", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr/bin", "var")
@@ -32,10 +38,32 @@ _FILES = {
 
 
 class ImageFolder:
-    """The images of a node; `folder` None is a node that has none."""
+    """The images of a node; `folder` None is a node that has none.
 
-    def __init__(self, folder: Path | None) -> None:
+    `machine_tools`: containers of other images see this machine's own programs.
+    """
+
+    def __init__(self, folder: Path | None, *, machine_tools: bool = False) -> None:
         self._folder = folder
+        self._has_machine_tools = machine_tools
+
+    def find_pull_fault(self, image: str) -> str:
+        """Return why an image cannot be pulled, in the words of containerd; empty where it can."""
+        if image.startswith(_UNPULLABLE_IMAGES):
+            return f'failed to pull image "{image}": no registry serves {_UNPULLABLE_IMAGES.rstrip("/")}'
+        if self._has_machine_tools or self.root_of(image) is not None:
+            return ""
+        return (
+            f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": '
+            f"{image}: not found; a node of the embedded cluster has the images {self._list_names()}"
+        )
+
+    def _list_names(self) -> str:
+        if self._folder is None:
+            return "of no name"
+        files = sorted(self._folder.glob("**/bin/busybox"))
+        names = [str(file.parents[1].relative_to(self._folder)) for file in files]
+        return ", ".join(name for name in names if not name.endswith("usr"))
 
     def root_of(self, image: str) -> Path | None:
         """Return the root file system of an image; None where this node has none."""
@@ -51,21 +79,24 @@ class ImageFolder:
         return None
 
 
-def open_images(folder: Path) -> ImageFolder:
+def open_images(folder: Path, *, machine_tools: bool = False) -> ImageFolder:
     """Return the images that `make images` built, or those in `folder`, built where they are missing.
 
-    Without busybox on this machine there are none.
+    Raises ToolMissing where there are none and this machine has no busybox; with `machine_tools` every
+    container sees this machine's own programs then.
     """
     prepared = Path(sys.prefix) / "images"
     if prepared.is_dir():
-        return ImageFolder(prepared)
+        return ImageFolder(prepared, machine_tools=machine_tools)
     if not folder.is_dir():
         try:
             build_images(folder, None)
         except ToolMissing as missing:
-            log.warning("containers see this machine's own programs: %s", missing)
-            return ImageFolder(None)
-    return ImageFolder(folder)
+            if not machine_tools:
+                raise
+            log.warning("all containers see this machine's own programs: %s", missing)
+            return ImageFolder(None, machine_tools=True)
+    return ImageFolder(folder, machine_tools=machine_tools)
 
 
 def build_images(folder: Path, newer_restic: Path | None) -> None:
@@ -116,7 +147,7 @@ def _build_root(root: Path, busybox: Path, programs: dict[str, Path]) -> None:
         _link_file(_CERTIFICATES, root / _CERTIFICATES.relative_to("/"))
     for name, program in programs.items():
         _link_file(program, root / "usr" / "bin" / name)
-        for library in _shared_libraries(program):
+        for library in shared_libraries(program):
             _link_file(library, root / library.relative_to("/"))
 
 
@@ -139,7 +170,7 @@ def _make_folder(path: Path) -> None:
         path.chmod(0o755)
 
 
-def _shared_libraries(program: Path) -> list[Path]:
+def shared_libraries(program: Path) -> list[Path]:
     """Return the libraries and the loader that a program needs, as `ldd` prints them."""
     done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
     words = [word for line in done.stdout.splitlines() for word in line.split()]

@@ -42,8 +42,9 @@ class NodeAgent:
     """One node, which runs the pods that are bound to it.
 
     `folder` holds claims, the other volumes of pods while they run, and images unless `make images` has built
-    them. Logs are stored in `logs` and served
-    on `address`; without it they are pushed to the API server, which must be an embedded one.
+    them. Logs are stored in `logs` and served on `address`; without it they are pushed to the API server,
+    which must be an embedded one. With `machine_tools` a container whose image is not here sees this
+    machine's own programs instead of failing.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class NodeAgent:
         supervisor: Supervisor,
         logs: LogServer | None = None,
         address: str = "127.0.0.1",
+        machine_tools: bool = False,
     ) -> None:
+        self._machine_tools = machine_tools
         self._logs = logs
         self._address = address
         self._cluster = cluster
@@ -70,10 +73,12 @@ class NodeAgent:
         self._deleting: set[str] = set()
 
     async def start(self) -> None:
-        """Register the node and start its tasks; raises ToolMissing without bubblewrap."""
+        """Register the node and start its tasks; raises ToolMissing without bubblewrap or images."""
         sandbox.find_bubblewrap()
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._images = await asyncio.to_thread(open_images, self._folder / "images")
+        self._images = await asyncio.to_thread(
+            open_images, self._folder / "images", machine_tools=self._machine_tools
+        )
         await self._register()
         watch = ListWatch(
             self._cluster,
@@ -219,12 +224,19 @@ class NodeAgent:
 
 
 async def run_agent(
-    kubeconfig: Path, name: str, folder: Path, *, address: str = "127.0.0.1", place: bool = False
+    kubeconfig: Path,
+    name: str,
+    folder: Path,
+    *,
+    address: str = "127.0.0.1",
+    place: bool = False,
+    machine_tools: bool = False,
 ) -> None:
     """Run the agent of the node `name` until cancelled; raises ClusterUnreachable, ToolMissing.
 
     With `place` pods that no scheduler has bound to a node are bound to this one. Logs are served on
-    `address` as by a kubelet; an embedded API server does not fetch logs, so they are pushed to it.
+    `address` as by a kubelet; an embedded API server does not fetch logs, so they are pushed to it. With
+    `machine_tools` containers of images that are not here see this machine's own programs.
     """
     clock = SystemClock()
     supervisor = Supervisor(clock)
@@ -242,6 +254,7 @@ async def run_agent(
             supervisor=supervisor,
             logs=logs,
             address=address,
+            machine_tools=machine_tools,
         )
         await agent.start()
         if place:

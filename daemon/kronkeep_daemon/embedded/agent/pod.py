@@ -1,10 +1,12 @@
 """One pod on its node, from Pending to its end.
 
-Implemented: volumes first, then init containers one after the other, then all containers together; a status
-after each step; an end within a grace period when the pod is deleted.
+Implemented: volumes first, then init containers one after the other, then all containers together; native
+sidecars (init containers with restartPolicy Always), which run from their place in that order until the other
+containers have ended, and end in reverse order; a status after each step; an end within a grace period when
+the pod is deleted.
 
-Not implemented: sidecar containers (init containers with restartPolicy Always) and ephemeral containers;
-activeDeadlineSeconds of a pod (a Job's is the Job controller's); eviction and preemption.
+Not implemented: ephemeral containers; activeDeadlineSeconds of a pod (a Job's is the Job controller's);
+eviction and preemption.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from kronkeep_daemon.embedded.agent.container import ContainerRunner, OpenLog, P
 from kronkeep_daemon.embedded.agent.environment import ConfigMissing
 from kronkeep_daemon.embedded.agent.image_folder import ImageFolder
 from kronkeep_daemon.embedded.agent.pod_api import PodApi
-from kronkeep_daemon.embedded.agent.pod_status import CONTAINERS, INIT_CONTAINERS, PodStatusWriter
+from kronkeep_daemon.embedded.agent.pod_status import CONTAINERS, INIT_CONTAINERS, PodStatusWriter, is_sidecar
 from kronkeep_daemon.embedded.agent.volumes import PodVolumes
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -24,6 +26,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
 VOLUME_RETRY_SECONDS = 2.0
+DEFAULT_GRACE_SECONDS = 30.0  # kube-apiserver's default for terminationGracePeriodSeconds
 
 
 class PodRunner:
@@ -63,15 +66,20 @@ class PodRunner:
             stop=self._stop,
         )
         self._containers: list[ContainerRunner] = []
+        self._sidecars: list[ContainerRunner] = []
+        self._are_sidecars_ending = False
+        self._grace_seconds = float(pod["spec"].get("terminationGracePeriodSeconds") or DEFAULT_GRACE_SECONDS)
 
     async def run(self) -> None:
         """Run the pod until its end has been written, or until it has been deleted."""
         self._status.begin()
         try:
-            if await self._create_volumes() and await self._run_init_containers():
-                async with asyncio.TaskGroup() as group:
-                    for container in self._pod["spec"]["containers"]:
-                        group.create_task(self._run_container(container, CONTAINERS))
+            if await self._create_volumes():
+                async with asyncio.TaskGroup() as sidecars:
+                    try:
+                        await self._run_containers(sidecars)
+                    finally:
+                        await self._stop_sidecars()
             await self._status.write_end()
         except* NotFoundInCluster:  # also out of the group, in which a container writes its status
             log.info("pod %s has been deleted", self._pod["metadata"]["name"])
@@ -79,9 +87,14 @@ class PodRunner:
             self._volumes.remove()
 
     async def terminate(self, grace_seconds: float) -> None:
-        """End the pod's processes: SIGTERM, and SIGKILL after `grace_seconds`."""
+        """End the pod's processes: SIGTERM, and SIGKILL after `grace_seconds`.
+
+        Sidecars end after the others, by `run`, or with this call where they are ending already.
+        """
+        self._grace_seconds = grace_seconds
         self._stop.set()
-        await asyncio.gather(*(container.stop(grace_seconds) for container in self._containers))
+        ending = [*self._containers, *(self._sidecars if self._are_sidecars_ending else ())]
+        await asyncio.gather(*(container.stop(grace_seconds) for container in ending))
 
     async def _create_volumes(self) -> bool:
         """Create the volumes, with retries while something is missing; False when ended meanwhile."""
@@ -95,12 +108,32 @@ class PodRunner:
                 await self._stop.pause(VOLUME_RETRY_SECONDS)
         return False
 
-    async def _run_init_containers(self) -> bool:
+    async def _run_containers(self, sidecars: asyncio.TaskGroup) -> None:
+        """Run the init containers, then the others, to their ends; begin the sidecars in their group."""
+        if await self._run_init_containers(sidecars):
+            async with asyncio.TaskGroup() as group:
+                for container in self._pod["spec"]["containers"]:
+                    group.create_task(self._run_container(container, CONTAINERS))
+
+    async def _run_init_containers(self, sidecars: asyncio.TaskGroup) -> bool:
         """Run the init containers in order; False where one has failed or the pod is being ended."""
         for container in self._pod["spec"].get("initContainers") or []:
-            if await self._run_container(container, INIT_CONTAINERS) != 0:
+            if is_sidecar(container):
+                sidecar = ContainerRunner(self._context, container, INIT_CONTAINERS)
+                self._sidecars.append(sidecar)
+                sidecars.create_task(sidecar.run())
+                await sidecar.wait_until_started()
+            elif await self._run_container(container, INIT_CONTAINERS) != 0:
                 return False
         return not self._stop.is_set()
+
+    async def _stop_sidecars(self) -> None:
+        """End the sidecars in reverse order, within what is left of the grace period."""
+        self._are_sidecars_ending = True
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._grace_seconds
+        for sidecar in reversed(self._sidecars):
+            await sidecar.stop(max(0.0, end - loop.time()))
 
     async def _run_container(self, container: JsonObject, field: str) -> int:
         runner = ContainerRunner(self._context, container, field)

@@ -19,6 +19,11 @@ INIT_CONTAINERS = "initContainerStatuses"
 CONTAINERS = "containerStatuses"
 
 
+def is_sidecar(container: JsonObject) -> bool:
+    """Whether an init container is a native sidecar, which runs beside those after it."""
+    return container.get("restartPolicy") == "Always"
+
+
 class PodStatusWriter:
     """The status of one pod, written to the API server after each change."""
 
@@ -27,6 +32,8 @@ class PodStatusWriter:
         self._api = api
         self._clock = clock
         self._status: JsonObject = copy.deepcopy(pod.get("status") or {})
+        init_containers = self._spec.get("initContainers") or []
+        self._sidecars = {container["name"] for container in init_containers if is_sidecar(container)}
 
     def begin(self) -> None:
         """Set the start time and let every container wait; written with the first change."""
@@ -42,7 +49,7 @@ class PodStatusWriter:
 
         `field` is INIT_CONTAINERS or CONTAINERS; `restarts` is the number of times that it was restarted. The
         end of the pod's last container is left to `write_end`, so that one write holds both ends, as a
-        kubelet's does.
+        kubelet's does; where sidecars have still to end, there are two.
         """
         entry = next(entry for entry in self._status[field] if entry["name"] == name)
         if "terminated" in entry["state"]:
@@ -50,7 +57,8 @@ class PodStatusWriter:
         running = "running" in state
         if running and field == CONTAINERS:
             self._status["phase"] = "Running"
-        completed = field == INIT_CONTAINERS and (state.get("terminated") or {}).get("exitCode") == 0
+        has_ended_well = (state.get("terminated") or {}).get("exitCode") == 0
+        completed = field == INIT_CONTAINERS and has_ended_well and name not in self._sidecars
         entry |= {
             "state": state,
             "restartCount": restarts,
@@ -61,9 +69,13 @@ class PodStatusWriter:
             await self.write()
 
     async def write_end(self) -> None:
-        """Write the final phase: Succeeded where every container has ended with exit code 0, else Failed."""
+        """Write the final phase: Succeeded where every container has ended with exit code 0, else Failed.
+
+        How native sidecars have ended does not matter.
+        """
         entries = [*(self._status.get(INIT_CONTAINERS) or []), *(self._status.get(CONTAINERS) or [])]
-        ends = [(entry.get("state") or {}).get("terminated") for entry in entries]
+        own = [entry for entry in entries if entry["name"] not in self._sidecars]
+        ends = [(entry.get("state") or {}).get("terminated") for entry in own]
         succeeded = all(end is not None and end["exitCode"] == 0 for end in ends)
         self._status["phase"] = "Succeeded" if succeeded else "Failed"
         await self.write()
@@ -75,7 +87,7 @@ class PodStatusWriter:
 
     def _ends_pod(self, field: str, state: JsonObject) -> bool:
         """Whether `state` is the end of the last container, after which none is restarted."""
-        if field != CONTAINERS or "terminated" not in state:
+        if field != CONTAINERS or "terminated" not in state or self._sidecars:
             return False
         if self._spec.get("restartPolicy") == "OnFailure" and state["terminated"]["exitCode"]:
             return False

@@ -2,10 +2,11 @@
 
 Implemented: the root file system of the container's image, or this machine's where the node has no such
 image, with the container's mounts on top; PID and UTS namespaces of its own, so that it sees only its own
-processes and the pod's host name; its own /proc and /dev; workingDir; readOnlyRootFilesystem of images.
+processes and the pod's host name; its own /proc and /dev; workingDir, which is created where it is missing,
+as runc does; readOnlyRootFilesystem of images; the user (`container_user`).
 
-Not implemented: runAsUser, runAsGroup, fsGroup, capabilities, network namespaces and resource limits. A
-container runs as the user of the agent and shares the machine's network. The files of an image can never be
+Not implemented: network namespaces and resource limits. A container shares the machine's network, and its
+first process is not PID 1, so that a signal without a handler ends it. The files of an image can never be
 written; where the root is not read-only, new ones can be created everywhere but below /bin, /lib and /usr.
 
 The root is a fresh tmpfs with the image's (or the machine's) top-level folders bound read-only, so that a
@@ -16,10 +17,11 @@ are left out (/var, /run, /tmp, /mnt, /srv), and the Python that runs the agent 
 
 import shutil
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from kronkeep_common.errors import ToolMissing
+from kronkeep_daemon.embedded.agent.container_user import ContainerUser, build_arguments
 
 _FOLDERS_LEFT_OUT = {"proc", "dev", "tmp", "run", "var", "mnt", "media", "srv", "boot", "lost+found"}
 _LONGEST_HOST_NAME = 63
@@ -55,23 +57,40 @@ def find_bubblewrap() -> str:
 
 
 def build_command(
-    argv: list[str], *, root: ImageRoot | None, mounts: list[BindMount], working_folder: str, hostname: str
+    argv: list[str],
+    *,
+    root: ImageRoot | None,
+    mounts: list[BindMount],
+    working_folder: str,
+    hostname: str,
+    user: ContainerUser,
 ) -> list[str]:
     """Return the command line that runs `argv` in a sandbox.
 
     `root` None is this machine's own root; `working_folder` is a path inside the sandbox. Raises ToolMissing
-    without bubblewrap.
+    without bubblewrap or setpriv.
     """
+    user_arguments = build_arguments(user)
     command = [find_bubblewrap(), "--die-with-parent", "--unshare-pid", "--new-session", "--tmpfs", "/"]
     command += ["--unshare-uts", "--hostname", hostname[:_LONGEST_HOST_NAME]]
     targets = [mount.target for mount in mounts]
     command += _machine_folders() if root is None else _image_folders(root, targets)
     # Bubblewrap mounts in the order of its arguments, so a mount below another must come after it.
     for mount in sorted(mounts, key=lambda mount: mount.target.count("/")):
+        command += _create_parents(mount.target)
         command += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), mount.target]
+    command += [*_create_parents(f"{working_folder}/x"), *user_arguments.sandbox]
     if root is not None and root.read_only:
         command += ["--remount-ro", "/"]
-    return [*command, "--chdir", working_folder, "--", *argv]
+    return [*command, "--chdir", working_folder, "--", *user_arguments.prefix, *argv]
+
+
+def _create_parents(path: str) -> list[str]:
+    """Return the arguments that create the folders above a path; bubblewrap's own are for root alone."""
+    arguments: list[str] = []
+    for parent in reversed(PurePosixPath(path).parents[:-1]):
+        arguments += ["--perms", "0755", "--dir", str(parent)]
+    return arguments
 
 
 def _image_folders(root: ImageRoot, targets: list[str]) -> list[str]:

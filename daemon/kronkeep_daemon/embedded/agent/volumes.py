@@ -1,15 +1,18 @@
 """The volumes of a pod as folders of this machine.
 
 Implemented: persistentVolumeClaim (a folder that outlives the pod), emptyDir, hostPath, secret, configMap,
-downwardAPI, and projected with these sources and service account tokens; `items`, `optional`, `readOnly` and
-`subPath`.
+downwardAPI, and projected with these sources and service account tokens; `items`, `optional`, `readOnly`,
+`subPath`, `defaultMode`, `mode` and `fsGroup`. As a new file system is, a claim is root's and 0755 until an
+fsGroup owns it.
 
-Not implemented: other volume types; fsGroup, defaultMode and mode (Secrets and tokens are 0400, ConfigMaps
-0444, downward API files 0644); subPathExpr; size limits; changes of a Secret or ConfigMap while its pod runs.
+Not implemented: other volume types; fsGroupChangePolicy (always Always); fsGroup where the agent is not root;
+subPathExpr; size limits; changes of a Secret or ConfigMap while its pod runs.
 """
 
+import asyncio
 import os
 import shutil
+import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +28,9 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 RequestToken = Callable[[int, str | None], Awaitable[str]]
 TOKEN_SECONDS = 3600
+EMPTY_FOLDER_MODE = 0o777  # a kubelet's, for every user
+FOLDER_MODE = 0o755
+FILE_MODE = 0o644  # kube-apiserver's default for defaultMode
 _CREATED_TYPES = {"emptyDir", "secret", "configMap", "downwardAPI", "projected"}
 
 
@@ -33,6 +39,15 @@ class VolumeFolder(NamedTuple):
 
     path: Path
     read_only: bool
+    is_claim: bool = False
+
+
+class VolumeFile(NamedTuple):
+    """A file of a volume that holds objects; `mode` None is the volume's."""
+
+    name: str
+    text: str
+    mode: int | None
 
 
 class PodVolumes:
@@ -52,11 +67,16 @@ class PodVolumes:
         self._pod = pod
         self._fetch_object = fetch_object
         self._volumes: dict[str, VolumeFolder] = {}
+        group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+        self._group: int | None = group if os.geteuid() == 0 else None
 
     async def create(self) -> None:
         """Create every volume of the pod; raises ConfigMissing, OSError."""
         for volume in self._pod["spec"].get("volumes") or []:
-            self._volumes[volume["name"]] = await self._create_volume(volume)
+            created = await self._create_volume(volume)
+            if self._group is not None and "hostPath" not in volume:
+                await asyncio.to_thread(_give_to_group, created, self._group)
+            self._volumes[volume["name"]] = created
 
     def remove(self) -> None:
         """Remove all volumes of the pod except its claims."""
@@ -87,53 +107,61 @@ class PodVolumes:
         folder = self._pod_folder / volume["name"]
         folder.mkdir(parents=True, exist_ok=True)
         if "emptyDir" in volume:
+            folder.chmod(EMPTY_FOLDER_MODE)
             return VolumeFolder(folder, read_only=False)
-        sources = volume["projected"].get("sources") or [] if "projected" in volume else [volume]
-        for source in sources:
-            await self._write_source(source, folder)
+        folder.chmod(FOLDER_MODE)
+        (kind,) = _CREATED_TYPES & volume.keys()
+        mode = volume[kind].get("defaultMode", FILE_MODE)
+        for source in volume[kind].get("sources") or [] if kind == "projected" else [volume]:
+            await self._write_source(source, folder, mode)
         return VolumeFolder(folder, read_only=True)
 
-    async def _write_source(self, source: JsonObject, folder: Path) -> None:
-        """Write the files of one source of a volume.
+    async def _write_source(self, source: JsonObject, folder: Path, mode: int) -> None:
+        """Write the files of one source of a volume, with `mode` where an item has none of its own.
 
         kube-apiserver mounts a projected volume with three sources (token, CA, namespace) into every pod.
         """
         if secret := source.get("secret"):
             name = secret.get("secretName") or secret["name"]
-            await self._write_keys("secrets", name, secret, folder)
+            _write_files(folder, await self._read_keys("secrets", name, secret), mode)
         elif config_map := source.get("configMap"):
-            await self._write_keys("configmaps", config_map["name"], config_map, folder)
+            _write_files(folder, await self._read_keys("configmaps", config_map["name"], config_map), mode)
         elif account := source.get("serviceAccountToken"):
             seconds = account.get("expirationSeconds") or TOKEN_SECONDS
             token = await self._request_token(seconds, account.get("audience"))
-            _write_file(folder, account["path"], token, 0o400)
+            _write_files(folder, [VolumeFile(account["path"], token, None)], mode)
         elif downward := source.get("downwardAPI"):
-            for item in downward.get("items") or []:
-                text = read_field(self._pod, item["fieldRef"]["fieldPath"])
-                _write_file(folder, item["path"], text, 0o644)
+            items = downward.get("items") or []
+            texts = [read_field(self._pod, item["fieldRef"]["fieldPath"]) for item in items]
+            files = [
+                VolumeFile(item["path"], text, item.get("mode"))
+                for item, text in zip(items, texts, strict=True)
+            ]
+            _write_files(folder, files, mode)
 
     async def _claim_folder(self, claim: JsonObject) -> VolumeFolder:
         name = claim["claimName"]
         if await self._fetch_object("persistentvolumeclaims", name) is None:
             raise ConfigMissing(f'persistentvolumeclaim "{name}" not found')
         path = self._claims_folder / self._pod["metadata"]["namespace"] / name
-        path.mkdir(parents=True, exist_ok=True)
-        return VolumeFolder(path, read_only=bool(claim.get("readOnly")))
+        if not path.exists():
+            path.mkdir(parents=True)
+            path.chmod(FOLDER_MODE)
+        return VolumeFolder(path, read_only=bool(claim.get("readOnly")), is_claim=True)
 
-    async def _write_keys(self, plural: str, name: str, source: JsonObject, folder: Path) -> None:
-        """Write the keys of a Secret or ConfigMap that `source` lists (all without a list) as files."""
+    async def _read_keys(self, plural: str, name: str, source: JsonObject) -> list[VolumeFile]:
+        """Return the keys of a Secret or ConfigMap that `source` lists (all without a list) as files."""
         obj = await self._fetch_object(plural, name)
         if obj is None:
             if source.get("optional"):
-                return
+                return []
             raise ConfigMissing(f'{plural.removesuffix("s")} "{name}" not found')
         data = decode_data(plural, obj)
         items = source.get("items") or [{"key": key, "path": key} for key in data]
-        mode = 0o400 if plural == "secrets" else 0o444
         for item in items:
             if item["key"] not in data:
                 raise ConfigMissing(f"references non-existent {plural.removesuffix('s')} key: {item['key']}")
-            _write_file(folder, item["path"], data[item["key"]], mode)
+        return [VolumeFile(item["path"], data[item["key"]], item.get("mode")) for item in items]
 
 
 def _host_folder(host_path: JsonObject) -> Path:
@@ -145,13 +173,33 @@ def _host_folder(host_path: JsonObject) -> Path:
     return path
 
 
-def _write_file(folder: Path, name: str, text: str, mode: int) -> None:
-    path = _path_inside(folder, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "w", errors="surrogateescape") as file:
-        file.write(text)
+def _write_files(folder: Path, files: list[VolumeFile], mode: int) -> None:
+    """Write files with their modes, `mode` where one has none."""
+    for file in files:
+        path = _path_inside(folder, file.name)
+        for parent in reversed(path.relative_to(folder).parents[:-1]):
+            (folder / parent).mkdir(exist_ok=True)
+            (folder / parent).chmod(FOLDER_MODE)
+        path.unlink(missing_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", errors="surrogateescape") as stream:
+            stream.write(file.text)
+        path.chmod(mode if file.mode is None else file.mode)
+
+
+def _give_to_group(volume: VolumeFolder, group: int) -> None:
+    """Let a group own everything in a volume and use it as root does, as a kubelet's SetVolumeOwnership.
+
+    Folders give the group on to what is created in them. A claim that is mounted read-only is left alone.
+    """
+    if volume.is_claim and volume.read_only:
+        return
+    rights = 0o440 if volume.read_only else 0o660
+    for path in (volume.path, *volume.path.rglob("*")):
+        os.chown(path, -1, group, follow_symlinks=False)
+        if not path.is_symlink():
+            folder_rights = 0o2110 if path.is_dir() else 0
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | rights | folder_rights)
 
 
 def _path_inside(folder: Path, name: str) -> Path:

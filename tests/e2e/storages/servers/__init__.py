@@ -1,4 +1,4 @@
-"""Real servers for storages: S3, restic's REST protocol, SFTP, each as a process on loopback."""
+"""Real servers for storages: S3, restic's REST protocol, SFTP, each as a process that pods can reach."""
 
 import getpass
 import json
@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import NamedTuple
 
 import pytest
+from tests.external_cluster import find_server_address
 
 ROOT = Path(__file__).parents[4]
 PYTHON = ROOT / ".venv/servers/bin/python"
@@ -34,7 +35,7 @@ class StorageServer(NamedTuple):
 def free_port() -> int:
     """Return a port that is free at this moment."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((find_server_address(), 0))
         return int(listener.getsockname()[1])
 
 
@@ -42,7 +43,7 @@ def _wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(600):
         assert process.poll() is None, f"the server ended with {process.returncode}"
         with socket.socket() as trial:
-            if trial.connect_ex(("127.0.0.1", port)) == 0:
+            if trial.connect_ex((find_server_address(), port)) == 0:
                 return
         time.sleep(0.05)
     raise AssertionError("the server does not listen")
@@ -65,7 +66,7 @@ def serve_s3(folder: Path) -> Iterator[StorageServer]:
     """Run moto, which checks signatures."""
     with (folder / "s3.log").open("ab") as log:
         process = subprocess.Popen(
-            [str(PYTHON), str(Path(__file__).parent / "s3.py")],
+            [str(PYTHON), str(Path(__file__).parent / "s3.py"), find_server_address()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -86,10 +87,10 @@ def serve_rest(folder: Path) -> Iterator[StorageServer]:
     files = folder / "rest"
     files.mkdir()
     secret = {"RESTIC_REST_USERNAME": "keeper", "RESTIC_REST_PASSWORD": f"p@ss/w:rd%{token_hex(8)}"}
-    argv = ["rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", str(files)]
+    argv = ["rclone", "serve", "restic", "--addr", f"{find_server_address()}:{port}", str(files)]
     env = {"RCLONE_USER": secret["RESTIC_REST_USERNAME"], "RCLONE_PASS": secret["RESTIC_REST_PASSWORD"]}
     with _run_server(argv, port, folder / "rest.log", **env):
-        yield StorageServer({"url": f"http://127.0.0.1:{port}/vault"}, secret, files / "vault")
+        yield StorageServer({"url": f"http://{find_server_address()}:{port}/vault"}, secret, files / "vault")
 
 
 @contextmanager
@@ -104,10 +105,10 @@ def serve_sftp(folder: Path) -> Iterator[StorageServer]:
     host = (folder / "host.pub").read_text()
     secret = {
         "ssh-privatekey": (folder / "user").read_text(),
-        "known_hosts": f"[127.0.0.1]:{port} {host}",
+        "known_hosts": f"[{find_server_address()}]:{port} {host}",
     }
     command, path = _sshd(folder, port) if SSHD.exists() else _rclone_sftp(folder, port, files)
-    settings: dict[str, str | int] = {"host": "127.0.0.1", "port": port, "user": getpass.getuser()}
+    settings: dict[str, str | int] = {"host": find_server_address(), "port": port, "user": getpass.getuser()}
     with _run_server(command, port, folder / "sftp.log"):
         yield StorageServer(settings | {"path": path}, secret, files / "vault")
 
@@ -117,7 +118,8 @@ def _sshd(folder: Path, port: int) -> tuple[list[str], str]:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's own, which its service would make
     config = folder / "sshd_config"
     config.write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nPidFile none\nUsePAM no\n"
+        f"Port {port}\nListenAddress {find_server_address()}\nHostKey {folder / 'host'}\n"
+        "PidFile none\nUsePAM no\n"
         f"StrictModes no\nAuthorizedKeysFile {folder / 'user.pub'}\nPasswordAuthentication no\n"
         "PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n"
     )
@@ -125,7 +127,15 @@ def _sshd(folder: Path, port: int) -> tuple[list[str], str]:
 
 
 def _rclone_sftp(folder: Path, port: int, files: Path) -> tuple[list[str], str]:
-    argv = ["rclone", "serve", "sftp", "--addr", f"127.0.0.1:{port}", "--key", str(folder / "host")]
+    argv = [
+        "rclone",
+        "serve",
+        "sftp",
+        "--addr",
+        f"{find_server_address()}:{port}",
+        "--key",
+        str(folder / "host"),
+    ]
     return [*argv, "--authorized-keys", str(folder / "user.pub"), str(files)], "/vault"
 
 
@@ -135,7 +145,7 @@ def serve_rclone(folder: Path) -> Iterator[StorageServer]:
     port = free_port()
     files = folder / "webdav"
     files.mkdir()
-    config = f"[vault]\ntype = webdav\nurl = http://127.0.0.1:{port}\nvendor = other\n"
-    argv = ["rclone", "serve", "webdav", "--addr", f"127.0.0.1:{port}", str(files)]
+    config = f"[vault]\ntype = webdav\nurl = http://{find_server_address()}:{port}\nvendor = other\n"
+    argv = ["rclone", "serve", "webdav", "--addr", f"{find_server_address()}:{port}", str(files)]
     with _run_server(argv, port, folder / "webdav.log"):
         yield StorageServer({"remote": "vault", "path": "deep"}, {"rclone.conf": config}, files / "deep")

@@ -1,4 +1,4 @@
-"""Serve S3 (moto) with checked signatures on a free port.
+"""Serve S3 (moto) with checked signatures on a free port of the address that is its argument.
 
 Print one JSON line and serve until standard input ends. Run by .venv/servers, whose packages conflict with
 kronkeep's.
@@ -13,7 +13,7 @@ os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "3"  # the three calls below; all l
 import boto3
 from moto.server import ThreadedMotoServer
 
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server = ThreadedMotoServer(ip_address=sys.argv[1], port=0, verbose=False)
 server.start()
 host, port = server.get_host_and_port()
 connection = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.supervisor import Supervisor
 
 LONGEST_WAIT = 240.0
 
@@ -96,3 +100,24 @@ class ClusterJobs:
             assert asyncio.get_running_loop().time() < end, value
             await asyncio.sleep(0.05)
         return value
+
+
+class RunningCluster:
+    """An embedded cluster whose state is in a folder, until the block ends."""
+
+    def __init__(self, folder: Path, *, machine_tools: bool = False) -> None:
+        self._folder = folder
+        self._machine_tools = machine_tools
+
+    async def __aenter__(self) -> ClusterJobs:
+        self._supervisor = Supervisor(SystemClock())
+        self._embedded = await EmbeddedCluster.start(
+            self._folder, supervisor=self._supervisor, machine_tools=self._machine_tools
+        )
+        self._cluster = await Cluster.connect(kubeconfig=self._embedded.kubeconfig)
+        return ClusterJobs(self._cluster)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._cluster.close()
+        await self._supervisor.close()
+        await self._embedded.close()

@@ -76,7 +76,7 @@ async def test_every_type_of_volume_is_mounted(jobs: ClusterJobs, tmp_path: Path
     pod = {"volumes": volumes, "container": {"volumeMounts": mounts}}
     text = await jobs.run("volumes", script, pod)
     name = (await jobs.newest_pod("volumes"))["metadata"]["name"]
-    expected = ["hush", "400", "x=1", "written", "host", "refused", "refused", name]
+    expected = ["hush", "644", "x=1", "written", "host", "refused", "refused", name]
     assert text.split() == expected
     again = {"volumes": [volumes[3]], "container": {"volumeMounts": [mounts[3]]}}
     assert await jobs.run("again", "cat /m/p/file", again) == "kept\n"
@@ -88,7 +88,7 @@ async def test_init_containers_run_in_order_and_share_volumes(jobs: ClusterJobs)
     def step(name: str) -> JsonObject:
         script = f"echo {name} >> /w/order"
         mounts = [{"name": "w", "mountPath": "/w"}]
-        return {"name": name, "image": "b", "command": ["sh", "-c", script], "volumeMounts": mounts}
+        return {"name": name, "image": "busybox", "command": ["sh", "-c", script], "volumeMounts": mounts}
 
     pod = {
         "volumes": [{"name": "w", "emptyDir": {}}],
@@ -99,7 +99,7 @@ async def test_init_containers_run_in_order_and_share_volumes(jobs: ClusterJobs)
 
 
 async def test_a_failed_init_container_ends_the_pod(jobs: ClusterJobs) -> None:
-    failing = {"name": "prepare", "image": "b", "command": ["sh", "-c", "exit 7"]}
+    failing = {"name": "prepare", "image": "busybox", "command": ["sh", "-c", "exit 7"]}
     await jobs.create("init", "echo never", {"initContainers": [failing]})
     assert await jobs.wait_for_end("init") == "Failed"
     status = (await jobs.newest_pod("init"))["status"]

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.integration.embedded.cluster.cluster_jobs import ClusterJobs
+from tests.integration.embedded.cluster.cluster_jobs import ClusterJobs, RunningCluster
 
+from kronkeep_common.errors import ToolMissing
 from kronkeep_daemon.embedded.agent.image_folder import ImageFolder, build_images, open_images
+from kronkeep_daemon.kube.objects import JsonObject
 
 
 async def test_a_restic_image_has_busyboxs_tools_and_no_others(jobs: ClusterJobs) -> None:
@@ -21,8 +23,25 @@ async def test_busybox_of_any_tag_is_there(jobs: ClusterJobs, image: str) -> Non
     assert text == "busybox\n"
 
 
-async def test_an_image_without_a_root_sees_this_machine(jobs: ClusterJobs) -> None:
-    assert await jobs.run("machine", "ls -d /etc/apt", {"container": {"image": "b"}}) == "/etc/apt\n"
+@pytest.mark.parametrize("image", ["python:3.11", "localhost:5000/busybox", "missing.invalid/restic/restic"])
+async def test_an_image_without_a_root_cannot_be_pulled(jobs: ClusterJobs, image: str) -> None:
+    await jobs.create("none", "ls", {"container": {"image": image}})
+
+    async def waiting() -> JsonObject:
+        (entry,) = (await jobs.newest_pod("none"))["status"].get("containerStatuses") or [{"state": {}}]
+        return entry["state"].get("waiting") or {}
+
+    first = await jobs.wait_until(waiting, lambda state: state.get("reason") == "ErrImagePull")
+    assert image in first["message"]
+    again = await jobs.wait_until(waiting, lambda state: state.get("reason") == "ImagePullBackOff")
+    assert again["message"].startswith(f'Back-off pulling image "{image}": ErrImagePull: ')
+
+
+async def test_with_this_machines_tools_such_an_image_sees_this_machine(tmp_path: Path) -> None:
+    async with RunningCluster(tmp_path / "c", machine_tools=True) as jobs:
+        container = {"image": "python:3.11"}
+        assert await jobs.run("machine", "ls -d /etc/apt", {"container": container}) == "/etc/apt\n"
+        assert await jobs.run("image", "ls /etc/apt 2>/dev/null || echo none") == "none\n"
 
 
 async def test_a_read_only_root_can_be_written_only_where_volumes_are(jobs: ClusterJobs) -> None:
@@ -76,4 +95,7 @@ def test_without_prepared_images_the_first_start_builds_them(
 def test_without_busybox_there_are_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.prefix", str(tmp_path / "no venv"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert open_images(tmp_path / "images").root_of("busybox") is None
+    with pytest.raises(ToolMissing, match="busybox"):
+        open_images(tmp_path / "images")
+    images = open_images(tmp_path / "images", machine_tools=True)
+    assert (images.root_of("busybox"), images.find_pull_fault("busybox")) == (None, "")

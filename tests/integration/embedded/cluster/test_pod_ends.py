@@ -3,14 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from tests.integration.embedded.cluster.cluster_jobs import ClusterJobs
+from tests.integration.embedded.cluster.cluster_jobs import ClusterJobs, RunningCluster
 
-from kronkeep_common.clock import SystemClock
-from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.supervisor import Supervisor
 
 ENDS_ON_SIGTERM = "trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.1; done"
 IGNORES_SIGTERM = "trap '' TERM; echo here; while :; do sleep 0.1; done"
@@ -93,21 +89,3 @@ async def test_a_restarted_cluster_continues_where_it_was(tmp_path: Path) -> Non
         assert await jobs.wait_for_end("cut") == "Complete"
         job = await jobs.cluster.get(paths.jobs("default", "cut"))
         assert (job["status"]["failed"], job["status"]["succeeded"]) == (1, 1)
-
-
-class RunningCluster:
-    """An embedded cluster whose state is in a folder, until the block ends."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def __aenter__(self) -> ClusterJobs:
-        self._supervisor = Supervisor(SystemClock())
-        self._embedded = await EmbeddedCluster.start(self._folder, supervisor=self._supervisor)
-        self._cluster = await Cluster.connect(kubeconfig=self._embedded.kubeconfig)
-        return ClusterJobs(self._cluster)
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._cluster.close()
-        await self._supervisor.close()
-        await self._embedded.close()

@@ -32,7 +32,7 @@ async def test_a_pod_that_was_deleted_ends_without_an_error(tmp_path: Path, init
         cluster=cluster,
         pod=pod,
         folder=tmp_path,
-        images=ImageFolder(None),
+        images=ImageFolder(None, machine_tools=True),
         clock=SystemClock(),
         open_log=logs.open_writer,
     )
