@@ -213,6 +213,26 @@ async def test_what_has_another_type_now_is_announced_and_replaced(site: Restore
     await client.close()
 
 
+async def test_a_cancelled_restore_leaves_the_target_as_it_was(site: RestoreSite) -> None:
+    client = site.client
+    (site.claim / "large").write_bytes(os.urandom(100_000_000))
+    backup = await back_up(client)
+    (site.claim / "program").write_text("changed since")
+    before = describe_folder(site.claim)
+    request = RestoreRequest(target=RestoreTarget(kind="in-place"), overwrite=True, confirm="job")
+    started = await client.backups.restore(backup.id, request)
+    stage = site.claim / f".kronkeep-restore-{started.id}"
+
+    async def has_stage() -> bool:
+        return stage.exists()
+
+    await eventually(has_stage, bool)
+    cancelled = await client.restores.cancel(started.id)
+    assert (cancelled.status, cancelled.reason) == ("failed", "Cancelled")
+    await eventually(functools.partial(client.restores.get, started.id), lambda r: r.warnings == ())
+    assert describe_folder(site.claim) == before
+
+
 async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(site: RestoreSite) -> None:
     (site.claim / "large").write_bytes(os.urandom(20_000_000))
     backup = await back_up(site.client)

@@ -136,7 +136,30 @@ move_to() {
   destination=$1
   shift
   [ -z "$stopped" ] || refuse "it was stopped" || return 1
-  mv -n -- "$@" "$destination" || return 1
+  mode=
+  for source in "$@"; do
+    ! is_folder "$source" || [ -w "$source" ] || mode=read-only
+  done
+  if [ -n "$mode" ]; then
+    move_each "$@"
+    return
+  fi
+  mv -n -- "$@" "$destination" && require_moved "$@"
+}
+
+# A user other than root cannot move a folder without the right to write to it, so it gets that for the move.
+move_each() {
+  for source in "$@"; do
+    mode=
+    if is_folder "$source" && ! [ -w "$source" ]; then
+      mode=$(stat -c %a -- "$source") && chmod u+w -- "$source" || return 1
+    fi
+    mv -n -- "$source" "$destination" && require_moved "$source" || return 1
+    [ -z "$mode" ] || chmod "$mode" -- "$destination${source##*/}" || return 1
+  done
+}
+
+require_moved() {
   for source in "$@"; do
     ! exists "$source" || refuse "$source: something else has taken its place meanwhile" || return 1
   done
@@ -212,7 +235,14 @@ settle() {
 }
 
 # `done` goes last, so that a half removed OLD is never taken for one to be put back.
-discard() { rm -rf -- "$old/plan" "$old/replaced" "$old/attributes" && rm -rf -- "$old"; }
+discard() { remove "$old/plan" "$old/replaced" "$old/attributes" && rm -rf -- "$old"; }
+
+# A user other than root removes nothing from a folder without the right to write to it.
+remove() {
+  rm -rf -- "$@" 2> /dev/null && return
+  find "$@" -type d -exec chmod u+rwx -- {} + 2> /dev/null
+  rm -rf -- "$@"
+}
 
 require_folders() {
   is_folder "$stage" || refuse "nothing was restored to $stage" || return 1

@@ -16,6 +16,10 @@ from kronkeep_daemon.restores.snapshot_paths import TARGET, RestoreCall, TargetM
 
 Steps = list[tuple[str, list[str]]]
 SCRATCH_VOLUME = "scratch"
+_REMOVAL = (
+    'rm -rf -- "$@" 2>/dev/null && exit 0; '
+    'find "$@" -type d -exec chmod u+rwx -- {} + 2>/dev/null; rm -rf -- "$@"'
+)
 RESTORED = "/restored"  # where a drill's check finds the restored files
 
 
@@ -47,8 +51,11 @@ def send_argv(path: str, width: str) -> list[str]:
 
 
 def remove_argv(paths: list[str]) -> list[str]:
-    """Remove files and folders with all that is in them; those that do not exist are no fault."""
-    return ["rm", "-rf", "--", *paths]
+    """Remove files and folders with all that is in them; those that do not exist are no fault.
+
+    A user other than root may have restored folders that it must not write to.
+    """
+    return ["sh", "-c", _REMOVAL, "rm", *paths]
 
 
 def restore_steps(calls: list[RestoreCall], restic_version: ResticVersion = UNKNOWN) -> Steps:

@@ -443,3 +443,39 @@ def test_ten_thousand_files_are_moved(programs: Programs, root: Path) -> None:
     done = programs.run(move_script.move_argv(claims.moves))
     assert (done.returncode, done.stderr) == (0, b"")
     assert claims.describe() == after
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+@pytest.mark.parametrize("userland", userlands.USERLANDS)
+def test_another_user_than_root_moves_folders_that_it_may_not_write_to(userland: str, root: Path) -> None:
+    root.parent.chmod(0o755)
+    path = userlands.programs_of(userland, root.parent)
+    claims = make_small_claims(root)
+    read_only = [
+        Path(claims.moves[0].stage) / "new read-only",
+        claims.first / "folder or link",
+        claims.first / "both",
+    ]
+    read_only[0].mkdir()
+    (read_only[0] / "inside").touch()
+    for folder, names, file_names in os.walk(root):
+        for name in (*names, *file_names, "."):
+            os.chown(Path(folder) / name, 12345, 12345, follow_symlinks=False)
+    read_only[0].chmod(0o555)
+    read_only[1].chmod(0o555)
+    after = [expect(claim) for claim in claims]
+    user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "env", f"PATH={path}"]
+    done = subprocess.run([*user, *move_script.move_argv(claims.moves)], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert claims.describe() == after
+    claims = make_small_claims(root)
+    for folder, names, file_names in os.walk(root):
+        for name in (*names, *file_names, "."):
+            os.chown(Path(folder) / name, 12345, 12345, follow_symlinks=False)
+    (claims.first / "both").chmod(0o555)
+    before = claims.describe()
+    done = subprocess.run([*user, *move_script.move_argv(claims.moves)], capture_output=True)
+    assert done.returncode == move_script.PUT_BACK
+    assert b"ermission denied" in done.stderr
+    assert claims.describe() == before
+    assert_clean(claims)
