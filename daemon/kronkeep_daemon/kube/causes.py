@@ -17,12 +17,12 @@ from kronkeep_daemon.kube.container_attempts import (
     deciding_container,
     signal_of,
 )
+from kronkeep_daemon.kube.nested_messages import clean_message
 from kronkeep_daemon.kube.objects import Event, Pod
 
 EventsByObject = Mapping[str, Mapping[str, Event]]
 """Events by the uid of their object and their reason."""
 
-LONGEST = 500
 # state.waiting.reason of a container -> our reason.
 _WAITING = {
     "ErrImagePull": Reason.IMAGE_PULL_FAILED,
@@ -72,7 +72,6 @@ _STARTING = {
     "FailedCreatePodSandBox": (Reason.SANDBOX_FAILED, Reason.SANDBOX_FAILED.next_step),
     "FailedScheduling": (Reason.UNSCHEDULABLE, Reason.UNSCHEDULABLE.next_step),
 }
-_SHORTEST_REPEAT = 4  # characters; shorter ends are numbers and letters, not repeated words
 _CANNOT_START = ("ContainerCannotRun", "StartError", "ContainerCannotStart")
 _NOT_FOUND = re.compile(
     r'(secret|configmap|persistentvolumeclaim|serviceaccount)s? "[^"]{1,253}" not found|'
@@ -89,7 +88,7 @@ def waiting_cause(pod: Pod, events_by_object: EventsByObject) -> Cause | None:
         waiting = entry.state.waiting if entry.state else None
         if waiting is not None and waiting.reason in _WAITING:
             reason = _WAITING[waiting.reason]
-            message = _clean_message(waiting.message or waiting.reason)
+            message = clean_message(waiting.message or waiting.reason)
             if reason == Reason.IMAGE_PULL_FAILED:
                 message = _registry_message(message, events)
             if reason == Reason.CRASH_LOOP_BACK_OFF and (ends := container_ends(entry)):
@@ -100,7 +99,7 @@ def waiting_cause(pod: Pod, events_by_object: EventsByObject) -> Cause | None:
     # outlive what they tell of, so a pod that runs by now may still have a FailedMount.
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
-            message = _clean_message(condition.message or condition.reason or "")
+            message = clean_message(condition.message or condition.reason or "")
             return _missing_reference_cause(message) or _cause(
                 Reason.UNSCHEDULABLE, f"No node takes the pod: {message}"
             )
@@ -119,7 +118,7 @@ def _restart_cause(pod: Pod, last: ContainerEnd) -> Cause:
 
 def _starting_cause(event: Event) -> Cause:
     reason, step = _STARTING[event.reason or ""]
-    message = _clean_message(event.message or "")
+    message = clean_message(event.message or "")
     return _missing_reference_cause(message) or Cause(
         reason=reason, message=f"The pod cannot start: {message}", next_step=step
     )
@@ -134,7 +133,7 @@ def _missing_reference_cause(message: str) -> Cause | None:
 def _registry_message(message: str, events: Mapping[str, Event]) -> str:
     """Return the registry's message, which the Event before a back-off has; the back-off itself lacks it."""
     failed = events.get("Failed")
-    failure = _clean_message(failed.message or "") if failed else ""
+    failure = clean_message(failed.message or "") if failed else ""
     is_better = failure.startswith("Failed to pull image") and "rpc error" not in message
     return failure if is_better else message
 
@@ -144,7 +143,7 @@ def missing_pod_cause(events: Mapping[str, Event]) -> Cause | None:
     event = events.get("FailedCreate")
     if event is None:
         return None
-    message = _clean_message(event.message or "").removeprefix("Error creating: ")
+    message = clean_message(event.message or "").removeprefix("Error creating: ")
     step = Reason.CANNOT_CREATE_POD.next_step
     if _NOT_FOUND.search(message):
         step = Reason.CONFIGURATION_MISSING.next_step
@@ -158,13 +157,13 @@ def failure_cause(pod: Pod) -> Cause | None:
     status = pod.status
     if status.reason in _POD_REASONS:
         reason, step = _POD_REASONS[status.reason]
-        message = _clean_message(status.message or status.reason)
+        message = clean_message(status.message or status.reason)
         return Cause(reason=reason, message=f"The pod was stopped: {message}", next_step=step)
     # A pod that was evicted or preempted has exit codes too (137, 143): these are the effect.
     for condition in status.conditions or ():
         if condition.type == "DisruptionTarget" and condition.status == "True":
             reason, step = _DISRUPTIONS.get(condition.reason or "", _DISRUPTED)
-            message = _clean_message(condition.message or condition.reason or "")
+            message = clean_message(condition.message or condition.reason or "")
             return Cause(reason=reason, message=f"The pod was taken away: {message}", next_step=step)
     deciding = deciding_container(pod)
     return _exit_cause(pod, deciding) if deciding and deciding.end.exit_code else None
@@ -174,7 +173,7 @@ def _exit_cause(pod: Pod, attempt: ContainerEnd) -> Cause:
     entry, end, _ = attempt
     name = clean(entry.name, 63)
     code = end.exit_code
-    detail = f": {_clean_message(end.message)}" if end.message else "."
+    detail = f": {clean_message(end.message)}" if end.message else "."
     if end.reason == "OOMKilled":
         limit = _memory_limit(pod, entry.name)
         message = f"Container {name} was killed: it needed more memory than its limit{limit}."
@@ -215,17 +214,3 @@ def first_known(causes: Iterable[Cause | None]) -> Cause | None:
 
 def _cause(reason: Reason, message: str) -> Cause:
     return Cause(reason=reason, message=message, next_step=reason.next_step)
-
-
-def _clean_message(text: str) -> str:
-    """Return a message of Kubernetes on one line, without an end that repeats what it has just said.
-
-    The kubelet and containerd nest errors: `configmap "app" not found. not found`.
-    """
-    text = text.strip()
-    for separator in (". ", ": ", "\n"):
-        head, _, tail = text.rpartition(separator)
-        tail = tail.rstrip(". ")
-        if (len(tail) >= _SHORTEST_REPEAT and head.endswith((f" {tail}", f": {tail}"))) or head == tail != "":
-            text = head
-    return clean(text, LONGEST)

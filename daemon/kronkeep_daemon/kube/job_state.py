@@ -16,6 +16,7 @@ from kronkeep_common.text import clean, duration
 from kronkeep_daemon.kube import causes, job_conditions
 from kronkeep_daemon.kube.causes import EventsByObject
 from kronkeep_daemon.kube.container_attempts import deciding_container
+from kronkeep_daemon.kube.nested_messages import clean_message
 from kronkeep_daemon.kube.objects import Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
@@ -159,7 +160,7 @@ def _failure(job: Job, seen: tuple[PodRecord, ...], hold: Cause | None) -> Cause
     condition = job.true_condition("Failed")
     assert condition is not None
     reason = condition.reason or Reason.FAILED
-    message = clean(condition.message or "", causes.LONGEST)
+    message = clean_message(condition.message or "")
     if reason == Reason.POD_FAILURE_POLICY:
         words = f"{message.rstrip('.')}." if message else Reason.POD_FAILURE_POLICY.meaning
         return Cause(reason=reason, message=words, next_step=Reason.POD_FAILURE_POLICY.next_step)

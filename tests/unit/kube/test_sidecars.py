@@ -52,7 +52,7 @@ def test_a_good_run_has_exit_code_0(sidecar: dict[str, Any]) -> None:
     [
         ('configmap "nope" not found. not found', 'configmap "nope" not found'),
         ('secret "a" not found: not found', 'secret "a" not found'),
-        ("exceeded quota: q, exceeded quota: q", "exceeded quota: q, exceeded quota: q"),
+        ("exceeded quota: q, exceeded quota: q", "exceeded quota: q"),
         ("manifest unknown: manifest unknown", "manifest unknown"),
         ("pull access denied, repository does not exist", "pull access denied, repository does not exist"),
         ("version 1.1", "version 1.1"),

@@ -9,6 +9,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.objects import JsonObject
 
 ENDS_ON_SIGTERM = "trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.1; done"
+NOT_STARTED: JsonObject = {"restartCount": 0, "state": {}}
 IGNORES_SIGTERM = "trap '' TERM; echo here; while :; do sleep 0.1; done"
 
 
@@ -57,8 +58,8 @@ async def test_a_container_that_failed_twice_waits_and_its_log_can_be_read(jobs:
     await jobs.create("crash", "echo try; exit 3", {"restartPolicy": "OnFailure"}, backoffLimit=3)
 
     async def container_status() -> JsonObject:
-        (entry,) = (await jobs.newest_pod("crash"))["status"]["containerStatuses"]
-        return entry
+        entries = (await jobs.newest_pod("crash"))["status"].get("containerStatuses") or [NOT_STARTED]
+        return dict(entries[0])
 
     entry = await jobs.wait_until(container_status, lambda entry: entry["restartCount"] == 1)
     entry = await jobs.wait_until(container_status, lambda entry: "waiting" in entry["state"])

@@ -1,9 +1,11 @@
 """The recorded scenarios on the embedded cluster: the same requests, with real processes."""
 
 import asyncio
+import contextlib
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube.objects import JsonObject
 
 EventText = tuple[str, str, str]  # type, reason, message
+WatchEvent = tuple[str, str, JsonObject]  # plural of the kind, type, object
 # Counters whose steps depend on how long a process takes within the controller's second.
 TIMED_COUNTERS = (
     "ready",
@@ -38,10 +41,15 @@ TIMED_COUNTERS = (
     "completedIndexes",
     "uncountedTerminatedPods",
 )
+ANSWER_SECONDS = 0.5  # a request is recorded with its answer, after the first events that follow from it
+LONGEST_WAIT = 60.0  # seconds for what the recording has seen before a request
 
 
 class Scenario:
-    """One recording, run in a namespace of its own: its requests at their times, and all watch events."""
+    """One recording, run in a namespace of its own: its requests at their times, and all watch events.
+
+    On a busy machine each request waits until as much has happened as had in the recording.
+    """
 
     def __init__(self, http: aiohttp.ClientSession, url: str, name: str) -> None:
         self._http = http
@@ -49,10 +57,11 @@ class Scenario:
         self._name = name
         self._records = read_recording(name)
         self._uids: dict[str, str] = {}
-        self._watch_events: list[tuple[str, str, JsonObject]] = []
+        self._watch_events: list[WatchEvent] = []
+        self._watched = asyncio.Event()
 
     async def run(self) -> None:
-        """Send the requests; return a second and a half after the recording's last time."""
+        """Send the requests; return a second and a half after the recording's last time, or later."""
         namespace = {"metadata": {"name": f"rec-{self._name}"}}
         await self._request("POST", "/api/v1/namespaces", namespace, "application/json")
         async with asyncio.TaskGroup() as group:
@@ -61,14 +70,30 @@ class Scenario:
             for record in self._records:
                 if "request" in record and record["request"]["method"] != "GET":
                     await self._sleep_until(start + record["at"])
+                    await self._catch_up(record["at"] - ANSWER_SECONDS)
                     await self._repeat(record["request"], record["response"].get("body") or {})
             await self._sleep_until(start + self._records[-1]["at"] + 1.5)
+            await self._catch_up(self._records[-1]["at"] + ANSWER_SECONDS)
             for watch in watches:
                 watch.cancel()
 
     @staticmethod
     async def _sleep_until(end: float) -> None:
         await asyncio.sleep(end - asyncio.get_running_loop().time())
+
+    async def _catch_up(self, at: float) -> None:
+        """Wait until as many Events and statuses were written as the recording has before a time."""
+        before = [
+            (record["watch"], record["event"]["type"], record["event"]["object"])
+            for record in self._records
+            if "watch" in record and record["at"] < at
+        ]
+        expected = count_changes(before)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_WAIT):
+                while expected - count_changes(self._watch_events):
+                    self._watched.clear()
+                    await self._watched.wait()
 
     def _watch_paths(self) -> list[tuple[str, str]]:
         scope = f"/namespaces/rec-{self._name}"
@@ -83,6 +108,7 @@ class Scenario:
             async for line in response.content:
                 event = json.loads(line)
                 self._watch_events.append((plural, event["type"], event["object"]))
+                self._watched.set()
 
     async def _repeat(self, request: JsonObject, recorded: JsonObject) -> None:
         """Send a recorded request with the uids of the objects that exist here."""
@@ -119,6 +145,23 @@ class Scenario:
             for plural, event_type, obj in self._watch_events
             if plural == "events" and event_type == "ADDED" and is_about(obj, kind)
         ]
+
+
+def count_changes(events: list[WatchEvent]) -> Counter[str]:
+    """Return how many Events of each reason and how many statuses Jobs and CronJobs have."""
+    counts = Counter(
+        f"{obj['involvedObject']['kind']} {obj['reason']}"
+        for plural, event_type, obj in events
+        if plural == "events" and event_type == "ADDED" and obj["involvedObject"]["kind"] != "Pod"
+    )
+    for plural, outline in (("jobs", outline_job_status), ("cronjobs", outline_cronjob_status)):
+        statuses = [
+            outline(obj.get("status") or {})
+            for watched, event_type, obj in events
+            if watched == plural and event_type not in ("DELETED", "BOOKMARK")
+        ]
+        counts[plural] = len(without_counters(statuses))
+    return counts
 
 
 def mask_pod_names(status: Any) -> Any:
