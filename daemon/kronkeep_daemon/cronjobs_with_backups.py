@@ -30,7 +30,7 @@ from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, cronjob_manifests, pod_volumes
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories.version_probe import VersionProbe
@@ -67,6 +67,8 @@ class ExtendedCronJobService:
         self._probe = probe
         self._records = records
         self._history = history
+        self._last_backup_id = CronJobMemo(self._read_last_backup_id, history.backups)
+        self._last_verified_at = CronJobMemo(self._read_last_verified_at, history.restores)
         self._schedules = schedules
 
     async def iter_cronjobs(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
@@ -92,7 +94,6 @@ class ExtendedCronJobService:
         cronjob = self._cronjobs.view(live)
         annotated = policies.read_policy(live)
         volumes = pod_volumes.mounted_volumes(live) if annotated.policy is not None else ()
-        last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
         good_at = self._backups.last_good_at(cronjob.id)
         return msgspec.structs.replace(
             cronjob,
@@ -107,12 +108,16 @@ class ExtendedCronJobService:
             if annotated.policy is not None
             else (),
             next_backup_at=self._schedules.next_backup(cronjob, annotated.policy),
-            last_backup_id=last[0].id if last else None,
+            last_backup_id=self._last_backup_id(cronjob.id),
             last_verified_at=self._last_verified_at(cronjob.id),
             last_good_backup_at=good_at,
         )
 
-    def _last_verified_at(self, cronjob_id: str) -> datetime | None:
+    def _read_last_backup_id(self, cronjob_id: str) -> str | None:
+        newest = self._history.backups.newest(limit=1, cronjob_id=cronjob_id).items
+        return newest[0].id if newest else None
+
+    def _read_last_verified_at(self, cronjob_id: str) -> datetime | None:
         """Return when a backup of the CronJob was last restored in full and found identical."""
         restores = self._history.restores.newest(
             limit=20, cronjob_id=cronjob_id, status=RestoreStatus.COMPLETED

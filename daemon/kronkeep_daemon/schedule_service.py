@@ -24,7 +24,7 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.settings import Settings
 
@@ -42,6 +42,8 @@ class ScheduleService:
     ) -> None:
         self._cronjobs = cronjobs
         self._history = history
+        self._usual_run_seconds = CronJobMemo(self._read_usual_run_seconds, history.executions)
+        self._usual_backup_seconds = CronJobMemo(self._read_usual_backup_seconds, history.backups)
         self._clock = clock
         self._settings = settings
         self._findings: dict[_Pair, tuple[str, ...]] = {}
@@ -122,10 +124,7 @@ class ScheduleService:
         default.
         """
         if uid is not None:
-            runs = self._history.executions.newest(
-                limit=RECENT_DURATIONS, cronjob_id=uid, status=ExecutionStatus.SUCCEEDED
-            ).items
-            seen = percentile_95([run.duration_seconds for run in runs if run.duration_seconds is not None])
+            seen = self._usual_run_seconds(uid)
             if seen is not None:
                 return seen, "history"
         return (stated, "policy") if stated is not None else (DEFAULT_DURATION.total_seconds(), "default")
@@ -134,11 +133,20 @@ class ScheduleService:
         """Return the seconds of a CronJob's backup: the history's 95th percentile, else the default."""
         if uid is None:
             return DEFAULT_DURATION.total_seconds()
-        done = self._history.backups.newest(
-            limit=RECENT_DURATIONS, cronjob_id=uid, status=BackupStatus.SUCCEEDED
-        ).items
-        seen = percentile_95([one.duration_seconds for one in done if one.duration_seconds is not None])
+        seen = self._usual_backup_seconds(uid)
         return DEFAULT_DURATION.total_seconds() if seen is None else seen
+
+    def _read_usual_run_seconds(self, cronjob_id: str) -> float | None:
+        runs = self._history.executions.newest(
+            limit=RECENT_DURATIONS, cronjob_id=cronjob_id, status=ExecutionStatus.SUCCEEDED
+        ).items
+        return percentile_95([run.duration_seconds for run in runs if run.duration_seconds is not None])
+
+    def _read_usual_backup_seconds(self, cronjob_id: str) -> float | None:
+        done = self._history.backups.newest(
+            limit=RECENT_DURATIONS, cronjob_id=cronjob_id, status=BackupStatus.SUCCEEDED
+        ).items
+        return percentile_95([one.duration_seconds for one in done if one.duration_seconds is not None])
 
     def _other_policies(self, storage: str, uid: str | None) -> tuple[OtherPolicy, ...]:
         """Return the enabled policies of other CronJobs on the storage."""

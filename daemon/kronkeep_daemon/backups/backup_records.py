@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,7 +13,7 @@ from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import BackupChanged, Bus
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube.clusters import Clusters
 
@@ -26,11 +27,20 @@ def backup_id_for(*, cluster: str, cronjob_id: str, policy_id: str, key: str) ->
     return derive_id("backup", cluster, cronjob_id, policy_id, key)
 
 
+class GoodBackup(NamedTuple):
+    """When a good backup was created, and when it ended."""
+
+    created_at: datetime
+    ended_at: datetime | None
+
+
 class BackupRecords:
     """The backups in the history, and how runs are linked to them."""
 
     def __init__(self, history: History, bus: Bus, clusters: Clusters) -> None:
         self._history = history
+        self._newest_good = CronJobMemo(self._read_newest_good, history.backups)
+        self._policy_ids = CronJobMemo(self._read_policy_ids, history.backups)
         self._clusters = clusters
         self._bus = bus
 
@@ -206,10 +216,9 @@ class BackupRecords:
         The id follows from the policy's, so nothing but the CronJob's policies is looked up. Of several, as
         when a policy was replaced by another, it is the newest.
         """
-        policies = self._history.backups.values("policy_id", cronjob_id=run.cronjob_id)
         ids = [
             backup_id_for(cluster=run.cluster, cronjob_id=run.cronjob_id, policy_id=policy_id, key=run.id)
-            for policy_id in policies
+            for policy_id in self._policy_ids(run.cronjob_id)
         ]
         present = [backup_id for backup_id in ids if backup_id in self._history.backups]
         return max(present, key=self._creation_time) if len(present) > 1 else next(iter(present), None)
@@ -228,11 +237,17 @@ class BackupRecords:
         """Return the uids of the CronJobs that have backups of a policy."""
         return tuple(self._history.backups.values("cronjob_id", policy_id=policy_id))
 
-    def newest_good(self, cronjob_id: str, until: datetime | None = None) -> BackupExecution | None:
-        """Return the newest backup of a CronJob that succeeded and whose snapshot is not missing.
+    def newest_good_end(self, cronjob_id: str, until: datetime) -> datetime | None:
+        """Return when the newest good backup of a CronJob ended that was created before `until`.
 
-        until: the time before which it was created.
+        A good backup succeeded, and its snapshot is not missing; None where there is none.
         """
+        newest = self._newest_good(cronjob_id)
+        if newest is not None and newest.created_at >= until:
+            newest = self._read_newest_good(cronjob_id, until)
+        return newest.ended_at if newest is not None else None
+
+    def _read_newest_good(self, cronjob_id: str, until: datetime | None = None) -> GoodBackup | None:
         cursor: str | None = None
         while True:
             page = self._history.backups.newest(
@@ -243,9 +258,14 @@ class BackupRecords:
                 status=BackupStatus.SUCCEEDED,
             )
             good = next((backup for backup in page.items if backup.snapshot_missing_at is None), None)
-            if good is not None or page.next_cursor is None:
-                return good
+            if good is not None:
+                return GoodBackup(good.created_at, good.ended_at)
+            if page.next_cursor is None:
+                return None
             cursor = page.next_cursor
+
+    def _read_policy_ids(self, cronjob_id: str) -> tuple[str, ...]:
+        return tuple(self._history.backups.values("policy_id", cronjob_id=cronjob_id))
 
     def newest(self, carrier: PolicyCarrier, until: datetime) -> BackupExecution | None:
         """Return the newest backup of a policy that was created before `until`, or None."""

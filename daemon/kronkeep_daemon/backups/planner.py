@@ -84,6 +84,7 @@ class BackupPlanner:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
+        self._settled: dict[str, tuple[object, ...]] = {}  # CronJobs of which nothing was due, and as of what
         self._wake = asyncio.Event()
         bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ActingChanged)
 
@@ -112,11 +113,14 @@ class BackupPlanner:
         On a cluster where another daemon acts, only backups that people asked this daemon for are moved.
         """
         now = self._clock.now()
+        present: set[str] = set()
         for cronjob in self._cronjobs.cronjobs_led_here():
+            present.add(cronjob.uid)
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and carrier.policy.enabled:
                 await self.plan_policy(cronjob, carrier, now)
                 await asyncio.sleep(0)  # there may be thousands: other tasks run in between
+        self._settled = {uid: versions for uid, versions in self._settled.items() if uid in present}
         for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
             for backup in self._history.backups.newest(limit=1000, status=status).items:
                 if backup.trigger == "manual" or self._cronjobs.leads.leads(backup.cluster):
@@ -130,27 +134,44 @@ class BackupPlanner:
         first_seen = self._history.facts.first_seen(
             policy_seen_key(cronjob.uid, policy.id), self._earliest_first_seen(cronjob)
         )
-        runs = self.candidate_runs(cronjob.uid, now)
         if policy.schedule is not None:
-            await self._plan_scheduled(cronjob, carrier, runs, first_seen, now)
+            await self._plan_scheduled(cronjob, carrier, first_seen, now)
             return
-        for run in reversed(runs):
-            if run.created_at >= first_seen and self._records.id_after_run(run) is None:
-                await self.create_after_run(cronjob, policy, run)
+        versions = self._versions_of(cronjob, policy)
+        if self._settled.get(cronjob.uid) == versions:
+            return
+        due = [
+            run
+            for run in self.candidate_runs(cronjob.uid, now)
+            if run.created_at >= first_seen and self._records.id_after_run(run) is None
+        ]
+        for run in reversed(due):
+            await self.create_after_run(cronjob, policy, run)
+        has_runs_ahead = self._history.executions.newest(
+            limit=1, cronjob_id=cronjob.uid, since=now + ROUNDING
+        )
+        if not due and not has_runs_ahead.items:
+            self._settled[cronjob.uid] = versions
+
+    def _versions_of(self, cronjob: CronJobObject, policy: BackupPolicy) -> tuple[object, ...]:
+        """Return a value that differs after each change of the policy, the runs and the backups."""
+        runs = self._history.executions.version_of(cronjob.uid)
+        return policy, runs, self._history.backups.version_of(cronjob.uid)
 
     async def _plan_scheduled(
         self,
         cronjob: CronJobObject,
         carrier: PolicyCarrier,
-        runs: list[CronJobExecution],
         first_seen: datetime,
         now: datetime,
     ) -> None:
         last = self._records.newest(carrier, until=now + ROUNDING)
         since = last.due_at or last.created_at if last else first_seen
         slot = planning_rules.due_slot(carrier.policy, since, now, self._settings().controller_zone)
-        run = planning_rules.newest_archivable_run(runs, carrier.policy)
-        if slot is not None and run is not None:
+        if slot is None:
+            return
+        run = planning_rules.newest_archivable_run(self.candidate_runs(cronjob.uid, now), carrier.policy)
+        if run is not None:
             trigger: BackupTrigger = "scheduled" if now - slot < PUNCTUAL else "catch-up"
             await self.create(cronjob, carrier.policy, run, trigger, key=slot.isoformat(), due_at=slot)
 

@@ -59,8 +59,7 @@ class BackupService:
         One whose snapshot is missing does not count, nor one dated later than now by a clock that was wrong.
         """
         now = self._clock.now()
-        good = self._records.newest_good(cronjob_id, until=now + timedelta(seconds=1))
-        ended_at = good.ended_at if good else None
+        ended_at = self._records.newest_good_end(cronjob_id, now + timedelta(seconds=1))
         return min(ended_at, now) if ended_at is not None else None
 
     def is_overdue(self, cronjob: CronJobObject, policy: BackupPolicy, last_good: datetime | None) -> bool:

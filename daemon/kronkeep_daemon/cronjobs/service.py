@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,7 +30,7 @@ from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.kube import idempotent_create, paths
 from kronkeep_daemon.kube.client import Cluster
@@ -43,6 +45,15 @@ from kronkeep_daemon.supervisor import Supervisor
 RECENT_RUNS = 20
 MOST_CLAIMS = 100  # that are shown of a CronJob; a pod template holds thousands
 OPEN_STATUSES = frozenset(s for s in ExecutionStatus if not is_final(EXECUTION_TRANSITIONS, s))
+
+
+class RecentRuns(NamedTuple):
+    """What lists show of a CronJob's runs: the newest statuses, oldest first, and the newest run."""
+
+    statuses: tuple[ExecutionStatus, ...]
+    last_id: str | None
+    last_started_at: datetime | None
+    last_duration_seconds: float | None
 
 
 class CronJobService:
@@ -63,6 +74,7 @@ class CronJobService:
         self.recorders = recorders
         self.leads = leads
         self._history = history
+        self._recent_runs = CronJobMemo(self._read_recent_runs, history.executions)
         self._clock = clock
         self._settings = settings
         self._supervisor: Supervisor | None = None
@@ -162,7 +174,7 @@ class CronJobService:
     def view(self, cronjob: CronJobObject) -> CronJob:
         """Return the CronJob as answers show it, with its runs from the history."""
         spec = cronjob.spec
-        last, statuses = self._history.executions.recent(RECENT_RUNS, cronjob_id=cronjob.uid)
+        recent = self._recent_runs(cronjob.uid)
         schedule = self._schedule(spec.schedule, spec.time_zone)
         next_at = schedule.next(self._clock.now()) if schedule and not spec.suspend else None
         containers = cronjob.pod.containers
@@ -183,12 +195,21 @@ class CronJobService:
             last_scheduled_at=cronjob.last_scheduled_at,
             late_since=standing.late_since,
             delayed_since=standing.delayed_since,
-            active=sum(status in OPEN_STATUSES for status in statuses),
-            recent=msgspec.convert(statuses[::-1], tuple[ExecutionStatus, ...]),
-            last_execution_id=last.id if last else None,
+            active=sum(status in OPEN_STATUSES for status in recent.statuses),
+            recent=recent.statuses,
+            last_execution_id=recent.last_id,
+            last_started_at=recent.last_started_at,
+            last_duration_seconds=recent.last_duration_seconds,
+            claims=_shown_claims(cronjob),
+        )
+
+    def _read_recent_runs(self, cronjob_id: str) -> RecentRuns:
+        last, statuses = self._history.executions.recent(RECENT_RUNS, cronjob_id=cronjob_id)
+        return RecentRuns(
+            statuses=msgspec.convert(statuses[::-1], tuple[ExecutionStatus, ...]),
+            last_id=last.id if last else None,
             last_started_at=last.started_at if last else None,
             last_duration_seconds=last.duration_seconds if last else None,
-            claims=_shown_claims(cronjob),
         )
 
     def _schedule(self, expression: str, time_zone: str | None) -> Schedule | None:

@@ -50,9 +50,9 @@ class Records(Generic[T]):
         body = msgspec.json.encode(record)
         old = self._rows.by_id(record.id)
         if old is None:
-            self._table.put_row(row_of(self.next_number(), body))
+            self._table.put_row(row_of(self.next_number(), body), None)
         elif old.body != body:
-            self._table.put_row(row_of(old.number, body))
+            self._table.put_row(row_of(old.number, body), old)
 
     def next_number(self) -> int:
         """Return the number that the next new record gets; numbers only grow."""
@@ -121,6 +121,10 @@ class Records(Generic[T]):
     def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return at most `limit` ids that begin so."""
         return self._rows.ids_with_prefix(prefix, limit)
+
+    def version_of(self, cronjob_id: str) -> tuple[int, int]:
+        """Return a value that differs after each change of a CronJob's records."""
+        return self._rows.version_of(cronjob_id)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -57,28 +57,31 @@ class SqliteStorage(Storage):
         if (old.body if old else None) == body:
             return
         if body is None:
-            self._queue(table, number, None, _id_of(old, number))
+            self._queue(table, number, None, old)
             return
         row = row_of(number, body)
         if row.id and (old is None or old.id != row.id) and rows.by_id(row.id) is not None:
             raise ValueError(f"Document with id {row.id!r} already exists")
-        self._queue(table, number, row, _id_of(row, number))
+        self._queue(table, number, row, old)
 
-    def put_row(self, table: str, row: Row) -> None:
-        """Put a document whose number and id are known to belong together."""
-        self._queue(table, row.number, row, _id_of(row, row.number))
+    def put_row(self, table: str, row: Row, old: Row | None) -> None:
+        """Put a document in place of one that was just read, or a new one (None)."""
+        self._queue(table, row.number, row, old)
 
     def remove_row(self, table: str, row: Row) -> None:
         """Remove a document that was just read."""
-        self._queue(table, row.number, None, _id_of(row, row.number))
+        self._queue(table, row.number, None, row)
 
-    def _queue(self, table: str, number: int, row: Row | None, record_id: str) -> None:
+    def _queue(self, table: str, number: int, new: Row | None, old: Row | None) -> None:
         rows = self.rows(table)
-        rows.pending.set(number, row)
-        if row is not None:
+        rows.pending.set(number, new)
+        rows.mark_changed(new, old)
+        if new is not None:
             rows.use_number(number)
         self.version += 1
-        self._queued.append(RowChange(table=table, number=number, id=record_id, row=row))
+        row = new or old
+        record_id = (row.id if row else "") or str(number)
+        self._queued.append(RowChange(table=table, number=number, id=record_id, row=new))
 
     @property
     def has_queued(self) -> bool:
@@ -104,6 +107,7 @@ class SqliteStorage(Storage):
         self.mark_durable(batch)
         for name in {change.table for change in batch}:
             self.rows(name).read_last_number()
+            self.rows(name).mark_all_changed()
 
     def flush(self) -> None:
         """Make the queued changes durable, or undo them all; raise ReadOnlyHistory, DamagedHistory."""
@@ -147,7 +151,3 @@ class SqliteStorage(Storage):
             self.flush()
         finally:
             self.database.close()
-
-
-def _id_of(row: Row | None, number: int) -> str:
-    return (row.id if row else "") or str(number)

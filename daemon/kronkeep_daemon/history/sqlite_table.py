@@ -115,9 +115,9 @@ class SqliteTable(Table):
         self._sqlite.change(self.name, number, body, is_new=is_new)
         return number
 
-    def put_row(self, row: Row) -> None:
-        """Add or replace a document whose id is that of the document with its number, or new."""
-        self._sqlite.put_row(self.name, row)
+    def put_row(self, row: Row, old: Row | None) -> None:
+        """Put a document in place of one that was just read, or a new one (None)."""
+        self._sqlite.put_row(self.name, row, old)
 
     def remove_row(self, row: Row) -> None:
         """Remove the document of a row that was just read."""

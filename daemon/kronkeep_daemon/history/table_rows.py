@@ -35,6 +35,8 @@ class TableRows:
         self.name = name
         self.pending = PendingRows()
         self._database = database
+        self._versions: dict[str, int] = {}
+        self._generation = 0
         self._last_number: int = -1  # not read yet
         self._sql_name = schema.quote(name)
 
@@ -62,6 +64,21 @@ class TableRows:
                 number=row.number,
             )
         return row
+
+    def version_of(self, cronjob_id: str) -> tuple[int, int]:
+        """Return a value that differs after each change of a CronJob's rows."""
+        return self._generation, self._versions.get(cronjob_id, 0)
+
+    def mark_changed(self, *rows: Row | None) -> None:
+        """Note that the rows' CronJobs have other rows now."""
+        for row in rows:
+            if row is not None and row.cronjob_id:
+                self._versions[row.cronjob_id] = self._versions.get(row.cronjob_id, 0) + 1
+
+    def mark_all_changed(self) -> None:
+        """Note that any CronJob may have other rows now."""
+        self._generation += 1
+        self._versions.clear()
 
     def by_number(self, number: int) -> Row | None:
         """Return the row of that number, or None."""

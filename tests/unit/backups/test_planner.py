@@ -100,6 +100,38 @@ async def test_a_run_has_one_backup_however_often_it_is_planned(planning: Planni
     assert await planning.plan() == [first]
 
 
+async def test_a_cronjob_of_which_nothing_changed_is_not_read_again(
+    planning: Planning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    candidate_runs = planning.planner.candidate_runs
+
+    def count_reads(cronjob_id: str, now: datetime) -> list[CronJobExecution]:
+        reads.append(cronjob_id)
+        return candidate_runs(cronjob_id, now)
+
+    monkeypatch.setattr(planning.planner, "candidate_runs", count_reads)
+    for _ in range(3):
+        await planning.plan()
+    assert len(reads) == 1
+    await planning.clock.advance(60)
+    planning.add_run("run")
+    (backup,) = await planning.plan()
+    for _ in range(3):
+        await planning.plan()
+    assert len(reads) == 3
+    planning.history.backups.remove(backup.id)
+    assert await planning.plan() == [msgspec.structs.replace(backup, sequence=backup.sequence + 1)]
+    other = msgspec.structs.replace(POLICY, id="q")
+    await planning.clock.advance(60)
+    await planning.plan(other)
+    assert len(reads) == 5
+    planning.add_run("ahead", ahead=timedelta(minutes=5))
+    assert len(await planning.plan()) == 1
+    await planning.clock.advance(600)
+    assert len(await planning.plan()) == 2
+
+
 async def test_a_read_does_not_record_that_the_policy_was_seen(planning: Planning) -> None:
     """So a daemon that only shows a policy, and acts later, archives no run of the time before."""
     assert planning.planner.first_seen(CRONJOB, POLICY) == planning.clock.now()
