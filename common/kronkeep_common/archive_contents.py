@@ -41,10 +41,20 @@ class MountedVolume(NamedTuple):
 
 def volumes_of_spec(spec: CronJobCreate) -> tuple[MountedVolume, ...]:
     """Return the volumes of a CronJob that is described as a form or the API does."""
-    return tuple(
+    claims = [
         MountedVolume(name=volume.claim, kind=CLAIM_KIND, mount_path=volume.mount_path, claim=volume.claim)
         for volume in spec.volumes
-    )
+    ]
+    others = [
+        MountedVolume(
+            name=volume.name,
+            kind=volume.kind,
+            mount_path=volume.mount_path,
+            is_device=volume.kind == CLAIM_KIND,
+        )
+        for volume in spec.other_volumes
+    ]
+    return (*claims, *others)
 
 
 def mounted_claims(volumes: Iterable[MountedVolume]) -> tuple[str, ...]:

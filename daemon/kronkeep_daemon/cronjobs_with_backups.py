@@ -23,6 +23,7 @@ from kronkeep_common.models import (
     CronJobCreate,
     CronJobExecution,
     EnvVar,
+    OtherVolume,
 )
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import clean
@@ -131,6 +132,7 @@ class ExtendedCronJobService:
         InvalidPolicy, NothingToArchive, ScheduleConflict, and what CronJobService.create raises.
         """
         self._cronjobs.check_spec(spec)
+        _require_same_others(spec, ())
         ref = CronJobRef(cluster.id, spec.namespace, spec.name)
         spec, resolution = await self.settle_spec(ref, spec)
         annotations: dict[str, str] = {}
@@ -153,6 +155,7 @@ class ExtendedCronJobService:
             raise InvalidRequest("A CronJob cannot be renamed or moved.", field="name")
         cronjob = self._cronjobs.find(ref)
         self._cronjobs.check_spec(spec)
+        _require_same_others(spec, cronjob_manifests.read_other_volumes(cronjob))
         spec, resolution = await self.settle_spec(ref, spec)
         annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
         if spec.policy is not None:
@@ -256,3 +259,14 @@ class ExtendedCronJobService:
     ) -> BackupExecution:
         """Archive what the CronJob's claims hold now; `overrides` are for this backup only."""
         return await self._backups.back_up_now(ref, overrides, key=key)
+
+
+def _require_same_others(spec: CronJobCreate, others: tuple[OtherVolume, ...]) -> None:
+    """Raise InvalidRequest where the spec's volumes that are no claims are not those of the CronJob."""
+    if spec.other_volumes != others:
+        raise InvalidRequest(
+            "Volumes other than claims cannot be added, changed or removed here.",
+            next_step="Send other_volumes as they were read; change them with kubectl, or kronkeep apply a "
+            "manifest of Kubernetes.",
+            field="volumes",
+        )

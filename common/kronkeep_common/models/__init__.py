@@ -21,6 +21,7 @@ from kronkeep_common.models.cronjob import (
     CronJobSpec,
     EnvVar,
     KeptLog,
+    OtherVolume,
     PodRecord,
     VolumeMount,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "Include",
     "KeptLog",
     "OrphanedPolicy",
+    "OtherVolume",
     "PodRecord",
     "Progress",
     "Resolution",

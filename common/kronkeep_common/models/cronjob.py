@@ -25,14 +25,29 @@ class VolumeMount(Request, frozen=True, kw_only=True):
     read_only: bool = False
 
 
+class OtherVolume(Request, frozen=True, kw_only=True):
+    """A volume of a CronJob that is no mounted claim, as it is read: it can be changed with kubectl only.
+
+    `kind` is the field of core/v1 that says where its data is, such as `hostPath` or `configMap`.
+    """
+
+    name: str
+    kind: str
+    mount_path: str
+
+
 class CronJobSpec(Request, frozen=True, kw_only=True):
-    """The part of a CronJob that kronkeep's form and API write; field names follow batch/v1."""
+    """The part of a CronJob that kronkeep's form and API write; field names follow batch/v1.
+
+    `other_volumes` of a CronJob that exists stay as they are and are sent back as they were read.
+    """
 
     image: str
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
     volumes: tuple[VolumeMount, ...] = ()
+    other_volumes: tuple[OtherVolume, ...] = ()
     schedule: str
     time_zone: str | None = None
     suspend: bool = False

@@ -1,7 +1,8 @@
 """CronJobs and Jobs as manifests: built from a spec, read back as a spec, patched; pure.
 
-Only what a CronJobSpec can say is read back. A CronJob that says more (several containers, other volumes,
-other sources of variables) is refused, so that an edit never loses what it cannot show.
+Only what a CronJobSpec can say is read back. A CronJob that says more (several containers, parts of claims,
+other sources of variables) is refused, so that an edit never loses what it cannot show. Volumes that are no
+mounted claims are shown, and stay.
 """
 
 import json
@@ -14,12 +15,15 @@ from kronkeep_common.models import (
     CronJobCreate,
     CronJobSpec,
     EnvVar,
+    OtherVolume,
     SecretKeyRef,
     VolumeMount,
 )
+from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 
 _SPEC_KEYS = ("image", "command", "args", "env", "volumeMounts")  # of a container: what a spec says
+_MOUNT_KEYS = frozenset({"name", "mountPath", "readOnly"})  # what a VolumeMount says
 _USE_KUBECTL = "Change it with kubectl."
 
 
@@ -146,6 +150,7 @@ def read_spec(cronjob: CronJobObject, policy: BackupPolicy | None) -> CronJobCre
         args=tuple(container.get("args") or ()),
         env=tuple(_read_env(entry) for entry in container.get("env") or ()),
         volumes=_read_volumes(pod, container),
+        other_volumes=read_other_volumes(cronjob),
         schedule=spec["schedule"],
         time_zone=spec.get("timeZone"),
         suspend=bool(spec.get("suspend")),
@@ -179,16 +184,37 @@ def _read_env(entry: JsonObject) -> EnvVar:
 
 
 def _read_volumes(pod: JsonObject, container: JsonObject) -> tuple[VolumeMount, ...]:
-    claims = {v["name"]: v.get("persistentVolumeClaim") for v in pod.get("volumes") or []}
-    if not all(claims.values()):
-        raise NotAllowedNow("The CronJob mounts something other than claims.", next_step=_USE_KUBECTL)
+    claims = {
+        volume["name"]: volume["persistentVolumeClaim"]
+        for volume in pod.get("volumes") or []
+        if not _is_other(volume, container)
+    }
+    mounts = [mount for mount in container.get("volumeMounts") or [] if mount["name"] in claims]
+    if any(mount.keys() - _MOUNT_KEYS for mount in mounts):
+        message = "The CronJob mounts a part of a claim, or a claim with options that are not shown here."
+        raise NotAllowedNow(message, next_step=_USE_KUBECTL)
     return tuple(
         VolumeMount(
             claim=claims[mount["name"]]["claimName"],
             mount_path=mount["mountPath"],
-            read_only=bool(mount.get("readOnly")),
+            read_only=bool(mount.get("readOnly") or claims[mount["name"]].get("readOnly")),
         )
-        for mount in container.get("volumeMounts") or []
+        for mount in mounts
+    )
+
+
+def _is_other(volume: JsonObject, container: JsonObject) -> bool:
+    """Whether a volume is something else than a claim that is mounted as a file system."""
+    devices = {device["name"] for device in container.get("volumeDevices") or []}
+    return not volume.get("persistentVolumeClaim") or volume["name"] in devices
+
+
+def read_other_volumes(cronjob: CronJobObject) -> tuple[OtherVolume, ...]:
+    """Return the volumes of a CronJob that are no mounted claims."""
+    return tuple(
+        OtherVolume(name=volume.name, kind=volume.kind, mount_path=volume.mount_path)
+        for volume in mounted_volumes(cronjob)
+        if not volume.claim or volume.is_device
     )
 
 
@@ -206,13 +232,21 @@ def build_patch(
     old_container = _only_container(old_pod)
     other_fields = {key: value for key, value in old_container.items() if key not in _SPEC_KEYS}
     container = {**other_fields, **new_pod["containers"][0], "name": old_container["name"]}
+    others = [volume for volume in old_pod.get("volumes") or [] if _is_other(volume, old_container)]
+    other_names = {volume["name"] for volume in others}
+    if other_names & {volume["name"] for volume in new_pod.get("volumes") or []}:
+        message = "A volume of the CronJob has a name that kronkeep gives to claims."
+        raise NotAllowedNow(message, next_step=_USE_KUBECTL)
+    kept_mounts = [m for m in old_container.get("volumeMounts") or [] if m["name"] in other_names]
+    if kept_mounts:
+        container["volumeMounts"] = [*(container.get("volumeMounts") or []), *kept_mounts]
     job = {
         "backoffLimit": spec.backoff_limit,
         "activeDeadlineSeconds": spec.active_deadline_seconds,
         "template": {
             "spec": {
                 "containers": [container],
-                "volumes": new_pod.get("volumes"),
+                "volumes": [*(new_pod.get("volumes") or []), *others] or None,
                 "serviceAccountName": spec.service_account,
             }
         },

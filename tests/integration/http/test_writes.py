@@ -190,6 +190,43 @@ async def test_what_an_applied_policy_leaves_out_is_told_and_the_last_claim_stay
     assert (refused.status_code, refused.json()["code"]) == (422, "NothingToArchive")
 
 
+async def test_an_edit_keeps_volumes_that_are_no_claims_and_tells_that_they_are_not_archived(
+    daemon: Daemon, http: HTTP
+) -> None:
+    await create_vault(daemon)
+    settings = {"name": "settings", "configMap": {"name": "settings"}}
+    body = manifest("mixed", HOST, CLAIM, settings)
+    body["metadata"]["annotations"] = {}
+    assert (await http.post("/v1/cronjobs/apply", json=body)).status_code == 200
+    path = "/v1/cronjobs/default/mixed"
+    spec = (await http.get(path + "/spec")).json()
+    assert [volume["claim"] for volume in spec["volumes"]] == ["data"]
+    assert [(v["name"], v["kind"]) for v in spec["other_volumes"]] == [
+        ("host", "hostPath"),
+        ("settings", "configMap"),
+    ]
+    edited = spec | {"image": "busybox:2", "policy": {"storage_id": "vault"}}
+    changed = (await http.put(path, json=edited)).json()
+    assert [volume["name"] for volume in changed["unarchived_volumes"]] == ["host"]
+    again = (await http.get(path + "/spec")).json()
+    assert (again["other_volumes"], again["volumes"]) == (spec["other_volumes"], spec["volumes"])
+    for others in ([], [spec["other_volumes"][1]]):
+        refused = await http.put(path, json=edited | {"other_volumes": others})
+        assert (refused.status_code, refused.json()["code"]) == (422, "InvalidRequest")
+    copied = await http.post("/v1/cronjobs", json=edited | {"name": "copied"})
+    assert (copied.status_code, copied.json()["code"]) == (422, "InvalidRequest")
+
+
+async def test_a_part_of_a_claim_is_not_lost_by_an_edit(daemon: Daemon, http: HTTP) -> None:
+    body = manifest("parted", CLAIM)
+    body["metadata"]["annotations"] = {}
+    pod = body["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    pod["containers"][0]["volumeMounts"][0]["subPath"] = "app"
+    assert (await http.post("/v1/cronjobs/apply", json=body)).status_code == 200
+    refused = await http.get("/v1/cronjobs/default/parted/spec")
+    assert (refused.status_code, refused.json()["code"]) == (409, "NotAllowedNow")
+
+
 async def test_checking_a_storage_is_an_operation(daemon: Daemon, http: HTTP) -> None:
     await create_vault(daemon)
     begun = await http.post("/v1/storages/vault/check", content="{}")

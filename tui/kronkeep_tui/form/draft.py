@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
-from kronkeep_common.archive_contents import require_contents, volumes_of_spec
+from kronkeep_common.archive_contents import find_unarchived, require_contents, volumes_of_spec
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NothingToArchive
-from kronkeep_common.models import BackupPolicySpec, CronJobCreate
+from kronkeep_common.models import BackupPolicySpec, CronJobCreate, OtherVolume, UnarchivedVolume
 from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.zone import load_zone
@@ -27,10 +27,14 @@ _WHERE = re.compile(r" - at `\$.*`$")
 
 
 class ParsedDraft(NamedTuple):
-    """The CronJob of a draft (None while something is wrong), and the errors by key."""
+    """The CronJob of a draft (None while something is wrong), and the errors by key.
+
+    `unarchived` are the volumes that its policy leaves out.
+    """
 
     spec: CronJobCreate | None
     errors: dict[str, KronkeepError]
+    unarchived: tuple[UnarchivedVolume, ...] = ()
 
     @property
     def messages(self) -> dict[str, str]:
@@ -121,8 +125,11 @@ def is_used(draft: Draft, path: str) -> bool:
     return all(draft.get(lead, "").strip() for lead in leading_fields(path))
 
 
-def parse_draft(draft: Draft) -> ParsedDraft:
-    """Parse a draft into the CronJob that it describes, or into errors."""
+def parse_draft(draft: Draft, other_volumes: tuple[OtherVolume, ...] = ()) -> ParsedDraft:
+    """Parse a draft into the CronJob that it describes, or into errors.
+
+    other_volumes: the CronJob's volumes that are no claims, which have no fields.
+    """
     errors: dict[str, KronkeepError] = {}
     plain: dict[str, Any] = {}
     for section in SECTIONS:
@@ -130,8 +137,15 @@ def parse_draft(draft: Draft) -> ParsedDraft:
             if is_used(draft, field.path):
                 _read_field(draft, field, plain, errors)
     spec, refused = _convert(plain)
+    spec = msgspec.structs.replace(spec, other_volumes=other_volumes) if spec is not None else None
     errors = {**_nothing_error(spec), **_errors_of(refused), **_errors_of(_find_empty(draft)), **errors}
-    return ParsedDraft(None if errors else spec, errors)
+    return ParsedDraft(None if errors else spec, errors, _find_left_out(spec))
+
+
+def _find_left_out(spec: CronJobCreate | None) -> tuple[UnarchivedVolume, ...]:
+    if spec is None or spec.policy is None:
+        return ()
+    return find_unarchived(spec.policy, volumes_of_spec(spec))
 
 
 def _nothing_error(spec: CronJobCreate | None) -> dict[str, KronkeepError]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupStorage, CronJobCreate
+from kronkeep_common.models import BackupStorage, CronJobCreate, OtherVolume, UnarchivedVolume
 from kronkeep_tui.form import concurrent_changes
 from kronkeep_tui.form.concurrent_changes import ConcurrentChange
 from kronkeep_tui.form.draft import ParsedDraft, draft_of, new_draft, parse_draft
@@ -25,6 +25,7 @@ class FormState:
         self.tag: str | None = None
         self.changes: dict[str, ConcurrentChange] = {}
         self._base: dict[str, str] = {}
+        self._other_volumes: tuple[OtherVolume, ...] = ()
         self._touched: set[str] = set()
         self._tried = False
         self._refused: dict[
@@ -54,14 +55,20 @@ class FormState:
         """The CronJob that the fields describe; None while something is wrong."""
         return self._parsed.spec
 
+    @property
+    def unarchived(self) -> tuple[UnarchivedVolume, ...]:
+        """The volumes that the policy leaves out."""
+        return self._parsed.unarchived
+
     def parse(self) -> None:
         """Parse the draft after a change."""
-        self._parsed = parse_draft(self.draft)
+        self._parsed = parse_draft(self.draft, self._other_volumes)
 
     def load(self, read: "TaggedSpec") -> None:
         """Fill the fields from the CronJob that is changed or copied."""
         self.draft = draft_of(read.spec) | ({} if self.target else {"name": ""})
         self._base = dict(self.draft)
+        self._other_volumes = read.spec.other_volumes
         self.tag = read.tag
         self.is_unread = False
         self.parse()
@@ -128,6 +135,7 @@ class FormState:
         changes = concurrent_changes.find_changes(self._base, self.draft, theirs)
         self.draft = concurrent_changes.merge_changes(self.draft, changes)
         self._base = theirs
+        self._other_volumes = now.spec.other_volumes
         self.tag = now.tag
         self.changes |= {change.path: change for change in changes}
         self.parse()

@@ -54,10 +54,11 @@ def _meaning(filling: FormState, fit: ScheduleFit, clock: Clock, width: int) -> 
 
 
 def _contents(filling: FormState, width: int) -> list[Text]:
-    """Return what is wrong with what the policy archives."""
+    """Return what the policy leaves out, or that it archives nothing."""
     error = filling.errors(None).get(CLAIMS_KEY)
     if not isinstance(error, NothingToArchive):
-        return []
+        left_out = [volume.sentence for volume in filling.unarchived]
+        return [((part, "warn"),) for sentence in left_out for part in wrap(sentence, width)]
     return [((part, "bad"),) for text in (error.message, error.next_step) for part in wrap(text, width)]
 
 
