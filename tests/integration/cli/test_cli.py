@@ -199,8 +199,8 @@ def long_log(daemon: Daemon) -> str:
     """A CronJob whose run writes many lines, one of 10,000 characters, and bytes that are no text."""
     script = f"seq {LINES}; head -c 10000 /dev/zero | tr '\\0' x; printf '\\n\\377\\033[1m end'"
     schedule = ("--image", "busybox", "--schedule", "0 2 29 2 *")
-    assert run_kronkeep(daemon, "create", "long", *schedule, "--", "sh", "-c", script).returncode == 0
-    done = run_kronkeep(daemon, "trigger", "long", "--wait")
+    assert run_kronkeep(daemon, "create", "long-log", *schedule, "--", "sh", "-c", script).returncode == 0
+    done = run_kronkeep(daemon, "trigger", "long-log", "--wait")
     assert done.returncode == 0, done.stderr
     return "default/long"
 
