@@ -1,8 +1,11 @@
 """End-to-end tests of restores: real socket, real cluster over HTTP, real restic."""
 
+import asyncio
 import base64
+import contextlib
 import functools
 import os
+import signal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -231,6 +234,36 @@ async def test_a_cancelled_restore_leaves_the_target_as_it_was(site: RestoreSite
     assert (cancelled.status, cancelled.reason) == ("failed", "Cancelled")
     await eventually(functools.partial(client.restores.get, started.id), lambda r: r.warnings == ())
     assert describe_folder(site.claim) == before
+
+
+@pytest.mark.torture
+async def test_a_pod_killed_while_it_moves_files_is_followed_by_one_that_finishes(site: RestoreSite) -> None:
+    client = site.client
+    for number in range(4000):
+        (site.claim / f"{number} {'long ' * 40}").write_text(str(number))
+    backup = await back_up(client)
+    archived = describe_folder(site.claim)
+    for number in range(4000):
+        (site.claim / f"{number} {'long ' * 40}").write_text("changed since")
+    request = RestoreRequest(target=RestoreTarget(kind="in-place"), overwrite=True, confirm="job")
+    started = await client.backups.restore(backup.id, request)
+    replaced = site.claim / f".kronkeep-old-{started.id}" / "replaced"
+
+    async with asyncio.timeout(120):
+        while not replaced.exists() or not next(replaced.iterdir(), None):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)  # the move takes less than a second
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = process.read_bytes().split(b"\0")
+            if (
+                words[1:2] == [b"-c"]
+                and words[4:5] == [b"move"]
+                and os.fsencode(replaced.parent.name) in words[-2]
+            ):
+                os.kill(int(process.parent.name), signal.SIGKILL)
+    done = await wait_until_ended(client, started)
+    assert (done.status, done.attempt, done.warnings) == ("completed", 2, ())
+    assert describe_folder(site.claim) == archived
 
 
 async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(site: RestoreSite) -> None:
