@@ -197,6 +197,9 @@ def check_retention(world: World) -> None:
     assert bool(good_ids(of_policy(world, before))) == bool(good_ids(of_policy(world, after)))
     assert unrecorded <= set(world.snapshots)
     assert good_ids(world.believed()) <= good_ids(after)
+    for snapshot in world.snapshots.values():
+        record = world.records.get(snapshot.backup)
+        assert record is None or (record.snapshot_missing_at, record.snapshot_removed_at) == (None, None)
 
 
 def check_rescan(world: World) -> None:
