@@ -367,6 +367,12 @@ class CannedStorages(CannedResource):
     async def retry(self, name: str) -> CronJob:
         return self._canned.answer("retry", name)
 
+    async def rescan(self, name: str) -> CronJob:
+        return self._canned.answer("rescan", name)
+
+    async def acknowledge_missing(self, name: str) -> CronJob:
+        return self._canned.answer("acknowledge_missing", name)
+
     async def prune(self, name: str) -> CronJob:
         return self._canned.answer("prune", name)
 

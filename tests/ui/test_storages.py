@@ -4,12 +4,12 @@ import json
 
 import msgspec
 import pytest
-from tests.ui.canned import POLICY, CannedClient, CannedPolicies, cronjob
+from tests.ui.canned import NOW, POLICY, CannedClient, CannedPolicies, cronjob
 from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import storage
 
 from kronkeep_common.errors import PolicyNotFound
-from kronkeep_common.models import RetentionPlan
+from kronkeep_common.models import RetentionPlan, StorageSnapshots
 from kronkeep_common.states import StorageStatus
 
 
@@ -56,7 +56,7 @@ async def test_what_may_change_of_a_storage_is_offered_as_it_is() -> None:
     assert json.loads(made.asked[0][2]) == {"namespaces": ["shop"], "capacity_bytes": 20 * 2**30}
 
 
-@pytest.mark.parametrize(("keys", "what"), [("v", "check"), ("T", "test"), ("Py", "prune")])
+@pytest.mark.parametrize(("keys", "what"), [("v", "check"), ("T", "test"), ("Py", "prune"), ("L", "rescan")])
 async def test_work_on_a_storage_runs_to_its_end_and_one_that_failed_is_only_tried_again(
     keys: str, what: str
 ) -> None:
@@ -80,6 +80,22 @@ class SomePolicies(CannedPolicies):
         if policy_id == "gone":
             raise PolicyNotFound("There is no policy gone.")
         return await super().retention(policy_id, namespace)
+
+
+async def test_what_differs_from_the_records_is_shown_and_what_is_missing_acknowledged() -> None:
+    counts = StorageSnapshots(listed_at=NOW, snapshots=9, missing=2, unrecorded=3, foreign=4)
+    made = client(snapshots=counts, prune_waits="Snapshots are missing.")
+    async with app_of(made, start="storages").run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "2 missing  3 without a record  4 of others" in screen(pilot))
+        assert "Snapshots are missing." in screen(pilot)
+        await pilot.press("a", "y")
+        await until(pilot, lambda: made.asked == [("acknowledge_missing", "s3-eu")])
+    whole = client()
+    async with app_of(whole, start="storages").run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "s3-eu" in screen(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "No snapshot of s3-eu is missing." in screen(pilot))
+        assert whole.asked == []
 
 
 async def test_retention_of_a_storage_is_each_policy_s_and_leads_to_the_approval() -> None:

@@ -1,8 +1,8 @@
 """A model of retention in a world that is not ours: 500 histories with the real rules and reconciliation.
 
-Another tool forgets snapshots, the repository's volume and the state folder are rolled back, the state folder is
-lost, another daemon continues from an older state, the CronJob is deleted and made again, the clock jumps by up
-to two years. Backups without a record are recorded again, and those of a policy that is gone are adopted.
+Another tool forgets snapshots, the repository's volume and the state folder are rolled back, the state folder
+is lost, another daemon continues from an older state, the CronJob is deleted and made again, the clock jumps
+by up to two years. Backups without a record are recorded again, those of a policy that is gone are adopted.
 """
 
 import random
