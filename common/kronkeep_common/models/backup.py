@@ -67,12 +67,13 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     is 0 where that is not known. `ending` is the status that it will have once its post hooks have run.
     `manifest_files` is the number of files with a SHA-256 from backup time. `verified_by` is the restore (a
     drill or a verification) that last restored and compared all of it, at `verified_at`.
+    `forget_began_at` is when retention began to remove its snapshot, `snapshot_removed_at` when it had.
     `snapshot_missing_at` is when the repository was first found to lack its snapshot, which retention had
     not removed; empty again once the snapshot is back. `snapshot_missing_acknowledged_at` is when somebody
-    said that they know of it. `recovered_at` is when the record was made from a
-    snapshot that no record knew; such a backup has no `sequence`, so it is older than all others.
-    `tagged_policy_id` is the policy in its snapshot's tags, where another one has adopted it.
-    `unarchived_volumes` are volumes that the CronJob mounted and the archive does not have (20 at most).
+    said that they know of it. `recovered_at` is when the record was made from a snapshot that no record knew;
+    such a backup has no `sequence`, so it is older than all others. `tagged_policy_id` is the policy in its
+    snapshot's tags, where another one has adopted it. `unarchived_volumes` are volumes that the CronJob
+    mounted and the archive does not have (20 at most).
     """
 
     id: str
@@ -104,6 +105,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     hooks: tuple[HookRun, ...] = ()
     ending: BackupStatus | None = None
     snapshot_removed_at: Moment | None = None
+    forget_began_at: Moment | None = None
     snapshot_missing_at: Moment | None = None
     snapshot_missing_acknowledged_at: Moment | None = None
     recovered_at: Moment | None = None

@@ -93,7 +93,8 @@ class StorageSnapshots(Record, frozen=True, kw_only=True):
 
     Of `snapshots` in all, `foreign` have no tags of kronkeep's and are never touched, `elsewhere` are of
     clusters that this daemon does not watch, and the tags of `unusable` are no use. `unrecorded` backups have
-    no record and `recovered` have got one again; the snapshots of `missing` backups are not there.
+    no record and `recovered` have got one again; the snapshots of `missing` backups are not there,
+    and nobody has acknowledged that.
     """
 
     listed_at: Moment

@@ -342,11 +342,24 @@ def storage_filling(storage: BackupStorage) -> RuleResult | None:
     return None
 
 
+def prune_waits(storage: BackupStorage) -> RuleResult | None:
+    """The last prune was not done, as where snapshots are missing that could still be brought back."""
+    if storage.prune_waits is None:
+        return None
+    return RuleResult(
+        code=AlertCode.PRUNE_WAITS,
+        severity="warning",
+        message=f"The space of removed snapshots is not freed. {storage.prune_waits}",
+        next_step=f"kronkeep storage prune {storage.id} says what is in the way, and what to do.",
+    )
+
+
 STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
     storage_failed,
     storage_unreachable,
     storage_damaged,
     storage_filling,
+    prune_waits,
 )
 
 

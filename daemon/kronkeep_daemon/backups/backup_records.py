@@ -75,14 +75,16 @@ class BackupRecords:
         backup = self.get(backup_id)
         if backup.result is None:
             return
-        if at is None and (backup.snapshot_missing_at or backup.snapshot_removed_at):
+        is_gone = backup.snapshot_missing_at is not None or backup.snapshot_removed_at is not None
+        if at is None and (is_gone or backup.forget_began_at is not None):
             await self.change(
                 backup_id,
+                forget_began_at=None,
                 snapshot_missing_at=None,
                 snapshot_missing_acknowledged_at=None,
                 snapshot_removed_at=None,
             )
-        elif at is not None and not (backup.snapshot_missing_at or backup.snapshot_removed_at):
+        elif at is not None and not is_gone:
             await self.change(backup_id, snapshot_missing_at=at)
 
     async def add_recovered(self, recovered: Sequence[BackupExecution]) -> None:

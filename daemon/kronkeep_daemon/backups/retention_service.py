@@ -197,8 +197,12 @@ class RetentionService:
         self._storages.get(storage_id)
         missing = await self._records.missing_in(storage_id)
         await self._records.acknowledge_missing(missing, self._clock.now())
-        await self._record_wait(storage_id, None)
-        return self._storages.get(storage_id)
+        storage = self._storages.get(storage_id)
+        counts = storage.snapshots
+        if counts is not None:
+            counts = msgspec.structs.replace(counts, missing=0)
+        changed = msgspec.structs.replace(storage, prune_waits=None, snapshots=counts)
+        return await self._storages.save(storage, changed)
 
     async def acknowledge_missing_of(self, cronjob_id: str) -> None:
         """Record that the missing snapshots of a CronJob are gone for good."""
@@ -314,8 +318,8 @@ class RetentionService:
     ) -> None:
         """Forget all snapshots with the backups' tags, those of lost attempts included.
 
-        The removal is recorded before it begins: a daemon that is killed then does not take the snapshots
-        for missing. Where it fails, the next list tells which are still there.
+        That it begins is recorded first: a daemon that is killed then does not take the snapshots for
+        missing. Where it fails, the next list tells which are still there.
         """
         ids = [
             snapshot.id
@@ -323,13 +327,15 @@ class RetentionService:
             for snapshot in reconciliation.own_snapshots(backup, listed.get(backup.id, ()))
         ]
         for backup in backups:
-            await self._records.change(backup.id, snapshot_removed_at=self._clock.now())
+            await self._records.change(backup.id, forget_began_at=self._clock.now())
         try:
             await self._maintenance.run("forget", [("forget", forget.argv(ids))], repository, FORGET_SECONDS)
         except StorageFailed:
             with suppress(KronkeepError):
                 await self._reconciliation.list_and_apply(repository)
             raise
+        for backup in backups:
+            await self._records.change(backup.id, snapshot_removed_at=self._clock.now())
         await self._index.record(repository, forgotten_at=self._clock.now())
 
     async def _run_by_schedule(self) -> None:

@@ -176,6 +176,9 @@ class SnapshotReconciliation:
         for backup_id in differences.missing:
             log.warning("the snapshot of backup %s is not in %s", backup_id, repository.id)
             await self._records.set_missing(backup_id, self._clock.now())
+        for backup_id in differences.removed:
+            log.info("the snapshot of backup %s was removed from %s before a stop", backup_id, repository.id)
+            await self._records.change(backup_id, snapshot_removed_at=self._clock.now())
         for backup_id in differences.returned:
             log.info("the snapshot of backup %s is in %s again", backup_id, repository.id)
             await self._records.set_missing(backup_id, None)
@@ -214,10 +217,8 @@ class SnapshotReconciliation:
         if first_fault is not None:
             raise first_fault
         self._foreign[storage.id] = foreign[:MOST_FOREIGN]
-        missing = 0
-        async for backup in self._records.iter_in_storage(storage.id):
-            missing += backup.snapshot_missing_at is not None
-        total = msgspec.structs.replace(total, missing=missing)
+        missing = await self._records.missing_in(storage.id)
+        total = msgspec.structs.replace(total, missing=len(missing))
         current = self._storages.get(storage.id)
         await self._storages.save(current, msgspec.structs.replace(current, snapshots=total))
         return total

@@ -18,13 +18,15 @@ class RepositoryComparison(NamedTuple):
     """What differs between records and repository.
 
     missing: ids of backups whose snapshot is not there and was not missing before.
+    removed: ids of such backups whose snapshot retention had begun to remove, as a daemon that was killed.
     returned: ids of backups whose snapshot was missing, or was removed by retention, and is there again, as
-        in a repository that was rolled back.
+        in a repository that was rolled back; or which retention could not remove.
     unrecorded: snapshots with the tags of a backup that no record has.
     foreign: snapshots without kronkeep's tags; they are never touched.
     """
 
     missing: tuple[str, ...]
+    removed: tuple[str, ...]
     returned: tuple[str, ...]
     unrecorded: tuple[ListedSnapshot, ...]
     foreign: tuple[ListedSnapshot, ...]
@@ -69,19 +71,22 @@ def compare(
     recorded_ids: the ids of all backups whose record knows of its snapshot or does not know its end yet.
     """
     by_backup = group_by_backup(snapshots)
-    missing = []
+    missing: list[str] = []
+    removed: list[str] = []
     returned = []
     for backup in backups:
         is_there = has_snapshot_in(backup, by_backup.get(backup.id, ()))
         was_there = backup.snapshot_missing_at is None and backup.snapshot_removed_at is None
+        is_being_removed = backup.forget_began_at is not None
         if was_there and not is_there:
-            missing.append(backup.id)
-        elif is_there and not was_there:
+            (removed if is_being_removed else missing).append(backup.id)
+        elif is_there and (is_being_removed or not was_there):
             returned.append(backup.id)
     known = set(recorded_ids)
     ours = [each for each in snapshots if each.backup and each.policy]
     return RepositoryComparison(
         missing=tuple(missing),
+        removed=tuple(removed),
         returned=tuple(returned),
         unrecorded=tuple(each for each in ours if each.backup not in known),
         foreign=tuple(each for each in snapshots if not (each.backup and each.policy)),

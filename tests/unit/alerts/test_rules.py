@@ -109,6 +109,7 @@ RESULT = BackupResult(snapshot_id="s")
             facts(backups=[backup(9, B.SUCCEEDED, result=RESULT, snapshot_missing_at=ago(1))]),
             [("SnapshotMissing", "critical")],
         ),
+        (facts(backups=[backup(1, B.UNKNOWN, recovered_at=ago(1)), backup(9, B.SUCCEEDED)]), []),
         (facts(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(59)), []),
         (
             facts(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(61), backup_overdue=True),
@@ -194,6 +195,7 @@ def usage(level: str, used: int) -> StorageUsage:
         (storage(usage=usage("ok", 849)), []),
         (storage(usage=usage("warning", 850)), [("StorageFilling", "warning")]),
         (storage(usage=usage("critical", 950)), [("StorageFilling", "critical")]),
+        (storage(prune_waits="Snapshots are missing."), [("PruneWaits", "warning")]),
     ],
 )
 def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:

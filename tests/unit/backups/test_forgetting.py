@@ -65,7 +65,7 @@ class Repository:
         ((_, argv),) = steps
         ids = set(argv[2:])
         owners = {each.backup for each in self.snapshots if each.id in ids}
-        self.recorded_before += [self._records.get(owner).snapshot_removed_at is not None for owner in owners]
+        self.recorded_before += [self._records.get(owner).forget_began_at is not None for owner in owners]
         if self.is_away:
             raise StorageFailed("It is away.")
         self.snapshots = [each for each in self.snapshots if each.id not in ids]
@@ -140,6 +140,7 @@ async def test_a_forget_that_failed_leaves_the_backups_that_are_still_there(scen
     with pytest.raises(StorageFailed):
         await scene.service.apply(scene.carrier)
     assert scene.records.get("b1").snapshot_removed_at is None
+    assert scene.records.get("b1").forget_began_at is None
     scene.repository.is_away = False
     await scene.service.apply(scene.carrier)
     assert scene.records.get("b1").snapshot_removed_at is not None

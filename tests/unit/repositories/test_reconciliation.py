@@ -35,13 +35,27 @@ def snapshot(number: int, *, owner: str | None = None, policy: str = "p") -> Lis
 
 def test_records_and_repository_that_agree_differ_in_nothing() -> None:
     comparison = reconciliation.compare([backup(1)], [snapshot(1)], ["b1"])
-    assert comparison == ((), (), (), ())
+    assert comparison == ((), (), (), (), ())
 
 
 def test_a_snapshot_that_is_not_listed_is_missing_once() -> None:
     assert reconciliation.compare([backup(1), backup(2)], [snapshot(1)], ["b1"]).missing == ("b2",)
     known = backup(2, snapshot_missing_at=NOON)
     assert reconciliation.compare([known], [snapshot(1)], ["b1"]).missing == ()
+
+
+def test_a_snapshot_that_retention_had_begun_to_remove_is_removed_or_still_there() -> None:
+    begun = backup(1, forget_began_at=NOON)
+    gone = reconciliation.compare([begun], [], [])
+    assert (gone.missing, gone.removed) == ((), ("b1",))
+    there = reconciliation.compare([begun], [snapshot(1)], ["b1"])
+    assert (there.removed, there.returned) == ((), ("b1",))
+
+
+def test_a_removed_snapshot_that_is_listed_has_returned() -> None:
+    known = backup(1, snapshot_removed_at=NOON)
+    assert reconciliation.compare([known], [snapshot(1)], ["b1"]).returned == ("b1",)
+    assert reconciliation.compare([known], [], []).missing == ()
 
 
 def test_a_missing_snapshot_that_is_listed_has_returned() -> None:
