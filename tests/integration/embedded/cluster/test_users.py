@@ -35,23 +35,27 @@ async def create_sources(jobs: ClusterJobs) -> JsonObject:
     return {"volumes": VOLUMES, "container": {"volumeMounts": mounts}}
 
 
-@pytest.mark.parametrize(
-    ("context", "own", "expected"),
-    [
-        ({}, {}, "0 0 0"),
-        ({"runAsUser": 1000}, {}, "1000 0 0"),
-        ({"runAsUser": 1000, "runAsGroup": 3000}, {"runAsUser": 1001}, "1001 3000 3000"),
-        ({"runAsUser": 1000, "fsGroup": 2000, "supplementalGroups": [5, 6]}, {}, "1000 0 0 5 6 2000"),
-        ({"fsGroup": 2000}, {}, "0 0 0 2000"),
-        ({"runAsNonRoot": True}, {"runAsUser": 7}, "7 0 0"),
-    ],
-)
-@pytest.mark.parametrize("read_only", [True, False])
-async def test_a_container_is_the_user_that_its_security_context_names(
-    jobs: ClusterJobs, context: JsonObject, own: JsonObject, expected: str, read_only: bool
-) -> None:
-    pod = pod_of(context, own | {"readOnlyRootFilesystem": read_only})
-    assert (await jobs.run("who", "echo $(id -u) $(id -g) $(id -G)", pod)).strip() == expected
+USERS: list[tuple[JsonObject, JsonObject, str]] = [
+    ({}, {}, "0 0 0"),
+    ({"runAsUser": 1000}, {}, "1000 0 0"),
+    ({"runAsUser": 1000, "runAsGroup": 3000}, {"runAsUser": 1001}, "1001 3000 3000"),
+    ({"runAsUser": 1000, "fsGroup": 2000, "supplementalGroups": [5, 6]}, {}, "1000 0 0 5 6 2000"),
+    ({"fsGroup": 2000}, {}, "0 0 0 2000"),
+    ({"runAsNonRoot": True}, {"runAsUser": 7}, "7 0 0"),
+]
+
+
+async def test_a_container_is_the_user_that_its_security_context_names(jobs: ClusterJobs) -> None:
+    expected = {}
+    for number, (context, own, ids) in enumerate(USERS):
+        for read_only in (True, False):
+            name = f"who-{number}-{read_only}".lower()
+            pod = pod_of(context, own | {"readOnlyRootFilesystem": read_only})
+            await jobs.create(name, "echo $(id -u) $(id -g) $(id -G)", pod)
+            expected[name] = ids
+    for name, ids in expected.items():
+        assert await jobs.wait_for_end(name) == "Complete", name
+        assert (await jobs.read_log(name)).strip() == ids
 
 
 @pytest.mark.parametrize(
