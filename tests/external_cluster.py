@@ -60,7 +60,8 @@ class NodeAgentProcess:
         command = [sys.executable, "-m", "kronkeep_daemon", "node-agent", "--kubeconfig", str(KUBECONFIG)]
         command += ["--name", NODE, "--folder", str(self.folder), "--place", "--machine-tools"]
         if NETWORK is not None:
-            command = ["ip", "netns", "exec", NETWORK, *command]
+            # Not `ip netns exec`, which has a mount namespace too: tests mount file systems for pods.
+            command = ["nsenter", f"--net=/run/netns/{NETWORK}", *command]
         with (self.folder / "agent.log").open("ab") as output:
             self._process = subprocess.Popen(command, stderr=output)
         atexit.register(self._stop)
