@@ -202,7 +202,7 @@ def long_log(daemon: Daemon) -> str:
     assert run_kronkeep(daemon, "create", "long-log", *schedule, "--", "sh", "-c", script).returncode == 0
     done = run_kronkeep(daemon, "trigger", "long-log", "--wait")
     assert done.returncode == 0, done.stderr
-    return "default/long"
+    return "default/long-log"
 
 
 def test_a_log_in_a_file_has_every_byte(daemon: Daemon, long_log: str) -> None:
@@ -210,7 +210,7 @@ def test_a_log_in_a_file_has_every_byte(daemon: Daemon, long_log: str) -> None:
     done = subprocess.run([*command, long_log], capture_output=True, check=True)
     numbers = b"".join(b"%d\n" % number for number in range(1, LINES + 1))
     assert done.stdout == numbers + b"x" * 10_000 + b"\n\xff\x1b[1m end\n"
-    name = run_kronkeep(daemon, "get", "executions", "--filter", "name:long", "-o", "name").stdout.strip()
+    name = run_kronkeep(daemon, "get", "executions", "--filter", "name:long-log", "-o", "name").stdout.strip()
     assert subprocess.run([*command, name], capture_output=True, check=True).stdout == done.stdout
 
 
