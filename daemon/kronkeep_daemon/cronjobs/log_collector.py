@@ -15,6 +15,7 @@ from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import KeptLog
 from kronkeep_daemon.cronjobs import run_artifacts, run_logs
 from kronkeep_daemon.cronjobs.cluster_cache import BoundedDict
+from kronkeep_daemon.cronjobs.fair_queue import FairQueue
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.kube.client import Cluster
@@ -24,8 +25,9 @@ from kronkeep_daemon.kube.objects import Job, Pod
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-COPIERS = 8
-QUEUE_LENGTH = 10_000
+COPIERS = 12
+COPIERS_PER_NAMESPACE = 4  # logs of pods that take long to end, or that do not answer, wait for each other
+QUEUE_LENGTH = 10_000  # of one namespace
 REMEMBERED = 100_000  # copies that were queued and are not queued again
 FULL_DISK_PAUSE = 2.0  # seconds
 TRIES = 5
@@ -71,7 +73,7 @@ _CopyKey = tuple[str, str, int, bool]
 
 
 class LogCollector:
-    """Several copiers that work off one bounded queue.
+    """Several copiers that work off one queue, which is bounded and fair between namespaces.
 
     on_log_saved: called with the id of the run and each log that was saved.
     """
@@ -88,7 +90,7 @@ class LogCollector:
         self._history = history
         self.on_log_saved = on_log_saved
         self._clock = clock
-        self._queue: asyncio.Queue[_Copy] = asyncio.Queue(QUEUE_LENGTH)
+        self._queue: FairQueue[_Copy] = FairQueue(longest=QUEUE_LENGTH, at_once=COPIERS_PER_NAMESPACE)
         self._queued: BoundedDict[_CopyKey, bool] = BoundedDict(REMEMBERED)
 
     def start(self, supervisor: Supervisor) -> None:
@@ -122,9 +124,8 @@ class LogCollector:
         self._enqueue((record_id, "", 0, False), _ArtifactCopy(record_id, meta.namespace, meta.name))
 
     def _enqueue(self, key: _CopyKey, copy: _Copy) -> None:
-        if key not in self._queued and not self._queue.full():
+        if key not in self._queued and self._queue.put(copy.namespace, copy):
             self._queued[key] = True
-            self._queue.put_nowait(copy)
 
     def _is_saved(self, copy: _LogCopy) -> bool:
         run = self._history.executions.get(copy.record_id)
@@ -137,24 +138,23 @@ class LogCollector:
 
     async def _copy_forever(self) -> None:
         while True:
-            copy = await self._queue.get()
+            namespace, copy = await self._queue.get()
             try:
-                if isinstance(copy, _LogCopy):
-                    await self._copy_log(copy)
-                else:
-                    await self._copy_artifacts(copy)
+                await self._copy(copy)
             except ReadOnlyHistory:
-                self._requeue(copy)
+                if not self._queue.put(namespace, copy):
+                    log.warning("%s could not be copied: the disk is full", copy)
                 await self._clock.sleep(FULL_DISK_PAUSE)
             except KronkeepError as fault:
                 log.warning("%s could not be copied: %s", copy, fault)
+            finally:
+                self._queue.done(namespace)
 
-    def _requeue(self, copy: _Copy) -> None:
-        """Queue a copy again for which the disk had no space."""
-        if self._queue.full():
-            log.warning("%s could not be copied: the disk is full", copy)
+    async def _copy(self, copy: _Copy) -> None:
+        if isinstance(copy, _LogCopy):
+            await self._copy_log(copy)
         else:
-            self._queue.put_nowait(copy)
+            await self._copy_artifacts(copy)
 
     async def _copy_log(self, copy: _LogCopy) -> None:
         capped = await self._read_log(copy)

@@ -1,0 +1,66 @@
+"""A bounded queue that is fair between groups, such as namespaces.
+
+A group that puts in more than its share waits for itself: others' items are taken in turn with its own, and
+only so many of one group are worked on at once. So a tenant whose work takes for ever keeps nobody else's
+waiting.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class QueuedItem(NamedTuple, Generic[T]):
+    """An item with its group."""
+
+    group: str
+    item: T
+
+
+class FairQueue(Generic[T]):
+    """The queue.
+
+    longest: how many items a group may have waiting.
+    at_once: how many items of a group are worked on at the same time.
+    """
+
+    def __init__(self, *, longest: int, at_once: int) -> None:
+        self._longest = longest
+        self._at_once = at_once
+        self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
+        self._in_work: dict[str, int] = {}
+        self._changed = asyncio.Event()
+
+    def put(self, group: str, item: T) -> bool:
+        """Add an item; return False, without adding it, where its group has too many."""
+        items = self._waiting.setdefault(group, deque())
+        if len(items) >= self._longest:
+            return False
+        items.append(item)
+        self._changed.set()
+        return True
+
+    async def get(self) -> QueuedItem[T]:
+        """Return the next item of the group whose turn it is; `done` must be called for it."""
+        while (group := self._next_group()) is None:
+            self._changed.clear()
+            await self._changed.wait()
+        items = self._waiting[group]
+        item = items.popleft()
+        self._waiting.move_to_end(group)
+        if not items:
+            del self._waiting[group]
+        self._in_work[group] = self._in_work.get(group, 0) + 1
+        return QueuedItem(group, item)
+
+    def _next_group(self) -> str | None:
+        return next((group for group in self._waiting if self._in_work.get(group, 0) < self._at_once), None)
+
+    def done(self, group: str) -> None:
+        """Take note that an item of the group is no longer worked on."""
+        self._in_work[group] -= 1
+        if not self._in_work[group]:
+            del self._in_work[group]
+        self._changed.set()

@@ -1,0 +1,100 @@
+"""A namespace whose logs take for ever, or are very many, keeps nobody else's waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.cronjobs.slot_scene import Scene
+from tests.waiting import eventually
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.models import KeptLog
+from kronkeep_daemon.cronjobs.fair_queue import FairQueue
+from kronkeep_daemon.cronjobs.log_collector import COPIERS, COPIERS_PER_NAMESPACE, LogCollector
+from kronkeep_daemon.kube.objects import Pod, convert_object
+from kronkeep_daemon.supervisor import Supervisor
+
+
+async def test_groups_take_turns_and_keep_their_own_order() -> None:
+    queue: FairQueue[int] = FairQueue(longest=100, at_once=100)
+    for number in range(10):
+        assert queue.put("evil", number)
+    queue.put("shop", 100)
+    queue.put("shop", 101)
+    taken = [await queue.get() for _ in range(12)]
+    assert [item for group, item in taken if group == "evil"] == list(range(10))
+    assert [place for place, (group, _) in enumerate(taken) if group == "shop"] == [1, 3]
+
+
+async def test_a_group_has_a_share_of_places_and_of_work() -> None:
+    queue: FairQueue[int] = FairQueue(longest=3, at_once=2)
+    assert [queue.put("evil", number) for number in range(5)] == [True, True, True, False, False]
+    assert queue.put("shop", 7)
+    taken = [await queue.get() for _ in range(3)]
+    assert sorted(group for group, _ in taken) == ["evil", "evil", "shop"]
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done("shop")
+    queue.done("evil")
+    assert (await waiting).group == "evil"
+
+
+class EndlessLogs:
+    """A cluster whose logs in the namespace `evil` have no end and no lines."""
+
+    id = "c"
+    name = "c"
+
+    def __init__(self) -> None:
+        self.reading = 0
+
+    async def log_chunks(self, namespace: str, pod: str, container: str, **_: Any) -> AsyncIterator[bytes]:
+        if namespace == "evil":
+            self.reading += 1
+            await asyncio.Event().wait()
+        yield b"2026-01-15T10:00:00.0Z of shop\n"
+
+
+def ended_pod(namespace: str, name: str) -> Pod:
+    ended = {"exitCode": 0, "finishedAt": "2026-01-15T10:00:00Z"}
+    meta = {"name": name, "namespace": namespace, "uid": f"uid-{name}"}
+    status = {"containerStatuses": [{"name": "main", "state": {"terminated": ended}}]}
+    return convert_object({"metadata": meta, "status": status}, Pod)
+
+
+async def test_logs_without_an_end_keep_nobody_elses_log_waiting(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    await scene.open()
+    saved: list[str] = []
+
+    async def note(record_id: str, _: KeptLog) -> None:
+        saved.append(record_id)
+
+    cluster: Any = EndlessLogs()
+    collector = LogCollector(cluster=cluster, history=scene.history, on_log_saved=note, clock=SystemClock())
+    supervisor = Supervisor(SystemClock())
+    collector.start(supervisor)
+    for number in range(20_000):
+        collector.collect_logs(f"evil-{number}", ended_pod("evil", f"e-{number}"))
+    collector.collect_logs("victim", ended_pod("shop", "s"))
+
+    async def saved_records() -> list[str]:
+        return saved
+
+    await eventually(saved_records, lambda records: "victim" in records)
+    assert cluster.reading == COPIERS_PER_NAMESPACE < COPIERS
+    await supervisor.close()
+    await scene.close()
+
+
+@pytest.mark.parametrize("count", [1, 50])
+async def test_a_waiting_reader_is_woken(count: int) -> None:
+    queue: FairQueue[int] = FairQueue(longest=100, at_once=2)
+    readers = [asyncio.create_task(queue.get()) for _ in range(count)]
+    await asyncio.sleep(0)
+    for number in range(count):
+        queue.put(f"n-{number}", number)
+    assert sorted(taken.item for taken in await asyncio.gather(*readers)) == list(range(count))
