@@ -7,8 +7,10 @@ The plan is the preview: nothing outside it is removed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from heapq import merge
+from typing import Any
 
 import msgspec
 
@@ -57,12 +59,15 @@ async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPla
     cut = now - timedelta(days=rules.days) if rules.days is not None else None
     runs: list[str] = []
     backups: list[str] = []
-    for cronjob in {**history.executions.values("cronjob_id"), **history.backups.values("cronjob_id")}:
+    for cronjob in merge_values(history.executions, history.backups):
         all_backups = [backup async for backup in _iterate(history.backups, cronjob_id=cronjob)]
-        all_runs = [run async for run in _iterate(history.executions, cronjob_id=cronjob)]
-        expired_runs, expired_backups = select_of_cronjob(all_runs, all_backups, rules.runs, cut)
+        old_runs = await _read_old_runs(history, cronjob, rules.runs, cut)
+        expired_runs, expired_backups = select_of_cronjob(
+            old_runs, all_backups, cut, history.executions.__contains__
+        )
         runs += expired_runs
         backups += expired_backups
+        await asyncio.sleep(0)
     restores = [
         restore.id
         async for restore in _iterate(history.restores)
@@ -88,37 +93,60 @@ def _select_audit_lines(history: History, cut: datetime) -> tuple[int, ...]:
     return tuple(history.table("audit").rows.oldest_numbers(limit=MOST_AUDIT_LINES, before=last))
 
 
-def select_of_cronjob(
-    runs: Iterable[CronJobExecution],
-    backups: Iterable[BackupExecution],
-    number: int | None,
-    cut: datetime | None,
-) -> tuple[list[str], list[str]]:
-    """Return the ids of one CronJob's runs and backups to remove; both are given newest first.
+def merge_values(*tables: Records[Any]) -> Iterator[str]:
+    """Yield the ids of the CronJobs of some tables, each once."""
+    last = ""
+    for cronjob_id in merge(*(records.distinct("cronjob_id") for records in tables)):
+        if cronjob_id != last:
+            yield cronjob_id
+        last = cronjob_id
 
-    number: runs that are kept, None for all.
+
+async def _read_old_runs(
+    history: History, cronjob_id: str, number: int | None, cut: datetime | None
+) -> list[CronJobExecution]:
+    """Return the runs of a CronJob before a time, or behind its newest ones; no others are read."""
+    runs: dict[str, CronJobExecution] = {}
+    if cut is not None:
+        async for run in _iterate(history.executions, until=cut, cronjob_id=cronjob_id):
+            runs[run.id] = run
+    if number is not None:
+        cursor = history.executions.cursor_of_nth(number, cronjob_id=cronjob_id)
+        if cursor is not None:
+            async for run in _iterate(history.executions, cursor=cursor, cronjob_id=cronjob_id):
+                runs[run.id] = run
+    return list(runs.values())
+
+
+def select_of_cronjob(
+    old_runs: Iterable[CronJobExecution],
+    backups: Iterable[BackupExecution],
+    cut: datetime | None,
+    has_run: Callable[[str], bool],
+) -> tuple[list[str], list[str]]:
+    """Return the ids of one CronJob's runs and backups to remove.
+
+    old_runs: those that the rules remove unless something needs them.
+    backups: all of them, newest first.
     cut: the time before which records are removed, None for never.
+    has_run: whether a run is recorded.
     """
-    runs = list(runs)
     backups = list(backups)
     protected = _ids_to_protect(backups)
     needed_runs = {backup.cronjob_execution_id for backup in backups if backup.id in protected}
     expired_runs = [
         run.id
-        for place, run in enumerate(runs)
-        if ((number is not None and place >= number) or _before(run.created_at, cut))
-        and is_final(EXECUTION_TRANSITIONS, run.status)
-        and run.id not in needed_runs
+        for run in old_runs
+        if is_final(EXECUTION_TRANSITIONS, run.status) and run.id not in needed_runs
     ]
     removed = set(expired_runs)
-    known = {run.id for run in runs}
     expired_backups = [
         backup.id
         for backup in backups
         if backup.id not in protected
         and (
             backup.cronjob_execution_id in removed
-            or (backup.cronjob_execution_id not in known and _before(backup.created_at, cut))
+            or (_before(backup.created_at, cut) and not has_run(backup.cronjob_execution_id or ""))
         )
     ]
     return expired_runs, expired_backups
@@ -171,10 +199,15 @@ async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -
             await history.logs.remove(record_id)
 
 
-async def _iterate(records: Records[T], cronjob_id: str | None = None) -> AsyncIterator[T]:
-    cursor: str | None = None
+async def _iterate(
+    records: Records[T],
+    *,
+    cursor: str | None = None,
+    until: datetime | None = None,
+    cronjob_id: str | None = None,
+) -> AsyncIterator[T]:
     while True:
-        page = records.newest(limit=SLICE, cursor=cursor, cronjob_id=cronjob_id)
+        page = records.newest(limit=SLICE, cursor=cursor, until=until, cronjob_id=cronjob_id)
         for record in page.items:
             yield record
         cursor = page.next_cursor

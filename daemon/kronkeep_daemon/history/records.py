@@ -111,6 +111,15 @@ class Records(Generic[T]):
         """Count the records by their value of a shared field, of those with the values in `equal`."""
         return self._rows.count(field, equal)
 
+    def distinct(self, field: str) -> Iterator[str]:
+        """Yield the values of an indexed field, in order."""
+        return self._rows.distinct(field)
+
+    def cursor_of_nth(self, number: int, **equal: str) -> str | None:
+        """Return the cursor of the records after the n-th newest; None where there are fewer."""
+        position = self._rows.position_of_nth(equal, number)
+        return f"{position[0]}~{position[1]}" if position else None
+
     def numbers_of_oldest(self, *, limit: int, before: datetime | None = None) -> list[int]:
         """Return at most `limit` numbers of the oldest records, those that were created before a time."""
         return self._rows.oldest_numbers(limit=limit, before=_sort_time(before) if before else LATEST)

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from heapq import merge
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from kronkeep_common.errors import DamagedHistory
@@ -133,18 +133,40 @@ class TableRows:
 
     def newest_statuses(self, equal: Mapping[str, str], limit: int) -> list[str]:
         """Return the statuses of the newest rows with these values, newest first, from an index alone."""
-        sql = _newest_sql(self.name, tuple(equal), "number, created_at, status", False, False)
+        return [status or "" for _, _, status in self._newest_keys(equal, limit)]
+
+    def position_of_nth(self, equal: Mapping[str, str], number: int) -> Position | None:
+        """Return the position of the n-th newest row with these values; None where there are fewer."""
+        keys = self._newest_keys(equal, number)
+        return keys[-1][:2] if len(keys) == number else None
+
+    def _newest_keys(self, equal: Mapping[str, str], limit: int) -> list[tuple[str, int, str | None]]:
+        """Return time, number and status of the newest rows with these values, newest first."""
+        sql = _newest_sql(self.name, tuple(equal), "created_at, number, status", False, False)
         pending = self._pending_newest(equal, None, "")
         stored = self._select(sql, (*equal.values(), limit + len(self.pending.rows)))
-        rows = [
-            (created_at, number, status)
-            for number, created_at, status in stored
-            if number not in self.pending.rows
-        ]
-        rows += [(row.created_at, row.number, row.status) for row in pending]
+        keys = [(time, number, status) for time, number, status in stored if number not in self.pending.rows]
+        keys += [(row.created_at, row.number, row.status) for row in pending]
         if pending:
-            rows.sort(key=lambda row: row[:2], reverse=True)
-        return [status or "" for _, _, status in rows[:limit]]
+            keys.sort(key=itemgetter(0, 1), reverse=True)
+        return keys[:limit]
+
+    def distinct(self, field: str) -> Iterator[str]:
+        """Yield the values of an indexed field, in order; each is one look into the index.
+
+        A value whose last row was removed may still be yielded until that is durable.
+        """
+        index = schema.index_name(self.name, _choose_index((field,)))
+        sql = f"SELECT min({field}) FROM {self._sql_name} INDEXED BY {index} WHERE {field} > ?"
+        last = ""
+        while True:
+            values = [value for row in self._select(sql, (last,)) for value in row]
+            values += [getattr(row, field) for row in self.pending.matching({})]
+            later = [value for value in values if value is not None and value > last]
+            if not later:
+                return
+            last = min(later)
+            yield last
 
     def oldest_numbers(self, *, limit: int, before: str = LATEST) -> list[int]:
         """Return at most `limit` numbers of the oldest rows with a time before `before`, oldest first."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import Alert, BackupExecution, BackupResult, CronJobExecution
 from kronkeep_common.states import AlertStatus, BackupStatus, ExecutionStatus, Trigger
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import History, Page
 from kronkeep_daemon.history.expiry import ExpiryPlan, ExpiryRules, plan, remove
 from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.testing import FakeClock
@@ -60,6 +61,23 @@ async def test_runs_expire_by_number_and_by_age(tmp_path: Path, rules: ExpiryRul
     expiry_plan = await plan(history, rules, NOW)
     assert sorted(expiry_plan.executions) == gone
     assert len(list(history.executions.all())) == 5
+    await history.close()
+
+
+async def test_only_what_may_expire_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = await history_of(tmp_path, [run(number) for number in range(1, 500)], [])
+    reads: list[int] = []
+    newest = history.executions.newest
+
+    def count_reads(**conditions: Any) -> Page[CronJobExecution]:
+        page = newest(**conditions)
+        reads.append(len(page.items))
+        return page
+
+    monkeypatch.setattr(history.executions, "newest", count_reads)
+    expiry_plan = await plan(history, ExpiryRules(runs=490, days=495), NOW)
+    assert sorted(expiry_plan.executions) == [f"r{number}" for number in range(491, 500)]
+    assert sum(reads) == 4 + 9
     await history.close()
 
 

@@ -85,8 +85,12 @@ def test_newest_and_counts_are_those_of_a_plain_list(
         number for time, number in sorted((d["created_at"][:-1], n) for n, d in model.items()) if time < low
     ]
     assert table.rows.oldest_numbers(limit=limit, before=low) == oldest[:limit]
+    cronjobs = {doc["cronjob_id"] for doc in model.values()}
+    assert cronjobs <= set(table.rows.distinct("cronjob_id"))
+    assert table.rows.position_of_nth(equal, limit) == (keys[limit - 1] if len(keys) >= limit else None)
     storage.flush()
     assert [row.position for row in table.rows.newest(equal, limit=20)] == keys
+    assert list(table.rows.distinct("cronjob_id")) == sorted(cronjobs)
 
 
 TERMS = st.sampled_from(
