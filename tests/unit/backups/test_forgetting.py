@@ -1,6 +1,7 @@
 """What retention records and removes, and when: before each forget the repository is listed."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
-from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.settings import ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 
@@ -34,9 +35,22 @@ class Clusters:
 
 
 class CronJobs:
-    """CronJobs of these clusters."""
+    """No CronJobs in these clusters."""
 
     clusters = Clusters()
+
+    def cronjobs_led_here(self) -> list[Any]:
+        return []
+
+
+class Orphans:
+    """One policy whose CronJob is gone."""
+
+    def __init__(self, carrier: PolicyCarrier) -> None:
+        self._carrier = carrier
+
+    async def carriers(self) -> list[PolicyCarrier]:
+        return [self._carrier]
 
 
 class Storages:
@@ -44,6 +58,9 @@ class Storages:
 
     def get(self, _name: str) -> Any:
         return vault(id="s")
+
+    def list(self) -> list[Any]:
+        return []
 
 
 class Repository:
@@ -78,6 +95,7 @@ class Scene:
         clock = SystemClock()
         clusters: Any = Clusters()
         nothing: Any = None
+        self.archive = ArchiveSettings()
         self.records = BackupRecords(history, Bus(), clusters)
         self.carrier = PolicyCarrier(
             cluster="c",
@@ -95,13 +113,16 @@ class Scene:
             upkeep=nothing,
             maintenance=self.repository,  # type: ignore[arg-type]
             reconciliation=self.repository,  # type: ignore[arg-type]
-            orphans=nothing,
+            orphans=Orphans(self.carrier),  # type: ignore[arg-type]
             queues=RepositoryQueues(),
             bus=Bus(),
             clock=clock,
-            settings=Settings,
+            settings=self.read_settings,
             supervisor=Supervisor(clock),
         )
+
+    def read_settings(self) -> Settings:
+        return Settings(archive=self.archive)
 
     async def record(self) -> None:
         for number in (1, 2):
@@ -144,3 +165,12 @@ async def test_a_forget_that_failed_leaves_the_backups_that_are_still_there(scen
     scene.repository.is_away = False
     await scene.service.apply(scene.carrier)
     assert scene.records.get("b1").snapshot_removed_at is not None
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_the_retention_of_a_policy_whose_cronjob_is_gone_goes_on_where_that_is_chosen(
+    scene: Scene, applied: bool
+) -> None:
+    scene.archive = ArchiveSettings(apply_orphans_retention=applied)
+    await scene.service.run_pass(SystemClock().now() + timedelta(hours=1))
+    assert [each.backup for each in scene.repository.snapshots] == (["b2"] if applied else ["b1", "b1", "b2"])

@@ -1,0 +1,183 @@
+"""Which policies are orphans, and what may be done with their backups."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.records import make_backup
+
+from kronkeep_common import object_keys
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import Conflict, NotAllowedNow, PolicyNotFound
+from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
+from kronkeep_daemon.backups import policy_annotations
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject, CronJobRef
+
+NEW = BackupPolicy(id="new", storage_id="s")
+OLD = BackupPolicy(id="old", storage_id="s", retention=Retention(keep_last=1))
+
+
+class Cluster:
+    """A cluster that is known."""
+
+    id = "c"
+
+
+class Clusters:
+    """One cluster."""
+
+    def __iter__(self) -> Any:
+        return iter([Cluster()])
+
+    def same(self, first: str, second: str) -> bool:
+        return first == second
+
+    def by_name(self, _name: str) -> Cluster:
+        return Cluster()
+
+
+class CronJobs:
+    """The CronJobs of that cluster."""
+
+    def __init__(self) -> None:
+        self.clusters = Clusters()
+        self.pending: set[str] = set()
+        self.given: dict[CronJobRef, CronJobObject] = {}
+
+    def add(self, name: str, annotations: dict[str, str], namespace: str = "n") -> None:
+        meta = CronJobMeta(name=name, namespace=namespace, uid=f"uid-{name}", annotations=annotations)
+        cronjob = msgspec.structs.replace(CronJobObject(), metadata=meta, cluster="c")
+        self.given[CronJobRef("c", namespace, name)] = cronjob
+
+    def carry(self, name: str, policy: BackupPolicy, namespace: str = "n") -> None:
+        self.add(name, policy_annotations.annotations_of(policy), namespace)
+
+    def objects(self) -> list[CronJobObject]:
+        return list(self.given.values())
+
+    def pending_clusters(self) -> set[str]:
+        return self.pending
+
+    def find(self, ref: CronJobRef) -> CronJobObject:
+        if ref not in self.given:
+            raise PolicyNotFound("There is none.")
+        return self.given[ref]
+
+
+class Scene:
+    """The orphans of a history and of a cluster."""
+
+    def __init__(self, history: History) -> None:
+        self.cronjobs = CronJobs()
+        cronjobs: Any = self.cronjobs
+        clusters: Any = self.cronjobs.clusters
+        self.records = BackupRecords(history, Bus(), clusters)
+        self.orphans = OrphanedPolicies(
+            cronjobs=cronjobs, policies=PolicyLookup(cronjobs), records=self.records, clock=SystemClock()
+        )
+        self.count = 0
+
+    async def back_up(self, **fields: Any) -> BackupExecution:
+        """Record a good backup of the old policy."""
+        self.count += 1
+        whole = {
+            "id": f"b{self.count}",
+            "policy_id": "old",
+            "policy": OLD,
+            "policy_revision": "r",
+            "result": BackupResult(snapshot_id=f"{self.count:08x}"),
+            **fields,
+        }
+        await self.records.put(None, make_backup(**whole))
+        return self.records.get(whole["id"])
+
+    async def ids(self) -> list[str]:
+        return [orphan.policy_id for orphan in await self.orphans.views()]
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    history = await History.open(tmp_path, clock=SystemClock())
+    yield Scene(history)
+    await history.close()
+
+
+async def test_a_policy_that_no_cronjob_carries_is_an_orphan_with_its_last_rules(scene: Scene) -> None:
+    await scene.back_up()
+    await scene.back_up()
+    scene.cronjobs.carry("j", NEW)
+    (view,) = await scene.orphans.views()
+    assert (view.policy_id, view.snapshots, view.good, view.removable) == ("old", 2, 2, 1)
+    assert (view.retention, view.adopters) == (OLD.retention, ("n/j",))
+    carrier = await scene.orphans.carrier_by_id("old")
+    assert (carrier.namespace, carrier.cronjob, carrier.policy) == ("n", "j", OLD)
+    assert await scene.orphans.views("another") == []
+
+
+async def test_a_policy_that_is_carried_or_may_be_is_none(scene: Scene) -> None:
+    await scene.back_up()
+    scene.cronjobs.carry("j", OLD)
+    assert await scene.ids() == []
+    scene.cronjobs.add("j", {object_keys.POLICY: "{broken"})
+    assert await scene.ids() == []
+    scene.cronjobs.given.clear()
+    assert await scene.ids() == ["old"]
+    scene.cronjobs.pending.add("c")
+    assert await scene.ids() == []
+
+
+async def test_one_that_another_cronjob_carries_has_orphans_all_the_same(scene: Scene) -> None:
+    await scene.back_up()
+    scene.cronjobs.carry("renamed", OLD)
+    assert await scene.ids() == ["old"]
+
+
+async def test_backups_without_a_snapshot_or_of_another_cluster_are_no_orphans(scene: Scene) -> None:
+    await scene.back_up(result=None)
+    await scene.back_up(snapshot_removed_at=SystemClock().now())
+    await scene.back_up(cluster="another")
+    assert await scene.ids() == []
+
+
+async def test_rules_that_nobody_chose_are_not_applied(scene: Scene) -> None:
+    await scene.back_up(policy=BackupPolicy(id="old", storage_id="s"), policy_revision="")
+    (view,) = await scene.orphans.views()
+    assert (view.retention, view.removable) == (None, 0)
+    with pytest.raises(NotAllowedNow, match="only its snapshots were found"):
+        await scene.orphans.carrier_by_id("old")
+    assert await scene.orphans.carriers() == []
+
+
+async def test_an_id_that_two_cronjobs_had_needs_a_namespace(scene: Scene) -> None:
+    await scene.back_up()
+    await scene.back_up(namespace="other")
+    with pytest.raises(Conflict, match="n/j, other/j"):
+        await scene.orphans.carrier_by_id("old")
+    assert (await scene.orphans.carrier_by_id("old", namespace="other")).namespace == "other"
+    with pytest.raises(PolicyNotFound):
+        await scene.orphans.carrier_by_id("never")
+
+
+async def test_backups_are_adopted_within_their_namespace_only(scene: Scene) -> None:
+    own = await scene.back_up()
+    others = await scene.back_up(namespace="other")
+    scene.cronjobs.carry("j", NEW)
+    assert await scene.orphans.adopt(CronJobRef("c", "n", "j"), "old") == 1
+    adopted = scene.records.get(own.id)
+    assert (adopted.policy_id, adopted.tagged_policy_id, adopted.cronjob_id) == ("new", "old", "uid-j")
+    assert (adopted.snapshot_policy_id, adopted.policy, adopted.sequence) == ("old", OLD, own.sequence)
+    assert scene.records.get(others.id) == others
+    with pytest.raises(PolicyNotFound, match="has backups in n"):
+        await scene.orphans.adopt(CronJobRef("c", "n", "j"), "old")
+    # Adopted twice, the tag of the snapshot stays that of its first policy.
+    scene.cronjobs.given.clear()
+    scene.cronjobs.carry("j", msgspec.structs.replace(NEW, id="newest"))
+    assert await scene.orphans.adopt(CronJobRef("c", "n", "j"), "new") == 1
+    assert scene.records.get(own.id).tagged_policy_id == "old"
