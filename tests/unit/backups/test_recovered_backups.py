@@ -8,7 +8,7 @@ import pytest
 from tests.records import make_backup, vault
 
 from kronkeep_common.models import BackupPolicy, CronJobExecution, Encryption, SecretKeyRef
-from kronkeep_common.states import BackupStatus, ExecutionStatus
+from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.backups import recovered_backups
 from kronkeep_daemon.backups.recovered_backups import Recovery
 from kronkeep_daemon.repositories.repository import Repository, repository_of_policy
@@ -93,7 +93,7 @@ def test_of_two_snapshots_of_one_backup_the_later_one_counts() -> None:
     ],
 )
 def test_tags_that_cannot_be_ours_make_no_record(tags: dict[str, str]) -> None:
-    recovery = recover(snapshot(**tags))
+    recovery = recover(snapshot(1, **tags))
     assert (recovery.backups, len(recovery.unusable)) == ((), 1)
 
 
@@ -134,7 +134,7 @@ def run(**fields: Any) -> CronJobExecution:
         cronjob="nightly",
         cronjob_id="uid-0001",
         job="nightly-1",
-        trigger="scheduled",
+        trigger=Trigger.SCHEDULED,
         status=ExecutionStatus.SUCCEEDED,
         created_at=NOON - timedelta(hours=2),
         ended_at=NOON - timedelta(hours=1),
