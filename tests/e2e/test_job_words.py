@@ -1,12 +1,20 @@
 """Runs whose Jobs wait, are held, or succeed and fail by indexes: what a whole daemon says of them."""
 
 import asyncio
+from pathlib import Path
 
 from tests.daemon_process import Daemon
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
-from kronkeep_common.models import CronJobExecution
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicySpec,
+    CronJob,
+    CronJobCreate,
+    CronJobExecution,
+    VolumeMount,
+)
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject
@@ -74,3 +82,38 @@ async def test_each_state_of_a_job_has_a_reason_and_words(daemon: Daemon, client
     resumed = await eventually(load_resumed, lambda run: run.status == "succeeded", 60)
     assert resumed.reason is None
     await cluster.close()
+
+
+async def test_a_backup_says_why_the_run_that_it_waits_for_does_not_end(
+    daemon: Daemon, client: Client, storage: Path, claim: Path
+) -> None:
+    spec = CronJobCreate(
+        name="dump",
+        image="busybox:1.36",
+        command=("sh", "-c", "echo x > /data/x"),
+        schedule="0 2 29 2 *",
+        volumes=(VolumeMount(claim="data", mount_path="/data"),),
+        policy=BackupPolicySpec(storage_id="vault"),
+    )
+    await client.cronjobs.create(spec)
+    cluster = await daemon.cluster()
+    suspended = {"spec": {"jobTemplate": {"spec": {"suspend": True}}}}
+    patched = await cluster.patch(paths.cronjobs("default", "dump"), suspended)
+    version = patched["metadata"]["resourceVersion"]
+
+    async def load_cronjob() -> CronJob:
+        return await client.cronjobs.get("default", "dump")
+
+    await eventually(load_cronjob, lambda cronjob: cronjob.resource_version == version)
+    run = await client.cronjobs.trigger("default", "dump")
+
+    async def load_backup() -> BackupExecution:
+        return await client.backups.get(run.backup_id or "")
+
+    waiting = await eventually(load_backup, lambda backup: backup.reason is not None, 60)
+    assert (waiting.status, waiting.reason) == ("waiting", "Suspended")
+    assert (waiting.message or "").startswith("The run has not ended. The Job is suspended")
+    await cluster.patch(paths.jobs("default", run.job or ""), {"spec": {"suspend": False}})
+    await cluster.close()
+    done = await eventually(load_backup, lambda backup: backup.status not in ("waiting", "queued", "running"))
+    assert (done.status, done.reason) == ("succeeded", None)

@@ -290,8 +290,17 @@ class BackupPlanner:
         transition = transition or planning_rules.transition_at_deadline(backup, now)
         if transition is not None:
             await self.record_transition(backup, transition)
-        elif run.ended_at is not None and policy.delay_seconds:
+            return
+        await self._explain_wait(backup, planning_rules.wait_for_run(run))
+        if run.ended_at is not None and policy.delay_seconds:
             self._wake_after(policy.delay_seconds)
+
+    async def _explain_wait(self, backup: BackupExecution, wait: BackupTransition) -> None:
+        """Record why a backup waits, where that has changed."""
+        words = {"reason": wait.reason, "message": wait.message, "next_step": wait.next_step}
+        explained = msgspec.structs.replace(backup, **words)
+        if explained != backup:
+            await self._records.put(backup, explained)
 
     def _wake_after(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(min(seconds, TICK_SECONDS) + 0.05, self._wake.set)

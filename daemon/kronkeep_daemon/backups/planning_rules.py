@@ -7,7 +7,7 @@ from typing import NamedTuple
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.states import BackupStatus, ExecutionStatus
+from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, ExecutionStatus, is_final
 
 
 class BackupTransition(NamedTuple):
@@ -43,6 +43,18 @@ def transition_after_run(
     if run.status in (ExecutionStatus.UNKNOWN, ExecutionStatus.MISSED):
         return transition_for(BackupStatus.UNKNOWN, Reason.CRONJOB_UNKNOWN)
     return None
+
+
+def wait_for_run(run: CronJobExecution) -> BackupTransition:
+    """Return the state of a backup that waits: why its run has not ended, where that is known."""
+    if is_final(EXECUTION_TRANSITIONS, run.status) or run.message is None:
+        return BackupTransition(status=BackupStatus.WAITING)
+    return BackupTransition(
+        status=BackupStatus.WAITING,
+        reason=run.reason,
+        message=f"The run has not ended. {run.message}",
+        next_step=run.next_step,
+    )
 
 
 def transition_at_deadline(backup: BackupExecution, now: datetime) -> BackupTransition | None:
