@@ -148,3 +148,9 @@ def test_a_missing_program_is_refused_by_daemon_and_demo(daemon: Daemon, tmp_pat
     done = run_kronkeep(daemon, "demo", "--headless", PATH=str(path))
     assert (done.returncode, done.stdout) == (1, "")
     assert "[ToolMissing]" in done.stderr
+
+
+def test_this_machines_tools_are_an_embedded_clusters_alone(tmp_path: Path) -> None:
+    sentence, step = refused_start("--machine-tools", "--state", str(tmp_path / "s"))
+    assert "this machine's tools" in sentence
+    assert step == "Add --embedded. [InvalidSettings]"
