@@ -20,8 +20,11 @@ OnWaiting = Callable[[Cause | None], Awaitable[None]]
 
 FIRST_LOOK_SECONDS = 5.0  # most containers start sooner
 LOOK_SECONDS = 10.0  # between two looks at the Events
-# What does not pass by waiting: the API server refuses each new pod, the image has no valid name.
+# What does not pass by waiting, of the reasons that the kubelet writes into the pod's status.
 _LASTING = frozenset({Reason.INVALID_IMAGE_NAME, Reason.ERR_IMAGE_NEVER_PULL})
+# The API server's words where it refuses every pod of the Job. Kubernetes says it in words alone: the Event has
+# the reason FailedCreate for a quota too, which passes, and the API's refusal is `Forbidden` for both, without
+# a cause in its details. To ask by a dry run would take the right to create pods.
 _POD_SECURITY = "violates PodSecurity"
 
 
@@ -106,8 +109,15 @@ class StartWatch:
 
 
 def is_lasting(cause: Cause) -> bool:
-    """Whether a Job with this cause will not start however long it waits."""
-    return cause.reason in _LASTING or _POD_SECURITY in cause.message
+    """Whether a Job with this cause will not start however long it waits.
+
+    Anybody who may create Events can write those words. They count only for a Job that has no pod, about
+    which CANNOT_CREATE_POD is said, so a forger ends no Job whose pod exists: of one that the cluster refuses
+    anyway it shortens the wait.
+    """
+    if cause.reason == Reason.CANNOT_CREATE_POD:
+        return _POD_SECURITY in cause.message
+    return cause.reason in _LASTING
 
 
 def _with_limit(cause: Cause, seconds: float) -> Cause:

@@ -94,6 +94,23 @@ async def test_what_waiting_does_not_cure_is_given_up_at_once(uid: str, reason: 
                 await task
 
 
+@pytest.mark.parametrize(
+    ("uid", "reason"), [("pod-1", "FailedMount"), ("pod-1", "SomethingNew"), (UID, "FailedCreate")]
+)
+async def test_a_forged_event_ends_no_job_that_has_its_pod(uid: str, reason: str) -> None:
+    """Its pod waits for its image, and somebody who may create Events writes the API server's words."""
+    cluster = FakeCluster("main")
+    async with running(cluster) as task:
+        cluster.is_pending = True
+        cluster.tell(uid, reason, REFUSED)
+        await asyncio.sleep(0.5)  # 25 s of its clock, in which its Events are read
+        assert not task.done()
+        cluster.start("main")
+        cluster.end("main")
+        cluster.finish()
+        assert (await task).complete
+
+
 @pytest.mark.parametrize("watched", [True, False])
 @pytest.mark.parametrize("exit_code", [0, 5])
 async def test_a_job_has_ended_when_its_own_containers_have(watched: bool, exit_code: int) -> None:
