@@ -169,6 +169,10 @@ _JOBS = {
         "The Job was deleted before it ended; how it ended is not known.",
         "Look at what it has done so far, then start it again.",
     ),
+    "PodsDisagree": ReasonText(
+        "The Job's condition and its pods tell different ends, or several pods claim to be its own.",
+        "Find out who may create pods in that namespace; look at the Job's pods, then start it again.",
+    ),
     "NoSummary": ReasonText(
         "restic ended without an error but did not report its result.",
         "Look at the storage's snapshots, or at the restore's target.",

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     INTERRUPTED = "Interrupted"
     JOB_FAILED = "JobFailed"
     JOB_GONE = "JobGone"
+    PODS_DISAGREE = "PodsDisagree"
     NO_SUMMARY = "NoSummary"
     CANCELLED = "Cancelled"
     # Backups.
@@ -195,6 +196,6 @@ _LASTING = frozenset(
     }
 )
 _KILLED = frozenset({Reason.JOB_GONE, Reason.JOB_FAILED, Reason.INTERRUPTED, Reason.DEADLINE_EXCEEDED})
-_DOUBTFUL = _KILLED | {Reason.NO_SUMMARY, Reason.NAME_TAKEN}
+_DOUBTFUL = _KILLED | {Reason.NO_SUMMARY, Reason.NAME_TAKEN, Reason.PODS_DISAGREE}
 _INCONCLUSIVE = frozenset({Reason.REPOSITORY_LOCKED, Reason.DEADLINE_EXCEEDED, Reason.INTERRUPTED})
 _READABLE = frozenset({Reason.STORAGE_FULL, Reason.STORAGE_READ_ONLY, Reason.PERMISSION_DENIED})

@@ -186,6 +186,7 @@ class ExtendedCronJobService:
     async def set_policy(self, ref: CronJobRef, policy: BackupPolicySpec) -> CronJob:
         """Give the CronJob a policy, or change the one it has, whose id stays."""
         cronjob = self._cronjobs.find(ref)
+        self._cronjobs.check_namespace(ref.namespace)
         spec = cronjob.spec
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, policy)
         archive_contents.require_contents(settled.policy, pod_volumes.mounted_volumes(cronjob))

@@ -44,9 +44,9 @@ class AccessSettings(Request, frozen=True, kw_only=True):
 class AllowSettings(Request, frozen=True, kw_only=True):
     """Limits of what an admin may create.
 
-    namespaces: where CronJobs may be created and data restored to; empty or "*" means everywhere. CronJobs in
-        kronkeep's own namespace, which holds the storages' keys, and in those of Kubernetes (kube-*) only
-        where it is named here, beside "*" if need be.
+    namespaces: where CronJobs and policies may be created and data restored to; empty or "*" means
+        everywhere. Not in kronkeep's own namespace, which holds the storages' keys, nor in one of Kubernetes
+        (kube-*), unless it is named here, beside "*" if need be.
     service_accounts: those that pods may name; none means only the default one.
     host_path: whether folders of the nodes may be mounted, and be storages.
     privileged: whether pods may reach out of their containers: privileged mode, added capabilities, the

@@ -48,6 +48,8 @@ def judge_job(finished: FinishedJob) -> BackupOutcome:
 def _judge_containers(finished: FinishedJob) -> BackupOutcome:
     if finished.reason == Reason.DEADLINE_EXCEEDED:
         return restic_backup.failure(_DEADLINE)
+    if finished.reason == Reason.PODS_DISAGREE:
+        return outcome_of_lost(Reason.PODS_DISAGREE, finished.message)
     probe = finished.container("version")
     version = str(restic_version.parse(probe.log)) if probe else ""
     dump = finished.container("database")

@@ -201,6 +201,8 @@ def judge_hook(run: HookRun, finished: FinishedJob) -> HookRun:
     container = finished.container("hook")
     if finished.reason == Reason.DEADLINE_EXCEEDED:
         return _with_end(run, "timed-out", message="It took longer than its timeout and was stopped.")
+    if finished.reason == Reason.PODS_DISAGREE:
+        return _with_end(run, "unknown", message=finished.message)
     if container is None or container.exit_code is None:
         return _with_end(run, "failed", message=_why_not_started(finished))
     if container.exit_code == 0:

@@ -231,6 +231,11 @@ class CronJobService:
         settings = self._settings()
         spec_limits.require_allowed(body, settings.allow, own_namespace=settings.namespace)
 
+    def check_namespace(self, namespace: str) -> None:
+        """Raise Denied for a namespace in which the settings allow nothing to be created or written."""
+        settings = self._settings()
+        spec_limits.require_allowed_namespace(namespace, settings.allow, settings.namespace)
+
     async def create(
         self,
         spec: CronJobCreate,

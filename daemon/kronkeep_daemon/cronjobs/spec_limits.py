@@ -21,7 +21,7 @@ def require_allowed(cronjob: JsonObject, allow: AllowSettings, *, own_namespace:
 
     own_namespace: kronkeep's; a pod there could mount the keys of every storage.
     """
-    _require_allowed_namespace(cronjob["metadata"]["namespace"], allow, own_namespace)
+    require_allowed_namespace(cronjob["metadata"]["namespace"], allow, own_namespace)
     pod = _pod_spec(cronjob)
     account = pod.get("serviceAccountName") or pod.get("serviceAccount")
     if account and account not in allow.service_accounts:
@@ -32,7 +32,8 @@ def require_allowed(cronjob: JsonObject, allow: AllowSettings, *, own_namespace:
         raise Denied(f"{field} is not allowed here (allow.privileged).", field=field)
 
 
-def _require_allowed_namespace(namespace: str, allow: AllowSettings, own_namespace: str) -> None:
+def require_allowed_namespace(namespace: str, allow: AllowSettings, own_namespace: str) -> None:
+    """Raise Denied for a namespace in which people who use the socket may let nothing run."""
     name = clean(namespace, 63)
     if namespace in allow.namespaces:
         return

@@ -19,6 +19,7 @@ FIRST_POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 5.0
 # A change wakes the reader of a watched Job; this is how often it asks whether the watch is still live.
 RECHECK_SECONDS = 5.0
+MOST_PODS = 10  # of one Job that are remembered; more than one is one too many
 AWAY_SECONDS = 2.0  # between two requests to a cluster that does not answer
 
 
@@ -42,8 +43,8 @@ class JobState(NamedTuple):
 
     @property
     def pod(self) -> Pod | None:
-        """The pod that was created last."""
-        return pods.newest_pod(self.pods)
+        """The pod that was created first."""
+        return pods.first_pod(self.pods)
 
 
 class JobUpdates:
@@ -53,6 +54,8 @@ class JobUpdates:
     job: as it was created or found; a Job of the same name with another uid is not it.
     changed: is set when the cache has news of it; may be set by others to wake the reader.
     unreachable_seconds: how long the cluster may be away; None for any time.
+
+    has_injected: whether a pod was seen with containers that are not the Job's own.
     """
 
     def __init__(
@@ -77,6 +80,13 @@ class JobUpdates:
         self.changed = changed
         self._unreachable_seconds = unreachable_seconds
         self._poll_seconds = FIRST_POLL_SECONDS
+        self._pods_seen: dict[str, str] = {}  # names by uid
+        self.has_injected = False
+
+    @property
+    def rival_pods(self) -> tuple[str, ...]:
+        """The names of all pods that ever claimed to be of the Job, where they are several."""
+        return tuple(self._pods_seen.values()) if len(self._pods_seen) > 1 else ()
 
     async def next(self, longest_wait: float | None = None) -> JobState:
         """Return the state after the next change, or after a while; `longest_wait` in seconds.
@@ -96,13 +106,13 @@ class JobUpdates:
         return state
 
     async def final_pod(self) -> Pod | None:
-        """Return the newest pod of a Job that has ended, asked of the cluster.
+        """Return the first pod of a Job that has ended, asked of the cluster.
 
         Jobs and pods are watched apart, so the cache may show the end of a Job before that of its containers.
         The cached pod counts where the pod is deleted already.
         """
         current = await self._retry(self._fetch_pods)
-        return pods.newest_pod(current or self._read_cached_pods() or self._latest.pods)
+        return pods.first_pod(current or self._read_cached_pods() or self._latest.pods)
 
     def _next_poll_pause(self) -> float:
         pause = self._poll_seconds
@@ -152,6 +162,11 @@ class JobUpdates:
         return self._own(pods.pods_of_job(cached, self._namespace, self._uid))
 
     def _own(self, every_container: tuple[Pod, ...]) -> tuple[Pod, ...]:
+        for pod in every_container[:MOST_PODS]:
+            self._pods_seen.setdefault(pod.metadata.uid, pod.metadata.name)
+            every = (*(pod.spec.init_containers or ()), *(pod.spec.containers or ()))
+            injected = {entry.name for entry in every} - self._containers
+            self.has_injected = self.has_injected or bool(injected)
         return tuple(pods.with_containers(pod, self._containers) for pod in every_container)
 
     async def _retry(self, read: Callable[[], Awaitable[T]]) -> T:

@@ -1,12 +1,14 @@
 """How a Job of kronkeep ended: its condition, and the exit code, reason and log of each container; pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from kronkeep_common.errors import KronkeepError
+from kronkeep_common.reasons import Reason
+from kronkeep_common.text import clean
 from kronkeep_daemon.kube.objects import Condition, ContainerStatus, Job, Pod
 
 _TIME = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ", re.MULTILINE)
@@ -98,15 +100,38 @@ def _has_succeeded(pod: Pod | None) -> bool:
     return bool(names) and all(name in ends and ends[name].exit_code == 0 for name in names)
 
 
-def describe_end(ending: Condition, pod: Pod | None, logs: Mapping[str, ContainerLog]) -> FinishedJob:
+def describe_end(
+    ending: Condition,
+    pod: Pod | None,
+    logs: Mapping[str, ContainerLog],
+    *,
+    rival_pods: Sequence[str] = (),
+    has_injected: bool = False,
+) -> FinishedJob:
     """Return how a Job ended.
 
     ending: the condition that ended it.
-    pod: the newest one with the Job's own containers, None where it has none. Where all of them succeeded,
-        so has the Job, whatever containers that others injected made of it.
+    pod: the first one with the Job's own containers, None where it has none. Where all of them succeeded, so
+        has the Job, whatever containers that others injected (`has_injected`) made of it.
     logs: by container.
+    rival_pods: the names of all pods that claim to be the Job's, where they are several.
+
+    Whoever may create pods beside the Job can make one that names it as its owner. So the pod alone is not
+    believed: where it and the condition, which the cluster's Job controller writes, tell different ends, or a
+    second pod claims to be the Job's, the Job is not complete, for the reason PODS_DISAGREE, and no exit code
+    is known.
     """
     entries = pod.container_statuses if pod is not None else ()
+    doubt = _find_doubt(ending, pod, rival_pods, has_injected)
+    if doubt is not None:
+        results = [_container_result(entry, logs.get(entry.name)) for entry in entries]
+        return FinishedJob(
+            complete=False,
+            reason=Reason.PODS_DISAGREE,
+            message=doubt,
+            containers=tuple(msgspec.structs.replace(result, exit_code=None) for result in results),
+            pod=pod.metadata.name if pod is not None else "",
+        )
     return FinishedJob(
         complete=ending.type == "Complete" or _has_succeeded(pod),
         reason=ending.reason or "",
@@ -114,6 +139,23 @@ def describe_end(ending: Condition, pod: Pod | None, logs: Mapping[str, Containe
         containers=tuple(_container_result(entry, logs.get(entry.name)) for entry in entries),
         pod=pod.metadata.name if pod is not None else "",
     )
+
+
+def _find_doubt(
+    ending: Condition, pod: Pod | None, rival_pods: Sequence[str], has_injected: bool
+) -> str | None:
+    """Return what speaks against the pod's story; None where nothing does."""
+    if rival_pods:
+        names = clean(", ".join(rival_pods), 300)
+        return f"Several pods claim to be of the Job, which makes one: {names}."
+    entries = pod.container_statuses if pod is not None else ()
+    failed = [status.name for status in entries if _container_result(status, None).exit_code]
+    if ending.type == "Complete" and failed:
+        return f"The Job is Complete, and its container {clean(failed[0], 63)} failed."
+    is_stopped = ending.reason == Reason.DEADLINE_EXCEEDED
+    if ending.type == "Failed" and not has_injected and not is_stopped and _has_succeeded(pod):
+        return "The Job is Failed, and each of its containers succeeded."
+    return None
 
 
 def _container_result(status: ContainerStatus, log: ContainerLog | None) -> ContainerResult:

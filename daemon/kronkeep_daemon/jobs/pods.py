@@ -35,9 +35,13 @@ def pods_of_job(pods: Iterable[Pod], namespace: str, job_uid: str) -> tuple[Pod,
     )
 
 
-def newest_pod(pods: Iterable[Pod]) -> Pod | None:
-    """Return the pod that was created last; None for none."""
-    return max(pods, key=_creation_time, default=None)
+def first_pod(pods: Iterable[Pod]) -> Pod | None:
+    """Return the pod that was created first; None for none.
+
+    A Job of ours makes one pod (`backoffLimit: 0`). The API server sets the time, so a pod that is forged
+    after ours cannot take its place.
+    """
+    return min(pods, key=_creation_time, default=None)
 
 
 def _creation_time(pod: Pod) -> str:
@@ -143,8 +147,8 @@ async def explain_waiting(cluster: Cluster, job: Job, pods: Sequence[Pod]) -> Ca
 
 
 def _uids(job: Job, pods: Sequence[Pod]) -> list[str]:
-    newest = newest_pod(pods)
-    return [job.metadata.uid] if newest is None else [job.metadata.uid, newest.metadata.uid]
+    first = first_pod(pods)
+    return [job.metadata.uid] if first is None else [job.metadata.uid, first.metadata.uid]
 
 
 async def _fetch_events(cluster: Cluster, namespace: str, uid: str) -> list[Event]:

@@ -16,7 +16,7 @@ from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.jobs import logs, outcome, pods
 from kronkeep_daemon.jobs.job_updates import CachedJobs, JobState, JobUpdates, follow_job
 from kronkeep_daemon.jobs.logs import LONG_LOG, JobLogs, LogLimit, OnLine
-from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.outcome import ContainerLog, FinishedJob
 from kronkeep_daemon.jobs.owned_objects import OwnedObjects, TokenSource
 from kronkeep_daemon.jobs.pods import RuntimeLimit
 from kronkeep_daemon.jobs.start_watch import OnWaiting, StartWatch
@@ -267,7 +267,7 @@ class JobRunner:
                     job_logs.update(state.pod)
                 # The Job's condition can arrive before its pod's last status, which has the exit codes.
                 pod = await states.final_pod()
-                return outcome.describe_end(ending, pod, await job_logs.finish(pod))
+                return _describe_end(states, ending, pod, await job_logs.finish(pod))
             finally:
                 await job_logs.close()
 
@@ -275,7 +275,7 @@ class JobRunner:
         """Delete a Job whose last container ran too long, after its logs have been read."""
         pod = await states.final_pod()
         ending = Condition(type="Failed", status="True", reason=Reason.DEADLINE_EXCEEDED)
-        finished = outcome.describe_end(ending, pod, await job_logs.finish(pod))
+        finished = _describe_end(states, ending, pod, await job_logs.finish(pod))
         meta = job.metadata
         await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
         return finished
@@ -284,7 +284,7 @@ class JobRunner:
         """Delete a Job whose own containers have ended, so that those that others injected end too."""
         pod = await states.final_pod()
         ending = outcome.ending_of_containers(pod)
-        finished = outcome.describe_end(ending, pod, await job_logs.finish(pod))
+        finished = _describe_end(states, ending, pod, await job_logs.finish(pod))
         meta = job.metadata
         await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
         return finished
@@ -293,9 +293,17 @@ class JobRunner:
         job_logs = self._logs(states, None, LONG_LOG)
         try:
             pod = await states.final_pod()
-            return outcome.describe_end(ending, pod, await job_logs.finish(pod))
+            return _describe_end(states, ending, pod, await job_logs.finish(pod))
         finally:
             await job_logs.close()
+
+
+def _describe_end(
+    states: JobUpdates, ending: Condition, pod: Pod | None, logs: Mapping[str, ContainerLog]
+) -> FinishedJob:
+    return outcome.describe_end(
+        ending, pod, logs, rival_pods=states.rival_pods, has_injected=states.has_injected
+    )
 
 
 def _container_names(manifest: JsonObject) -> frozenset[str]:

@@ -22,9 +22,9 @@ FIRST_LOOK_SECONDS = 5.0  # most containers start sooner
 LOOK_SECONDS = 10.0  # between two looks at the Events
 # What does not pass by waiting, of the reasons that the kubelet writes into the pod's status.
 _LASTING = frozenset({Reason.INVALID_IMAGE_NAME, Reason.ERR_IMAGE_NEVER_PULL})
-# The API server's words where it refuses every pod of the Job. Kubernetes says it in words alone: the Event has
-# the reason FailedCreate for a quota too, which passes, and the API's refusal is `Forbidden` for both, without
-# a cause in its details. To ask by a dry run would take the right to create pods.
+# The API server's words where it refuses every pod of the Job. Kubernetes says it in words alone: the Event
+# has the reason FailedCreate for a quota too, which passes, and the API's refusal is `Forbidden` for both,
+# without a cause in its details. To ask by a dry run would take the right to create pods.
 _POD_SECURITY = "violates PodSecurity"
 
 

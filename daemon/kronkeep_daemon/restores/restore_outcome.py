@@ -35,6 +35,8 @@ def explain_failure(finished: FinishedJob) -> Fault | None:
         return Fault(
             Reason.DEADLINE_EXCEEDED, "The restore was stopped at its deadline.", "Give it a longer one."
         )
+    if finished.reason == Reason.PODS_DISAGREE:
+        return Fault(Reason.PODS_DISAGREE, finished.message, Reason.PODS_DISAGREE.next_step)
     failed = finished.first_failure
     if failed is None:
         message = clean(f"The Job failed: {finished.message or finished.reason}", 500)

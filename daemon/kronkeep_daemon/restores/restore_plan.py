@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.errors import Denied, InvalidRequest, NotFound, PathNotFound
+from kronkeep_common.errors import InvalidRequest, NotFound, PathNotFound
 from kronkeep_common.models import (
     BackupExecution,
     RestorePlan,
@@ -140,13 +140,9 @@ class RestorePlanner:
         return msgspec.structs.replace(target, cluster=cluster.id, namespace=namespace, claim=claim)
 
     def _require_allowed_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
-        allow = self._settings().allow
         storage = self._storages.get(backup.storage_id)
         self._storages.require_reachable(storage, cluster)
-        if not allow.permits_namespace(namespace):
-            raise Denied(
-                f"Nothing may be restored to the namespace {clean(namespace, 63)}.", field="namespace"
-            )
+        self._cronjobs.check_namespace(namespace)
         require_serving(storage, namespace, field="namespace")
         only = storage_kinds.own_namespace(storage)
         if only and namespace != only:

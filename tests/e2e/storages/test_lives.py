@@ -181,6 +181,9 @@ async def test_who_may_use_a_storage_is_checked_when_the_archive_runs(
         await client.backups.verify(good.id)
     allowed = await client.storages.change("closed", BackupStorageChange(namespaces=("*",)))
     assert allowed.serves("default")
+    reserved = RestoreTarget(kind="new-claim", claim="new", namespace="kronkeep")
+    with pytest.raises(errors.Denied, match="reserved for kronkeep itself"):
+        await client.backups.plan_restore(good.id, RestoreRequest(target=reserved))
     assert (await client.backups.verify(good.id)).verified_at is not None
 
 

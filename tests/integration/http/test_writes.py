@@ -86,6 +86,23 @@ async def test_a_foreign_job_of_a_triggers_name_is_no_run_of_it_and_stays(daemon
     await cluster.close()
 
 
+async def test_no_policy_is_written_in_a_reserved_namespace(daemon: Daemon, http: HTTP) -> None:
+    """A policy's hooks and dumps run in the CronJob's namespace, and could read the keys that are there."""
+    cluster = await daemon.cluster()
+    meta = {"name": "theirs", "namespace": "kube-system"}
+    await cluster.create(paths.cronjobs("kube-system"), {"metadata": meta, "spec": mounting(CLAIM)})
+    await cluster.close()
+    path = "/v1/cronjobs/kube-system/theirs"
+
+    async def look() -> int:
+        return (await http.get(path)).status_code
+
+    await eventually(look, lambda status: status == 200)
+    refused = await http.put(path + "/policy", json={"storage_id": "vault"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "Denied")
+    assert "reserved for Kubernetes itself" in refused.json()["detail"]
+
+
 async def test_a_write_for_an_older_version_is_refused(daemon: Daemon, http: HTTP) -> None:
     path = await create(daemon, "older")
     tag = (await http.get(path)).headers["ETag"]

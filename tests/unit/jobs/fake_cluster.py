@@ -43,9 +43,16 @@ class FixedTokens:
 
     def __init__(self, owner: str = "ours") -> None:
         self._owner = owner
+        self._uids: dict[str, str] = {}
 
     async def token_of(self, cluster_id: str, path: str) -> str:
         return f"{self._owner} {cluster_id} {path}"
+
+    def uid_of(self, cluster_id: str, path: str) -> str | None:
+        return self._uids.get(path)
+
+    async def record_uid(self, cluster_id: str, path: str, uid: str) -> None:
+        self._uids[path] = uid
 
 
 class FakeCluster:

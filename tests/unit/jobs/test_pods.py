@@ -63,11 +63,11 @@ async def test_without_a_limit_nothing_is_left_to_count() -> None:
     )
 
 
-def test_the_newest_pod_counts_and_only_containers_that_have_started_have_a_log() -> None:
+def test_the_first_pod_counts_and_only_containers_that_have_started_have_a_log() -> None:
     old = pod({}, "2026-01-15T10:00:00Z")
     new = pod({"waiting": {"reason": "PodInitializing"}}, "2026-01-15T11:00:00Z")
-    assert pods.newest_pod([new, old]) is new
-    assert pods.newest_pod([]) is None
+    assert pods.first_pod([new, old]) is old
+    assert pods.first_pod([]) is None
     assert [status.name for status in pods.containers_with_logs(new)] == ["first"]
     running = running_since("2026-01-15T11:00:00Z")
     assert [status.name for status in pods.containers_with_logs(running)] == ["first", "last"]

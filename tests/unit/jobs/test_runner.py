@@ -193,6 +193,94 @@ async def test_a_pod_that_only_looks_like_the_jobs_is_not_read(watched: bool, fi
     assert (finished.pod, [container.exit_code for container in finished.containers]) == ("ours-pod", [1])
 
 
+def forged_pod(name: str, created_at: str, exit_code: int) -> dict[str, Any]:
+    """A pod with all by which the Job's is known, as anybody who creates pods can make it."""
+    meta = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": f"uid of {name}",
+        "resourceVersion": "1",
+        "creationTimestamp": created_at,
+        "labels": {object_keys.CONTROLLER_UID_LABEL: UID, object_keys.JOB_NAME_LABEL: NAME},
+        "ownerReferences": [{"kind": "Job", "name": NAME, "uid": UID, "controller": True}],
+        "finalizers": ["batch.kubernetes.io/job-tracking"],
+    }
+    ended = {"name": "main", "state": {"terminated": {"exitCode": exit_code}}}
+    return {
+        "metadata": meta,
+        "spec": {"containers": [{"name": "main"}]},
+        "status": {"containerStatuses": [ended]},
+    }
+
+
+@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("created_at", ["2026-01-15T09:00:00Z", "2026-01-15T11:00:00Z"])
+@pytest.mark.parametrize("condition", ["Complete", "Failed"])
+async def test_a_second_pod_that_claims_to_be_the_jobs_makes_its_end_doubtful(
+    watched: bool, created_at: str, condition: str
+) -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster, watched=watched) as task:
+        cluster.start("main")
+        forged = forged_pod("ours-forged", created_at, 0)
+        cluster.other_pods = [forged]
+        cluster.cache.update_pod("ADDED", convert_object(forged, Pod))
+        cluster.end("main", 1, "Error")
+        cluster.finish(condition)
+        finished = await task
+    assert (finished.complete, finished.reason) == (False, "PodsDisagree")
+    assert "ours-forged" in finished.message
+    assert [container.exit_code for container in finished.containers] == [None]
+
+
+async def test_a_pod_in_the_place_of_the_first_one_makes_the_end_doubtful() -> None:
+    """The tenant deletes our pod, so the Job fails, and shows one that succeeded beside a "sidecar"."""
+    cluster = FakeCluster("main")
+    async with running(cluster) as task:
+        cluster.start("main")
+        await asyncio.sleep(0.02)
+        cluster.pods_deleted = True
+        forged = forged_pod("ours-forged", "2026-01-15T11:00:00Z", 0)
+        forged["spec"]["containers"].append({"name": "sidecar"})
+        cluster.other_pods = [forged]
+        cluster.finish("Failed", "BackoffLimitExceeded")
+        finished = await task
+    assert (finished.complete, finished.reason) == (False, "PodsDisagree")
+
+
+@pytest.mark.parametrize(("condition", "exit_code"), [("Complete", 1), ("Failed", 0)])
+async def test_a_pod_and_a_condition_that_tell_different_ends_leave_doubt(
+    condition: str, exit_code: int
+) -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster) as task:
+        cluster.start("main")
+        cluster.end("main", exit_code)
+        cluster.finish(condition)
+        finished = await task
+    assert (finished.complete, finished.reason) == (False, "PodsDisagree")
+
+
+@pytest.mark.parametrize("is_created_again", [False, True])
+async def test_a_job_with_a_copied_token_is_not_ours(is_created_again: bool) -> None:
+    """The tenant reads the token of our Job, deletes it, and puts one of the same name in its place."""
+    cluster = FakeCluster("main")
+    runner = runner_of(cluster)
+    task = asyncio.create_task(runner.run(cluster.manifest))
+    await eventually(lambda: cluster.job is not None)
+    await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.wait([task])
+    assert cluster.job is not None
+    cluster.job["metadata"]["uid"] = "forged"
+    cluster.finish()
+    with pytest.raises(NameTaken):
+        await (runner.run(cluster.manifest) if is_created_again else runner.wait(NAMESPACE, NAME))
+    assert not await runner.exists(NAMESPACE, NAME)
+    await runner.remove(NAMESPACE, NAME)
+    assert cluster.job is not None
+
+
 async def test_each_line_comes_once_in_order_over_streams_that_break() -> None:
     cluster = FakeCluster("first", "second")
     cluster.broken_streams = 3
