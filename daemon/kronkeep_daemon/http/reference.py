@@ -21,6 +21,8 @@ Every route, with the level that it needs (read, operate, admin; each includes t
 answers are JSON unless another type is named; `/openapi.json` has their fields. Every write takes
 `?dry_run=true`, `If-Match` and `Idempotency-Key`.
 Lists are newest first, with `limit` (1 to 1000) and `cursor`.
+In the place of the `{id}` of a run, backup, restore, alert or policy, its first 4 or more characters will do,
+where only one has them; otherwise the refusal is `AmbiguousId` and names some that do.
 
 | method | path | level | parameters | answers | what |
 |---|---|---|---|---|---|
