@@ -166,3 +166,6 @@ async def test_nothing_is_pruned_while_snapshots_are_missing_until_somebody_ackn
         await client.storages.acknowledge_missing("held")
         await client.storages.prune("held")
         assert (await client.backups.get(second.id)).snapshot_missing_at is not None
+        counts = (await client.storages.get("held")).snapshots
+        assert counts is not None
+        assert counts.missing == 0

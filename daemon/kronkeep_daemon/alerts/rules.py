@@ -342,6 +342,35 @@ def storage_filling(storage: BackupStorage) -> RuleResult | None:
     return None
 
 
+def storage_lacks_snapshots(storage: BackupStorage) -> RuleResult | None:
+    """The repository lacks snapshots, those of old backups and of CronJobs that are gone included."""
+    counts = storage.snapshots
+    if counts is None or not counts.missing:
+        return None
+    return RuleResult(
+        code=AlertCode.SNAPSHOT_MISSING,
+        severity="critical",
+        message=f"The snapshots of {counts.missing} backups are no longer in the repository.",
+        next_step=(
+            "Find out who removed them, and bring them back; where they are gone for good: "
+            f"kronkeep storage acknowledge {storage.id}."
+        ),
+    )
+
+
+def backups_unrecorded(storage: BackupStorage) -> RuleResult | None:
+    """The repository has backups of this kronkeep's clusters that no record knows."""
+    counts = storage.snapshots
+    if counts is None or not counts.unrecorded:
+        return None
+    return RuleResult(
+        code=AlertCode.BACKUPS_UNRECORDED,
+        severity="warning",
+        message=f"{counts.unrecorded} backups have snapshots in the repository, and no record.",
+        next_step=f"Record them again: kronkeep storage rescan {storage.id}.",
+    )
+
+
 def prune_waits(storage: BackupStorage) -> RuleResult | None:
     """The last prune was not done, as where snapshots are missing that could still be brought back."""
     if storage.prune_waits is None:
@@ -359,6 +388,8 @@ STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
     storage_unreachable,
     storage_damaged,
     storage_filling,
+    storage_lacks_snapshots,
+    backups_unrecorded,
     prune_waits,
 )
 

@@ -197,17 +197,16 @@ class RetentionService:
         self._storages.get(storage_id)
         missing = await self._records.missing_in(storage_id)
         await self._records.acknowledge_missing(missing, self._clock.now())
-        storage = self._storages.get(storage_id)
-        counts = storage.snapshots
-        if counts is not None:
-            counts = msgspec.structs.replace(counts, missing=0)
-        changed = msgspec.structs.replace(storage, prune_waits=None, snapshots=counts)
-        return await self._storages.save(storage, changed)
+        await self._record_wait(storage_id, None)
+        await self._reconciliation.count_missing(storage_id)
+        return self._storages.get(storage_id)
 
     async def acknowledge_missing_of(self, cronjob_id: str) -> None:
         """Record that the missing snapshots of a CronJob are gone for good."""
         missing = await self._records.missing_of(cronjob_id)
         await self._records.acknowledge_missing(missing, self._clock.now())
+        for storage_id in {backup.storage_id for backup in missing}:
+            await self._reconciliation.count_missing(storage_id)
 
     async def _record_wait(self, storage_id: str, why: str | None) -> None:
         """Record why the storage is not pruned, or that nothing is in the way."""

@@ -183,7 +183,18 @@ class SnapshotReconciliation:
             log.info("the snapshot of backup %s is in %s again", backup_id, repository.id)
             await self._records.set_missing(backup_id, None)
         await self._confirm_by_runs(backups)
+        if differences.missing or differences.returned:
+            await self.count_missing(repository.storage.id)
         return differences
+
+    async def count_missing(self, storage_id: str) -> None:
+        """Record on the storage how many snapshots are missing of which nobody is known to know."""
+        count = len(await self._records.missing_in(storage_id))
+        storage = self._storages.find(storage_id)
+        if storage is None or storage.snapshots is None or storage.snapshots.missing == count:
+            return
+        counts = msgspec.structs.replace(storage.snapshots, missing=count)
+        await self._storages.save(storage, msgspec.structs.replace(storage, snapshots=counts))
 
     async def _confirm_by_runs(self, backups: Sequence[BackupExecution]) -> None:
         """Record the recovered backups as good of which the records of their runs say so."""

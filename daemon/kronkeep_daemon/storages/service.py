@@ -99,6 +99,10 @@ class StorageService:
         """Return every storage, by name."""
         return sorted(self._history.storages.all(), key=attrgetter("id"))
 
+    def find(self, name: str) -> BackupStorage | None:
+        """Return a storage; None where there is none of that name."""
+        return self._history.storages.get(name)
+
     def get(self, name: str) -> BackupStorage:
         """Return a storage; raise StorageNotFound."""
         storage = self._history.storages.get(name)

@@ -16,6 +16,7 @@ from kronkeep_common.models import (
     Drill,
     Restore,
     SecretKeyRef,
+    StorageSnapshots,
     StorageUsage,
 )
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
@@ -195,6 +196,11 @@ def usage(level: str, used: int) -> StorageUsage:
         (storage(usage=usage("ok", 849)), []),
         (storage(usage=usage("warning", 850)), [("StorageFilling", "warning")]),
         (storage(usage=usage("critical", 950)), [("StorageFilling", "critical")]),
+        (
+            storage(snapshots=StorageSnapshots(listed_at=NOW, missing=2, unrecorded=3)),
+            [("SnapshotMissing", "critical"), ("BackupsUnrecorded", "warning")],
+        ),
+        (storage(snapshots=StorageSnapshots(listed_at=NOW, foreign=2, elsewhere=3)), []),
         (storage(prune_waits="Snapshots are missing."), [("PruneWaits", "warning")]),
     ],
 )

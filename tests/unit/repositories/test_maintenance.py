@@ -97,8 +97,18 @@ class Records:
     def is_accounted_for(self, _backup_id: str) -> bool:
         return True
 
+    async def missing_in(self, _storage_id: str) -> list[str]:
+        return self.missing
+
     async def set_missing(self, backup_id: str, _at: Any) -> None:
         self.missing.append(backup_id)
+
+
+class Storages:
+    """No storages with counts."""
+
+    def find(self, _name: str) -> None:
+        return None
 
 
 class Upkeep:
@@ -130,7 +140,7 @@ async def test_records_and_list_are_compared_beside_the_event_loop(
     service = SnapshotReconciliation(
         records=records,  # type: ignore[arg-type]
         index=index,
-        storages=nothing,
+        storages=Storages(),  # type: ignore[arg-type]
         upkeep=Upkeep(),  # type: ignore[arg-type]
         maintenance=maintenance(index, Jobs(b"[]")),
         queues=RepositoryQueues(),
