@@ -24,6 +24,7 @@ from kronkeep_daemon.history.rows import COLUMNS, LATEST, SORT, Row, checksum
 Position = tuple[str, int]
 PAGE = 500  # rows read at a time where all are read
 _ROW = f"number, {', '.join(COLUMNS)}, CAST(body AS BLOB), checksum"
+_KEY = "number, created_at, status"
 _POSITION = attrgetter("position")
 _NUMBER = attrgetter("number")
 
@@ -111,15 +112,27 @@ class TableRows:
         """Return at most `limit` rows with these values, newest first, older than `before`, not before
         `since`.
         """
-        values = [*equal.values(), *(before or ()), *([since] if since else ())]
-        sql = _newest_sql(self.name, tuple(equal), _ROW, before is not None, bool(since))
+        stored = (self._verify(values) for values in self._visible(_ROW, equal, limit, before, since))
         pending = self._pending_newest(equal, before, since)
-        rows = self._rows(sql, (*values, limit + len(self.pending.rows)))
-        return (
-            list(islice(merge(rows, pending, key=_POSITION, reverse=True), limit))
-            if pending
-            else rows[:limit]
-        )
+        return list(islice(merge(stored, pending, key=_POSITION, reverse=True), limit))
+
+    def _visible(
+        self, columns: str, equal: Mapping[str, str], limit: int, before: Position | None, since: str
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield columns of the rows that no pending change hides, newest first; `limit` are read at a time.
+
+        columns: _ROW or _KEY.
+        """
+        hidden = self.pending.rows
+        while True:
+            values = [*equal.values(), *(before or ()), *([since] if since else ())]
+            sql = _newest_sql(self.name, tuple(equal), columns, before is not None, bool(since))
+            page = self._select(sql, (*values, limit))
+            yield from (row for row in page if row[0] not in hidden)
+            if len(page) < limit:
+                return
+            last = page[-1]
+            before = (last[1], last[0]) if columns == _KEY else (last[2], last[0])
 
     def _pending_newest(self, equal: Mapping[str, str], before: Position | None, since: str) -> list[Row]:
         if not self.pending:
@@ -142,10 +155,9 @@ class TableRows:
 
     def _newest_keys(self, equal: Mapping[str, str], limit: int) -> list[tuple[str, int, str | None]]:
         """Return time, number and status of the newest rows with these values, newest first."""
-        sql = _newest_sql(self.name, tuple(equal), "created_at, number, status", False, False)
         pending = self._pending_newest(equal, None, "")
-        stored = self._select(sql, (*equal.values(), limit + len(self.pending.rows)))
-        keys = [(time, number, status) for time, number, status in stored if number not in self.pending.rows]
+        stored = islice(self._visible(_KEY, equal, limit, None, ""), limit)
+        keys = [(time, number, status) for number, time, status in stored]
         keys += [(row.created_at, row.number, row.status) for row in pending]
         if pending:
             keys.sort(key=itemgetter(0, 1), reverse=True)
