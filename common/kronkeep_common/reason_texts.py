@@ -344,9 +344,9 @@ _REPOSITORIES = {
     ),
     "StorageFull": ReasonText(
         "The storage has no space left, or its quota is used up.",
-        "Shorten the retention and apply it (kronkeep retention NAMESPACE/CRONJOB --apply), then kronkeep "
-        "storage prune NAME. Both need room for a lock and a new index only; where even that is missing, "
-        "free it by other means. Restores work meanwhile.",
+        "Shorten the retention (kronkeep edit NAMESPACE/CRONJOB), apply it (kronkeep retention "
+        "NAMESPACE/CRONJOB --apply), then kronkeep storage prune NAME. Both need space for a lock and a new "
+        "index only; where even that is missing, free it by other means. Restores work meanwhile.",
     ),
     "StorageReadOnly": ReasonText(
         "The storage can only be read.",

@@ -80,8 +80,9 @@ def describe_way_out(volume: FullVolume, storage_id: str) -> str:
     free = size(volume.free_bytes)
     needed = size(volume.needed_bytes)
     way_out = (
-        "shorten the retention and apply it (kronkeep retention NAMESPACE/CRONJOB --apply), "
-        f"then kronkeep storage prune {storage_id}. Restores work meanwhile."
+        "shorten the retention (kronkeep edit NAMESPACE/CRONJOB), apply it "
+        f"(kronkeep retention NAMESPACE/CRONJOB --apply), then kronkeep storage prune {storage_id}. "
+        "Restores work meanwhile."
     )
     if volume.free_bytes > LARGEST_WRITE:
         return (

@@ -289,6 +289,21 @@ def test_a_filter_acts_on_every_list(daemon: Daemon, good: str) -> None:
     assert len(names("cronjobs", "--limit", "1")) == 1
 
 
+def test_a_kind_has_the_names_of_api_and_terminal_and_o_name_prints_what_verbs_take(
+    daemon: Daemon, good: str
+) -> None:
+    def print_of(*argv: str) -> str:
+        done = run_kronkeep(daemon, *argv)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert print_of("get", "jobs", "-o", "name") == print_of("get", "cronjob", "-o", "name")
+    first = print_of("get", "runs", "-o", "name").splitlines()[0]
+    assert print_of("get", "executions", "-o", "name").splitlines()[0] == first
+    assert first in print_of("describe", "run", first)
+    assert "schedule text" in print_of("describe", "jobs", f"default/{good}")
+
+
 def test_the_help_tells_routes_and_levels(daemon: Daemon) -> None:
     shown = run_kronkeep(daemon, "trigger", "--help").stdout
     assert "Run a CronJob now." in shown

@@ -6,7 +6,31 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import EnvVar
 from kronkeep_common.text import clean
 
+# What the terminal and people call a kind, and the name that it has in the API.
+_OTHER_NAMES = {"job": "cronjob", "jobs": "cronjobs", "run": "execution", "runs": "executions"}
+_SINGULARS = {
+    "cronjobs": "cronjob",
+    "executions": "execution",
+    "backups": "backup",
+    "restores": "restore",
+    "storages": "storage",
+    "policies": "policy",
+    "manifests": "manifest",
+    "alerts": "alert",
+}
 CRONJOB_NAME_HELP = "NAMESPACE/NAME, or NAME in the namespace default"
+
+
+def plural_kind(word: str) -> str:
+    """Return the name of a list for any name of its kind: `executions` for run, runs and execution."""
+    name = _OTHER_NAMES.get(word, word)
+    return next((plural for plural, singular in _SINGULARS.items() if singular == name), name)
+
+
+def singular_kind(word: str) -> str:
+    """Return the name of one record for any name of its kind: `execution` for run, runs and executions."""
+    name = _OTHER_NAMES.get(word, word)
+    return _SINGULARS.get(name, name)
 
 
 def add_cluster(verb: argparse.ArgumentParser, default: str | None = None) -> None:

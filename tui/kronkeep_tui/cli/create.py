@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import InvalidRequest, NothingToArchive
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import apply
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, read_variables, split_name, split_pairs
@@ -50,7 +50,11 @@ def add_parser(verbs: Verbs) -> None:
 async def _create(client: "Client", options: argparse.Namespace) -> int:
     if options.file:
         return await apply.create_files(client, options)
-    cronjob = await client.cronjobs.create(_spec_of(options), dry_run=options.dry_run)
+    try:
+        cronjob = await client.cronjobs.create(_spec_of(options), dry_run=options.dry_run)
+    except NothingToArchive as error:
+        error.next_step = "Mount a claim (--mount CLAIM:PATH), or leave --storage out: no backup."
+        raise
     if cronjob.resolution and options.on_conflict != "reject":
         print(clean(cronjob.resolution))
     apply.print_warnings(cronjob)

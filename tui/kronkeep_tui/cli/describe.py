@@ -9,7 +9,7 @@ from kronkeep_common.json_decoding import JsonObject
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.arguments import add_cluster, split_name
+from kronkeep_tui.cli.arguments import add_cluster, singular_kind, split_name
 from kronkeep_tui.cli.verb import Verbs, with_client
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def add_parser(verbs: Verbs) -> None:
     describe = verbs.add_parser(
         "describe", help="one CronJob, run, backup or storage, with what belongs to it"
     )
-    describe.add_argument("kind", choices=("cronjob", "execution", "backup", "storage"))
+    kinds = ("cronjob", "execution", "backup", "storage")
+    describe.add_argument("kind", choices=kinds, type=singular_kind)
     describe.add_argument("id", help="NAMESPACE/NAME of a CronJob, otherwise an id")
     add_cluster(describe)
     describe.set_defaults(func=with_client(_describe))

@@ -66,7 +66,7 @@ async def _print_logs(client: "Client", options: argparse.Namespace) -> int:
 async def _find_run(client: "Client", name: str) -> str:
     """Return the id of a run: that of the newest one for NAMESPACE/CRONJOB.
 
-    NAMESPACE/ID, which `get executions -o name` prints, is an id. Raise LogNotFound where no run exists.
+    NAMESPACE/ID is an id. Raise LogNotFound where no run exists.
     """
     namespace, slash, rest = name.partition("/")
     if not slash:
@@ -81,7 +81,7 @@ async def _find_run(client: "Client", name: str) -> str:
 
 
 def _last_part(name: str) -> str:
-    """Return the id in NAMESPACE/ID, which `get -o name` prints."""
+    """Return the id in NAMESPACE/ID."""
     return name.rpartition("/")[2]
 
 

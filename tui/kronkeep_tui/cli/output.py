@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -52,7 +53,7 @@ def print_records(
             columns = (cluster_column(clusters), *columns)
         _print_table(columns, records, headers)
     elif form == "name":
-        _print_lines([_name_of(record) for record in records])
+        _print_lines([_name_of(kind, record) for record in records])
     elif form == "jsonl":
         _print_lines([msgspec.json.encode(record).decode() for record in records])
     else:
@@ -69,10 +70,13 @@ def print_document(value: object, form: str) -> None:
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
-def _name_of(record: object) -> str:
-    name = str(getattr(record, "name", None) or getattr(record, "file", None) or getattr(record, "id", ""))
-    namespace = getattr(record, "namespace", None)
-    return clean(f"{namespace}/{name}" if namespace else name)
+def _name_of(kind: str, record: Any) -> str:
+    """Return what other verbs take for the record: NAMESPACE/NAME of a CronJob, otherwise an id."""
+    if kind == "cronjobs":
+        return clean(f"{record.namespace}/{record.name}")
+    if kind == "policies":
+        return clean(f"{record.namespace}/{record.cronjob}")
+    return clean(record.file if kind == "manifests" else record.id)
 
 
 def _print_lines(lines: Sequence[str]) -> None:

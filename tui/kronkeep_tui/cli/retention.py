@@ -65,7 +65,10 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
     rules = {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
     if rules:
         if options.apply or options.approve:
-            raise InvalidRequest("Rules can only be tried; change the policy to apply them.")
+            raise InvalidRequest(
+                "Rules can only be tried here: those of the policy are applied.",
+                next_step=f"Change the policy: kronkeep edit {namespace}/{name}; then --apply without rules.",
+            )
         _print_plan(await client.policies.preview_retention(namespace, name, Retention(**rules)))
         return 0
     policy_id = options.policy or await _policy_id_of(client, namespace, name)
