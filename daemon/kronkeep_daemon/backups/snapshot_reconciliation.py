@@ -23,7 +23,7 @@ from kronkeep_common.models import (
     ForeignSnapshot,
     StorageSnapshots,
 )
-from kronkeep_common.states import BACKUP_TRANSITIONS, StorageStatus, is_final
+from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, StorageStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations, recovered_backups
 from kronkeep_daemon.backups.backup_records import BackupRecords
@@ -49,6 +49,7 @@ LIST_SECONDS = 900.0
 INTERVAL = timedelta(days=1).total_seconds()
 RETRY_SECONDS = 900.0  # after a list that could not be made
 ROUND_SECONDS = 30.0
+SLICE = 200  # records read between two turns of the event loop
 MOST_FOREIGN = 1000  # snapshots of others that are named
 
 
@@ -170,8 +171,7 @@ class SnapshotReconciliation:
         backups: Sequence[BackupExecution],
         snapshots: Sequence[ListedSnapshot],
     ) -> RepositoryComparison:
-        tagged = {snapshot.backup for snapshot in snapshots if snapshot.backup}
-        recorded = [backup_id for backup_id in tagged if self._records.is_accounted_for(backup_id)]
+        recorded = await self._recorded_ids(backups, snapshots)
         differences = await asyncio.to_thread(reconciliation.compare, backups, snapshots, recorded)
         for backup_id in differences.missing:
             log.warning("the snapshot of backup %s is not in %s", backup_id, repository.id)
@@ -187,6 +187,22 @@ class SnapshotReconciliation:
             await self.count_missing(repository.storage.id)
         return differences
 
+    async def _recorded_ids(
+        self, backups: Sequence[BackupExecution], snapshots: Sequence[ListedSnapshot]
+    ) -> set[str]:
+        """Return the ids in the snapshots' tags whose records know of a snapshot, or not of their end yet.
+
+        backups: those with a snapshot, whose records need not be read again.
+        """
+        recorded = {backup.id for backup in backups}
+        others = {snapshot.backup for snapshot in snapshots if snapshot.backup} - recorded
+        for number, backup_id in enumerate(others, 1):
+            if self._records.is_accounted_for(backup_id):
+                recorded.add(backup_id)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)  # there may be thousands: other tasks run in between
+        return recorded
+
     async def count_missing(self, storage_id: str) -> None:
         """Record on the storage how many snapshots are missing of which nobody is known to know."""
         count = len(await self._records.missing_in(storage_id))
@@ -199,8 +215,10 @@ class SnapshotReconciliation:
     async def _confirm_by_runs(self, backups: Sequence[BackupExecution]) -> None:
         """Record the recovered backups as good of which the records of their runs say so."""
         for backup in backups:
+            if backup.recovered_at is None or backup.status is not BackupStatus.UNKNOWN:
+                continue
             run = self._history.executions.get(backup.cronjob_execution_id or "")
-            if backup.recovered_at is not None and recovered_backups.is_confirmed_by(run, backup):
+            if recovered_backups.is_confirmed_by(run, backup):
                 current = self._records.get(backup.id)
                 good = recovered_backups.as_good(current, (recovered_backups.AGREED_WARNING,))
                 await self._records.put(current, good)
