@@ -303,6 +303,7 @@ class BackupRecords:
 
 def _with_found_snapshot(old: BackupExecution, recovered: BackupExecution) -> BackupExecution:
     """Return the record of a backup that knew of no snapshot, with what was found and its time."""
+    why = old.message or old.reason or ""
     return msgspec.structs.replace(
         old,
         sequence=0,
@@ -314,4 +315,5 @@ def _with_found_snapshot(old: BackupExecution, recovered: BackupExecution) -> Ba
         reason=recovered.reason,
         message=recovered.message,
         next_step=recovered.next_step,
+        warnings=(*old.warnings, f"Its snapshot was found later; before, it was {old.status}. {why}".strip()),
     )

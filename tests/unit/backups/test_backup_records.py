@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
-from kronkeep_common.models import BackupExecution, CronJobExecution
+from kronkeep_common.models import BackupExecution, BackupResult, CronJobExecution
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
 from kronkeep_daemon.events import Bus
@@ -94,3 +95,25 @@ async def test_of_the_backups_of_two_policies_the_newest_counts(records: BackupR
     assert records.id_after_run(RUN) == later.id
     assert sorted(records.cronjob_ids("b")) == ["cronjob"]
     assert records.cronjob_ids("none") == ()
+
+
+async def test_a_backup_that_failed_and_whose_snapshot_is_found_says_how_it_had_ended(
+    records: BackupRecords,
+) -> None:
+    failed = backup("p", "run", message="The Job is gone.")
+    failed = msgspec.structs.replace(failed, status=BackupStatus.FAILED)
+    await records.put(None, failed)
+    assert not records.is_accounted_for(failed.id)
+    result = BackupResult(snapshot_id="0123abcd")
+    earlier = NOON - timedelta(hours=1)
+    recovered = msgspec.structs.replace(
+        failed, status=BackupStatus.UNKNOWN, result=result, recovered_at=NOON, created_at=earlier
+    )
+    unknown = msgspec.structs.replace(recovered, id="0" * 32)
+    await records.add_recovered([recovered, unknown])
+    kept = records.get(failed.id)
+    assert (kept.status, kept.result, kept.recovered_at) == ("unknown", result, NOON)
+    assert (kept.sequence, kept.created_at) == (0, earlier)
+    assert kept.warnings == ("Its snapshot was found later; before, it was failed. The Job is gone.",)
+    assert records.get(unknown.id) == unknown
+    assert records.is_accounted_for(failed.id)
