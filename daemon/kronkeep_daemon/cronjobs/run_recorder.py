@@ -47,6 +47,7 @@ LONGEST_REST = 0.05
 EVENT_PATIENCE = 3.0  # seconds to wait for an Event that explains why a Job was deleted
 JOBS_PER_WRITE = 1000  # so that the first list of very many Jobs needs no more memory than this many
 MOST_OPEN_RUNS = 100_000
+MOST_NAMESPACES = 10_000  # of CronJobs that are remembered
 
 
 def default_grace() -> timedelta:
@@ -88,6 +89,7 @@ class RunRecorder:
         self._touched: dict[str, None] = {}  # uids of Jobs, in the order in which they changed
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._recorded_namespaces: dict[str, str] = {}
         self._unknown_owners: dict[str, str] = {}  # uid of a Job that waits -> uid of the CronJob it names
         # Deleted Jobs whose explaining Event is waited for; True once the wait is over.
         self._event_waits: dict[str, bool] = {}
@@ -247,12 +249,22 @@ class RunRecorder:
             return False
         known = self.cache.namespace_of_cronjob(owner.uid)
         if known is None:
-            runs = self._history.executions.newest(limit=1, cronjob_id=owner.uid).items
-            known = runs[0].namespace if runs else None
+            known = self._recorded_namespace(owner.uid)
         if known is None and not self.synced.is_set():
             self._unknown_owners[uid] = owner.uid
             return False
         return known in (None, job.metadata.namespace)
+
+    def _recorded_namespace(self, cronjob_uid: str) -> str | None:
+        """Return the namespace of a CronJob that has runs in the history; it never changes."""
+        if cronjob_uid not in self._recorded_namespaces:
+            runs = self._history.executions.newest(limit=1, cronjob_id=cronjob_uid).items
+            if not runs:
+                return None
+            if len(self._recorded_namespaces) >= MOST_NAMESPACES:
+                self._recorded_namespaces.clear()
+            self._recorded_namespaces[cronjob_uid] = runs[0].namespace
+        return self._recorded_namespaces[cronjob_uid]
 
     def _find_record(self, uid: str) -> tuple[str, CronJobExecution | None]:
         """Return the id and the record of a Job's run, see `job_to_run.job_uid`."""
