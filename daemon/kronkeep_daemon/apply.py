@@ -107,7 +107,7 @@ class ManifestApplier:
             cluster = self._cronjobs.clusters.by_name(ref.cluster)
             _require_contents(body, cluster.id)
             created = await self._cronjobs.create_manifest(body, cluster, dry_run=dry_run)
-            return ApplyResult("created", self._extended.view(created))
+            return ApplyResult("created", await self._extended.answer(created))
         await self._write_policy(ref, body, cronjob)
         _note_field_names(body)
         live = cronjob.manifest()
@@ -117,7 +117,7 @@ class ManifestApplier:
         self._cronjobs.check_allowed(body)
         _require_contents(last_applied.merge(live, patch), cronjob.cluster)
         patched = await self._cronjobs.patch(ref, patch, dry_run=dry_run)
-        return ApplyResult("changed", self._extended.view(patched))
+        return ApplyResult("changed", await self._extended.answer(patched))
 
     async def _write_policy(self, ref: CronJobRef, body: JsonObject, live: CronJobObject | None) -> None:
         """Check the policy in the annotations and write it there in full, with the id that it keeps."""

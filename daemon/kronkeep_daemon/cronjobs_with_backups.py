@@ -27,6 +27,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups import claim_checks
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
@@ -114,6 +115,15 @@ class ExtendedCronJobService:
             last_good_backup_at=good_at,
         )
 
+    async def answer(self, live: CronJobObject, resolution: str | None = None) -> CronJob:
+        """Return a CronJob that was written as the answer shows it, with warnings about its claims."""
+        policy = policies.read_policy(live).policy
+        volumes = pod_volumes.mounted_volumes(live)
+        claims = archive_contents.claims_to_archive(policy, volumes) if policy is not None else ()
+        cluster = self._cronjobs.clusters.of(live.cluster)
+        warnings = await claim_checks.find_warnings(cluster, live.namespace, claims)
+        return msgspec.structs.replace(self.view(live), resolution=resolution, claim_warnings=warnings)
+
     def _read_last_backup_id(self, cronjob_id: str) -> str | None:
         newest = self._history.backups.newest(limit=1, cronjob_id=cronjob_id).items
         return newest[0].id if newest else None
@@ -139,7 +149,7 @@ class ExtendedCronJobService:
         if spec.policy is not None:
             annotations = policies.annotations_of(policies.new_policy(spec.policy))
         created = await self._cronjobs.create(spec, cluster, annotations=annotations, dry_run=dry_run)
-        return msgspec.structs.replace(self.view(created), resolution=resolution)
+        return await self.answer(created, resolution)
 
     def spec(self, ref: CronJobRef) -> CronJobCreate:
         """Return a CronJob as a spec that can be changed and sent back; raises NotAllowedNow."""
@@ -163,7 +173,7 @@ class ExtendedCronJobService:
             annotations |= policies.annotations_of(policies.new_policy(spec.policy, old.id if old else None))
         body = cronjob_manifests.build_patch(cronjob, spec, annotations)
         changed = await self._cronjobs.patch(ref, body, dry_run=dry_run)
-        return msgspec.structs.replace(self.view(changed), resolution=resolution)
+        return await self.answer(changed, resolution)
 
     async def settle_policy(
         self, ref: CronJobRef, schedule: str, zone: str | None, policy: BackupPolicySpec
@@ -197,8 +207,8 @@ class ExtendedCronJobService:
             "metadata": {"annotations": policies.annotations_of(policy)},
             "spec": {"jobTemplate": {"metadata": {"annotations": revision}}},
         }
-        await self._cronjobs.patch(ref, body)
-        return msgspec.structs.replace(self.get(ref), resolution=settled.sentence or None)
+        changed = await self._cronjobs.patch(ref, body)
+        return await self.answer(changed, settled.sentence or None)
 
     async def remove_policy(self, ref: CronJobRef) -> CronJob:
         """Remove the policy; its backups and their history stay."""

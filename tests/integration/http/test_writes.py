@@ -197,6 +197,8 @@ async def test_what_an_applied_policy_leaves_out_is_told_and_the_last_claim_stay
     for query in ("?dry_run=true", ""):
         applied = (await http.post("/v1/cronjobs/apply" + query, json=whole)).json()
         left_out = applied["cronjob"]["unarchived_volumes"]
+        (warning,) = applied["cronjob"]["claim_warnings"]
+        assert warning.startswith("There is no PersistentVolumeClaim default/data")
         assert [(v["name"], v["kind"], v["mount_path"]) for v in left_out] == [
             ("host", "hostPath", "/host"),
             ("scratch", "ephemeral", "/scratch"),

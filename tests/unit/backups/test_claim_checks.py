@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kronkeep_common.errors import InvalidPolicy
-from kronkeep_daemon.backups.claim_checks import require_claims
+from kronkeep_daemon.backups.claim_checks import find_warnings, require_claims
 from kronkeep_daemon.kube.errors import Forbidden, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 
@@ -48,3 +48,11 @@ async def test_a_claim_that_cannot_be_archived_is_named(
 
 async def test_good_claims_and_those_that_may_not_be_read_pass() -> None:
     await require_claims(CLAIMS, "shop", ("data", "secret"))
+
+
+async def test_a_policy_that_is_written_gets_a_warning_for_each_such_claim() -> None:
+    warnings = await find_warnings(CLAIMS, "shop", ("data", "tpyo", "raw", "secret"))
+    assert [warning.partition(",")[0] for warning in warnings] == [
+        "There is no PersistentVolumeClaim shop/tpyo",
+        "The claim shop/raw is a block volume (volumeMode: Block)",
+    ]

@@ -349,13 +349,16 @@ class FormView(View):
         resolution = (
             f" {saved.resolution}" if saved.resolution and spec.policy and spec.policy.schedule else ""
         )
+        warnings = "".join(f" {warning}" for warning in saved.claim_warnings)
+        role = "warn" if warnings else "ok"
         if dry_run:
-            self.context.tell(f"The cluster would accept it.{resolution}", "ok")
+            self.context.tell(f"The cluster would accept it.{resolution}{warnings}", role)
             return
         self.context.drafts.pop(self.argument, None)
         if self.is_in_front:
             self.context.leave()
-        self.context.tell(f"{saved.namespace}/{saved.name} runs {saved.schedule_text}.{resolution}", "ok")
+        done = f"{saved.namespace}/{saved.name} runs {saved.schedule_text}."
+        self.context.tell(f"{done}{resolution}{warnings}", role)
 
     def _show_refusal(self, error: KronkeepError) -> None:
         """Move to the field that an error is about, or to the first that somebody else changed."""
