@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from tests.ui.canned import CannedClient, cronjob
-from tests.ui.driving import app_of, screen, type_line, until, wait_for_jobs
+from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import alert, busy, storage
 
 from kronkeep_common.models import CronJob
@@ -56,7 +56,7 @@ async def test_a_command_acts_on_the_name_and_not_on_the_row_under_the_cursor(
 async def test_what_a_command_cannot_use_is_refused(line: str, refusal: str) -> None:
     given = CannedClient(namesakes(), [])
     async with app_of(given).run_test(size=(120, 30)) as pilot:
-        await wait_for_jobs(pilot)
+        await until(pilot, lambda: "report" in screen(pilot))
         await pilot.press("colon")
         await type_line(pilot, line)
         await until(pilot, lambda: refusal in screen(pilot))
@@ -66,7 +66,7 @@ async def test_what_a_command_cannot_use_is_refused(line: str, refusal: str) -> 
 
 async def test_filter_and_sort_take_their_text() -> None:
     async with app_of(CannedClient(namesakes(), [])).run_test(size=(120, 30)) as pilot:
-        await wait_for_jobs(pilot)
+        await until(pilot, lambda: "report" in screen(pilot))
         await pilot.press("colon")
         await type_line(pilot, "filter ns:shop")
         await until(pilot, lambda: "filter: ns:shop" in screen(pilot))
