@@ -58,7 +58,9 @@ class ProxiedSite:
             ("secrets", paths.secrets()),
         ):
             items, _ = await self.cluster.list(path)
-            objects[kind] = sorted(f"{i['metadata']['namespace']}/{i['metadata']['name']}" for i in items)
+            names = [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items]
+            # Lists of snapshots are read in the background, whatever is created.
+            objects[kind] = sorted(name for name in names if not name.startswith("kronkeep/kronkeep-list-"))
         runs = await self.client.runs.list()
         backups = await self.client.backups.list()
         objects["history"] = sorted([r.id for r in runs.items] + [b.id for b in backups.items])

@@ -201,6 +201,8 @@ async def test_from_an_empty_start_to_the_first_good_backup(
     await tmux.press("Tab", "Enter")
     await tmux.see("Filled from claim-nightly", "when the run has ended")
     await tmux.press("C-s")
+    await tmux.see("Let the storage vault serve default?")
+    await tmux.press("y")
     await tmux.see("default/db runs every day", ">new")
     await tmux.press("t", "y")
     backups = await eventually(

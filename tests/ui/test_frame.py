@@ -96,7 +96,7 @@ async def test_marked_rows_are_changed_together_after_one_question() -> None:
         await pilot.press("space", "down", "ctrl+@", "t")
         await until(
             pilot,
-            lambda: "Run now db/pg-main-nightly, db/pg-wal-hourly, billing/pg-ledger? y/n" in screen(pilot),
+            lambda: "main-nightly, payments/pg-wal-hourly, billing/pg-ledger? y/n" in screen(pilot),
         )
         await pilot.press("y")
         await until(pilot, lambda: "Started 3 of them" in screen(pilot))

@@ -43,4 +43,5 @@ def test_restic_may_leave_a_lock_only_where_a_snapshot_is_doubtful_too() -> None
     assert {reason for reason in Reason if reason.doubtful and not reason.killed} == {
         Reason.NO_SUMMARY,
         Reason.NAME_TAKEN,
+        Reason.PODS_DISAGREE,
     }

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import signal
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 64 * 1024
 LONGEST_LINE_BYTES = 16 * 1024  # a longer line is cut into several, as container runtimes do
 TAIL_BYTES = 2048  # kept for terminationMessagePolicy: FallbackToLogsOnError
+LONGEST_DISCARD_SECONDS = 5.0
 NOT_STARTED = 128  # exit code of a container whose program could not be started
 UMASK = 0o022  # a container's, whatever the agent's own is, so that files in claims get the usual modes
 
@@ -68,6 +70,7 @@ class ContainerProcess:
             code = await self._read_to_end(self._process)
         except asyncio.CancelledError:
             _send_signal(self._process.pid, signal.SIGKILL)  # the pod is gone, so nobody else would
+            await _discard_output(self._process)
             raise
         if self._unfinished_line:
             await self._output.write(_stamp_line(self._unfinished_line), final=False)
@@ -104,6 +107,19 @@ class ContainerProcess:
             self._unfinished_line = b""
         if lines:
             await self._output.write(b"".join(map(_stamp_line, lines)), final=False)
+
+
+async def _discard_output(process: asyncio.subprocess.Process) -> None:
+    """Read what a killed process has written, so that its pipe is closed before the event loop is.
+
+    Bounded in time, as a process that left the container may hold the pipe open.
+    """
+    assert process.stdout is not None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_DISCARD_SECONDS):
+            while await process.stdout.read(CHUNK_BYTES):
+                pass
+            await process.wait()
 
 
 def _stamp_line(line: bytes) -> bytes:
