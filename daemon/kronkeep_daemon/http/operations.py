@@ -9,7 +9,7 @@ from kronkeep_common import api
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, OperationNotFound
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, short_id
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.supervisor import Supervisor
@@ -48,11 +48,11 @@ class OperationService:
 
     async def start(self, kind: str, target: str, work: Callable[[], Awaitable[object]]) -> api.Operation:
         """Record an operation and start its work, unless one of that kind and target runs; return it."""
-        name = f"{kind} {target}"
-        if self._supervisor.running(name):
-            running = next((r for r in self.newest(MOST) if (r.kind, r.target) == (kind, target)), None)
-            if running is not None:
-                return running
+        # The record counts too: a task has recorded the end and is still committing it when a client that has
+        # seen the end asks again.
+        running = next((r for r in self.newest(MOST) if _is_running(r, kind, target)), None)
+        if running is not None and self._supervisor.running(_task_name(running)):
+            return running
         operation = api.Operation(
             id=new_id(),
             kind=kind,
@@ -63,7 +63,7 @@ class OperationService:
         self._records.put(operation)
         self._drop_old()
         await self._history.commit()
-        self._supervisor.start(name, partial(self._run, operation, work), death="quiet")
+        self._supervisor.start(_task_name(operation), partial(self._run, operation, work), death="quiet")
         return operation
 
     async def _run(self, operation: api.Operation, work: Callable[[], Awaitable[object]]) -> None:
@@ -103,3 +103,11 @@ class OperationService:
     def _drop_old(self) -> None:
         for record in list(self._records.all())[:-MOST]:
             self._records.remove(record.id)
+
+
+def _is_running(operation: api.Operation, kind: str, target: str) -> bool:
+    return operation.status == "running" and (operation.kind, operation.target) == (kind, target)
+
+
+def _task_name(operation: api.Operation) -> str:
+    return f"{operation.kind} {operation.target} {short_id(operation.id)}"
