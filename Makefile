@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 ONLY ?=
 DESTDIR ?=
-# More than cores: most of a test's time is waiting for Jobs to end.
-PYTEST_WORKERS ?= 4
+# More than cores: much of a test's time is waiting for Jobs to end. A file's tests share its daemon, and the longest
+# files (tests/e2e) come first.
+PYTEST_WORKERS ?= 5
 
 .PHONY: help
 help: ## print this list
@@ -53,7 +54,7 @@ imports: $(VENV)/.dev ## which package may import which (import-linter)
 pytest: $(VENV)/.dev debian servers newer-restic images ## the tests (ARGS="tests/unit -k schedule")
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests continue without Debian's kubectl" >&2
 	@systemd/require-debian tmux strace faketime >&2
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not torture" $(ARGS)
 
 .PHONY: e2e
 e2e: $(VENV)/.dev debian servers newer-restic images ## the end-to-end tests on any cluster: KRONKEEP_E2E_KUBECONFIG=FILE

@@ -21,7 +21,12 @@ from kronkeep_common.client import Client
 from kronkeep_common.models import BackupExecution, BackupStorageCreate, ClaimSource, Retention, Source
 from kronkeep_daemon.kube import paths
 
-PROGRAMS = [DEBIAN_RESTIC, *([str(NEWER_RESTIC)] if NEWER_RESTIC.exists() else [])]
+# Each fault takes seconds of restic's key derivation; with Debian's restic they run in `make torture`.
+PROGRAMS = (
+    [pytest.param(DEBIAN_RESTIC, marks=pytest.mark.torture), str(NEWER_RESTIC)]
+    if NEWER_RESTIC.exists()
+    else [DEBIAN_RESTIC]
+)
 
 
 @pytest.fixture(scope="module", params=PROGRAMS, ids=lambda program: Path(program).parent.parent.name)

@@ -77,6 +77,7 @@ def test_a_backup_is_made_and_restored_on_a_cluster_that_fetches_logs(control_pl
     assert completed.returncode == 0, completed.stdout[-4000:]
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("name", PLATFORM_TESTS)
 def test_a_platforms_objects_and_pods_with_their_own_network_disturb_no_test(
     platform: ExternalCluster, name: str

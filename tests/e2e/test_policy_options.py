@@ -242,6 +242,7 @@ async def test_what_the_machines_restic_cannot_do_is_refused(old: BackupSite) ->
     assert (backup.status, backup.reason) == ("failed", "ToolMissing")
 
 
+@pytest.mark.torture
 async def test_retention_waits_for_approval_then_pruning_gives_the_space_back(old: BackupSite) -> None:
     folder = await old.create_storage("kept")
     data = await old.create_claim("kept")

@@ -89,6 +89,7 @@ async def test_a_snapshot_in_a_log_is_not_believed_until_the_repository_shows_it
     assert owners == {victim.result.snapshot_id: False, liar.result.snapshot_id: True}
 
 
+@pytest.mark.torture
 async def test_retention_goes_on_beside_ten_thousand_snapshots(site: BackupSite) -> None:
     folder = await site.create_storage("long")
     source = await site.create_claim("long")
