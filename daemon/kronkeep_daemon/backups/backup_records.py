@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -155,10 +156,9 @@ class BackupRecords:
             if backup.snapshot_missing_at is not None and backup.snapshot_missing_acknowledged_at is None
         ]
 
-    async def iter_of_policy(self, policy_id: str) -> AsyncIterator[BackupExecution]:
+    def iter_of_policy(self, policy_id: str) -> AsyncIterator[BackupExecution]:
         """Yield the backups of a policy, whichever CronJob carried it; between pages other tasks run."""
-        async for backup in self._iter(policy_id=policy_id):
-            yield backup
+        return self._iter(policy_id=policy_id)
 
     def policies_by_cronjob(self) -> Iterator[tuple[str, str]]:
         """Yield the uid of each CronJob that has backups, with the id of each policy of them."""
@@ -180,10 +180,9 @@ class BackupRecords:
                 return True
         return False
 
-    async def iter_in_storage(self, storage_id: str) -> AsyncIterator[BackupExecution]:
+    def iter_in_storage(self, storage_id: str) -> AsyncIterator[BackupExecution]:
         """Yield the backups in a storage, newest first; between pages other tasks run."""
-        async for backup in self._iter(storage_id=storage_id):
-            yield backup
+        return self._iter(storage_id=storage_id)
 
     async def _iter(
         self,
@@ -192,20 +191,10 @@ class BackupRecords:
         policy_id: str | None = None,
         cronjob_id: str | None = None,
     ) -> AsyncIterator[BackupExecution]:
-        cursor: str | None = None
-        while True:
-            page = self._history.backups.newest(
-                limit=PAGE,
-                cursor=cursor,
-                storage_id=storage_id,
-                policy_id=policy_id,
-                cronjob_id=cronjob_id,
-            )
-            for backup in page.items:
+        backups = self._history.backups
+        for page in backups.pages(PAGE, storage_id=storage_id, policy_id=policy_id, cronjob_id=cronjob_id):
+            for backup in page:
                 yield backup
-            if page.next_cursor is None:
-                return
-            cursor = page.next_cursor
             await asyncio.sleep(0)
 
     def put_progress(self, backup_id: str, progress: Progress) -> None:
@@ -250,21 +239,13 @@ class BackupRecords:
         return newest.ended_at if newest is not None else None
 
     def _read_newest_good(self, cronjob_id: str, until: datetime | None = None) -> GoodBackup | None:
-        cursor: str | None = None
-        while True:
-            page = self._history.backups.newest(
-                limit=GOOD_PER_PAGE,
-                cursor=cursor,
-                until=until,
-                cronjob_id=cronjob_id,
-                status=BackupStatus.SUCCEEDED,
-            )
-            good = next((backup for backup in page.items if backup.snapshot_missing_at is None), None)
-            if good is not None:
-                return GoodBackup(good.created_at, good.ended_at)
-            if page.next_cursor is None:
-                return None
-            cursor = page.next_cursor
+        pages = self._history.backups.pages(
+            GOOD_PER_PAGE, until=until, cronjob_id=cronjob_id, status=BackupStatus.SUCCEEDED
+        )
+        for backup in chain.from_iterable(pages):
+            if backup.snapshot_missing_at is None:
+                return GoodBackup(backup.created_at, backup.ended_at)
+        return None
 
     def _read_policy_ids(self, cronjob_id: str) -> tuple[str, ...]:
         return tuple(self._history.backups.values("policy_id", cronjob_id=cronjob_id))

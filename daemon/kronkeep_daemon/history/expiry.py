@@ -206,11 +206,7 @@ async def _iterate(
     until: datetime | None = None,
     cronjob_id: str | None = None,
 ) -> AsyncIterator[T]:
-    while True:
-        page = records.newest(limit=SLICE, cursor=cursor, until=until, cronjob_id=cronjob_id)
-        for record in page.items:
+    for page in records.pages(SLICE, cursor=cursor, until=until, cronjob_id=cronjob_id):
+        for record in page:
             yield record
-        cursor = page.next_cursor
-        if cursor is None:
-            return
         await asyncio.sleep(0)

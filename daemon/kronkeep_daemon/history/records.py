@@ -90,6 +90,25 @@ class Records(Generic[T]):
         more = len(rows) > limit
         return Page([self._decode(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if more else None)
 
+    def pages(
+        self,
+        limit: int,
+        *,
+        cursor: str | None = None,
+        until: datetime | None = None,
+        **equal: str | None,
+    ) -> Iterator[list[T]]:
+        """Yield such records in pages of at most `limit`, newest first; each is read when it is asked for.
+
+        cursor: that of the first page.
+        """
+        while True:
+            page = self.newest(limit=limit, cursor=cursor, since=None, until=until, **equal)
+            yield page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
     def recent(self, limit: int, **equal: str) -> tuple[T | None, list[str]]:
         """Return the newest record, and the statuses of the newest `limit`, newest first, which need no
         decoding.

@@ -6,7 +6,6 @@ missed.
 """
 
 import logging
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -69,7 +68,7 @@ async def repair(history: History, now: datetime) -> int:
 def _correct_table(records: Records[T], now: datetime) -> int:
     """Correct the newest records, page by page, until a page has nothing to correct; return how many."""
     corrected: list[T] = []
-    for page in _pages(records):
+    for page in records.pages(PAGE):
         pairs = [(record, correct_times(record, now)) for record in page]
         changed = [new for old, new in pairs if new is not old]
         corrected += changed
@@ -78,16 +77,6 @@ def _correct_table(records: Records[T], now: datetime) -> int:
     for record in corrected:
         records.put(record)
     return len(corrected)
-
-
-def _pages(records: Records[T]) -> Iterable[list[T]]:
-    cursor: str | None = None
-    while True:
-        page = records.newest(limit=PAGE, cursor=cursor)
-        yield page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
 
 
 def _remove_runs_of_the_future(history: History, now: datetime) -> int:
