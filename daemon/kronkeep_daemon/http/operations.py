@@ -50,7 +50,8 @@ class OperationService:
         """Record an operation and start its work, unless one of that kind and target runs; return it."""
         # The record counts too: a task has recorded the end and is still committing it when a client that has
         # seen the end asks again.
-        running = next((r for r in self.newest(MOST) if _is_running(r, kind, target)), None)
+        unfinished = self._records.newest(limit=MOST, status="running").items
+        running = next((each for each in unfinished if (each.kind, each.target) == (kind, target)), None)
         if running is not None and self._supervisor.running(_task_name(running)):
             return running
         operation = api.Operation(
@@ -103,10 +104,6 @@ class OperationService:
     def _drop_old(self) -> None:
         for record in list(self._records.all())[:-MOST]:
             self._records.remove(record.id)
-
-
-def _is_running(operation: api.Operation, kind: str, target: str) -> bool:
-    return operation.status == "running" and (operation.kind, operation.target) == (kind, target)
 
 
 def _task_name(operation: api.Operation) -> str:
