@@ -8,6 +8,8 @@ from kronkeep_common.models.cronjob import KeptLog
 from kronkeep_common.models.policy import BackupPolicy, BackupType, Retention, UnarchivedVolume
 from kronkeep_common.states import BackupStatus
 
+SnapshotState = Literal["none", "present", "missing", "removed"]
+
 
 class Progress(Record, frozen=True, kw_only=True):
     """The progress of a backup or restore, from restic's last `status` line; `percent` is 0 to 100."""
@@ -119,6 +121,15 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     message: str | None = None
     next_step: str | None = None
     logs: tuple[KeptLog, ...] = ()
+
+    @property
+    def snapshot_state(self) -> SnapshotState:
+        """How its snapshot is, so far as is known; one that was removed is not missing."""
+        if self.result is None:
+            return "none"
+        if self.snapshot_removed_at is not None:
+            return "removed"
+        return "missing" if self.snapshot_missing_at is not None else "present"
 
     @property
     def snapshot_policy_id(self) -> str:

@@ -232,7 +232,7 @@ class AttemptRunner:
     def _is_first(self, inputs: ArchiveInputs) -> bool:
         """Whether the policy has no snapshot yet."""
         carrier = policy_annotations.carrier_of(inputs.cronjob)
-        return carrier is None or not self._records.with_snapshot(carrier)
+        return carrier is None or not self._records.has_snapshot(carrier)
 
     async def _create_config_map(
         self, backup: BackupExecution, inputs: ArchiveInputs, files: dict[str, str]

@@ -143,17 +143,13 @@ class BackupRecords:
     async def missing_in(self, storage_id: str) -> list[BackupExecution]:
         """Return the backups of a storage whose snapshots are missing, of which nobody is known to know."""
         return [
-            backup
-            async for backup in self.iter_in_storage(storage_id)
-            if backup.snapshot_missing_at is not None and backup.snapshot_missing_acknowledged_at is None
+            backup async for backup in self.iter_in_storage(storage_id) if _is_missing_unacknowledged(backup)
         ]
 
     async def missing_of(self, cronjob_id: str) -> list[BackupExecution]:
         """Return such backups of a CronJob."""
         return [
-            backup
-            async for backup in self._iter(cronjob_id=cronjob_id)
-            if backup.snapshot_missing_at is not None and backup.snapshot_missing_acknowledged_at is None
+            backup async for backup in self._iter(cronjob_id=cronjob_id) if _is_missing_unacknowledged(backup)
         ]
 
     def iter_of_policy(self, policy_id: str) -> AsyncIterator[BackupExecution]:
@@ -259,11 +255,22 @@ class BackupRecords:
         return [
             backup
             for backup in self._of(carrier, limit=BACKUPS_PER_POLICY)
-            if backup.result is not None
-            and backup.snapshot_removed_at is None
-            and backup.snapshot_missing_at is None
-            and self._clusters.same(backup.cluster, carrier.cluster)
+            if self._has_snapshot_of(carrier, backup)
         ]
+
+    def has_snapshot(self, carrier: PolicyCarrier) -> bool:
+        """Return whether a backup of a policy has a snapshot, so far as is known; reads until one has."""
+        pages = self._history.backups.pages(
+            GOOD_PER_PAGE,
+            policy_id=carrier.policy.id,
+            namespace=carrier.namespace,
+            cronjob=carrier.cronjob,
+        )
+        return any(self._has_snapshot_of(carrier, backup) for backup in chain.from_iterable(pages))
+
+    def _has_snapshot_of(self, carrier: PolicyCarrier, backup: BackupExecution) -> bool:
+        is_present = backup.snapshot_state == "present"
+        return is_present and self._clusters.same(backup.cluster, carrier.cluster)
 
     def _of(
         self,
@@ -280,6 +287,10 @@ class BackupRecords:
             cronjob=carrier.cronjob,
             cluster=cluster,
         ).items
+
+
+def _is_missing_unacknowledged(backup: BackupExecution) -> bool:
+    return backup.snapshot_missing_at is not None and backup.snapshot_missing_acknowledged_at is None
 
 
 def _with_found_snapshot(old: BackupExecution, recovered: BackupExecution) -> BackupExecution:

@@ -218,8 +218,7 @@ class OrphanedPolicies:
 
 def _has_snapshot(backup: BackupExecution) -> bool:
     """Return whether the backup has ended with a snapshot that was not removed."""
-    ended = is_final(BACKUP_TRANSITIONS, backup.status)
-    return ended and backup.result is not None and backup.snapshot_removed_at is None
+    return is_final(BACKUP_TRANSITIONS, backup.status) and backup.snapshot_state in ("present", "missing")
 
 
 def _orphan_of(key: OrphanKey, backups: Sequence[BackupExecution]) -> Orphan:

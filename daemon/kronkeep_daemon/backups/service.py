@@ -49,7 +49,7 @@ class BackupService:
     async def pin(self, backup_id: str, pinned: bool) -> BackupExecution:
         """Exempt the backup's snapshot from retention, or end the exemption; raises NotAllowedNow."""
         backup = self.get(backup_id)
-        if pinned and (backup.result is None or backup.snapshot_removed_at is not None):
+        if pinned and backup.snapshot_state in ("none", "removed"):
             raise NotAllowedNow("The backup has no snapshot that could be kept.")
         return await self._records.change(backup_id, pinned=pinned)
 

@@ -167,7 +167,7 @@ def _ids_to_protect(backups: list[BackupExecution]) -> set[str]:
         newest_good = is_good and policy not in policies_with_good
         if newest_good:
             policies_with_good.add(policy)
-        has_snapshot = backup.result is not None and backup.snapshot_removed_at is None and not is_missing
+        has_snapshot = backup.snapshot_state == "present"
         if newest_good or has_snapshot or not is_final(BACKUP_TRANSITIONS, backup.status):
             protected.add(backup.id)
     return protected

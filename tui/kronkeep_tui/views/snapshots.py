@@ -48,7 +48,7 @@ class SnapshotsView(TableView[BackupExecution]):
         return "Restore"
 
     def records(self, store: Store) -> Sequence[BackupExecution]:
-        return [b for b in store.backups.newest() if b.result is not None and b.snapshot_removed_at is None]
+        return [b for b in store.backups.newest() if b.snapshot_state in ("present", "missing")]
 
     def version(self, store: Store) -> object:
         return store.backups
