@@ -78,7 +78,7 @@ def _perform(target: CommandTarget, action: Action, argument: str) -> None:
     if not argument:
         target.perform(action)
     elif action in (actions.FILTER, actions.SORT):
-        _require_possible(target.view, action)
+        _require_scope(target.view, action)
         arrange = target.view.accept_filter if action == actions.FILTER else target.view.sort_by_name
         arrange(argument)
     elif not action.needs_row:
@@ -88,7 +88,7 @@ def _perform(target: CommandTarget, action: Action, argument: str) -> None:
     else:
         if Scope.JOBS in action.scopes and not target.view.has_row(argument):
             target.go((Place("jobs"),))
-        _require_possible(target.view, action, is_row_named=True)
+        _require_scope(target.view, action)
         target.view.when_ready(partial(target.attempt, partial(_perform_on_row, target, action, argument)))
 
 
@@ -97,12 +97,10 @@ def _perform_on_row(target: CommandTarget, action: Action, name: str) -> None:
     target.perform(action)
 
 
-def _require_possible(view: View, action: Action, *, is_row_named: bool = False) -> None:
+def _require_scope(view: View, action: Action) -> None:
     """Raise InvalidRequest where the view does not have the action."""
-    if is_row_named and set(action.scopes) & set(view.SCOPES):
-        return
-    if why_not := view.why_not(action):
-        raise InvalidRequest(why_not, next_step="? shows what can be done here.")
+    if refusal := view.scope_refusal(action):
+        raise InvalidRequest(refusal, next_step="? shows what can be done here.")
 
 
 def _go_to_job(target: CommandTarget, name: str) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import Any
 
 from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
@@ -12,9 +11,10 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages.status_words import FAULTS, job_state
-from kronkeep_tui.prompt import YesNoPrompt, name_prompt
+from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView, moment_key, number_key
+from kronkeep_tui.views.cronjob_table import CronJobTableView
+from kronkeep_tui.views.table_view import SortOrder, moment_key, number_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -29,7 +29,7 @@ def _severity(cronjob: CronJob) -> int:
     return _SEVERITIES.get(job_state(cronjob), len(_SEVERITIES))
 
 
-class JobsView(TableView[CronJob]):
+class JobsView(CronJobTableView):
     """CronJobs, a row each."""
 
     SCOPES = (Scope.JOBS, Scope.TABLE, Scope.ANY)
@@ -63,9 +63,6 @@ class JobsView(TableView[CronJob]):
     def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
         return page.row(record, store, now)
 
-    def filter_facts(self, record: CronJob) -> Any:
-        return page.facts(record)
-
     def is_faulty(self, record: CronJob) -> bool:
         """Return whether it failed, missed a run, is late, or has a policy that cannot be applied."""
         bad = bool(record.recent) and record.recent[-1] in FAULTS
@@ -74,22 +71,10 @@ class JobsView(TableView[CronJob]):
     def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
         return page.detail(record, store, now, width)
 
-    def copy_text(self, record: CronJob) -> str:
-        return f"{record.namespace}/{record.name}"
-
-    def names_of(self, record: CronJob) -> tuple[str, ...]:
-        return (record.id, record.name, self.copy_text(record))
-
     def refusal(self, action: Action) -> str:
         if action == actions.BACK_UP and (bare := [c.name for c in self.targets() if c.policy is None]):
             return f"{bare[0]} has no backup policy: e edits it."
         return ""
-
-    @handles(actions.CHOOSE)
-    def show_runs(self) -> None:
-        """Show the CronJob's runs."""
-        if (cronjob := self.subject()) is not None:
-            self.context.enter("runs", cronjob.id)
 
     @handles(actions.HISTORY)
     def show_history(self) -> None:
@@ -105,23 +90,6 @@ class JobsView(TableView[CronJob]):
             self.context.enter("run", cronjob.last_execution_id)
         else:
             self.context.tell("It has not run yet, so there is no log.")
-
-    @handles(actions.YAML)
-    def show_yaml(self) -> None:
-        """Show the CronJob as YAML."""
-        if (cronjob := self.subject()) is not None:
-            self.context.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
-
-    @handles(actions.CREATE)
-    def open_new_form(self) -> None:
-        """Open the form for a new CronJob."""
-        self.context.enter("form")
-
-    @handles(actions.FORM)
-    def open_form(self) -> None:
-        """Open the CronJob in the form."""
-        if (cronjob := self.subject()) is not None:
-            self.context.enter("form", f"edit {self.copy_text(cronjob)}@{cronjob.cluster}")
 
     @handles(actions.CLONE)
     def open_copy_form(self) -> None:
@@ -150,26 +118,21 @@ class JobsView(TableView[CronJob]):
         else:
             self.context.tell(f"Changed {spec.namespace}/{spec.name}.", "ok")
 
-    def _confirm(self, verb: str, do: Any) -> None:
-        targets = self.targets()
-        names = [clusters.label(cronjob, self.store) for cronjob in targets]
-        self.context.ask(YesNoPrompt(page.question(verb, names), partial(do, targets)))
-
     @handles(actions.TRIGGER)
     def ask_trigger(self) -> None:
         """Run the CronJobs now, after a question."""
-        self._confirm("Run now", self.changes.trigger)
+        self.confirm_for_cronjobs("Run now", self.targets(), self.changes.trigger)
 
     @handles(actions.SUSPEND)
     def ask_suspend(self) -> None:
         """Suspend the CronJobs, or resume them, after a question."""
         verb = "Resume" if self.targets()[0].suspended else "Suspend"
-        self._confirm(verb, self.changes.toggle_suspension)
+        self.confirm_for_cronjobs(verb, self.targets(), self.changes.toggle_suspension)
 
     @handles(actions.BACK_UP)
     def ask_back_up(self) -> None:
         """Back up the CronJobs now, after a question."""
-        self._confirm("Back up now", self.changes.back_up)
+        self.confirm_for_cronjobs("Back up now", self.targets(), self.changes.back_up)
 
     @handles(actions.DELETE)
     def ask_delete(self) -> None:

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
 
 from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import policies as page
-from kronkeep_tui.pages.jobs import facts
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView, moment_key
+from kronkeep_tui.views.cronjob_table import CronJobTableView
+from kronkeep_tui.views.table_view import SortOrder, moment_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -22,7 +21,7 @@ def _recovery_point_key(cronjob: CronJob) -> tuple[bool, float]:
     return not cronjob.backup_overdue, good_at.timestamp() if good_at else 0.0
 
 
-class PoliciesView(TableView[CronJob]):
+class PoliciesView(CronJobTableView):
     """CronJobs that have a policy, or one that cannot be read."""
 
     SCOPES = (Scope.POLICIES, Scope.TABLE, Scope.ANY)
@@ -49,15 +48,6 @@ class PoliciesView(TableView[CronJob]):
     def records(self, store: Store) -> Sequence[CronJob]:
         return [c for c in store.cronjobs if c.policy is not None or c.policy_fault is not None]
 
-    def filter_facts(self, record: CronJob) -> Any:
-        return facts(record)
-
-    def copy_text(self, record: CronJob) -> str:
-        return f"{record.namespace}/{record.name}"
-
-    def names_of(self, record: CronJob) -> tuple[str, ...]:
-        return (record.id, record.name, self.copy_text(record))
-
     def is_faulty(self, record: CronJob) -> bool:
         """Return whether the policy cannot be read or archives nothing, is overdue, or has findings."""
         is_useless = record.policy_fault is not None or record.nothing_to_archive is not None
@@ -68,23 +58,6 @@ class PoliciesView(TableView[CronJob]):
 
     def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
         return page.detail(record, store, now, width)
-
-    @handles(actions.CHOOSE)
-    def show_runs(self) -> None:
-        """Show the CronJob's runs."""
-        if (cronjob := self.subject()) is not None:
-            self.context.enter("runs", cronjob.id)
-
-    @handles(actions.CREATE)
-    def open_new_form(self) -> None:
-        """Open the form for a new CronJob with its policy."""
-        self.context.enter("form")
-
-    @handles(actions.FORM)
-    def open_form(self) -> None:
-        """Open the CronJob with its policy in the form."""
-        if (cronjob := self.subject()) is not None:
-            self.context.enter("form", f"edit {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
 
     def refusal(self, action: Action) -> str:
         cronjob = self.subject()
@@ -97,9 +70,3 @@ class PoliciesView(TableView[CronJob]):
         """Show what the policy's retention would remove now."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("retention", cronjob.id)
-
-    @handles(actions.YAML)
-    def show_yaml(self) -> None:
-        """Show the CronJob with its policy as YAML."""
-        if (cronjob := self.subject()) is not None:
-            self.context.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")

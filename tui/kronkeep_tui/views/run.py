@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from textual.app import ComposeResult
 
@@ -13,7 +12,6 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
@@ -165,20 +163,17 @@ class RunView(View):
         """Show the run after this one."""
         self._show_neighbour(-1)
 
-    def _confirm_for_cronjob(self, verb: str, do: Any) -> None:
-        if (cronjob := self._cronjob()) is not None:
-            name = clusters.label(cronjob, self.store)
-            self.context.ask(YesNoPrompt(f"{verb} {name}?", partial(do, [cronjob])))
-
     @handles(actions.TRIGGER)
     def ask_trigger(self) -> None:
         """Run the CronJob now, after a question."""
-        self._confirm_for_cronjob("Run now", self.changes.trigger)
+        if (cronjob := self._cronjob()) is not None:
+            self.confirm_for_cronjobs("Run now", [cronjob], self.changes.trigger)
 
     @handles(actions.BACK_UP)
     def ask_back_up(self) -> None:
         """Back up the CronJob now, after a question."""
-        self._confirm_for_cronjob("Back up now", self.changes.back_up)
+        if (cronjob := self._cronjob()) is not None:
+            self.confirm_for_cronjobs("Back up now", [cronjob], self.changes.back_up)
 
     @handles(actions.CANCEL)
     def ask_cancel(self) -> None:

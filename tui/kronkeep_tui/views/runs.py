@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import Any
 
 from kronkeep_common.models import CronJob, CronJobExecution
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
@@ -185,22 +183,21 @@ class RunsView(TableView[CronJobExecution]):
     def _stoppable_runs(self) -> list[CronJobExecution]:
         return [run for run in self.targets() if run.status in ("running", "pending")]
 
-    def _confirm_for_cronjob(self, verb: str, do: Any) -> None:
+    def _cronjob(self) -> CronJob | None:
         run = self.subject()
-        cronjob = self.store.cronjob(run.cronjob_id) if run else None
-        if cronjob is not None:
-            name = clusters.label(cronjob, self.store)
-            self.context.ask(YesNoPrompt(f"{verb} {name}?", partial(do, [cronjob])))
+        return self.store.cronjob(run.cronjob_id) if run else None
 
     @handles(actions.TRIGGER)
     def ask_trigger(self) -> None:
         """Run the CronJob now, after a question."""
-        self._confirm_for_cronjob("Run now", self.changes.trigger)
+        if (cronjob := self._cronjob()) is not None:
+            self.confirm_for_cronjobs("Run now", [cronjob], self.changes.trigger)
 
     @handles(actions.BACK_UP)
     def ask_back_up(self) -> None:
         """Back up the CronJob now, after a question."""
-        self._confirm_for_cronjob("Back up now", self.changes.back_up)
+        if (cronjob := self._cronjob()) is not None:
+            self.confirm_for_cronjobs("Back up now", [cronjob], self.changes.back_up)
 
     @handles(actions.CANCEL)
     def ask_cancel(self) -> None:

@@ -4,18 +4,23 @@ A new view is a class derived from `View`, `TableView` or `PageView` in a module
 `registry.KINDS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.widget import Widget
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.change_requests import ChangeRequests
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import clusters
+from kronkeep_tui.pages.jobs import question
+from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.line_widget import ScrollableLines, UnscrolledWidget
@@ -128,10 +133,16 @@ class View(UnscrolledWidget):
         """Undo one of the user's selections, such as a filter; return False where there is none."""
         return False
 
+    def scope_refusal(self, action: Action) -> str:
+        """Return where an action applies instead of here; nothing if it applies here."""
+        if set(action.scopes) & set(self.SCOPES):
+            return ""
+        return f"{action.label} is for {', '.join(action.scopes)}; this is {self.SCOPES[0]}."
+
     def why_not(self, action: Action) -> str:
         """Return why an action cannot be done in this view now; nothing if it can."""
-        if not set(action.scopes) & set(self.SCOPES):
-            return f"{action.label} is for {', '.join(action.scopes)}; this is {self.SCOPES[0]}."
+        if text := self.scope_refusal(action):
+            return text
         if action.changes and self.context.settings.read_only:
             return "Read-only: nothing was done."
         offline = action in (actions.CREATE, actions.SUBMIT)
@@ -140,6 +151,13 @@ class View(UnscrolledWidget):
         if action.needs_row and self.subject() is None:
             return f"{action.label}: there is no row under the cursor."
         return self.refusal(action)
+
+    def confirm_for_cronjobs(
+        self, verb: str, cronjobs: Sequence[CronJob], do: Callable[[Sequence[CronJob]], None]
+    ) -> None:
+        """Call `do` with the CronJobs once a question that names them is answered with yes."""
+        names = [clusters.label(cronjob, self.store) for cronjob in cronjobs]
+        self.context.ask(YesNoPrompt(question(verb, names), partial(do, cronjobs)))
 
     # movement
 

@@ -1,0 +1,49 @@
+"""The base of views with a CronJob in each row."""
+
+from typing import Any
+
+from kronkeep_common.models import CronJob
+from kronkeep_tui import actions
+from kronkeep_tui.actions import handles
+from kronkeep_tui.pages.jobs import facts
+from kronkeep_tui.views.table_view import TableView
+
+
+def _full_name(cronjob: CronJob) -> str:
+    return f"{cronjob.namespace}/{cronjob.name}@{cronjob.cluster}"
+
+
+class CronJobTableView(TableView[CronJob]):
+    """CronJobs as rows; a row opens its runs, its YAML or its form."""
+
+    def filter_facts(self, record: CronJob) -> Any:
+        return facts(record)
+
+    def copy_text(self, record: CronJob) -> str:
+        return f"{record.namespace}/{record.name}"
+
+    def names_of(self, record: CronJob) -> tuple[str, ...]:
+        return (record.id, record.name, self.copy_text(record))
+
+    @handles(actions.CHOOSE)
+    def show_runs(self) -> None:
+        """Show the CronJob's runs."""
+        if (cronjob := self.subject()) is not None:
+            self.context.enter("runs", cronjob.id)
+
+    @handles(actions.YAML)
+    def show_yaml(self) -> None:
+        """Show the CronJob with its policy as YAML."""
+        if (cronjob := self.subject()) is not None:
+            self.context.enter("yaml", f"cronjob {_full_name(cronjob)}")
+
+    @handles(actions.CREATE)
+    def open_new_form(self) -> None:
+        """Open the form for a new CronJob with its policy."""
+        self.context.enter("form")
+
+    @handles(actions.FORM)
+    def open_form(self) -> None:
+        """Open the CronJob with its policy in the form."""
+        if (cronjob := self.subject()) is not None:
+            self.context.enter("form", f"edit {_full_name(cronjob)}")
