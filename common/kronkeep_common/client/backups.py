@@ -48,9 +48,11 @@ class BackupCalls:
         """End the exemption from retention."""
         return await self._connection.post(f"{_path(backup_id)}/unpin", BackupExecution)
 
-    def log(self, backup_id: str) -> AsyncGenerator[bytes, None]:
-        """Stream the log of a backup's Jobs; raise LogNotFound."""
-        return self._connection.stream(f"{_path(backup_id)}/logs")
+    async def log(self, backup_id: str) -> AsyncGenerator[bytes, None]:
+        """Yield the log of a backup's Jobs; raise LogNotFound."""
+        async with aclosing(self._connection.stream(f"{_path(backup_id)}/logs")) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def files(
         self, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None

@@ -1,6 +1,7 @@
 """The client's calls about restores, drills and verifications."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
@@ -32,9 +33,11 @@ class RestoreCalls:
         """Stop a restore that has not ended."""
         return await self._connection.post(f"{_path(restore_id)}/cancel", Restore)
 
-    def log(self, restore_id: str) -> AsyncGenerator[bytes, None]:
-        """Stream the output of restic and of the check of a restore; raise LogNotFound."""
-        return self._connection.stream(f"{_path(restore_id)}/logs")
+    async def log(self, restore_id: str) -> AsyncGenerator[bytes, None]:
+        """Yield the output of restic and of the check of a restore; raise LogNotFound."""
+        async with aclosing(self._connection.stream(f"{_path(restore_id)}/logs")) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 def _path(restore_id: str) -> str:

@@ -1,6 +1,7 @@
 """The client's calls about runs."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
@@ -41,17 +42,19 @@ class RunCalls:
         """Return the Kubernetes Events of a run's Job and pods, oldest first."""
         return await self._connection.get(f"{_path(run_id)}/events", api.ListOf[api.EventView])
 
-    def log(
+    async def log(
         self, run_id: str, *, follow: bool = False, attempt: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """Stream a run's log, live while its pod exists, else as it was kept; raise LogNotFound.
+        """Yield a run's log, live while its pod exists, else as it was kept; raise LogNotFound.
 
         attempt: only the attempt of that number, from 1.
         """
         query = {"follow": "true"} if follow else {}
         if attempt is not None:
             query["attempt"] = str(attempt)
-        return self._connection.stream(f"{_path(run_id)}/logs", query)
+        async with aclosing(self._connection.stream(f"{_path(run_id)}/logs", query)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 def _path(run_id: str) -> str:
