@@ -5,8 +5,14 @@ from typing import Any
 
 import msgspec
 
-from kronkeep_common.models import BackupExecution, BackupStorage, SecretKeyRef, StorageUsage
-from kronkeep_common.states import BackupStatus, StorageStatus
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupStorage,
+    CronJobExecution,
+    SecretKeyRef,
+    StorageUsage,
+)
+from kronkeep_common.states import BackupStatus, ExecutionStatus, StorageStatus, Trigger
 
 VAULT = BackupStorage(
     id="vault",
@@ -28,11 +34,27 @@ BACKUP = BackupExecution(
     status=BackupStatus.SUCCEEDED,
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
 )
+RUN = CronJobExecution(
+    id="r",
+    cluster="c",
+    namespace="n",
+    cronjob="j",
+    cronjob_id="u",
+    job="j-1",
+    status=ExecutionStatus.SUCCEEDED,
+    trigger=Trigger.SCHEDULED,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 def make_backup(**fields: Any) -> BackupExecution:
     """Return a backup that succeeded, without a snapshot, with these fields changed."""
     return msgspec.structs.replace(BACKUP, **fields)
+
+
+def make_run(**fields: Any) -> CronJobExecution:
+    """Return a run that succeeded, with these fields changed."""
+    return msgspec.structs.replace(RUN, **fields)
 
 
 def vault(**fields: Any) -> BackupStorage:

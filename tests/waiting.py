@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+LONGEST_WAIT = 240.0  # seconds; for what comes within a few on a quiet machine
 
 
 async def eventually(
-    look: Callable[[], Awaitable[T]], is_done: Callable[[T], bool], seconds: float = 240
+    look: Callable[[], Awaitable[T]], is_done: Callable[[T], bool], seconds: float = LONGEST_WAIT
 ) -> T:
     """Return what `look` returns once that `is_done`; fail with its last value after `seconds`."""
     end = asyncio.get_running_loop().time() + seconds

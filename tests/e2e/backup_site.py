@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.daemon_process import Daemon
-from tests.waiting import eventually
+from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import (
@@ -143,7 +143,7 @@ class BackupSite:
         return json.loads(output) or []
 
 
-async def wait_for_end(client: Client, backup_id: str, seconds: float = 240) -> BackupExecution:
+async def wait_for_end(client: Client, backup_id: str, seconds: float = LONGEST_WAIT) -> BackupExecution:
     """Return the backup once it has ended."""
     return await eventually(
         lambda: client.backups.get(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status), seconds

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from tests.daemon_process import Daemon
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import DaemonUnreachable, DamagedHistory, ReadOnlyHistory
@@ -50,7 +51,7 @@ async def test_a_failed_sync_ends_the_daemon_with_an_exit_code_of_its_own(
         str(daemon.announcement["pid"]),
     ]
     strace = await asyncio.create_subprocess_exec("strace", *arguments)
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         while daemon.is_running():
             try:
                 await client.storages.create(storage_spec(daemon, os.urandom(4).hex()))

@@ -17,8 +17,6 @@ from kronkeep_common.client import Client
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate, VolumeMount
 from kronkeep_tui.app import KronkeepApp
 
-SECONDS = 240
-
 
 @asynccontextmanager
 async def open_terminal(daemon: Daemon, keys: tuple[str, ...] = ("n",)) -> AsyncIterator[Pilot[Any]]:
@@ -40,7 +38,7 @@ async def wait_for(pilot: Pilot[Any], done: Any) -> None:
         await pilot.pause()
         return screen(pilot)
 
-    await eventually(look, lambda _: bool(done()), SECONDS)
+    await eventually(look, lambda _: bool(done()))
 
 
 def has_text(pilot: Pilot[Any], text: str) -> Any:

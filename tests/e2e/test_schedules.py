@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.daemon_process import Daemon
-from tests.waiting import eventually
+from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -72,7 +72,7 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=LONGEST_WAIT,
     )
     assert completed.returncode == 2
     assert "ScheduleConflict" in completed.stderr

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pytest
 from tests.daemon_process import Daemon
-from tests.waiting import eventually
+from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import CronJobCreate
-
-LONGEST_WAIT = 240.0
 
 
 class Tmux:
@@ -44,7 +42,7 @@ class Tmux:
             text=True,
             check=False,
             env=env,
-            timeout=240,
+            timeout=LONGEST_WAIT,
         )
         assert completed.returncode == 0, completed.stderr
         return completed.stdout
@@ -75,13 +73,16 @@ class Tmux:
     def has_ended(self) -> bool:
         """Whether the program, and with it the tmux server, has ended."""
         completed = subprocess.run(
-            ["tmux", "-L", self._name, "list-sessions"], capture_output=True, check=False, timeout=240
+            ["tmux", "-L", self._name, "list-sessions"],
+            capture_output=True,
+            check=False,
+            timeout=LONGEST_WAIT,
         )
         return completed.returncode != 0
 
     def close(self) -> None:
         subprocess.run(
-            ["tmux", "-L", self._name, "kill-server"], capture_output=True, check=False, timeout=240
+            ["tmux", "-L", self._name, "kill-server"], capture_output=True, check=False, timeout=LONGEST_WAIT
         )
 
 

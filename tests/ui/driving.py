@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from tests.records import vault_with_usage
 from tests.ui.canned import CannedClient, FixedClock
-from tests.ui.idleness import LONGEST_SECONDS
+from tests.waiting import LONGEST_WAIT
 from textual import events
 from textual.pilot import Pilot
 
@@ -26,7 +26,7 @@ def app_of(client: CannedClient, *, start: str = "jobs", **settings: Any) -> Kro
 
 async def until(pilot: Pilot[Any], is_met: Callable[[], object]) -> None:
     """Wait until a condition on the app or its screen is met; fail with what the screen shows instead."""
-    deadline = time.monotonic() + LONGEST_SECONDS
+    deadline = time.monotonic() + LONGEST_WAIT
     while not is_met():
         assert time.monotonic() < deadline, screen(pilot)
         await pilot.pause(0.02)

@@ -8,18 +8,18 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from tests.waiting import LONGEST_WAIT
 from textual.message_pump import MessagePump
 
 from kronkeep_tui.app import KronkeepApp
 
 LASTING = ("reader", "silence")  # workers that read the daemon as long as the terminal runs
 CLEAN_ROUNDS = 2  # a handler may have been about to ask for more in the first
-LONGEST_SECONDS = 240.0
 
 
 async def settle(app: KronkeepApp) -> None:
     """Return once every message is handled, every frame drawn and every worker done."""
-    deadline = time.monotonic() + LONGEST_SECONDS
+    deadline = time.monotonic() + LONGEST_WAIT
     clean = 0
     while clean < CLEAN_ROUNDS:
         await _handle_messages(app)

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.ui.pty_app import SETTLE_KEY, SETTLED
+from tests.waiting import LONGEST_WAIT
 
 ASKED = b"\x1b[?2026$p"
 KNOWN = b"\x1b[?2026;2$y"
 FRAME = b"\x1b[?2026h"
 SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 FIRST_ROW = 5  # of a table, below status, tabs, crumbs and titles
-LONGEST = 240.0
 
 
 class Sent(NamedTuple):
@@ -103,7 +103,7 @@ class Terminal:
 
     def _read_until(self, is_enough: Callable[[bytes], object]) -> bytes:
         data = b""
-        deadline = time.monotonic() + LONGEST
+        deadline = time.monotonic() + LONGEST_WAIT
         while not is_enough(data):
             assert time.monotonic() < deadline, data[-300:]
             assert self.process.poll() is None, data[-300:]

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import AlertNotFound, NotAllowedNow
@@ -56,7 +57,7 @@ class Receiver:
         return web.Response(status=status)
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(LONGEST_WAIT):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -149,7 +150,7 @@ class Daemon:
         """Return once no message waits any more."""
         changed = asyncio.Event()
         stop = self.history.subscribe(lambda _: changed.set())
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(LONGEST_WAIT):
             while len(self.history.table("notices")):
                 changed.clear()
                 await changed.wait()

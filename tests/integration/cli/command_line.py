@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from tests.daemon_process import Daemon
+from tests.waiting import LONGEST_WAIT
 
 
 def run_kronkeep(daemon: Daemon, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -16,6 +17,6 @@ def run_kronkeep(daemon: Daemon, *argv: str, **environment: str) -> subprocess.C
         text=True,
         check=False,
         env={**os.environ, **environment},
-        timeout=240,
+        timeout=LONGEST_WAIT,
         stdin=subprocess.DEVNULL,
     )

@@ -15,6 +15,7 @@ from tests.cluster_proxy import daemon_behind_proxy
 from tests.daemon_process import Daemon
 from tests.integration.cli.command_line import run_kronkeep
 from tests.ui.driving import screen, until
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import CronJobCreate
@@ -120,7 +121,9 @@ def refused_start(*argv: str, **environment: str) -> list[str]:
     """The two lines of a daemon that does not start."""
     command = [sys.executable, "-m", "kronkeep_daemon", *argv]
     merged = {**os.environ, **environment}
-    done = subprocess.run(command, capture_output=True, text=True, env=merged, timeout=240, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=merged, timeout=LONGEST_WAIT, check=False
+    )
     assert done.returncode == 1, done.stderr
     return [line for line in done.stderr.splitlines() if not line.startswith("{")]
 

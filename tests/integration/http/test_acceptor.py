@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_daemon.http import acceptor
 from kronkeep_daemon.http.acceptor import Acceptor
@@ -68,7 +69,7 @@ async def receive(client: socket.socket) -> bytes:
 
 
 async def test_one_turn_of_the_loop_accepts_only_a_few_of_a_flood(tmp_path: Path) -> None:
-    async with asyncio.timeout(240), open_acceptor(tmp_path / "s", CONNECTIONS) as listening:
+    async with asyncio.timeout(LONGEST_WAIT), open_acceptor(tmp_path / "s", CONNECTIONS) as listening:
         clients = [connect(tmp_path / "s") for _ in range(CONNECTIONS)]
         most = 0
         while listening.accepted < CONNECTIONS:
@@ -82,7 +83,7 @@ async def test_one_turn_of_the_loop_accepts_only_a_few_of_a_flood(tmp_path: Path
 
 
 async def test_a_connection_above_the_limit_is_answered_and_closed(tmp_path: Path) -> None:
-    async with asyncio.timeout(240), open_acceptor(tmp_path / "s", 2):
+    async with asyncio.timeout(LONGEST_WAIT), open_acceptor(tmp_path / "s", 2):
         clients = [connect(tmp_path / "s") for _ in range(3)]
         assert (await receive(clients[0])).startswith(b"uid ")
         assert (await receive(clients[1])).startswith(b"uid ")
@@ -96,7 +97,7 @@ async def test_accepting_pauses_without_file_descriptors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acceptor, "PAUSE", 0.01)
-    async with asyncio.timeout(240), open_acceptor(tmp_path / "s", CONNECTIONS) as listening:
+    async with asyncio.timeout(LONGEST_WAIT), open_acceptor(tmp_path / "s", CONNECTIONS) as listening:
         listening.out_of_files = True
         client = connect(tmp_path / "s")
         with pytest.raises(TimeoutError):

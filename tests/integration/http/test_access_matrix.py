@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.http.conftest import GROUPS
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.routes import ROUTES
@@ -40,7 +41,9 @@ def test_a_route_refuses_exactly_those_below_its_level(open_socket: Path, held: 
     asked = [(route.method, route.path.replace("{", "").replace("}", "")) for route in ROUTES]
     command = [sys.executable, "-c", ASK, str(open_socket), str(grp.getgrnam(GROUPS[held]).gr_gid)]
     lines = "".join(json.dumps(one) + "\n" for one in asked)
-    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, timeout=240)
+    done = subprocess.run(
+        command, input=lines, capture_output=True, text=True, check=True, timeout=LONGEST_WAIT
+    )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(ROUTES)
     wrong = [

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.daemon_process import Daemon
 from tests.integration.http.many import CLUSTER, many
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common import api
 from kronkeep_common.client import Client
@@ -36,7 +37,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
 
 async def next_cronjob(events: AsyncIterator[api.ChangeEvent], name: str) -> CronJob:
     """Return the next state of a CronJob that the stream sends."""
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         async for event in events:
             if event.table == "cronjobs" and event.record and event.record["name"] == name:
                 return msgspec.convert(event.record, CronJob)
@@ -59,14 +60,14 @@ async def test_a_cronjob_is_sent_when_it_comes_changes_runs_and_goes(daemon: Dae
             pass
         run = await client.cronjobs.trigger("default", "life")
         order = []
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(LONGEST_WAIT):
             async for event in events:
                 order.append((event.table, event.id))
                 if (event.record or {}).get("last_execution_id") == run.id:
                     break
         assert order.index(("executions", run.id)) < order.index(("cronjobs", created.id))
         await client.cronjobs.delete("default", "life", confirm="life")
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(LONGEST_WAIT):
             async for event in events:
                 if event.op == "remove":
                     break
@@ -101,7 +102,7 @@ async def test_who_names_no_table_gets_the_history_alone(daemon: Daemon) -> None
         seq = (await client.snapshot()).seq
         await create(client, "alone")
         run = await client.cronjobs.trigger("default", "alone")
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(LONGEST_WAIT):
             async for event in client.events(seq):
                 assert event.table != "cronjobs"
                 if event.id == run.id and (event.record or {}).get("status") == "succeeded":

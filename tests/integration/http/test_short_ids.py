@@ -9,11 +9,11 @@ import httpx
 import pytest
 from tests.daemon_process import Daemon
 from tests.integration.cli.command_line import run_kronkeep
-from tests.records import make_backup
+from tests.records import make_backup, make_run
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.models import Alert, BackupResult, CronJobExecution, Restore
-from kronkeep_common.states import AlertStatus, ExecutionStatus, RestoreStatus, Trigger
+from kronkeep_common.models import Alert, BackupResult, Restore
+from kronkeep_common.states import AlertStatus, RestoreStatus
 from kronkeep_daemon.history import History
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,19 +59,7 @@ async def fill(folder: Path) -> None:
                 created_at=NOW,
             )
         )
-    history.executions.put(
-        CronJobExecution(
-            id=RUN,
-            cluster="c",
-            namespace="n",
-            cronjob="j",
-            cronjob_id="u",
-            job="j-1",
-            status=ExecutionStatus.SUCCEEDED,
-            trigger=Trigger.SCHEDULED,
-            created_at=NOW,
-        )
-    )
+    history.executions.put(make_run(id=RUN, created_at=NOW))
     await history.commit()
     await history.close()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.http.many import many
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_daemon.http import server
 
@@ -14,7 +15,7 @@ async def test_an_open_event_stream_ends_with_the_daemon_and_does_not_hold_it(
 ) -> None:
     monkeypatch.setattr(server, "GRACE", 3600.0)
     path = tmp_path / "api.sock"
-    async with asyncio.timeout(240), many(tmp_path / "h", 1, 1) as services:
+    async with asyncio.timeout(LONGEST_WAIT), many(tmp_path / "h", 1, 1) as services:
         async with server.serve(services, path):
             reader, writer = await asyncio.open_unix_connection(path)
             writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from tests.daemon_process import Daemon
 from tests.integration.http.conftest import request_as_nobody
-from tests.waiting import eventually
+from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common import object_keys
 from kronkeep_common.errors import NameTaken, PreconditionFailed
@@ -51,7 +51,7 @@ async def http(daemon: Daemon) -> AsyncIterator[HTTP]:
 
 def connect(daemon: Daemon) -> HTTP:
     transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
-    return HTTP(transport=transport, base_url="http://localhost", timeout=240)
+    return HTTP(transport=transport, base_url="http://localhost", timeout=LONGEST_WAIT)
 
 
 async def test_a_repetition_gets_the_first_answer_even_after_a_kill(daemon: Daemon) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests import userlands
 from tests.userlands import ODD_NAMES, path_below
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_daemon.backups import archive_manifests, socket_search
 from kronkeep_daemon.embedded.agent.environment import expand_references
@@ -42,7 +43,9 @@ def run(environment: dict[str, str]) -> Run:
     """A function that runs a command line with one userland's programs."""
 
     def run_argv(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(["/usr/bin/env", *argv], env=environment, capture_output=True, timeout=240)
+        return subprocess.run(
+            ["/usr/bin/env", *argv], env=environment, capture_output=True, timeout=LONGEST_WAIT
+        )
 
     return run_argv
 

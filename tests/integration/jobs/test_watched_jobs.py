@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.jobs.fake_cluster import FixedTokens
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import JobNotStarted
@@ -123,7 +124,7 @@ async def test_a_job_that_somebody_deletes_is_not_found_by_the_watch(watched_clu
     assert await watched_cluster.runner.exists("default", "deleted")
     await watched_cluster.cluster.delete(paths.jobs("default", "deleted"))
     with pytest.raises(NotFoundInCluster):
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(LONGEST_WAIT):
             await task
 
 
@@ -141,7 +142,7 @@ async def test_pod_security_refuses_a_pod_at_once_and_in_its_own_words(
         )
         return job_manifests.build_job(name, "strict", "maintenance", [container], settings)
 
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         with pytest.raises(JobNotStarted, match='violates PodSecurity "restricted:latest": unrestricted'):
             await watched_cluster.runner.run(job("as-root", ArchiveSettings()))
     watching = asyncio.create_task(
@@ -149,5 +150,5 @@ async def test_pod_security_refuses_a_pod_at_once_and_in_its_own_words(
             job("as-user", ArchiveSettings(run_as_user=65534)), "c", is_abandoned=lambda: False
         )
     )
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         assert await watching

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from aiohttp import web
 from tests.integration.watch.world import Quick, World, job, status
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import paths
@@ -46,7 +47,7 @@ class Watcher:
         else:
             self.there[item.metadata.uid] = item.metadata.name
 
-    async def until(self, done: Callable[[], bool], seconds: float = 240) -> None:
+    async def until(self, done: Callable[[], bool], seconds: float = LONGEST_WAIT) -> None:
         end = asyncio.get_running_loop().time() + seconds
         while not done():
             assert asyncio.get_running_loop().time() < end, (self.watch.state, self.there)

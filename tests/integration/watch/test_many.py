@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.watch.world import Quick, World, job
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
@@ -35,7 +36,7 @@ class Room:
     def statuses(self) -> dict[str, int]:
         return self.history.executions.count()
 
-    async def until(self, done: Callable[[], bool], seconds: float = 240) -> None:
+    async def until(self, done: Callable[[], bool], seconds: float = LONGEST_WAIT) -> None:
         end = asyncio.get_running_loop().time() + seconds
         while not done():
             assert asyncio.get_running_loop().time() < end, self.statuses()
@@ -53,7 +54,7 @@ async def open_room(folder: Path) -> AsyncIterator[Room]:
         history = await History.open(folder / "history", clock=clock)
         recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock, event_patience=0.2)
         recorder.start(supervisor)
-        await asyncio.wait_for(recorder.synced.wait(), 240)
+        await asyncio.wait_for(recorder.synced.wait(), LONGEST_WAIT)
         try:
             yield Room(world=world, history=history, recorder=recorder, bus=bus)
         finally:

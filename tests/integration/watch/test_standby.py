@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.records import VAULT
-from tests.waiting import eventually
+from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.backups.planner import BackupPlanner
@@ -66,7 +66,7 @@ class Acts:
         return note_later if later else note
 
     async def all(self) -> None:
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(LONGEST_WAIT):
             while len(self.done) < len(ACTS):
                 self.changed.clear()
                 await self.changed.wait()
@@ -91,7 +91,7 @@ async def other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Leadership
 async def hand_over(other: Leadership, lead: Leadership) -> None:
     await other.release()
     await lead.refresh()
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         await lead.wait_until_leading()
 
 

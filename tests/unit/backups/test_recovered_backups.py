@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.records import make_backup, vault
+from tests.records import make_backup, make_run, vault
 
 from kronkeep_common.models import BackupPolicy, CronJobExecution, Encryption, SecretKeyRef
-from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
+from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_daemon.backups import recovered_backups
 from kronkeep_daemon.backups.recovered_backups import Recovery
 from kronkeep_daemon.repositories.repository import Repository, repository_of_policy
@@ -127,15 +127,13 @@ def test_a_policys_own_repository_is_found_again(encryption: Encryption, carried
 
 
 def run(**fields: Any) -> CronJobExecution:
-    base = CronJobExecution(
+    base = make_run(
         id=TAGS.run,
         cluster="cluster-1",
         namespace="shop",
         cronjob="nightly",
         cronjob_id="uid-0001",
         job="nightly-1",
-        trigger=Trigger.SCHEDULED,
-        status=ExecutionStatus.SUCCEEDED,
         created_at=NOON - timedelta(hours=2),
         ended_at=NOON - timedelta(hours=1),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.records import make_backup
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import CronJobNotFound, NotAllowedNow
@@ -74,7 +75,7 @@ async def test_retention_follows_the_success_of_a_backup_once(
     bus.publish(BackupChanged(old, new))
     await settle()
     assert cronjobs.refs == applied
-    await asyncio.wait_for(supervisor.close(), 240)
+    await asyncio.wait_for(supervisor.close(), LONGEST_WAIT)
 
 
 class SlowCluster:

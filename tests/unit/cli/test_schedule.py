@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import LONGEST_WAIT
 
 ORACLES = Path(__file__).parents[2] / "data" / "oracles"
 
 
 def kronkeep(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "kronkeep_tui", "schedule", *argv]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=240)
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=LONGEST_WAIT)
 
 
 def batch(lines: list[bytes]) -> list[dict[str, Any]]:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.records import make_run
 from tests.unit.cronjobs.replay import make_recorder
 
 from kronkeep_common.models import Cause, CronJobExecution, KeptLog, PodRecord
-from kronkeep_common.states import ExecutionStatus, Trigger
+from kronkeep_common.states import ExecutionStatus
 from kronkeep_daemon.cronjobs import run_logs
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
@@ -30,7 +31,7 @@ def failed_pod(name: str, attempt: int = 1, message: str = EXIT) -> PodRecord:
 
 
 def run(message: str, *pods: PodRecord, reason: str = "ExitCode") -> CronJobExecution:
-    return CronJobExecution(
+    return make_run(
         id="job-1",
         cluster="c",
         namespace="shop",
@@ -38,7 +39,6 @@ def run(message: str, *pods: PodRecord, reason: str = "ExitCode") -> CronJobExec
         cronjob_id="cj",
         job="dump",
         status=ExecutionStatus.FAILED,
-        trigger=Trigger.SCHEDULED,
         created_at=AT,
         pods=pods,
         reason=reason,

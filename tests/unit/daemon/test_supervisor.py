@@ -3,6 +3,7 @@ import itertools
 import logging
 
 import pytest
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import FakeClock, settle
@@ -18,7 +19,7 @@ async def test_a_fatal_task_that_ends_stops_the_daemon_and_keeps_the_cause(
 
     with caplog.at_level(logging.CRITICAL):
         supervisor.start("writer", breaks, death="fatal")
-        await asyncio.wait_for(supervisor.failed.wait(), 240)
+        await asyncio.wait_for(supervisor.failed.wait(), LONGEST_WAIT)
     assert isinstance(supervisor.cause, ValueError)
 
 

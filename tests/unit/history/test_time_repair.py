@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.records import make_backup
+from tests.records import make_backup, make_run
 
 from kronkeep_common.models import Alert, BackupExecution, BackupResult, CronJobExecution
-from kronkeep_common.states import AlertStatus, ExecutionStatus, Trigger
+from kronkeep_common.states import AlertStatus, ExecutionStatus
 from kronkeep_daemon.history import History, time_repair
 from kronkeep_daemon.testing import FakeClock
 
@@ -34,17 +34,7 @@ def backup(number: int, created_at: datetime, ended_at: datetime) -> BackupExecu
 
 
 def run(run_id: str, created_at: datetime, job: str | None, status: ExecutionStatus) -> CronJobExecution:
-    return CronJobExecution(
-        id=run_id,
-        cluster="c",
-        namespace="n",
-        cronjob="j",
-        cronjob_id="u",
-        job=job,
-        status=status,
-        trigger=Trigger.SCHEDULED,
-        created_at=created_at,
-    )
+    return make_run(id=run_id, job=job, status=status, created_at=created_at)
 
 
 async def test_backups_are_dated_now_and_say_what_was_recorded(history: History) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+from tests.waiting import LONGEST_WAIT
+
 from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import ClusterUnreachable
@@ -257,7 +259,7 @@ class FakeCluster:
 
 async def eventually(condition: Callable[[], bool]) -> None:
     """Return once `condition()` holds; fail after four minutes."""
-    end = asyncio.get_running_loop().time() + 240
+    end = asyncio.get_running_loop().time() + LONGEST_WAIT
     while True:
         if condition():
             return

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.restic import backup, faults, output
@@ -33,7 +34,7 @@ class ResticRepository:
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=240,
+            timeout=LONGEST_WAIT,
             check=False,
         )
         return done.returncode, done.stdout

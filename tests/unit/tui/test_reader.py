@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from tests.ui.canned import CRONJOBS, NOW, CannedClient, FixedClock, cronjob
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common import api
 from kronkeep_common.errors import EventsLost
@@ -99,7 +100,7 @@ class StreamingClient(CannedClient):
 
 
 async def until(is_met: Callable[[], object]) -> None:
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         while not is_met():  # noqa: ASYNC110 - the conditions are those of tasks without an event
             await asyncio.sleep(0.005)
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_daemon.embedded import EmbeddedCluster
 
@@ -49,7 +50,7 @@ class Kubectl:
     async def __call__(self, *argv: str, code: int = 0) -> str:
         """Return what a command prints, or its errors where it must end with another code than 0."""
         process = await self.start(*argv)
-        out, error = await asyncio.wait_for(process.communicate(), 240)
+        out, error = await asyncio.wait_for(process.communicate(), LONGEST_WAIT)
         assert process.returncode == code, (argv, out.decode(), error.decode())
         return out.decode() if code == 0 else error.decode()
 
@@ -116,7 +117,7 @@ async def test_a_log_and_a_watch_are_followed_live(kubectl: Kubectl) -> None:
     assert watch.stdout is not None
     await kubectl("create", "-f", kubectl.write_manifest(MANIFEST.format(schedule=SCHEDULE)))
     await kubectl("create", "job", "live", "--from=cronjob/applied")
-    assert await asyncio.wait_for(watch.stdout.readline(), 240) == b"job.batch/live\n"
+    assert await asyncio.wait_for(watch.stdout.readline(), LONGEST_WAIT) == b"job.batch/live\n"
     await kubectl("wait", "--for=condition=PodScheduled", "pod", "-l", "job-name=live", "--timeout=240s")
     assert (await kubectl("logs", "-f", "job/live")).endswith("one\ntwo\n")
     await kubectl("delete", "job", "live")

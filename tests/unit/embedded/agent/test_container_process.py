@@ -2,6 +2,8 @@
 
 import asyncio
 
+from tests.waiting import LONGEST_WAIT
+
 from kronkeep_daemon.embedded.agent.container_process import NOT_STARTED, ContainerProcess
 
 SLEEP = ["/bin/sleep", "60"]
@@ -24,7 +26,7 @@ async def test_a_process_that_is_stopped_before_its_start_does_not_start() -> No
     output = Output()
     process = ContainerProcess(SLEEP, {}, output)
     await process.stop(0)
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         assert await process.run() == NOT_STARTED
     assert output.is_final
 
@@ -34,5 +36,5 @@ async def test_a_process_that_is_stopped_during_its_start_is_killed() -> None:
     running = asyncio.create_task(process.run())
     await asyncio.sleep(0)
     await process.stop(0)
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         assert await running == KILLED

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_daemon.embedded.apiserver.log_reader import open_log
 from kronkeep_daemon.embedded.apiserver.log_store import LogStore
@@ -34,7 +35,7 @@ async def test_a_follower_of_a_removed_pod_reaches_the_end(tmp_path: Path, start
     done, _ = await asyncio.wait(followers, timeout=0.2)
     assert done == set()
     logs.remove("u")
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONGEST_WAIT):
         assert await asyncio.gather(*followers) == [b"hi\n" if started else b""] * 2
     assert logs.reader_count == 0
 
@@ -44,13 +45,13 @@ async def test_nothing_of_a_removal_is_left_once_its_followers_have_ended(tmp_pa
     follower = asyncio.create_task(read_whole(logs, follow="true"))
     await asyncio.sleep(0)
     logs.remove("u")
-    assert await asyncio.wait_for(follower, 240) == b""
+    assert await asyncio.wait_for(follower, LONGEST_WAIT) == b""
     await append(logs, b"2026-01-15T10:00:00.1Z again\n")
     later = asyncio.create_task(read_whole(logs, follow="true"))
     done, _ = await asyncio.wait([later], timeout=0.2)
     assert done == set()
     await append(logs, b"", final=True)
-    assert await asyncio.wait_for(later, 240) == b"again\n"
+    assert await asyncio.wait_for(later, LONGEST_WAIT) == b"again\n"
 
 
 async def test_a_carriage_return_does_not_end_a_line(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from tests.waiting import LONGEST_WAIT
+
 from kronkeep_daemon.embedded.apiserver.object_store import ObjectStore, open_database
 from kronkeep_daemon.embedded.apiserver.resources import BY_PATH
 
@@ -25,7 +27,7 @@ async def test_on_a_full_disk_changes_wait_and_none_is_lost(tmp_path: Path) -> N
     assert done == set()
     store.put(CONFIGMAPS, config_map("second"))
     database.execute("pragma max_page_count=100000")
-    await asyncio.wait_for(waiting, 240)
+    await asyncio.wait_for(waiting, LONGEST_WAIT)
     await store.wait_until_committed()
     committing.cancel()
     await asyncio.wait([committing])
