@@ -43,4 +43,8 @@ class AlertCode(StrEnum):
         "ClockJumped",
         "The clocks of this machine and the cluster disagree, or one jumped: nothing is removed now.",
     )
+    HISTORY_WENT_BACK = (
+        "HistoryWentBack",
+        "The history lacks changes that were acknowledged: an older copy of it was put back.",
+    )
     WATCH_NOT_LIVE = "WatchNotLive", "A watch of a cluster is not live: what is shown may be old."

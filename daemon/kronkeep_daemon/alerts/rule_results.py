@@ -1,4 +1,4 @@
-"""What alert rules get and return, and findings about the three kinds of objects."""
+"""What alert rules get and return, and findings about each kind of object."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -112,6 +112,11 @@ def clock_finding(fault: ClockFault, result: RuleResult) -> AlertFinding:
         object_id=f"clock {fault.cluster}",
         cluster=fault.cluster,
     )
+
+
+def history_finding(result: RuleResult) -> AlertFinding:
+    """Return the finding of a rule about the history."""
+    return AlertFinding(**result._asdict(), kind="history", object="history", object_id="history")
 
 
 def watch_finding(watch: WatchState, result: RuleResult) -> AlertFinding:

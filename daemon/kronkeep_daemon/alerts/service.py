@@ -24,6 +24,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import rules
 from kronkeep_daemon.alerts.alert_changes import compare_alerts
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
+from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.alerts.inputs import AlertInputs
 from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey, CronJobFacts
 from kronkeep_daemon.events import (
@@ -35,7 +36,7 @@ from kronkeep_daemon.events import (
     StorageChanged,
 )
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.facts import drill_seen_key
+from kronkeep_daemon.history.facts import LOST_CHANGES, drill_seen_key
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -146,6 +147,7 @@ class AlertService:
             findings += rules.watch_findings(watch, self._clock.now(), limit)
         for fault in self._inputs.clock_faults():
             findings += rules.clock_findings(fault)
+        findings += history_findings(self._history.facts.get(LOST_CHANGES), self._clock.now())
         return findings
 
     def _facts_of(self, cronjob: CronJob) -> CronJobFacts:

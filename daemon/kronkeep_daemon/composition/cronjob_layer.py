@@ -11,6 +11,7 @@ from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import ActingChanged
 from kronkeep_daemon.history.facts import DAEMON_NAME
 from kronkeep_daemon.history.record_ids import new_id
+from kronkeep_daemon.history.sequence_note import SequenceNote
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
 from kronkeep_daemon.settings import ClusterSettings, Settings
@@ -69,5 +70,6 @@ def _leadership(base: Foundation, cluster: Cluster, holder: str) -> Leadership:
         namespace=base.settings().namespace,
         holder=holder,
         clock=base.clock,
+        note=SequenceNote(base.history, base.clock),
         changed=partial(base.bus.publish, ActingChanged(cluster.id)),
     )

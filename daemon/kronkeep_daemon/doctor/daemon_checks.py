@@ -11,11 +11,13 @@ from kronkeep_common.api import VERSION, Check, Grade
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.states import StorageStatus
 from kronkeep_common.text import clean, size
+from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.doctor import cluster_checks, leftovers, storage_checks
 from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.facts import LOST_CHANGES
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
@@ -67,6 +69,11 @@ class Doctor:
             await self._history.commit()
         except KronkeepError as fault:
             return Check(name="history", status="fail", message=fault.message, next_step=fault.next_step)
+        lost = history_findings(
+            self._history.facts.get(LOST_CHANGES), self._cronjobs.clusters.first.clock.now()
+        )
+        if lost:
+            return Check(name="history", status="warn", message=lost[0].message, next_step=lost[0].next_step)
         count = sum(self._history.executions.count().values())
         return Check(name="history", status="ok", message=f"It accepts changes and holds {count} runs.")
 

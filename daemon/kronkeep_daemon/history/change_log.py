@@ -35,10 +35,24 @@ class ChangeLog:
         self.first = int(first)
         self._place = _place_of(connection, self.last)
         self._first_place = _place_of(connection, self.first)
+        self._has_gap = False
+
+    def continue_after(self, sequence: int) -> None:
+        """Number the next change after a later one than the last, and forget all before it.
+
+        No number is then given twice, though a database has lost its newest changes.
+        """
+        if sequence > self.last:
+            self.last = sequence
+            self.first = sequence + 1
+            self._first_place = self._place
+            self._has_gap = True
 
     def append(self, connection: sqlite3.Connection, changes: Sequence[Unnumbered]) -> None:
         """Add changes to the open transaction and remove the rows that they push out."""
         rows = list(self._number(changes))
+        if self._has_gap:
+            connection.execute("DELETE FROM changes")
         connection.executemany(_PUT, rows)
         last = self.last + len(rows)
         place = int(rows[-1][4])
@@ -71,6 +85,7 @@ class ChangeLog:
     def mark_durable(self, connection: sqlite3.Connection, changes: Sequence[Unnumbered]) -> None:
         """Take note that the transaction with these changes is durable."""
         self.last += len(changes)
+        self._has_gap = False
         self._place += sum(len(body or b"") for _, _, body in changes)
         (first,) = connection.execute("SELECT min(sequence) FROM changes").fetchone()
         if first != self.first:

@@ -61,6 +61,8 @@ class History:
         self._full = False
         self.failed = asyncio.Event()
         self.seq = self._database.changes.last
+        self.sequence_at_start = self.seq
+        self.history_id = self._database.history_id
         self._writer = WriterThread()
         self.db = SqliteTinyDB(storage=lambda: self._storage)
         self.logs = KeptLogStore(folder, self._translate_faults)
@@ -212,6 +214,12 @@ class History:
                 yield change
             after = changes[-1].seq
             await asyncio.sleep(0)
+
+    async def continue_after(self, sequence: int) -> None:
+        """Number the next change after a sequence, where that is later than the last one."""
+        async with self._committing:
+            self._database.changes.continue_after(sequence)
+            self.seq = max(self.seq, sequence)
 
     async def compact(self) -> None:
         """Write the database without its free space; commits wait meanwhile.

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterNotFound, KronkeepError
@@ -26,6 +27,22 @@ LEASE_NAME = "kronkeepd"
 LEASE_SECONDS = 15
 RENEW_SECONDS = 5.0
 LEAD_SECONDS = 10.0  # seconds, as Kubernetes' own controllers have them
+NOTE_PREFIX = "history.kronkeep.dev/"  # of the annotations with notes
+MOST_NOTES = 10
+
+
+class LeaseNote(Protocol):
+    """A text that a daemon keeps on its Lease, to compare it at its next start."""
+
+    @property
+    def key(self) -> str:
+        """The end of the annotation's name."""
+
+    def text(self) -> str:
+        """Return the text as it is now."""
+
+    async def compare(self, text: str) -> None:
+        """Compare the text that was kept before this start."""
 
 
 class Leadership:
@@ -38,6 +55,7 @@ class Leadership:
         namespace: str,
         holder: str,
         clock: Clock,
+        note: LeaseNote | None = None,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._cluster = cluster
@@ -46,6 +64,8 @@ class Leadership:
         self._namespace = namespace
         self._holder = holder
         self._clock = clock
+        self._note = note
+        self._is_compared = False
         self._renewed_at: float | None = None
         self._without_lease = False  # there are no Leases to hold
         self._lead_event = asyncio.Event()
@@ -131,6 +151,7 @@ class Leadership:
             lease = await self._cluster.get(self._path)
             if lease["spec"].get("holderIdentity") == self._holder:
                 lease["spec"]["holderIdentity"] = ""
+                lease["metadata"]["annotations"] = self._annotations(lease)
                 await self._cluster.replace(self._path, lease)
         except KronkeepError as fault:
             log.info("the Lease on %s is left to its end: %s", self._cluster.name, fault)
@@ -146,6 +167,7 @@ class Leadership:
             lease = await self._cluster.get(self._path)
         except NotFoundInCluster:
             return await self._create_lease(now)
+        await self._compare_note(lease)
         spec = lease["spec"]
         holder = spec.get("holderIdentity") or ""
         # An empty holder is a lease that was given back (client-go does the same).
@@ -154,6 +176,7 @@ class Leadership:
             return False
         changes = 0 if holder == self._holder else 1
         spec |= self._spec(now, int(spec.get("leaseTransitions") or 0) + changes)
+        lease["metadata"]["annotations"] = self._annotations(lease)
         # The resourceVersion that was read goes back with the lease, so of two daemons that both saw it
         # expired one gets a conflict.
         try:
@@ -164,12 +187,35 @@ class Leadership:
 
     async def _create_lease(self, now: datetime) -> bool:
         kind = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-        body: JsonObject = {**kind, "metadata": {"name": LEASE_NAME}, "spec": self._spec(now, 0)}
+        metadata = {"name": LEASE_NAME, "annotations": self._annotations({"metadata": {}})}
+        body: JsonObject = {**kind, "metadata": metadata, "spec": self._spec(now, 0)}
         try:
             await self._cluster.create(paths.leases(self._namespace), body)
         except AlreadyExists:
             return False
         return True
+
+    async def _compare_note(self, lease: JsonObject) -> None:
+        """Hand the note of before this start to its owner, once and before it is written anew."""
+        if self._note is None or self._is_compared:
+            return
+        text = (lease["metadata"].get("annotations") or {}).get(NOTE_PREFIX + self._note.key)
+        if text is not None:
+            await self._note.compare(text)
+        self._is_compared = True
+
+    def _annotations(self, lease: JsonObject) -> dict[str, str]:
+        """Return the Lease's annotations with this daemon's note, which goes with each renewal; others'
+        notes stay, MOST_NOTES in all.
+        """
+        annotations: dict[str, str] = lease["metadata"].get("annotations") or {}
+        if self._note is None:
+            return annotations
+        name = NOTE_PREFIX + self._note.key
+        others = [key for key in annotations if key.startswith(NOTE_PREFIX) and key != name]
+        surplus = set(sorted(others)[MOST_NOTES - 1 :])
+        kept = {key: text for key, text in annotations.items() if key not in surplus}
+        return kept | {name: self._note.text()}
 
     def _spec(self, now: datetime, transitions: int) -> JsonObject:
         return {
