@@ -196,7 +196,7 @@ class Leadership:
         return True
 
     async def _compare_note(self, lease: JsonObject) -> None:
-        """Hand the note of before this start to its owner, once and before it is written anew."""
+        """Compare the note of the last process once, before it is replaced."""
         if self._note is None or self._is_compared:
             return
         text = (lease["metadata"].get("annotations") or {}).get(NOTE_PREFIX + self._note.key)
