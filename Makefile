@@ -81,6 +81,13 @@ figures: $(VENV)/.dev ## what makes the code hard to read, counted (ARGS=--list 
 reference: $(VENV)/.runtime ## write the generated pages from their tables: API, reasons, keys, and the help's routes
 	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md docs/REASONS.md tui/kronkeep_tui/cli/routes.json
 	@$(BIN)/python -m kronkeep_tui.key_reference tui/KEYS.md
+	@$(BIN)/python -m kronkeep_daemon.manual settings docs/settings.md
+
+.PHONY: manual
+manual: $(VENV)/.runtime ## write the manual pages and a settings file with every default into build/
+	@$(BIN)/python -m kronkeep_tui.cli.manual build/man
+	@$(BIN)/python -m kronkeep_daemon.manual pages build/man
+	@$(BIN)/python -m kronkeep_daemon.manual example build/kronkeepd.toml
 
 .PHONY: picture
 picture: $(VENV)/.dev ## draw the README's picture of the terminal

@@ -19,9 +19,9 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.models.base import Bytes, Moment, Record, Request
 from kronkeep_common.models.policy import BackupType, Compression
+from kronkeep_common.version import VERSION as VERSION
 
 PREFIX = "/v1"
-VERSION = "0.1.0"
 T = TypeVar("T")
 _ABOUT_CRONJOBS = ("/v1/cronjobs/", "/v1/policies/", "/v1/retention/", "/v1/schedules/")
 _CREATING = ("/v1/cronjobs", "/v1/storages")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import KronkeepError
+from kronkeep_common.version import VERSION
 from kronkeep_daemon.history import store_commands
 from kronkeep_daemon.log_format import set_up_logging
 
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 EXIT_REFUSED = 1
 PRIVATE = 0o077  # umask: the history, logs and an embedded cluster's Secrets are for the daemon's own user
 EXIT_CODES = """exit codes:
-  0   stopped as asked
+  0   stopped as asked (SIGTERM, SIGINT); --check-config: no fault was found
   1   refused: standard error says why
   2   invalid command line
   70  a task that kronkeepd needs has ended; the log says why
-  75  the disk failed to store the history"""
+  75  the disk failed to store the history
+  130 interrupted before it served"""
+SIGNALS = """signals:
+  SIGHUP   reload the settings
+  SIGUSR1  write the state of tasks, watches, operations and history to the log"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,9 +37,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="kronkeepd",
         description="Watches Kubernetes CronJobs, records their runs and makes their backups.",
-        epilog=EXIT_CODES,
+        epilog=f"{EXIT_CODES}\n\n{SIGNALS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"kronkeepd {VERSION}")
     _add_serve_options(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     store_commands.add_parser(commands)
@@ -88,27 +94,40 @@ def _add_serve_options(top: argparse.ArgumentParser) -> None:
     _add_machine_tools(top)
     top.add_argument("--announce", action="store_true", help="print one JSON line when ready")
     top.add_argument("--attached", action="store_true", help="stop when standard input closes")
-    top.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    top.add_argument(
+        "--check-config", action="store_true", help="only say whether the settings have a fault, and which"
+    )
+    top.add_argument(
+        "--log-level",
+        choices=["debug", "info", "warning", "error"],
+        help="the lowest level that is logged (default: the settings')",
+    )
+    top.add_argument(
+        "--log-format", choices=["auto", "text", "json"], help="of the log (default: the settings')"
+    )
     top.set_defaults(func=_serve)
 
 
 def _serve(options: argparse.Namespace) -> int:
     from kronkeep_daemon import app
 
-    return asyncio.run(
-        app.run(
-            app.Options(
-                config=options.config,
-                state=options.state,
-                socket=options.socket,
-                embedded=options.embedded,
-                demo=options.demo,
-                machine_tools=options.machine_tools,
-                announce=options.announce,
-                attached=options.attached,
-            )
-        )
+    chosen = app.Options(
+        config=options.config,
+        state=options.state,
+        socket=options.socket,
+        embedded=options.embedded,
+        demo=options.demo,
+        machine_tools=options.machine_tools,
+        announce=options.announce,
+        attached=options.attached,
+        log_level=options.log_level,
+        log_format=options.log_format,
     )
+    if options.check_config:
+        app.check_settings(chosen)
+        print(f"{options.config or 'the settings'}: no fault")
+        return 0
+    return asyncio.run(app.run(chosen))
 
 
 def _run_node_agent(options: argparse.Namespace) -> int:
@@ -147,7 +166,7 @@ def main() -> int:
     """Run `kronkeepd`; a refusal is one sentence with its next step and code on standard error."""
     options = parser().parse_args()
     os.umask(PRIVATE)
-    set_up_logging(getattr(options, "log_level", "info"))
+    set_up_logging(getattr(options, "log_level", None) or "info")
     try:
         return int(options.func(options) or 0)
     except KronkeepError as error:

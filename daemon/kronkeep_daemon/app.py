@@ -31,7 +31,10 @@ from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.settings import ClusterSettings, Settings
+from kronkeep_daemon.log_format import set_up_logging
+from kronkeep_daemon.settings import ClusterSettings, LogFormat, LogLevel, LogSettings, Settings
+from kronkeep_daemon.settings_reload import SettingsReloader
+from kronkeep_daemon.state_dump import log_state
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.systemd_notify import notify
 
@@ -47,6 +50,7 @@ LIST_PATIENCE = 3.0  # seconds to wait for the first lists before the socket ope
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Options of `kronkeepd`'s command line.
 
+    log_level, log_format: win over those of the settings.
     announce: print one JSON line to standard output once the daemon serves, progress before it.
     attached: stop when standard input closes.
     machine_tools: containers of images that the embedded cluster lacks see this machine's own programs.
@@ -60,6 +64,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     machine_tools: bool = False
     announce: bool = False
     attached: bool = False
+    log_level: LogLevel | None = None
+    log_format: LogFormat | None = None
 
 
 async def run(options: Options) -> int:
@@ -71,6 +77,7 @@ async def run(options: Options) -> int:
     if options.attached:
         loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
     settings = CurrentSettings(load_settings(options))
+    _set_up_log(settings().log)
     async with AsyncExitStack() as stack:
         supervisor, history = await _start(options, settings, stack)
         await _wait_for_any(stop, supervisor.failed, history.failed)
@@ -105,6 +112,7 @@ def load_settings(options: Options) -> Settings:
             settings = msgspec.structs.replace(settings, socket=str(options.state / "api.sock"))
     if options.socket is not None:
         settings = msgspec.structs.replace(settings, socket=str(options.socket))
+    settings = _with_log_options(settings, options)
     if options.embedded:
         allow = msgspec.structs.replace(settings.allow, host_path=True)
         settings = msgspec.structs.replace(settings, allow=allow)
@@ -118,6 +126,33 @@ def load_settings(options: Options) -> Settings:
             "No cluster is configured.", next_step="Add a [clusters.NAME] section, or start with --embedded."
         )
     return settings
+
+
+def check_settings(options: Options) -> None:
+    """Raise InvalidSettings for a fault that the start would find: in the settings, or in a file they name.
+
+    What systemd passes as a credential, and what a cluster says, is not known before the start.
+    """
+    settings = load_settings(options)
+    files = [(f"clusters.{name}.kubeconfig", row.kubeconfig) for name, row in settings.clusters.items()]
+    files += [(f"alerts.channels {row.name}: url_file", row.url_file) for row in settings.alerts.channels]
+    for field, name in files:
+        if name is None or not Path(name).is_absolute():
+            continue
+        try:
+            Path(name).open("rb").close()
+        except OSError as fault:
+            raise InvalidSettings(f"{field}: {name}: {fault.strerror}", file=name) from fault
+
+
+def _with_log_options(settings: Settings, options: Options) -> Settings:
+    level = options.log_level or settings.log.level
+    log_format = options.log_format or settings.log.format
+    return msgspec.structs.replace(settings, log=LogSettings(level=level, format=log_format))
+
+
+def _set_up_log(chosen: LogSettings) -> None:
+    set_up_logging(chosen.level, chosen.format)
 
 
 async def _start(
@@ -147,8 +182,9 @@ async def _start(
         async with asyncio.timeout(LIST_PATIENCE):
             await services.cronjobs.wait_until_synced()
     await stack.enter_async_context(serve(services, Path(settings().socket)))
-    if options.config is not None:
-        supervisor.start("settings", partial(_reload_settings, options.config, settings), death="restart")
+    _reload_at_changes(options, settings, supervisor)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, log_state, services, supervisor)
     supervisor.start(
         "history expiry", partial(_expire_history, history, settings, services.clusters), death="restart"
     )
@@ -177,21 +213,17 @@ async def _start_embedded(
     return embedded.kubeconfig
 
 
-async def _reload_settings(config: Path, settings: CurrentSettings) -> None:
-    """Put each new version of the settings file in force; an invalid one changes nothing."""
-    async for version in settings_file.reloads(config):
-        if isinstance(version, InvalidSettings):
-            log.error("the settings file is invalid, the old settings stay in force: %s", version)
-            continue
-        old = settings()
-        settings.settings = msgspec.structs.replace(
-            version,
-            state=old.state,
-            socket=old.socket,
-            clusters=old.clusters,
-            manifests=old.manifests,
-        )
-        log.info("the settings were reloaded")
+def _reload_at_changes(options: Options, settings: CurrentSettings, supervisor: Supervisor) -> None:
+    """Reload the settings when their file changes, and at SIGHUP."""
+
+    def apply(new: Settings) -> None:
+        settings.settings = new
+        _set_up_log(new.log)
+
+    reloader = SettingsReloader(load=partial(load_settings, options), old=settings(), apply=apply)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.reload_for_signal)
+    if options.config is not None:
+        supervisor.start("settings", partial(reloader.follow, options.config), death="restart")
 
 
 async def _expire_history(history: History, settings: CurrentSettings, clusters: Clusters) -> None:

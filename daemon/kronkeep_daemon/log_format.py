@@ -1,9 +1,10 @@
-"""Log lines: with a priority for the systemd journal, plain on terminals, JSON elsewhere."""
+"""Log lines: by default with a priority for the systemd journal, plain on terminals, JSON elsewhere."""
 
 import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from kronkeep_common.text import clean
@@ -21,6 +22,15 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(prefix + clean(line) for line in lines)
 
 
+class TextFormatter(logging.Formatter):
+    """Formats `TIME LEVEL logger: message`, with the time in UTC; each line of a traceback is a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        lines = f"{moment} {record.levelname} {record.name}: {super().format(record)}".split("\n")
+        return "\n".join(map(clean, lines))
+
+
 class JsonFormatter(logging.Formatter):
     """Formats one JSON object a line: time, level, logger, message, and error where there is one."""
 
@@ -36,12 +46,25 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
-def set_up_logging(level: str) -> None:
-    """Send the process's log to standard error, in the format that suits what reads it."""
+def set_up_logging(level: str, chosen: str = "auto") -> None:
+    """Send the process's log to standard error.
+
+    level: the lowest level that is written: debug, info, warning or error.
+    chosen: `text`, `json`, or `auto` for the format that suits what reads standard error.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JournalFormatter() if "JOURNAL_STREAM" in os.environ else JsonFormatter())
-    if sys.stderr.isatty():
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(choose_formatter(chosen, os.environ, on_terminal=sys.stderr.isatty()))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+
+
+def choose_formatter(chosen: str, environment: Mapping[str, str], *, on_terminal: bool) -> logging.Formatter:
+    """Return what formats the log; systemd's journal (JOURNAL_STREAM, systemd.exec(5)) gets priorities."""
+    if chosen == "json":
+        return JsonFormatter()
+    if on_terminal:
+        return logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if "JOURNAL_STREAM" in environment:
+        return JournalFormatter()
+    return TextFormatter() if chosen == "text" else JsonFormatter()

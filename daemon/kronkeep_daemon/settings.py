@@ -5,17 +5,20 @@ An invalid file changes nothing: at start the daemon refuses to run, on reload t
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from watchfiles import awatch
 
 from kronkeep_common.errors import InvalidRequest, InvalidSettings
 from kronkeep_common.models.base import Request, Seconds
 from kronkeep_common.models.policy import SecretKeyRef
 from kronkeep_common.schedule import Schedule
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "text", "json"]
+READ_AT_START = ("state", "socket", "clusters", "manifests")
 
 
 class ClusterSettings(Request, frozen=True, kw_only=True):
@@ -34,7 +37,12 @@ class ClusterSettings(Request, frozen=True, kw_only=True):
 
 
 class AccessSettings(Request, frozen=True, kw_only=True):
-    """Names of the local groups whose members have each level; root and the daemon's own user are admin."""
+    """Names of the local groups whose members have each level; root and the daemon's own user are admin.
+
+    read: may look.
+    operate: may also run, back up and restore.
+    admin: may also change.
+    """
 
     read: tuple[str, ...] = ("kronkeepd-ops",)
     operate: tuple[str, ...] = ("kronkeepd-oper",)
@@ -143,6 +151,8 @@ class StorageSettings(Request, frozen=True, kw_only=True):
 class ChannelSettings(Request, frozen=True, kw_only=True):
     """One channel by which alerts are sent.
 
+    name: of the channel, in messages and logs.
+    kind: `apprise` sends to any of apprise's services, `webhook` posts JSON.
     url_file, url_secret: where the channel's URL is, which is a secret: the first line of a file (a name that
         is no absolute path is a credential of systemd) or a key of a Secret in kronkeep's namespace. It is
         read again for each message.
@@ -174,24 +184,42 @@ class AlertSettings(Request, frozen=True, kw_only=True):
 
 
 class HistorySettings(Request, frozen=True, kw_only=True):
-    """How long the history keeps finished records and its audit trail; no limit means for ever."""
+    """How long the history keeps finished records and its audit trail; no limit means for ever.
+
+    keep_days: finished records.
+    keep_runs_per_cronjob: so many of the newest runs of each CronJob.
+    keep_audit_days: who did what.
+    """
 
     keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
     keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=1)] | None = None
     keep_audit_days: Annotated[int, msgspec.Meta(ge=1)] = 400
 
 
+class LogSettings(Request, frozen=True, kw_only=True):
+    """The daemon's log, which goes to standard error.
+
+    level: the lowest level that is written; `kronkeepd --log-level` wins.
+    format: `text` or `json`; `auto` writes lines with a priority for systemd's journal, text on a terminal
+        and JSON elsewhere. `kronkeepd --log-format` wins.
+    """
+
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+
+
 class Settings(Request, frozen=True, kw_only=True):
     """Everything that an operator can set.
 
     `state`, `socket`, `manifests` and `clusters` are read at the start, everything else whenever the file
-    changes.
+    changes, and at SIGHUP.
 
     state: the folder of the history and all other files of the daemon.
     socket: the path of the API's Unix socket.
     namespace: kronkeep's own namespace in each cluster.
     manifests: a folder whose manifests are applied and kept applied.
     controller_zone: the time zone of kube-controller-manager, which schedules CronJobs without a zone.
+    clusters: the clusters to watch, by name.
     late_after_seconds: a run that starts later than this after its slot is late.
     """
 
@@ -209,6 +237,7 @@ class Settings(Request, frozen=True, kw_only=True):
     storages: StorageSettings = StorageSettings()
     history: HistorySettings = HistorySettings()
     alerts: AlertSettings = AlertSettings()
+    log: LogSettings = LogSettings()
 
 
 def parse(text: str, where: str) -> Settings:
@@ -254,13 +283,3 @@ def load(path: Path | None) -> Settings:
     except OSError as fault:
         raise InvalidSettings(f"{path}: {fault.strerror}", file=str(path)) from fault
     return with_environment(parse(text, str(path)), os.environ)
-
-
-async def reloads(path: Path) -> AsyncIterator[Settings | InvalidSettings]:
-    """Yield each later version of the file: the settings, or the fault of an invalid file."""
-    async for changes in awatch(path.parent, recursive=False, debounce=200):
-        if any(Path(name) == path for _, name in changes):
-            try:
-                yield load(path)
-            except InvalidSettings as fault:
-                yield fault

@@ -46,6 +46,10 @@ class Supervisor:
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task.get_name(), None)
 
+    def names(self) -> list[str]:
+        """Return the names of the tasks that have not ended, the oldest first."""
+        return list(self._tasks)
+
     def running(self, name: str) -> bool:
         """Return whether the task `name` has not ended."""
         return name in self._tasks

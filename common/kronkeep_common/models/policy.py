@@ -15,21 +15,32 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
 class SecretKeyRef(Request, frozen=True, kw_only=True):
-    """A key of a Kubernetes Secret in the CronJob's namespace; its value is never stored."""
+    """A key of a Kubernetes Secret in the CronJob's namespace; its value is never stored.
+
+    secret: the Secret's name.
+    key: the key in it.
+    """
 
     secret: Name
     key: Name = "password"
 
 
 class ClaimSource(Request, frozen=True, kw_only=True):
-    """A PersistentVolumeClaim to archive, or only some paths below its root."""
+    """A PersistentVolumeClaim to archive, or only some paths below its root.
+
+    claim: its name, in the CronJob's namespace.
+    paths: those below its root; none means all of it.
+    """
 
     claim: Name
     paths: tuple[str, ...] = ()
 
 
 class Source(Request, frozen=True, kw_only=True):
-    """The claims to archive; without any, those that the CronJob's containers mount."""
+    """The data to archive.
+
+    claims: the claims; without any, those that the CronJob's containers mount.
+    """
 
     claims: tuple[ClaimSource, ...] = ()
 
@@ -60,7 +71,12 @@ class DatabaseDump(Request, frozen=True, kw_only=True):
     """A command, run without a shell, whose standard output is archived as the file `/<file_name>`.
 
     It is streamed by `restic backup --stdin-from-command` (restic 0.17 and later), which makes no snapshot
-    where the command fails. `env` are variables from Secrets of the CronJob's namespace.
+    where the command fails.
+
+    image: the container's image.
+    command: the program and its arguments.
+    file_name: the name of the file in the snapshot.
+    env: variables from Secrets of the CronJob's namespace.
     """
 
     image: Image
@@ -73,6 +89,10 @@ class Include(Request, frozen=True, kw_only=True):
     """What an archive has: the claims, the CronJob with its ConfigMaps (Secrets only by name), a dump.
 
     A dump that the run itself writes to a claim is part of `volumes`.
+
+    volumes: the claims of the source.
+    configuration: the CronJob's manifest and its ConfigMaps; Secrets by name only.
+    database: a dump that a command writes.
     """
 
     volumes: bool = True
@@ -81,10 +101,17 @@ class Include(Request, frozen=True, kw_only=True):
 
 
 class Hook(Request, frozen=True, kw_only=True):
-    """A container that runs before or after an archive; `when` applies to hooks after it only.
+    """A container that runs before or after an archive.
 
     The claims are mounted below /source and, for a validate hook, the snapshot's content below /content.
-    Where a hook fails or takes too long, the backup fails (`stop`) or gets a warning (`continue`).
+
+    name: of the hook, in messages and logs.
+    image: the container's image.
+    command: the program and its arguments.
+    env: variables from Secrets of the CronJob's namespace.
+    timeout_seconds: how long it may run.
+    on_failure: where it fails or takes too long, the backup fails (`stop`) or gets a warning (`continue`).
+    when: of a hook after the archive, after which result it runs.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$")]
@@ -100,7 +127,12 @@ HookList = Annotated[tuple[Hook, ...], msgspec.Meta(max_length=20)]
 
 
 class Hooks(Request, frozen=True, kw_only=True):
-    """The hooks before the archive, on the snapshot's content, and after it; each list runs in order."""
+    """The hooks of an archive; each list runs in order.
+
+    pre: before the archive.
+    validate: on the snapshot's content.
+    post: after the archive.
+    """
 
     pre: HookList = ()
     validate: HookList = ()
@@ -110,8 +142,10 @@ class Hooks(Request, frozen=True, kw_only=True):
 class Encryption(Request, frozen=True, kw_only=True):
     """How archives are encrypted; by default in the storage's repository with its password.
 
-    With a `key` of its own (in a Secret of the CronJob's namespace), or without encryption (`enabled=False`:
-    an empty password, restic 0.17 and later), a policy has a repository of its own below the storage's.
+    With a key of its own, or without encryption, a policy has a repository of its own below the storage's.
+
+    enabled: whether archives are encrypted; if not, with an empty password (restic 0.17 and later).
+    key: a password in a Secret of the CronJob's namespace.
     """
 
     enabled: bool = True
@@ -121,7 +155,11 @@ class Encryption(Request, frozen=True, kw_only=True):
 class Retention(Request, frozen=True, kw_only=True):
     """Which snapshots are kept: those that any rule keeps, good backups first.
 
-    The newest `min_good` good backups are never removed.
+    days: all that are younger.
+    keep_last: so many of the newest.
+    keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly: the newest of each of so many hours,
+        days, weeks, months or years that have one.
+    min_good: so many of the newest good backups are never removed.
     """
 
     days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
@@ -135,7 +173,11 @@ class Retention(Request, frozen=True, kw_only=True):
 
 
 class DrillCheck(Request, frozen=True, kw_only=True):
-    """A command that must end with exit code 0; the restored files are mounted below /restored."""
+    """A command that must end with exit code 0; the restored files are mounted below /restored.
+
+    image: the container's image.
+    command: the program and its arguments.
+    """
 
     image: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
     command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=200)]
@@ -145,6 +187,12 @@ class Drill(Request, frozen=True, kw_only=True):
     """A test restore on a schedule: the newest or a random good backup is restored to scratch and compared.
 
     With a drill, the SHA-256 of each file is recorded after each backup.
+
+    schedule: when, as a cron line.
+    time_zone: an IANA time zone of the schedule.
+    pick: which good backup is restored.
+    check: a command that judges the restored files.
+    deadline_seconds: how long the drill may take.
     """
 
     schedule: str
@@ -157,7 +205,19 @@ class Drill(Request, frozen=True, kw_only=True):
 class BackupPolicySpec(Request, frozen=True, kw_only=True):
     """A policy as a person writes it; without a `schedule` it backs up after each run.
 
-    `rpo_seconds`: the newest good backup must not be older than this, or the policy is overdue.
+    storage_id: the storage that archives go to.
+    enabled: whether backups are made; what there is stays.
+    schedule: when to back up, as a cron line; without one, after each run.
+    time_zone: an IANA time zone of the schedule.
+    delay_seconds: how long after the run or the slot the archive begins.
+    when: after which runs to back up: successful ones, or all.
+    backup_type: whether unchanged files are read again (`full`).
+    compression: restic's.
+    rpo_seconds: the newest good backup must not be older than this, or the policy is overdue.
+    expected_duration_seconds: how long an archive takes, for the check of schedules; measured without it.
+    deadline_seconds: how long an archive may take.
+    retries: how often an archive that failed is tried again.
+    on_conflict: what to do where the schedule of the backup and that of the CronJob conflict.
     """
 
     storage_id: Name

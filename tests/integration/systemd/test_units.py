@@ -61,7 +61,7 @@ def test_the_units_hold_what_systemd_asks_of_them(installed: Path) -> None:
         str(units / "kronkeepd.service"),
     ]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    for wanted in ("usr/bin/logger", "bin/sh"):
+    for wanted in ("usr/bin/logger", "bin/kill", "bin/sh"):
         path = installed / wanted
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kronkeep_tui.cli.main import VERB_MODULES, build_parser
+from kronkeep_tui.cli.main import EXIT_INPUT, VERB_MODULES, build_parser, main
 
 VERBS = sorted(name for row in VERB_MODULES for name in row.verbs)
 
@@ -21,3 +21,21 @@ def test_the_table_names_every_verb() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_brings_itself_along(verb: str) -> None:
     assert verb in verbs_of(verb)
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "storage create s3", "schedule check"])
+def test_help_is_that_of_the_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", *verb.split()]) == 0
+    assert capsys.readouterr().out.startswith(("usage: kronkeep " + verb + " ", "usage: kronkeep create (-f"))
+
+
+def test_help_of_an_unknown_verb_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "storage", "paint"]) == EXIT_INPUT
+    said = capsys.readouterr().err
+    assert "`kronkeep storage` has no verb paint" in said
+    assert "prune" in said
+
+
+def test_help_alone_is_that_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help"]) == 0
+    assert "VERB" in capsys.readouterr().out

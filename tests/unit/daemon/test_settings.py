@@ -1,10 +1,13 @@
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
 
 from kronkeep_common.errors import InvalidSettings
 from kronkeep_daemon import settings
+from kronkeep_daemon.log_format import JournalFormatter, JsonFormatter, TextFormatter, choose_formatter
+from kronkeep_daemon.settings_reload import SettingsReloader
 
 
 def test_defaults_need_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,24 +49,59 @@ def test_a_wrong_file_is_refused_with_its_fault(tmp_path: Path, text: str, fault
         settings.load(tmp_path / "none.toml")
 
 
-async def test_a_reload_gives_settings_or_the_fault(tmp_path: Path) -> None:
-    file = tmp_path / "kronkeepd.toml"
-    file.write_text("")
-    versions = settings.reloads(file)
-    first = asyncio.ensure_future(anext(versions))
-    texts = iter(['namespace = "one"', "nonsense"])
-    file.write_text(next(texts))
-    while not first.done():
-        await asyncio.wait([first], timeout=0.3)
-        file.write_text('namespace = "one"')
-    loaded = await first
-    assert isinstance(loaded, settings.Settings)
-    assert loaded.namespace == "one"
-    second = asyncio.ensure_future(anext(versions))
-    while not second.done():
-        file.write_text("nonsense")
-        await asyncio.wait([second], timeout=0.3)
-    while not isinstance(fault := await second, InvalidSettings):
-        second = asyncio.ensure_future(anext(versions))
-    assert "kronkeepd.toml" in str(fault)
-    await versions.aclose()  # type: ignore[attr-defined]
+class Reloads:
+    """A settings file, and what a reload put in force."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "kronkeepd.toml"
+        self.file.write_text("")
+        self.in_force: list[settings.Settings] = []
+        self.reloader = SettingsReloader(
+            load=lambda: settings.load(self.file), old=settings.load(self.file), apply=self.in_force.append
+        )
+
+
+async def test_a_changed_file_is_put_in_force(tmp_path: Path) -> None:
+    reloads = Reloads(tmp_path)
+    follow = asyncio.create_task(reloads.reloader.follow(reloads.file))
+    while not reloads.in_force:
+        reloads.file.write_text('namespace = "one"')
+        await asyncio.wait([follow], timeout=0.3)
+    follow.cancel()
+    assert reloads.in_force[-1].namespace == "one"
+
+
+def test_a_signal_reloads_what_can_be_and_names_the_rest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reloads = Reloads(tmp_path)
+    reloads.file.write_text('late_after_seconds = 7\nstate = "/elsewhere"')
+    reloads.reloader.reload_for_signal()
+    assert reloads.in_force[-1].late_after_seconds == 7
+    assert reloads.in_force[-1].state == settings.load(None).state
+    assert "a change of state takes effect at the next start" in caplog.text
+
+
+def test_a_faulty_file_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    reloads = Reloads(tmp_path)
+    reloads.file.write_text("nonsense")
+    reloads.reloader.reload_for_signal()
+    assert reloads.in_force == []
+    assert "the old ones stay in force" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "environment", "on_terminal", "formatter"),
+    [
+        ("auto", {"JOURNAL_STREAM": "8:1"}, False, JournalFormatter),
+        ("auto", {}, False, JsonFormatter),
+        ("auto", {}, True, logging.Formatter),
+        ("text", {}, False, TextFormatter),
+        ("text", {"JOURNAL_STREAM": "8:1"}, False, JournalFormatter),
+        ("json", {"JOURNAL_STREAM": "8:1"}, True, JsonFormatter),
+    ],
+)
+def test_the_log_has_the_format_that_suits_its_reader(
+    chosen: str, environment: dict[str, str], on_terminal: bool, formatter: type[logging.Formatter]
+) -> None:
+    assert type(choose_formatter(chosen, environment, on_terminal=on_terminal)) is formatter

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from kronkeep_common.manual.parser_actions import list_actions, list_commands
 from kronkeep_tui.cli.verb import Verbs
 
 _BASH = """_kronkeep() {{
@@ -52,17 +53,13 @@ def _fish_script(verbs: list[str], words: dict[str, list[str]]) -> str:
 def _words_by_verb(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
     """Return what may follow each verb: its options, its own verbs, the choices of its arguments.
 
-    The verbs themselves are under the empty text. argparse has no public way to list a parser's actions.
+    The verbs themselves are under the empty text.
     """
-    words: dict[str, list[str]] = {}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            words[""] = list(action.choices)
-            for verb, sub_parser in action.choices.items():
-                after = {
-                    word
-                    for sub_action in sub_parser._actions
-                    for word in (*sub_action.option_strings, *(sub_action.choices or ()))
-                }
-                words[verb] = sorted(after)
+    verbs = list_commands(parser)
+    words = {"": [verb.name for verb in verbs]}
+    for verb in verbs:
+        after = {command.name for command in list_commands(verb.parser)}
+        for action in list_actions(verb.parser):
+            after |= {*action.option_strings, *(action.choices or ())}
+        words[verb.name] = sorted(after)
     return words

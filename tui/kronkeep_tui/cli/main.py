@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.text import clean
+from kronkeep_common.version import VERSION
 
 EXIT_REFUSED = 1
 EXIT_INPUT = 2
@@ -51,6 +52,7 @@ VERB_MODULES = (
     VerbModule(("terminal",), "terminal"),
     VerbModule(("schedule",), "schedule"),
     VerbModule(("demo",), "demo"),
+    VerbModule(("help",), "help"),
 )
 
 
@@ -62,6 +64,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"kronkeep {VERSION}")
     parser.add_argument(
         "--host", metavar="ssh://[USER@]HOST", help="use the daemon on another machine, through ssh"
     )

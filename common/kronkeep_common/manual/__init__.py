@@ -1,0 +1,1 @@
+"""Manual pages and references, made from argparse's parsers and from the models."""

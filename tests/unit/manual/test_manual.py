@@ -1,0 +1,86 @@
+"""The manual pages and the reference say all that argparse, the settings and the policy say."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kronkeep_common.manual.field_docs import model_docs, split_docstring
+from kronkeep_common.manual.parser_actions import list_actions, list_commands
+from kronkeep_common.models.policy import BackupPolicySpec
+from kronkeep_daemon import manual as daemon_manual
+from kronkeep_daemon import settings
+from kronkeep_tui.cli import manual as command_manual
+from kronkeep_tui.cli.main import VERB_MODULES, build_parser
+
+ROOT = Path(__file__).parents[3]
+PAGES = {**command_manual.pages(), **daemon_manual.pages()}
+
+
+def test_every_verb_has_a_page_with_every_option() -> None:
+    verbs = {verb for row in VERB_MODULES for verb in row.verbs}
+    assert {f"kronkeep-{verb}.1" for verb in verbs} <= set(PAGES)
+    for command in list_commands(build_parser()):
+        page = PAGES[f"kronkeep-{command.name}.1"].replace(r"\-", "-")
+        options = {option for action in list_actions(command.parser) for option in action.option_strings}
+        assert {option for option in options if option not in page} == set()
+        assert "EXIT STATUS" in page
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
+@pytest.mark.parametrize("name", ["kronkeep.1", "kronkeep-storage.1", "kronkeepd.8", "kronkeepd.toml.5"])
+def test_a_page_formats_without_a_warning(name: str) -> None:
+    command = ["groff", "-man", "-Tutf8", "-P-c", "-ww", "-rLL=100n"]
+    done = subprocess.run(command, input=PAGES[name].encode(), capture_output=True, check=True)
+    assert done.stderr == b""
+    assert b"N\x08NA\x08A" in done.stdout
+
+
+@pytest.mark.parametrize("model", [settings.Settings, BackupPolicySpec])
+def test_every_field_says_what_it_means(model: type[msgspec.Struct]) -> None:
+    fields = [field for doc in model_docs(model) for field in doc.fields]
+    assert [field.path for field in fields if not field.text] == []
+
+
+def test_the_reference_of_the_settings_is_current() -> None:
+    written = (ROOT / "docs/settings.md").read_text()
+    assert written == daemon_manual.settings_reference(), "run make reference"
+
+
+def uncomment_defaults(text: str) -> str:
+    """Return a settings file in which every default is set, but those inside lists of tables."""
+    shown: list[str] = []
+    list_name = "-"
+    for line in text.splitlines():
+        setting = line.removeprefix("#")
+        if setting.startswith("[["):
+            list_name = setting.strip("[]")
+        elif setting.startswith("[") and not setting.startswith(f"[{list_name}."):
+            list_name = "-"
+        if list_name == "-" and not line.startswith("# ") and not line.endswith('= ""'):
+            shown.append(setting)
+    return "\n".join(shown)
+
+
+def test_the_example_shows_what_the_daemon_does_without_a_file() -> None:
+    text = daemon_manual.example_settings()
+    clusters = {"default": settings.ClusterSettings(kubeconfig="kubeconfig")}
+    expected = settings.Settings(clusters=clusters)
+    assert settings.parse(text, "example") == expected
+    assert settings.parse(uncomment_defaults(text), "defaults") == expected
+    assert uncomment_defaults(text).count(" = ") > 30
+
+
+def test_a_docstring_names_fields_singly_and_together() -> None:
+    general, texts = split_docstring("""Say something.
+
+    More of it.
+
+    one: the first
+        and on.
+    `two`, three: both.
+    """)
+    assert general == "Say something.\n\nMore of it."
+    assert texts == {"one": "the first and on.", "two": "both.", "three": "both."}
