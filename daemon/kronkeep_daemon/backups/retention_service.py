@@ -18,6 +18,7 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
+    CronJobNotFound,
     KronkeepError,
     NotAllowedNow,
     PreconditionFailed,
@@ -33,6 +34,7 @@ from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
+from kronkeep_daemon.backups.waiting_retention import DueRetention, WaitingRetention
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
@@ -94,6 +96,7 @@ class RetentionService:
         self._supervisor = supervisor
         self._started_at = clock.now()
         self._applied_at: dict[_PolicyKey, datetime] = {}
+        self._waiting = WaitingRetention()
         bus.subscribe(BackupChanged, self._on_backup_changed)
 
     def start(self) -> None:
@@ -243,16 +246,40 @@ class RetentionService:
 
     async def _apply_after(self, backup: BackupExecution) -> None:
         """Apply retention to the policy of a new backup, as its CronJob carries it now."""
-        try:
-            cronjob = self._cronjobs.find(CronJobRef.of(backup))
-        except KronkeepError:
-            return  # the CronJob was deleted meanwhile
-        carrier = policy_annotations.carrier_of(cronjob)
-        if carrier is not None and self._cronjobs.leads.leads(backup.cluster):
-            await self._apply_unless_blocked(carrier, just_made=backup.id)
+        ref = CronJobRef.of(backup)
+        self._waiting.add(ref, backup.id, self._clock.monotonic())
+        await self._apply_due(ref)
 
-    async def _apply_unless_blocked(self, carrier: PolicyCarrier, just_made: str | None = None) -> None:
-        """Apply retention where it needs no approval; log a fault, as the next pass tries again."""
+    async def apply_waiting(self) -> None:
+        """Apply retention again where it could not be applied after a backup."""
+        for entry in self._waiting.due(self._clock.monotonic()):
+            await self._apply_due(entry.ref)
+
+    async def _apply_due(self, ref: CronJobRef) -> None:
+        """Apply what is due to a CronJob's policy; where that fails it stays due."""
+        entry = self._waiting.find(ref)
+        if entry is None:
+            return
+        if await self._is_settled(entry):
+            self._waiting.remove(entry)
+        else:
+            self._waiting.postpone(entry, self._clock.monotonic())
+
+    async def _is_settled(self, entry: DueRetention) -> bool:
+        """Apply what is due; return False where that is to be tried again."""
+        try:
+            carrier = policy_annotations.carrier_of(self._cronjobs.find(entry.ref))
+        except CronJobNotFound:
+            return True  # deleted meanwhile
+        except KronkeepError as fault:
+            log.warning("retention of %s: %s", entry.ref, fault)
+            return False
+        return carrier is None or await self._apply_unless_blocked(carrier, just_made=entry.just_made)
+
+    async def _apply_unless_blocked(self, carrier: PolicyCarrier, just_made: str | None = None) -> bool:
+        """Apply retention where it needs no approval; return False, and log why, where it could not be."""
+        if not self._cronjobs.leads.leads(carrier.cluster):
+            return False
         self._applied_at[_key(carrier)] = self._clock.now()
         try:
             self._require_trusted_time(carrier.cluster)
@@ -263,6 +290,8 @@ class RetentionService:
                 log.warning("retention of policy %s waits: %s", carrier.policy.id, plan.blocked_by)
         except KronkeepError as fault:
             log.warning("retention of policy %s: %s", carrier.policy.id, fault)
+            return False
+        return True
 
     async def _carry_out(self, plan: RetentionPlan) -> None:
         """Forget the plan's removals, repository by repository."""
@@ -341,6 +370,7 @@ class RetentionService:
         await self._cronjobs.wait_until_one_synced()
         while True:
             await self._cronjobs.leads.wait_until_leading()
+            await self.apply_waiting()
             slot = self._newest_slot()
             if slot is not None:
                 await self.run_pass(slot)

@@ -5,23 +5,29 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.records import make_backup, vault
+from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import StorageFailed
-from kronkeep_common.models import BackupPolicy, BackupResult, Retention
+from kronkeep_common.errors import CronJobNotFound, StorageFailed, Unavailable
+from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
+from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.retention_service import RetentionService
-from kronkeep_daemon.events import Bus
+from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject, CronJobRef
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.settings import ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
+from kronkeep_daemon.testing import FakeClock, settle
 
 
 class Clusters:
@@ -34,13 +40,41 @@ class Clusters:
         return None
 
 
+class Leads:
+    """The Lease of the cluster, which this daemon holds or does not."""
+
+    def __init__(self) -> None:
+        self.is_ours = True
+
+    def leads(self, _cluster: str) -> bool:
+        return self.is_ours
+
+    async def wait_until_leading(self) -> None:
+        assert self.is_ours
+
+
 class CronJobs:
-    """No CronJobs in these clusters."""
+    """The CronJobs of these clusters: one, where it was given."""
 
     clusters = Clusters()
 
+    def __init__(self) -> None:
+        self.leads = Leads()
+        self.is_listed = True
+        self.given: CronJobObject | None = None
+
+    async def wait_until_one_synced(self) -> None:
+        return
+
     def cronjobs_led_here(self) -> list[Any]:
         return []
+
+    def find(self, _ref: CronJobRef) -> CronJobObject:
+        if not self.is_listed:
+            raise Unavailable("The CronJobs are not listed yet.")
+        if self.given is None:
+            raise CronJobNotFound("There is none.")
+        return self.given
 
 
 class Orphans:
@@ -92,11 +126,14 @@ class Scene:
     """A policy that keeps one of two backups; the older one has a snapshot of a lost attempt, too."""
 
     def __init__(self, history: History) -> None:
-        clock = SystemClock()
+        self.clock = FakeClock()
+        self.bus = Bus()
+        self.cronjobs = CronJobs()
+        self.supervisor = Supervisor(self.clock)
         clusters: Any = Clusters()
         nothing: Any = None
         self.archive = ArchiveSettings()
-        self.records = BackupRecords(history, Bus(), clusters)
+        self.records = BackupRecords(history, self.bus, clusters)
         self.carrier = PolicyCarrier(
             cluster="c",
             namespace="n",
@@ -105,24 +142,35 @@ class Scene:
         )
         self.repository = Repository(self.records, [snapshot(1, "b1"), snapshot(9, "b1"), snapshot(2, "b2")])
         self.service = RetentionService(
-            cronjobs=CronJobs(),  # type: ignore[arg-type]
+            cronjobs=self.cronjobs,  # type: ignore[arg-type]
             policies=nothing,
             records=self.records,
-            index=RepositoryIndex(history, clock),
+            index=RepositoryIndex(history, self.clock),
             storages=Storages(),  # type: ignore[arg-type]
             upkeep=nothing,
             maintenance=self.repository,  # type: ignore[arg-type]
             reconciliation=self.repository,  # type: ignore[arg-type]
             orphans=Orphans(self.carrier),  # type: ignore[arg-type]
             queues=RepositoryQueues(),
-            bus=Bus(),
-            clock=clock,
+            bus=self.bus,
+            clock=self.clock,
             settings=self.read_settings,
-            supervisor=Supervisor(clock),
+            supervisor=self.supervisor,
         )
 
     def read_settings(self) -> Settings:
         return Settings(archive=self.archive)
+
+    async def read_first(self) -> BackupExecution:
+        return self.records.get("b1")
+
+    async def wait_until_ended(self, task: str) -> None:
+        """Wait until a task of the supervisor has ended."""
+
+        async def is_running() -> bool:
+            return self.supervisor.running(task)
+
+        await eventually(is_running, lambda running: not running)
 
     async def record(self) -> None:
         for number in (1, 2):
@@ -144,6 +192,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     scene = Scene(history)
     await scene.record()
     yield scene
+    await scene.supervisor.close()
     await history.close()
 
 
@@ -174,3 +223,39 @@ async def test_the_retention_of_a_policy_whose_cronjob_is_gone_goes_on_where_tha
     scene.archive = ArchiveSettings(apply_orphans_retention=applied)
     await scene.service.run_pass(SystemClock().now() + timedelta(hours=1))
     assert [each.backup for each in scene.repository.snapshots] == (["b2"] if applied else ["b1", "b1", "b2"])
+
+
+async def test_the_orphans_of_a_cluster_on_which_another_daemon_acts_are_left_to_it(scene: Scene) -> None:
+    scene.archive = ArchiveSettings(apply_orphans_retention=True)
+    scene.cronjobs.leads.is_ours = False
+    await scene.service.run_pass(SystemClock().now() + timedelta(hours=1))
+    assert len(scene.repository.snapshots) == 3
+
+
+def hinder(scene: Scene, what: str, *, is_in_the_way: bool) -> None:
+    if what == "storage":
+        scene.repository.is_away = is_in_the_way
+    elif what == "list of CronJobs":
+        scene.cronjobs.is_listed = not is_in_the_way
+    else:
+        scene.cronjobs.leads.is_ours = not is_in_the_way
+
+
+@pytest.mark.parametrize("what", ["storage", "list of CronJobs", "Lease"])
+async def test_retention_after_a_backup_that_something_hinders_follows_when_it_is_gone(
+    scene: Scene, what: str
+) -> None:
+    annotations = policy_annotations.annotations_of(scene.carrier.policy)
+    meta = CronJobMeta(name="j", namespace="n", uid="u", annotations=annotations)
+    scene.cronjobs.given = msgspec.structs.replace(CronJobObject(), metadata=meta, cluster="c")
+    hinder(scene, what, is_in_the_way=True)
+    newest = scene.records.get("b2")
+    running = msgspec.structs.replace(newest, status=BackupStatus.RUNNING)
+    scene.bus.publish(BackupChanged(running, newest))
+    await scene.wait_until_ended("retention after backup b2")
+    assert scene.records.get("b1").snapshot_removed_at is None
+    hinder(scene, what, is_in_the_way=False)
+    scene.service.start()
+    await settle()
+    await scene.clock.advance(90.0)
+    await eventually(scene.read_first, lambda backup: backup.snapshot_removed_at is not None)
