@@ -29,7 +29,7 @@ class WaitingRetention:
 
     def add(self, ref: CronJobRef, just_made: str, now: float) -> None:
         """Add a CronJob whose backup has just succeeded; a later backup takes the place of an earlier one."""
-        self._entries[ref] = DueRetention(ref, just_made, now)
+        self._entries[ref] = DueRetention(ref=ref, just_made=just_made, due_at=now)
 
     def find(self, ref: CronJobRef) -> DueRetention | None:
         """Return what is due for a CronJob, or None."""
