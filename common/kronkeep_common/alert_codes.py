@@ -48,3 +48,7 @@ class AlertCode(StrEnum):
         "The history lacks changes that were acknowledged: an older copy of it was put back.",
     )
     WATCH_NOT_LIVE = "WatchNotLive", "A watch of a cluster is not live: what is shown may be old."
+    CHANNEL_STUCK = (
+        "ChannelStuck",
+        "A channel of the settings accepts no messages; the alert is sent on the others.",
+    )

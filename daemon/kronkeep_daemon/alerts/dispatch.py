@@ -9,27 +9,23 @@ Where another daemon acts on the cluster, that one sends. Notices of this daemon
 four times the duration of a Lease, and sent if the other daemon goes away meanwhile: rather twice than never.
 """
 
-import asyncio
-import base64
-import binascii
 import logging
-import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
+from kronkeep_common.errors import ReadOnlyHistory
 from kronkeep_common.models import Alert
 from kronkeep_common.models.base import Moment, Record
 from kronkeep_daemon.alerts.alert_changes import AlertEvent, EventName
-from kronkeep_daemon.alerts.channels import KINDS, AlertMessage, NotSent
+from kronkeep_daemon.alerts.channel_health import ChannelFault, ChannelHealth
+from kronkeep_daemon.alerts.channels import AlertMessage, NotSent
+from kronkeep_daemon.alerts.delivery import ChannelDelivery
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import ChannelSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -66,13 +62,15 @@ class AlertDispatcher:
         cluster: Cluster,
         registry: CollectorRegistry,
         stands_by: Callable[[str], bool],
+        changed: Callable[[], None],
     ) -> None:
         self._history = history
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
-        self._cluster = cluster
         self._stands_by = stands_by
+        self._health = ChannelHealth(changed)
+        self._delivery = ChannelDelivery(settings=settings, cluster=cluster, health=self._health)
         self._notices: Records[Notice] = Records(history.table("notices"), Notice)
         self._outcomes: dict[str, str] = {}  # by id, of notices that are sent or dropped but not removed yet
         self._counter = Counter(
@@ -84,7 +82,8 @@ class AlertDispatcher:
         """Buffer a notice for each channel that the settings select for an event, until the next commit."""
         now = self._clock.now()
         for event in events:
-            held = self._stands_by(event.alert.cluster)
+            # Another daemon knows nothing of this one's channels, so what is wrong with them is not held.
+            held = event.alert.kind != "channel" and self._stands_by(event.alert.cluster)
             for channel in self._settings().alerts.channels:
                 if is_selected(channel, event):
                     notice_id = f"{event.alert.id}-{event.event}-{now.timestamp():.0f}-{channel.name}"
@@ -105,6 +104,16 @@ class AlertDispatcher:
                 )
                 self._notices.remove(notice.id)
                 self._counter.labels(channel.name, "dropped").inc()
+
+    def stuck_channels(self) -> list[ChannelFault]:
+        """Return the channels of the settings that no longer accept messages."""
+        self._health.keep_only(frozenset(channel.name for channel in self._settings().alerts.channels))
+        return self._health.stuck()
+
+    def untried_channels(self) -> list[str]:
+        """Return the names of the channels that have not been tried since the start."""
+        names = [channel.name for channel in self._settings().alerts.channels]
+        return [name for name in names if not self._health.is_proven(name)]
 
     def start_workers(self) -> None:
         """Start a worker for each channel that has notices to send."""
@@ -167,38 +176,21 @@ class AlertDispatcher:
                 log.warning("channel %s is no longer in the settings; a message is dropped", notice.channel)
                 return "dropped"
             try:
-                await KINDS[channel.kind](await self._read_url(channel), message)
+                await self._delivery.deliver(channel, message)
             except NotSent as fault:
                 log.warning("channel %s: %s", channel.name, fault)
+                self._health.refuse(channel.name, str(fault), self._clock.now(), final=fault.final)
                 if fault.final or pause is None:
                     log.error("channel %s: the message %s is dropped", channel.name, notice.id)
                     return "dropped"
             else:
+                self._health.accept(channel.name)
                 return "sent"
             await self._clock.sleep(pause)
         return "dropped"
 
     def _channel(self, name: str) -> ChannelSettings | None:
         return next((channel for channel in self._settings().alerts.channels if channel.name == name), None)
-
-    async def _read_url(self, channel: ChannelSettings) -> str:
-        """Return the channel's URL as it is now, since it may have been changed; raise NotSent."""
-        if channel.url_secret is not None:
-            return await self._read_secret(channel.url_secret.secret, channel.url_secret.key)
-        path = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / (channel.url_file or "")
-        try:
-            return (await asyncio.to_thread(path.read_text)).strip().partition("\n")[0]
-        except (OSError, UnicodeDecodeError) as fault:
-            raise NotSent(f"the file with its URL cannot be read ({type(fault).__name__})") from fault
-
-    async def _read_secret(self, name: str, key: str) -> str:
-        try:
-            secret = await self._cluster.get(paths.secrets(self._settings().namespace, name))
-            return base64.b64decode(secret["data"][key]).decode().strip()
-        except KronkeepError as fault:
-            raise NotSent(f"the Secret with its URL cannot be read ({fault.code})") from fault
-        except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as fault:
-            raise NotSent("the Secret with its URL lacks the key") from fault
 
 
 def group_notices(waiting: list[Notice]) -> list[list[Notice]]:
@@ -214,5 +206,7 @@ def group_notices(waiting: list[Notice]) -> list[list[Notice]]:
 def is_selected(channel: ChannelSettings, event: AlertEvent) -> bool:
     """Return whether the channel's settings select the event."""
     if event.event == "resolved" and not channel.recoveries:
+        return False
+    if event.alert.kind == "channel" and event.alert.object_id == channel.name:
         return False
     return channel.severity == "warning" or event.alert.severity == "critical"

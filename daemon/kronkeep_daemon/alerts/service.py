@@ -21,7 +21,7 @@ from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow
 from kronkeep_common.models import Alert, CronJob
 from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.alerts import rules
+from kronkeep_daemon.alerts import delivery_rules, rules
 from kronkeep_daemon.alerts.alert_changes import compare_alerts
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
 from kronkeep_daemon.alerts.history_rules import history_findings
@@ -68,6 +68,7 @@ class AlertService:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
+        self._wake = asyncio.Event()
         self._dispatcher = AlertDispatcher(
             history=history,
             clock=clock,
@@ -76,8 +77,8 @@ class AlertService:
             cluster=cluster,
             registry=registry,
             stands_by=inputs.stands_by,
+            changed=self._wake.set,
         )
-        self._wake = asyncio.Event()
         bus.trigger(self._wake, ExecutionChanged, BackupChanged, RestoreChanged)
         bus.trigger(self._wake, StorageChanged, CronJobChanged)
 
@@ -148,6 +149,10 @@ class AlertService:
         for fault in self._inputs.clock_faults():
             findings += rules.clock_findings(fault)
         findings += history_findings(self._history.facts.get(LOST_CHANGES), self._clock.now())
+        findings += map(delivery_rules.channel_finding, self._dispatcher.stuck_channels())
+        undecided |= {
+            (AlertCode.CHANNEL_STUCK, "channel", name) for name in self._dispatcher.untried_channels()
+        }
         return findings
 
     def _facts_of(self, cronjob: CronJob) -> CronJobFacts:

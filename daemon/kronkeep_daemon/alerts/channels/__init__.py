@@ -1,21 +1,31 @@
 """The channels to people, a module a kind; each has `send(url, message)`, which raises NotSent.
 
-A URL often contains a token, so nothing here logs it or puts it into an error; httpx and apprise would log it
-at INFO, so their loggers are set to WARNING.
+A URL often contains a token, so nothing here logs it or puts it into an error; httpx would log it at INFO,
+so its loggers are set to WARNING.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from kronkeep_daemon.alerts.channels import apprise_channel, webhook
 from kronkeep_daemon.alerts.channels.message import AlertMessage, NotSent
 
-for name in ("httpx", "httpcore", "apprise"):
+for name in ("httpx", "httpcore"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
-KINDS: dict[str, Callable[[str, AlertMessage], Awaitable[None]]] = {
-    "apprise": apprise_channel.send,
-    "webhook": webhook.send,
+
+class ChannelKind(NamedTuple):
+    """How a kind of channel sends, in at most how many seconds, and whether each message starts a process."""
+
+    send: Callable[[str, AlertMessage], Awaitable[None]]
+    seconds: float = 10.0
+    is_process: bool = False
+
+
+KINDS: dict[str, ChannelKind] = {
+    "apprise": ChannelKind(apprise_channel.send, seconds=20.0, is_process=True),
+    "webhook": ChannelKind(webhook.send),
 }
 
-__all__ = ["KINDS", "AlertMessage", "NotSent"]
+__all__ = ["KINDS", "AlertMessage", "ChannelKind", "NotSent"]

@@ -5,6 +5,7 @@ import msgspec
 from kronkeep_common.models import Alert
 from kronkeep_common.models.alert import Severity
 from kronkeep_daemon.alerts.alert_changes import EventName
+from kronkeep_daemon.alerts.chat_text import neutralise, quote
 
 NAMED = 30  # further alerts that a message's text names
 
@@ -31,17 +32,20 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
         """Severity, code and object in one line."""
         word = "resolved" if self.event == "resolved" else self.severity
         more = f" and {len(self.others)} more" if self.others else ""
-        return f"kronkeep: {word}: {self.alert.code} {self.alert.object}{more}"
+        return f"kronkeep: {word}: {self.alert.code} {neutralise(self.alert.object)}{more}"
 
     @property
     def text(self) -> str:
-        """The whole message in plain lines."""
-        lines = [self.alert.message, self.alert.next_step, f"Since {self.alert.since:%Y-%m-%d %H:%M} UTC."]
+        """The whole message in plain lines; the first, which may have words of a tenant, is a quotation."""
+        since = f"Since {self.alert.since:%Y-%m-%d %H:%M} UTC."
+        lines = [quote(self.alert.message), neutralise(self.alert.next_step), since]
         if self.event == "resolved":
-            lines = [f"It has ended: {self.alert.message}", lines[2]]
+            lines = [lines[0], "It has ended.", since]
         elif self.event == "repeated":
             lines.append(f"Nobody has acknowledged it: kronkeep acknowledge {self.alert.id}")
-        lines += [f"{other.severity}: {other.code} {other.object}" for other in self.others[:NAMED]]
+        lines += [
+            f"{other.severity}: {other.code} {neutralise(other.object)}" for other in self.others[:NAMED]
+        ]
         if len(self.others) > NAMED:
             lines.append(f"and {len(self.others) - NAMED} more: kronkeep get alerts")
         return "\n".join(lines)

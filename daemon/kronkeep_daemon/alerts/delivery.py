@@ -1,0 +1,78 @@
+"""One attempt to deliver a message: the channel's URL is read, then its kind sends, all within one deadline.
+
+However a receiver hangs, drips or floods, it holds its own channel's worker for 10 s (where a process must
+start for 20 s) and nobody else's.
+"""
+
+import asyncio
+import base64
+import binascii
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+from kronkeep_common.errors import KronkeepError
+from kronkeep_daemon.alerts.channel_health import ChannelHealth
+from kronkeep_daemon.alerts.channels import KINDS, AlertMessage, NotSent
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.settings import ChannelSettings, Settings
+
+MAX_URL = 4096  # characters
+PROCESSES = 6  # at once for channels whose last delivery went well, 35 MB each
+FAILING_PROCESSES = 1  # at once for all other channels, so that those cannot hold the places
+
+
+class ChannelDelivery:
+    """Delivers messages to channels."""
+
+    def __init__(self, *, settings: Callable[[], Settings], cluster: Cluster, health: ChannelHealth) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._health = health
+        self._places = asyncio.Semaphore(PROCESSES)
+        self._failing_places = asyncio.Semaphore(FAILING_PROCESSES)
+
+    async def deliver(self, channel: ChannelSettings, message: AlertMessage) -> None:
+        """Try once; raise NotSent, also where it takes longer than its kind has time."""
+        kind = KINDS[channel.kind]
+        places = self._failing_places if self._health.is_failing(channel.name) else self._places
+        async with places if kind.is_process else nullcontext():
+            try:
+                async with asyncio.timeout(kind.seconds):
+                    await kind.send(await self._read_url(channel), message)
+            except TimeoutError as fault:
+                raise NotSent(f"it was not delivered within {kind.seconds:.0f} s") from fault
+
+    async def _read_url(self, channel: ChannelSettings) -> str:
+        """Return the channel's URL as it is now, since it may have been changed; raise NotSent."""
+        if channel.url_secret is not None:
+            return await self._read_secret(channel.url_secret.secret, channel.url_secret.key)
+        return await read_url_file(channel.url_file or "")
+
+    async def _read_secret(self, name: str, key: str) -> str:
+        try:
+            secret = await self._cluster.get(paths.secrets(self._settings().namespace, name))
+            return base64.b64decode(secret["data"][key]).decode().strip()
+        except KronkeepError as fault:
+            raise NotSent(f"the Secret with its URL cannot be read ({fault.code})") from fault
+        except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as fault:
+            raise NotSent("the Secret with its URL lacks the key") from fault
+
+
+async def read_url_file(name: str) -> str:
+    """Return the first line of a file; a name that is no absolute path is a credential of systemd.
+
+    Raise NotSent where it cannot be read.
+    """
+    path = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / name
+    try:
+        return (await asyncio.to_thread(_read_first_line, path)).strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise NotSent(f"the file with its URL cannot be read ({type(fault).__name__})") from fault
+
+
+def _read_first_line(path: Path) -> str:
+    with path.open() as file:
+        return file.readline(MAX_URL)

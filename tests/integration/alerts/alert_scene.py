@@ -1,0 +1,159 @@
+"""The alert service over a history on disk, what it reads as a test sets it, and a web server that counts."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from tests.waiting import LONGEST_WAIT
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_daemon.alerts import AlertService
+from kronkeep_daemon.alerts.rule_results import ClockFault
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.watch import WatchState
+from kronkeep_daemon.settings import AlertSettings, ChannelSettings, Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+WRONG = CronJob(
+    id="j",
+    cluster="c",
+    namespace="shop",
+    name="dump",
+    schedule="* * * * *",
+    policy_fault="No JSON.",
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+WELL = msgspec.structs.replace(WRONG, policy_fault=None)
+
+
+class Receiver:
+    """A web server; `answers` are the statuses of its next responses, 200 after the last."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.messages: list[dict[str, Any]] = []
+        self.requests = 0
+        self.changed = asyncio.Event()
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        status = self.answers.pop(0) if self.answers else 200
+        if status == 200:
+            self.messages.append(json.loads(await request.read()))
+        self.changed.set()
+        return web.Response(status=status)
+
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(LONGEST_WAIT):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+    @property
+    def events(self) -> list[str]:
+        return [message["event"] for message in self.messages]
+
+
+class Inputs:
+    """The inputs of the alert service: the daemon's fields as the test sets them."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+
+    async def wait_until_listed(self) -> None:
+        return
+
+    def clusters_not_listed(self) -> frozenset[str]:
+        return self._daemon.unknown
+
+    async def cronjobs(self) -> AsyncIterator[CronJob]:
+        for number in range(self._daemon.number):
+            name = f"dump{number or ''}"
+            yield msgspec.structs.replace(self._daemon.cronjob, id=f"j{number}", name=name)
+
+    def storages(self) -> list[BackupStorage]:
+        return []
+
+    def watch_states(self) -> list[WatchState]:
+        return []
+
+    def clock_faults(self) -> list[ClockFault]:
+        return self._daemon.clock_faults
+
+    def is_live(self, _: str) -> bool:
+        return True
+
+    def has_findings(self, _: CronJob) -> bool:
+        return self._daemon.checked
+
+    def stands_by(self, _: str) -> bool:
+        return self._daemon.stands_by
+
+
+class Daemon:
+    """The alert service with its history; `cronjob` is the CronJob that it reads."""
+
+    def __init__(self, history: History, supervisor: Supervisor, settings: Settings) -> None:
+        self.history = history
+        self.supervisor = supervisor
+        self.settings = settings
+        self.cronjob = WRONG
+        self.checked = True
+        self.number = 1
+        self.stands_by = False
+        self.clock_faults: list[ClockFault] = []
+        self.unknown: frozenset[str] = frozenset()
+        self.service = AlertService(
+            inputs=Inputs(self),
+            history=history,
+            bus=Bus(),
+            clock=SystemClock(),
+            settings=self.current_settings,
+            supervisor=supervisor,
+            cluster=None,
+            registry=CollectorRegistry(),  # type: ignore[arg-type]
+        )
+
+    def current_settings(self) -> Settings:
+        return self.settings
+
+    def use_channels(self, *channels: ChannelSettings) -> None:
+        alerts = msgspec.structs.replace(self.settings.alerts, channels=channels)
+        self.settings = msgspec.structs.replace(self.settings, alerts=alerts)
+
+    async def wait_until_sent(self) -> None:
+        """Return once no message waits any more."""
+        changed = asyncio.Event()
+        stop = self.history.subscribe(lambda _: changed.set())
+        async with asyncio.timeout(LONGEST_WAIT):
+            while len(self.history.table("notices")):
+                changed.clear()
+                await changed.wait()
+        stop()
+
+
+@asynccontextmanager
+async def daemon(folder: Path, *channels: ChannelSettings, repeat: float = 0) -> AsyncIterator[Daemon]:
+    settings = Settings(alerts=AlertSettings(channels=channels, repeat_seconds=repeat))
+    history = await History.open(folder / "h", clock=SystemClock())
+    supervisor = Supervisor(SystemClock())
+    try:
+        yield Daemon(history, supervisor, settings)
+    finally:
+        await supervisor.close()
+        await history.close()
+
+
+def channel(folder: Path, url: str, **fields: Any) -> ChannelSettings:
+    (folder / "url").write_text(url + "\n")
+    return ChannelSettings(**{"name": "ops", "kind": "webhook", "url_file": str(folder / "url")} | fields)

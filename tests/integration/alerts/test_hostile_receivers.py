@@ -1,0 +1,120 @@
+"""Receivers that hang, drip, flood, redirect or refuse TLS hurt nobody but themselves."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.integration.alerts.alert_scene import WELL, Receiver, channel, daemon
+from tests.waiting import eventually
+
+from kronkeep_daemon.alerts import dispatch
+from kronkeep_daemon.alerts.channels import KINDS, apprise_channel
+from kronkeep_daemon.settings import ChannelSettings
+
+SERVED_WITHIN = 10.0
+MORE_MEMORY = 5 * 1024  # KiB
+
+
+@asynccontextmanager
+async def hostile_server() -> AsyncIterator[tuple[int, list[str]]]:
+    """The port of a process with `hostile_receiver`, and the paths of the requests that it has got so far."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__).with_name("hostile_receiver.py")), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    port = int(await process.stdout.readline())
+    paths: list[str] = []
+
+    async def read_paths() -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            paths.append(line.decode().strip())
+
+    reading = asyncio.create_task(read_paths())
+    yield port, paths
+    process.kill()
+    await process.wait()
+    await reading
+
+
+def channel_to(folder: Path, name: str, url: str, kind: str) -> ChannelSettings:
+    (folder / name).mkdir()
+    return channel(folder / name, url, name=name, kind=kind)
+
+
+def kib_of(word: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(word))
+
+
+@pytest.mark.parametrize(
+    ("kind", "stuck", "accepting"),
+    [
+        ("webhook", {"hang", "drip", "redirect", "tls"}, {"flood", "dripping"}),
+        ("apprise", {"redirect"}, {"flood"}),
+    ],
+)
+async def test_others_are_served_and_a_stuck_channel_is_told_to_them(
+    tmp_path: Path,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    stuck: set[str],
+    accepting: set[str],
+) -> None:
+    monkeypatch.setitem(KINDS, "webhook", KINDS["webhook"]._replace(seconds=1.0))
+    monkeypatch.setattr(dispatch, "PAUSES", (0.0,))
+    good = channel_to(tmp_path, "good", receiver.url, "webhook")
+    async with hostile_server() as (port, paths), daemon(tmp_path, good) as it:
+        await it.service.evaluate()  # what is loaded once is loaded
+        await receiver.wait_for(lambda: receiver.events == ["opened"])
+        scheme = "http" if kind == "webhook" else "json"
+        it.use_channels(
+            good,
+            *[
+                channel_to(tmp_path, name, f"{scheme}{'s' * (name == 'tls')}://127.0.0.1:{port}/{name}", kind)
+                for name in sorted(stuck | accepting)
+            ],
+        )
+        it.cronjob = WELL
+        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory is measured from here
+        before = kib_of("VmRSS")
+        start = asyncio.get_running_loop().time()
+        await it.service.evaluate()
+        await receiver.wait_for(lambda: receiver.events[:2] == ["opened", "resolved"])
+        assert asyncio.get_running_loop().time() - start < SERVED_WITHIN
+
+        async def objects_told() -> set[str]:
+            await it.service.evaluate()
+            return told_of(receiver)
+
+        assert await eventually(objects_told, lambda objects: len(objects) >= len(stuck)) == stuck
+        assert kib_of("VmHWM") - before < MORE_MEMORY
+    assert stuck - {"tls"} <= {path.strip("/") for path in paths}
+    assert accepting <= {path.strip("/") for path in paths}
+    assert "/good" not in paths
+
+
+async def test_apprise_is_ended_at_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the deadline of a webhook cuts off is a connection; here it is a process."""
+    pid_file = tmp_path / "pid"
+    program = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+    monkeypatch.setattr(apprise_channel, "PROGRAM", (sys.executable, "-c", program))
+    monkeypatch.setitem(KINDS, "apprise", KINDS["apprise"]._replace(seconds=3.0))
+    monkeypatch.setattr(dispatch, "PAUSES", ())
+    async with daemon(tmp_path, channel_to(tmp_path, "ops", "json://127.0.0.1/", "apprise")) as it:
+        await it.service.evaluate()
+        await it.wait_until_sent()
+    assert "it was not delivered within 3 s" in caplog.text
+    assert not pid_file.exists() or not Path(f"/proc/{pid_file.read_text()}").exists()
+
+
+def told_of(receiver: Receiver) -> set[str]:
+    alerts = [message["alert"] for message in receiver.messages]
+    alerts += [other for message in receiver.messages for other in message["others"]]
+    return {alert["object"] for alert in alerts if alert["code"] == "ChannelStuck"}
