@@ -120,8 +120,8 @@ class Daemon:
             clock=SystemClock(),
             settings=self.current_settings,
             supervisor=supervisor,
-            cluster=None,
-            registry=CollectorRegistry(),  # type: ignore[arg-type]
+            cluster=None,  # type: ignore[arg-type]
+            registry=CollectorRegistry(),
         )
 
     def current_settings(self) -> Settings:
