@@ -41,7 +41,7 @@ class ChannelHealth:
         self._proven.add(name)
         before = self._faults.get(name)
         since, attempts = (before.since, before.attempts + 1) if before else (now, 1)
-        fault = ChannelFault(name, why, since, attempts, final)
+        fault = ChannelFault(name=name, why=why, since=since, attempts=attempts, is_final=final)
         self._faults[name] = fault
         if fault.is_stuck and not (before and before.is_stuck):
             self._changed()

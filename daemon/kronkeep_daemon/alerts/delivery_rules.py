@@ -1,4 +1,4 @@
-"""The alert rules about what carries alerts: a channel that accepts nothing is told on the others."""
+"""The alert rules about what carries alerts; such an alert is sent on the channels that work."""
 
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_daemon.alerts.channel_health import ChannelFault

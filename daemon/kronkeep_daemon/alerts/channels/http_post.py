@@ -35,5 +35,5 @@ async def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
 
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
-    """Return httpx's context; to read its certificates takes 20 ms, which no message should take anew."""
+    """Return httpx's context, made once: to read its certificates takes 20 ms."""
     return httpx.create_ssl_context()
