@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests import external_cluster
+from tests.quick_repository import prepare_storage
 
 from kronkeep_common.client import Client
 from kronkeep_daemon.kube.client import Cluster
@@ -131,6 +132,12 @@ class Daemon:
     def client(self) -> Client:
         """Return a client of the daemon's socket."""
         return Client(Path(self.announcement["socket"]))
+
+    async def prepare_storage(self, name: str, folder: Path) -> None:
+        """Write the repository and the password of a local storage that is about to be created."""
+        cluster = await self.cluster()
+        await prepare_storage(cluster, name, folder)
+        await cluster.close()
 
     async def cluster(self) -> Cluster:
         """Return a connection to the daemon's cluster as its admin; the caller closes it."""

@@ -54,6 +54,7 @@ class BackupSite:
     async def create_storage(self, name: str) -> Path:
         """Create a local storage, wait until it is active, and return its folder."""
         folder = self.daemon.state.parent / f"storage-{name}"
+        await self.daemon.prepare_storage(name, folder)
         async with self.client() as client:
             await client.storages.create(
                 BackupStorageCreate(

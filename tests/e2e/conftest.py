@@ -31,6 +31,7 @@ async def storage(daemon: Daemon, client: Client) -> Path:
     """Create the active storage `vault`; the folder of its repository."""
     assert daemon.claims
     folder = daemon.state.parent / "vault"
+    await daemon.prepare_storage("vault", folder)
     await client.storages.create(
         BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",))
     )

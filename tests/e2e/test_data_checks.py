@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import msgspec
+from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
@@ -34,6 +35,7 @@ async def test_damage_is_found_in_its_part_and_reported_until_it_is_gone(
         spec = BackupStorageCreate(
             id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
         )
+        await prepare_storage(cluster, "vault", folder)
         await storages.create(spec, cluster)
 
         async def fetch_status() -> str:

@@ -35,6 +35,7 @@ async def create_storages(daemon: Daemon) -> None:
     async with daemon.client() as client:
         for name in ("vault", "attic"):
             path = str(daemon.state.parent / name)
+            await daemon.prepare_storage(name, Path(path))
             await client.storages.create(
                 BackupStorageCreate(id=name, kind="local", settings={"path": path}, namespaces=("default",))
             )

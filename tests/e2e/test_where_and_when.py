@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
+from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys
@@ -98,6 +99,7 @@ async def two(tmp_path: Path) -> AsyncIterator[TwoNodes]:
         vault = BackupStorageCreate(
             id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
         )
+        await prepare_storage(cluster, "vault", folder)
         await storages.create(vault, cluster)
 
         async def look() -> str:

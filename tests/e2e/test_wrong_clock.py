@@ -8,6 +8,7 @@ import pytest
 from tests.cluster_process import run_cluster
 from tests.daemon_process import Daemon
 from tests.e2e.backup_site import wait_for_end
+from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -63,12 +64,13 @@ async def daemon(tmp_path: Path) -> AsyncIterator[MovableDaemon]:
 
 async def create_policy(daemon: MovableDaemon, client: Client) -> None:
     """Create a CronJob that runs each minute, whose policy keeps one snapshot of what people ask for."""
+    cluster = await Cluster.connect(kubeconfig=daemon.kubeconfig)
+    await prepare_storage(cluster, "vault", daemon.folder / "vault")
     await client.storages.create(
         BackupStorageCreate(
             id="vault", kind="local", settings={"path": str(daemon.folder / "vault")}, namespaces=("default",)
         )
     )
-    cluster = await Cluster.connect(kubeconfig=daemon.kubeconfig)
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
     await cluster.close()

@@ -18,6 +18,7 @@ from tests.cluster_process import run_cluster
 from tests.cluster_proxy import DaemonOnOtherCluster
 from tests.e2e.backup_site import NEWER_RESTIC, wait_for_end
 from tests.e2e.daemon_account import collection_path, create_account, request_token
+from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys
@@ -183,6 +184,8 @@ class Arena:
     async def create_storage(self, name: str, *namespaces: str) -> None:
         """Create a storage that only these namespaces may use."""
         folder = self.repository(name)
+        async with self.connection() as admin:
+            await prepare_storage(admin, name, folder)
         async with self.client() as client:
             await client.storages.create(
                 BackupStorageCreate(
