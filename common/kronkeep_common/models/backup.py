@@ -64,7 +64,8 @@ class HookRun(Record, frozen=True, kw_only=True):
 class BackupExecution(Record, frozen=True, kw_only=True):
     """One archive; `cronjob_execution_id` is the run it belongs to, None for a backup without a run.
 
-    `attempt` counts from 1. `policy` is a copy of the policy at that time. `overrides` are settings that were
+    `attempt` counts from 1. `policy` is the policy at that time; lists and events leave it
+    out. `overrides` are settings that were
     changed for this backup only. `sequence` numbers the backups in the order in which they were recorded; it
     is 0 where that is not known. `ending` is the status that it will have once its post hooks have run.
     `manifest_files` is the number of files with a SHA-256 from backup time. `verified_by` is the restore (a

@@ -11,6 +11,9 @@ from kronkeep_common.models.base import MONTH, YEARS, Name, Record, Request
 
 BackupType = Literal["full", "incremental"]
 Compression = Literal["off", "auto", "max"]
+PathText = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]  # PATH_MAX of Linux
+ScheduleText = Annotated[str, msgspec.Meta(max_length=1000)]
+ZoneText = Annotated[str, msgspec.Meta(max_length=100)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
@@ -33,7 +36,7 @@ class ClaimSource(Request, frozen=True, kw_only=True):
     """
 
     claim: Name
-    paths: tuple[str, ...] = ()
+    paths: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=500)] = ()
 
 
 class Source(Request, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ class Source(Request, frozen=True, kw_only=True):
     claims: the claims; without any, those that the CronJob's containers mount.
     """
 
-    claims: tuple[ClaimSource, ...] = ()
+    claims: Annotated[tuple[ClaimSource, ...], msgspec.Meta(max_length=100)] = ()
 
 
 class UnarchivedVolume(Record, frozen=True, kw_only=True):
@@ -62,7 +65,8 @@ class UnarchivedVolume(Record, frozen=True, kw_only=True):
         return f"{self.name} ({self.kind}) at {self.mount_path} is not archived: {self.reason}."
 
 
-SecretEnv = dict[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")], SecretKeyRef]
+EnvName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=253)]
+SecretEnv = Annotated[dict[EnvName, SecretKeyRef], msgspec.Meta(max_length=100)]
 Command = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=200)]
 Image = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
@@ -179,8 +183,8 @@ class DrillCheck(Request, frozen=True, kw_only=True):
     command: the program and its arguments.
     """
 
-    image: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=200)]
+    image: Image
+    command: Command
 
 
 class Drill(Request, frozen=True, kw_only=True):
@@ -195,8 +199,8 @@ class Drill(Request, frozen=True, kw_only=True):
     deadline_seconds: how long the drill may take.
     """
 
-    schedule: str
-    time_zone: str | None = None
+    schedule: ScheduleText
+    time_zone: ZoneText | None = None
     pick: Literal["newest", "random"] = "newest"
     check: DrillCheck | None = None
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] = 6 * 3600
@@ -222,8 +226,8 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
 
     storage_id: Name
     enabled: bool = True
-    schedule: str | None = None
-    time_zone: str | None = None
+    schedule: ScheduleText | None = None
+    time_zone: ZoneText | None = None
     delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=MONTH)] = 0
     when: Literal["success", "always"] = "success"
     source: Source = Source()

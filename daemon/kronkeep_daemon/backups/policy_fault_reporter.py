@@ -1,8 +1,8 @@
 """The reporter of policies that nothing can be done with, by a Kubernetes Event (`kubectl describe cronjob`).
 
-There is one Event for each fault of each text of the annotation, and one a minute at most for a CronJob whose
-annotation changes all the time. Its name is derived from fault and text, so that neither a restart nor a
-second daemon creates it twice.
+There is one Event for each CronJob and kind of fault, whose count goes up with each other text of the
+annotation or fault, once a minute at most. Its name is derived from CronJob and kind, and it has a hash of
+what was reported, so that neither a restart nor a second daemon counts anything twice.
 """
 
 import asyncio
@@ -20,13 +20,15 @@ from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
-from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 600.0
-PAUSE_SECONDS = 60.0  # between two Events on one CronJob
+PAUSE_SECONDS = 60.0  # between two reports on one CronJob
+REPORTED = "kronkeep.dev/reported"  # the annotation with the hash of what an Event reports
 
 
 class PolicyFault(NamedTuple):
@@ -105,7 +107,7 @@ class PolicyFaultReporter:
         return is_complete
 
     async def _create_event(self, cronjob: CronJobObject, fault: PolicyFault, text_hash: str) -> bool:
-        """Create the Event; return whether it exists now."""
+        """Create the Event, or count the report on the one that exists; return whether that was done."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         cronjob_reference = {
             "apiVersion": "batch/v1",
@@ -115,7 +117,11 @@ class PolicyFaultReporter:
             "uid": cronjob.uid,
         }
         body = {
-            "metadata": {"name": f"{cronjob.name[:200]}.{text_hash}", "namespace": cronjob.namespace},
+            "metadata": {
+                "name": f"{cronjob.name[:200]}.{derive_id('policy fault', cronjob.uid, fault.reason)}",
+                "namespace": cronjob.namespace,
+                "annotations": {REPORTED: text_hash},
+            },
             "involvedObject": cronjob_reference,
             "reason": str(fault.reason),
             "message": clean(fault.message, 1000),
@@ -125,17 +131,35 @@ class PolicyFaultReporter:
             "count": 1,
             "type": "Warning",
         }
+        cluster = self._cronjobs.clusters.of(cronjob.cluster)
         try:
-            await self._cronjobs.clusters.of(cronjob.cluster).create(paths.events(cronjob.namespace), body)
-        except AlreadyExists:
-            return True
+            try:
+                await cluster.create(paths.events(cronjob.namespace), body)
+            except AlreadyExists:
+                await _count_report(cluster, body)
         except KronkeepError as refusal:
-            log.warning("the Event about the policy of %s could not be created: %s", cronjob.ref, refusal)
+            log.warning("the Event about the policy of %s could not be written: %s", cronjob.ref, refusal)
             return False
         return True
 
 
+async def _count_report(cluster: Cluster, body: JsonObject) -> None:
+    """Put a report into the Event of its name that exists, unless it is there already."""
+    path = paths.events(body["metadata"]["namespace"], body["metadata"]["name"])
+    event = await cluster.get(path)
+    annotations = event["metadata"].get("annotations") or {}
+    if annotations.get(REPORTED) == body["metadata"]["annotations"][REPORTED]:
+        return
+    changes = {
+        "metadata": {"annotations": body["metadata"]["annotations"]},
+        "message": body["message"],
+        "lastTimestamp": body["lastTimestamp"],
+        "count": int(event.get("count") or 1) + 1,
+    }
+    await cluster.patch(path, changes)
+
+
 def _hash_of(cronjob: CronJobObject, fault: PolicyFault) -> str:
-    """Return what tells the Event of this fault of this text from others on the CronJob."""
+    """Return what tells the report of this fault of this text from others on the CronJob."""
     text = cronjob.annotations[object_keys.POLICY]
     return derive_id("policy fault", cronjob.uid, text, fault.message)

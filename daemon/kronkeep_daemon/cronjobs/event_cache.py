@@ -1,10 +1,11 @@
-"""The newest Events about each object of one cluster, bounded in number and each in bytes.
+"""The newest Events about each object of one cluster, bounded in bytes, those of each namespace and of all.
 
 Whoever may create Events in a namespace can create any number, of any length, about objects that do not
-exist. So each namespace pays for its own: where there are too many, those go that are about the oldest object
-of the namespace that has the most.
+exist. So each namespace pays for its own: where it has too many, those go that are about its oldest object,
+and where all have too many, those of the namespace that has the most.
 """
 
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -12,7 +13,9 @@ import msgspec
 
 from kronkeep_daemon.kube.objects import Event, InvolvedObject
 
-MOST_EVENTS = 20_000
+MOST_BYTES = 32 * 1024 * 1024  # of all namespaces
+MOST_NAMESPACE_BYTES = 8 * 1024 * 1024
+EVENT_BYTES = 700  # of an Event in memory without its texts, as measured
 EVENTS_PER_OBJECT = 40
 LONGEST_MESSAGE = 1024  # characters, the limit of events.k8s.io/v1; v1 has none
 LONGEST_REASON = 128  # of the same
@@ -23,19 +26,16 @@ _REASONS_ABOUT_JOBS = ("SuccessfulCreate", "SawCompletedJob", "SuccessfulDelete"
 
 
 class EventCache:
-    """The cached Events.
+    """The cached Events; `bytes` is what they take in memory."""
 
-    most_events: how many are kept of all namespaces.
-    """
-
-    def __init__(self, most_events: int = MOST_EVENTS) -> None:
-        self._most_events = most_events
+    def __init__(
+        self, most_bytes: int = MOST_BYTES, most_namespace_bytes: int = MOST_NAMESPACE_BYTES
+    ) -> None:
+        self._most_bytes = most_bytes
+        self._most_namespace_bytes = most_namespace_bytes
         self._namespaces: dict[str, OrderedDict[str, OrderedDict[str, Event]]] = {}
-        self._counts: dict[str, int] = {}
-        self._total = 0
-
-    def __len__(self) -> int:
-        return self._total
+        self._sizes: dict[str, int] = {}
+        self.bytes = 0
 
     def put(self, item: Event) -> bool:
         """Keep an Event, in place of an older one of its object and reason; return whether it is kept.
@@ -50,19 +50,23 @@ class EventCache:
             return False
         compact = _compact(item)
         events = self._namespaces.setdefault(namespace, OrderedDict()).setdefault(uid, OrderedDict())
-        before = len(events)
-        events[_key_of(compact)] = compact
+        key = _key_of(compact)
+        replaced = [events[key]] if key in events else []
+        events[key] = compact
         if len(events) > EVENTS_PER_OBJECT:
-            events.popitem(last=False)
-        added = len(events) - before
-        self._counts[namespace] = self._counts.get(namespace, 0) + added
-        self._total += added
-        if self._total > self._most_events:
-            self._drop_oldest()
+            replaced.append(events.popitem(last=False)[1])
+        self._add_bytes(namespace, _size_of(compact) - sum(map(_size_of, replaced)))
+        while self._sizes.get(namespace, 0) > self._most_namespace_bytes:
+            self._drop_oldest(namespace)
+        while self.bytes > self._most_bytes:
+            self._drop_oldest(max(self._sizes, key=self._sizes.__getitem__))
         return True
 
-    def _drop_oldest(self) -> None:
-        namespace = max(self._counts, key=self._counts.__getitem__)
+    def _add_bytes(self, namespace: str, number: int) -> None:
+        self._sizes[namespace] = self._sizes.get(namespace, 0) + number
+        self.bytes += number
+
+    def _drop_oldest(self, namespace: str) -> None:
         self.forget(namespace, next(iter(self._namespaces[namespace])))
 
     def about(self, namespace: str, uid: str) -> Mapping[str, Event]:
@@ -79,11 +83,17 @@ class EventCache:
         events = objects.pop(uid, None) if objects is not None else None
         if events is None:
             return
-        self._counts[namespace] -= len(events)
-        self._total -= len(events)
+        self._add_bytes(namespace, -sum(map(_size_of, events.values())))
         if not objects:
             del self._namespaces[namespace]
-            del self._counts[namespace]
+            del self._sizes[namespace]
+
+
+def _size_of(item: Event) -> int:
+    """Return the bytes that a cached Event takes in memory."""
+    subject = item.involved_object
+    texts = (item.message, item.reason, subject.kind, subject.namespace, subject.name, subject.uid)
+    return EVENT_BYTES + sum(map(sys.getsizeof, texts))
 
 
 def _compact(item: Event) -> Event:

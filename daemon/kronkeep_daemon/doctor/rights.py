@@ -55,7 +55,7 @@ RIGHTS = (
         scope=WATCHED,
         group="",
         resource="events",
-        verbs=("create",),
+        verbs=("create", "patch"),
         purpose="report an invalid policy on its CronJob",
         needed=False,
     ),

@@ -178,7 +178,7 @@ async def remove(history: History, plan: ExpiryPlan) -> None:
 
     Raise ReadOnlyHistory, DamagedHistory.
     """
-    await _remove(history, history.backups, plan.backups)
+    await _remove_backups(history, plan.backups)
     await _remove(history, history.executions, plan.executions)
     await _remove(history, history.restores, plan.restores)
     await _remove(history, history.alerts, plan.alerts)
@@ -187,6 +187,15 @@ async def remove(history: History, plan: ExpiryPlan) -> None:
         await history.commit()
     if plan:
         await history.release_space()
+
+
+async def _remove_backups(history: History, ids: tuple[str, ...]) -> None:
+    """Remove backups, and the policies of which none is left."""
+    policy_ids = {backup.policy_id for backup in map(history.backups.get, ids) if backup is not None}
+    await _remove(history, history.backups, ids)
+    for policy_id in policy_ids:
+        history.backups.policies.remove_unused(policy_id, history.backups)
+    await history.commit()
 
 
 async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -> None:

@@ -20,7 +20,8 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory
-from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJobExecution, Restore
+from kronkeep_common.models import Alert, BackupStorage, CronJobExecution, Restore
+from kronkeep_daemon.history.backup_table import BackupTable, PolicyTable
 from kronkeep_daemon.history.change_log import read_changes
 from kronkeep_daemon.history.changes import Change, ForgottenChanges
 from kronkeep_daemon.history.database import RowChange
@@ -68,7 +69,7 @@ class History:
         self.logs = KeptLogStore(folder, self._translate_faults)
         self.facts = Facts(self.table("facts"))
         self.executions: Records[CronJobExecution] = Records(self.table("executions"), CronJobExecution)
-        self.backups: Records[BackupExecution] = Records(self.table("backups"), BackupExecution)
+        self.backups = BackupTable(self.table("backups"), PolicyTable(self.table("policies")))
         self.restores: Records[Restore] = Records(self.table("restores"), Restore)
         self.alerts: Records[Alert] = Records(self.table("alerts"), Alert)
         self.storages: Records[BackupStorage] = Records(self.table("storages"), BackupStorage)

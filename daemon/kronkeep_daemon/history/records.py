@@ -47,7 +47,7 @@ class Records(Generic[T]):
 
     def put(self, record: T) -> None:
         """Add the record, or replace the one with the same id."""
-        body = msgspec.json.encode(record)
+        body = self._encode(record)
         old = self._rows.by_id(record.id)
         if old is None:
             self._table.put_row(row_of(self.next_number(), body), None)
@@ -156,6 +156,9 @@ class Records(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def _encode(self, record: T) -> bytes:
+        return msgspec.json.encode(record)
 
     def _decode(self, row: Row) -> T:
         return self._decoder.decode(row.body)

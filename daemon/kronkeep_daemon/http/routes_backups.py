@@ -1,5 +1,6 @@
 """The routes of backups."""
 
+import msgspec
 from aiohttp import web
 
 from kronkeep_common import api
@@ -26,8 +27,14 @@ async def back_up(call: ApiCall[api.BackupRequest]) -> BackupExecution:
 
 @routes.get(BACKUPS, query=LIST_QUERY)
 async def list_backups(call: ApiCall[None]) -> api.ListOf[BackupExecution]:
-    """List the backups, newest first."""
-    return with_staleness(call, await page_of(call, call.services.history.backups))
+    """List the backups, newest first; each alone has its policy too."""
+    page = await page_of(call, call.services.history.backups, convert=without_policy)
+    return with_staleness(call, page)
+
+
+def without_policy(backup: BackupExecution) -> BackupExecution:
+    """Return a backup as lists show it."""
+    return msgspec.structs.replace(backup, policy=None)
 
 
 @routes.get(BACKUP)

@@ -20,7 +20,7 @@ from kronkeep_daemon.kube.nested_messages import clean_message
 from kronkeep_daemon.kube.objects import Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
-MOST_PODS = 50  # in a run's record, the newest; each pod of a Job that has many rewrites all of it
+MOST_PODS = 20  # in a run's record; each pod of a Job that has many rewrites all of it
 
 
 class Observation(NamedTuple):
@@ -52,7 +52,7 @@ def observe(
     events = events or {}
     status = job.status
     every = _merge_pods(recorded, [_pod_seen(pod) for pod in pods])
-    seen = every[-MOST_PODS:]
+    seen = _select_pods(every)
     state, over = _status_and_end(job)
     last = _deciding_pod(seen)
     return Observation(
@@ -74,6 +74,23 @@ def _merge_pods(recorded: tuple[PodRecord, ...], now: Iterable[PodRecord]) -> tu
     if len(by_name) < 2:
         return tuple(by_name.values())
     return tuple(sorted(by_name.values(), key=lambda pod: (str(pod.created_at or ""), pod.name)))
+
+
+def _select_pods(every: tuple[PodRecord, ...]) -> tuple[PodRecord, ...]:
+    """Return at most MOST_PODS pods, given oldest first: the newest ones, half of the places for the newest
+    that failed.
+    """
+    if len(every) <= MOST_PODS:
+        return every
+    newest = every[-MOST_PODS // 2 :]
+    earlier = every[: -len(newest)]
+    failed = [pod for pod in earlier if pod.phase == "Failed"]
+    others = [pod for pod in earlier if pod.phase != "Failed"]
+    places = MOST_PODS - len(newest)
+    chosen = failed[-places:]
+    free = places - len(chosen)
+    kept = {pod.name for pod in (*chosen, *(others[-free:] if free else ()))}
+    return (*(pod for pod in earlier if pod.name in kept), *newest)
 
 
 def _status_and_end(job: Job) -> tuple[ExecutionStatus, datetime | None]:

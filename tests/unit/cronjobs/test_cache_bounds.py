@@ -4,7 +4,7 @@ import pytest
 
 from kronkeep_common import object_keys
 from kronkeep_daemon.cronjobs.cluster_cache import PODS_PER_JOB, UNKNOWN_JOBS, ClusterCache
-from kronkeep_daemon.cronjobs.event_cache import MOST_EVENTS, EventCache
+from kronkeep_daemon.cronjobs.event_cache import MOST_NAMESPACE_BYTES, EventCache
 from kronkeep_daemon.kube.objects import Event, Job, Pod, convert_object
 
 
@@ -38,23 +38,32 @@ def cache() -> ClusterCache:
 
 def test_a_flood_of_events_pushes_out_its_own_namespaces_only(cache: ClusterCache) -> None:
     cache.update_event("ADDED", event("shop", "victim"))
-    for number in range(MOST_EVENTS + 1000):
-        cache.update_event("ADDED", event("evil", f"invented-{number}"))
+    number = 0
+    while number == 0 or cache.events_about("evil", "invented-0"):
+        cache.update_event("ADDED", event("evil", f"invented-{number}", message="x" * 1024))
+        number += 1
+    assert number * 1024 < MOST_NAMESPACE_BYTES
     assert cache.events_about("shop", "victim")["FailedCreate"].message == "quota"
-    assert not cache.events_about("evil", "invented-0")
-    assert cache.events_about("evil", f"invented-{MOST_EVENTS}")
+    assert cache.events_about("evil", f"invented-{number - 1}")
 
 
-def test_the_number_of_events_is_bounded_whoever_they_are_about() -> None:
-    cache = EventCache(most_events=100)
+def test_the_bytes_of_events_are_bounded_whoever_they_are_about() -> None:
+    cache = EventCache(most_bytes=100_000, most_namespace_bytes=50_000)
     for number in range(500):
         for reason in ("A", "B", "C"):
-            cache.put(event(f"n-{number % 7}", f"uid-{number % 50}", reason=reason))
-            assert len(cache) <= 100
+            cache.put(event(f"n-{number % 7}", f"uid-{number % 50}", reason=reason, message="x" * number))
+            assert cache.bytes <= 100_000
     for number in range(7):
         for uid in range(50):
             cache.forget(f"n-{number}", f"uid-{uid}")
-    assert len(cache) == 0
+    assert cache.bytes == 0
+
+
+def test_a_namespace_alone_does_not_get_all_the_space() -> None:
+    cache = EventCache(most_bytes=100_000, most_namespace_bytes=50_000)
+    for number in range(500):
+        cache.put(event("evil", f"uid-{number}"))
+    assert 40_000 < cache.bytes <= 50_000
 
 
 def test_an_object_has_its_newest_events() -> None:

@@ -151,11 +151,27 @@ def test_a_run_that_goes_on_has_no_cause() -> None:
     )
 
 
-def test_a_record_has_the_newest_pods_and_counts_all() -> None:
-    pods = [pod(end_of(3)) for _ in range(240)]
+def _pods_of_a_run(codes: list[int]) -> list[Pod]:
+    pods = [pod(end_of(code), phase="Failed" if code else "Succeeded") for code in codes]
     for number, each in enumerate(pods):
         each.metadata.name = f"p-{number:03}"
         each.metadata.uid = f"u-{number}"
-    seen = observe(job(("Failed", "BackoffLimitExceeded"), failed=200), pods)
-    assert [seen.pods[0].name, seen.pods[-1].name, len(seen.pods)] == ["p-190", "p-239", 50]
+    return pods
+
+
+def test_a_record_has_the_newest_pods_and_counts_all() -> None:
+    seen = observe(job(("Failed", "BackoffLimitExceeded"), failed=200), _pods_of_a_run([3] * 240))
+    assert [seen.pods[0].name, seen.pods[-1].name, len(seen.pods)] == ["p-220", "p-239", 20]
     assert (seen.attempts, seen.exit_code) == (240, 3)
+
+
+@pytest.mark.parametrize(("failed", "kept"), [(3, 3), (40, 10)])
+def test_the_pods_that_failed_are_not_pushed_out_by_those_that_succeeded(failed: int, kept: int) -> None:
+    pods = _pods_of_a_run([3] * failed + [0] * 200)
+    seen = observe(job(), pods)
+    assert len(seen.pods) == 20
+    assert [each.name for each in seen.pods if each.exit_code] == [
+        f"p-{number:03}" for number in range(failed - kept, failed)
+    ]
+    assert seen.pods[-1].name == f"p-{failed + 199:03}"
+    assert observe(job(), pods, recorded=seen.pods).pods == seen.pods

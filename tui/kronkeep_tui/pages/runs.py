@@ -79,7 +79,12 @@ def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list
 def _pods(run: CronJobExecution) -> list[Text]:
     if not run.pods:
         return []
-    words: list[Span] = [("pods ", "quiet"), (str(len(run.pods)), "")]
+    count = (
+        f"{run.attempts}, of which {len(run.pods)} are kept"
+        if run.attempts > len(run.pods)
+        else len(run.pods)
+    )
+    words: list[Span] = [("pods ", "quiet"), (str(count), "")]
     last = run.pods[-1]
     if last.exit_code is not None:
         words.append((f"  attempt {last.attempt}" if last.attempt > 1 else "", ""))

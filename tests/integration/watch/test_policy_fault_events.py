@@ -1,0 +1,92 @@
+"""Faults of policies as Kubernetes Events: one for each CronJob and kind, which counts."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kronkeep_common import object_keys
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.backups.policy_fault_reporter import PAUSE_SECONDS, PolicyFaultReporter
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+from kronkeep_daemon.supervisor import Supervisor
+from kronkeep_daemon.testing import FakeClock
+
+
+class Scene:
+    """A reporter over CronJobs that the test names; `restart` makes it forget."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.clock = FakeClock(datetime.now(UTC).replace(microsecond=0))
+        self.texts = {"one": "{", "two": "{"}
+        self.restart()
+
+    def restart(self) -> None:
+        cronjobs: Any = SimpleNamespace(
+            cronjobs_led_here=self.cronjobs, clusters=SimpleNamespace(of=self._cluster_of)
+        )
+        supervisor = Supervisor(SystemClock())
+        self.reporter = PolicyFaultReporter(
+            cronjobs=cronjobs, bus=Bus(), clock=self.clock, supervisor=supervisor
+        )
+
+    def _cluster_of(self, _: str) -> Cluster:
+        return self.cluster
+
+    def cronjobs(self) -> list[CronJobObject]:
+        return [
+            CronJobObject.from_manifest(
+                {
+                    "metadata": {
+                        "uid": name,
+                        "name": name,
+                        "namespace": "default",
+                        "annotations": {object_keys.POLICY: text},
+                    }
+                },
+                "c",
+            )
+            for name, text in self.texts.items()
+        ]
+
+    async def report(self) -> None:
+        await self.clock.advance(PAUSE_SECONDS + 1)
+        assert await self.reporter.report_faults()
+
+    async def events(self) -> list[JsonObject]:
+        events, _ = await self.cluster.list(paths.events("default"))
+        return sorted(events, key=lambda event: str(event["involvedObject"]["name"]))
+
+
+@pytest.fixture
+async def scene(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Scene]:
+    cluster = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    yield Scene(cluster)
+    await cluster.close()
+
+
+async def test_other_texts_of_one_cronjob_count_on_its_event(scene: Scene) -> None:
+    for number in range(5):
+        scene.texts["one"] = f'{{"storage_id": "s", "x{number}": 1}}'
+        await scene.report()
+    events = await scene.events()
+    assert [(event["involvedObject"]["name"], event["count"]) for event in events] == [("one", 5), ("two", 1)]
+    assert "x4" in events[0]["message"]
+    assert events[0]["lastTimestamp"] > events[0]["firstTimestamp"]
+
+
+async def test_a_second_daemon_and_a_restart_count_nothing_twice(scene: Scene) -> None:
+    await scene.report()
+    scene.restart()
+    await scene.report()
+    assert [event["count"] for event in await scene.events()] == [1, 1]
+    scene.texts["two"] = "[]"
+    await scene.report()
+    assert [event["count"] for event in await scene.events()] == [1, 2]
