@@ -107,7 +107,7 @@ class PolicyFaultReporter:
         return is_complete
 
     async def _create_event(self, cronjob: CronJobObject, fault: PolicyFault, text_hash: str) -> bool:
-        """Create the Event, or count the report on the one of its name; return whether the cluster took it."""
+        """Create the Event, or count the report on the one of its name; return whether that worked."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         cronjob_reference = {
             "apiVersion": "batch/v1",
