@@ -203,6 +203,30 @@ _BACKUPS = {
         "The repository was busy with other work until the backup's deadline.",
         "Spread the schedules of the policies that share the storage.",
     ),
+    "RepositoryBusy": ReasonText(
+        "As many archives are at work on the repository as it may have at once.",
+        "Wait, or raise archive.parallel.repository in the settings.",
+    ),
+    "ClusterBusy": ReasonText(
+        "As many archives are at work in the cluster as it may have at once.",
+        "Wait, or raise archive.parallel.cluster in the settings.",
+    ),
+    "NodeBusy": ReasonText(
+        "As many archives are at work on the claims' node as it may have at once.",
+        "Wait, or raise archive.parallel.node in the settings.",
+    ),
+    "HooksBusy": ReasonText(
+        "As many backups of the namespace are in their pre hooks as the repository may have archives.",
+        "Wait, shorten the hooks, or raise archive.parallel.repository in the settings.",
+    ),
+    "RepositoryExclusive": ReasonText(
+        "Work that needs the repository alone (forget, prune, check) is at work or comes first.",
+        "Wait; kronkeep get queue shows what it is.",
+    ),
+    "RepositoryInUse": ReasonText(
+        "It needs the repository alone, and archives or readers are at work or come first.",
+        "Wait; kronkeep get queue shows them.",
+    ),
     "SourceMissing": ReasonText("A path to archive does not exist.", "Correct the policy's source."),
     "NothingToArchive": ReasonText(
         "Nothing to archive: the CronJob mounts no claim and the policy names none.",

@@ -88,6 +88,20 @@ class LimitSettings(Request, frozen=True, kw_only=True):
     body_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30
 
 
+class ParallelSettings(Request, frozen=True, kw_only=True):
+    """How many archives work at once.
+
+    repository: on one repository; forget, prune and check need it alone in any case.
+    cluster: in one cluster.
+    node: on one node, where only that node can mount a claim of the archive (ReadWriteOnce) and a running pod
+        shows which it is; other archives are not counted for any node.
+    """
+
+    repository: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 4
+    cluster: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
+    node: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 2
+
+
 class ArchiveSettings(Request, frozen=True, kw_only=True):
     """How kronkeep's Jobs run.
 
@@ -108,6 +122,7 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     read_only_root: whether the container's root file system is read-only.
     start_seconds: how long a Job of kronkeep's may wait for a container to start (for an image, a volume, a
         node, a quota) before it is given up; meanwhile its backup says what it waits for.
+    parallel: how many archives work at once, such as {repository = 4, cluster = 16, node = 2}.
     prune_schedule: when the space of forgotten snapshots is freed, a cron line in `controller_zone`.
     apply_orphans_retention: whether the retention of a policy whose CronJob is gone goes on at that time, by
         its rules as they were last recorded; else its backups stay until somebody removes or adopts them.
@@ -131,6 +146,7 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     hooks_as_root: bool = False
     read_only_root: bool = True
     start_seconds: Annotated[float, msgspec.Meta(ge=10)] = 600
+    parallel: ParallelSettings = ParallelSettings()
     prune_schedule: str = "40 3 * * *"
     apply_orphans_retention: bool = False
 

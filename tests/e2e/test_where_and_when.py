@@ -133,7 +133,7 @@ async def test_a_backup_whose_turn_does_not_come_in_time_says_so(
 ) -> None:
     monkeypatch.setattr(planner, "LONGEST_QUEUE", timedelta(seconds=1))
     own = repository.Repository(storage=two.services.storages.get("vault"))
-    async with two.composition.queues.hold_exclusively(own.id):
+    async with two.composition.queues.hold_exclusively(own.id, "check"):
         late = await two.back_up()
     assert (late.status, late.started_at, late.job, late.result) == ("failed", None, None, None)
     assert (late.reason, bool(late.next_step)) == ("QueueTimeout", True), late

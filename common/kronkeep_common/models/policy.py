@@ -12,6 +12,7 @@ from kronkeep_common.models.base import MONTH, YEARS, Name, Record, Request
 BackupType = Literal["full", "incremental"]
 Compression = Literal["off", "auto", "max"]
 PathText = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]  # PATH_MAX of Linux
+Priority = Literal["low", "normal", "high"]
 ScheduleText = Annotated[str, msgspec.Meta(max_length=1000)]
 ZoneText = Annotated[str, msgspec.Meta(max_length=100)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
@@ -218,6 +219,7 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     backup_type: whether unchanged files are read again (`full`).
     compression: restic's.
     rpo_seconds: the newest good backup must not be older than this, or the policy is overdue.
+    priority: which of the namespace's backups is earlier where several wait for a place in the queue.
     expected_duration_seconds: how long an archive takes, for the check of schedules; measured without it.
     deadline_seconds: how long an archive may take.
     retries: how often an archive that failed is tried again.
@@ -237,6 +239,7 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     encryption: Encryption = Encryption()
     retention: Retention = Retention(days=30)
     hooks: Hooks = Hooks()
+    priority: Priority = "normal"
     rpo_seconds: Annotated[float, msgspec.Meta(ge=60, le=YEARS)] | None = None
     expected_duration_seconds: Annotated[float, msgspec.Meta(ge=0, le=YEARS)] | None = None
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] = 6 * 3600

@@ -21,6 +21,7 @@ from kronkeep_daemon.settings import ArchiveSettings
 
 SOURCE = "/source"
 CONTENT = "/content"
+CONTENT_STEP = "content"  # begins the names of the containers that restore a snapshot for a hook
 TOOLS = "/kronkeep/tools"
 # Time for a hook's pod to be scheduled and its image to be pulled, which the hook's timeout does not include.
 START_SECONDS = 120
@@ -214,7 +215,7 @@ def content_steps(backup: BackupExecution) -> list[tuple[str, list[str]]]:
     made_with = version.parse_text(f"restic {result.restic_version}" if result else "")
     ids = [result.snapshot_id, result.database_snapshot_id] if result else []
     return [
-        (f"content-{number}", restore.argv(snapshot_id, CONTENT, restic_version=made_with))
+        (f"{CONTENT_STEP}-{number}", restore.argv(snapshot_id, CONTENT, restic_version=made_with))
         for number, snapshot_id in enumerate(ids)
         if snapshot_id
     ]

@@ -23,10 +23,9 @@ from kronkeep_daemon.backups.hook_runner import HookRunner
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.repositories import job_names
-from kronkeep_daemon.repositories.queue import ArchiveHold, RepositoryQueues
+from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, storage_failure
-from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import forget
 from kronkeep_daemon.restic.backup import BackupOutcome
@@ -50,8 +49,7 @@ class Archiver:
         records: BackupRecords,
         hooks: HookRunner,
         repository_jobs: RepositoryJobs,
-        stale_locks: StaleLocks,
-        queues: RepositoryQueues,
+        lock_removal: LockRemoval,
         clock: Clock,
     ) -> None:
         self._inputs = inputs
@@ -59,8 +57,7 @@ class Archiver:
         self._records = records
         self._hooks = hooks
         self._repository_jobs = repository_jobs
-        self._stale_locks = stale_locks
-        self._queues = queues
+        self._lock_removal = lock_removal
         self._clock = clock
 
     async def run(self, backup_id: str) -> None:
@@ -82,27 +79,21 @@ class Archiver:
         await self._record_end(backup_id)
 
     async def _archive_and_validate(self, backup_id: str, inputs: ArchiveInputs) -> None:
-        """Make the archive and run its validate hooks while the repository is held for it.
+        """Make the archive and run its validate hooks.
 
-        Raises TimeoutError where the repository is not free by the deadline of a queued backup.
+        Raises TimeoutError where the archive gets no place of the repository by its deadline.
         """
         backup = self._records.get(backup_id)
         if backup.ending is not None and backup.ending not in _HAS_SNAPSHOT:
             return
-        patience = None
-        if backup.status is BackupStatus.QUEUED and backup.deadline_at is not None:
-            patience = (backup.deadline_at - self._clock.now()).total_seconds()
-        async with self._queues.hold_for_archive(inputs.repository.id, patience) as hold:
-            on_waiting = partial(self._note_waiting, backup_id, hold)
-            if backup.ending is None:
-                outcome = await self._archive_with_retries(backup_id, inputs, on_waiting)
-                await self._record_outcome(backup_id, outcome)
-            await self._run_validate_hooks(backup_id, inputs, on_waiting)
+        on_waiting = partial(self._note_waiting, backup_id)
+        if backup.ending is None:
+            outcome = await self._archive_with_retries(backup_id, inputs, on_waiting)
+            await self._record_outcome(backup_id, outcome)
+        await self._run_validate_hooks(backup_id, inputs, on_waiting)
 
-    async def _note_waiting(self, backup_id: str, hold: ArchiveHold, cause: Cause | None) -> None:
-        """Record what a Job of the backup waits for, and let other archives go past it meanwhile."""
-        if cause is not None:
-            hold.yield_turn()
+    async def _note_waiting(self, backup_id: str, cause: Cause | None) -> None:
+        """Record what the backup, or a Job of it, waits for."""
         if self._records.get(backup_id).ending is not None:
             return  # its reason and message say how the archive ended
         await self._records.change(
@@ -124,7 +115,7 @@ class Archiver:
             backup = self._records.get(backup_id)
             is_unlocked = False
             if outcome.reason == Reason.REPOSITORY_LOCKED and free_attempts == 0:
-                is_unlocked = await self._stale_locks.remove(inputs.repository)
+                is_unlocked = await self._lock_removal.remove_now(inputs.repository)
             if is_unlocked:
                 free_attempts = 1
             ended = archive_outcome.with_outcome(backup, outcome)

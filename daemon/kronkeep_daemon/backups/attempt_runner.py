@@ -1,16 +1,24 @@
-"""One attempt at an archive: its pre hooks, its Job, its progress, and in doubt a look at the repository."""
+"""One attempt at an archive: its pre hooks, its Job, its progress, and in doubt a look at the repository.
+
+The hooks run before the archive has a place of the repository; it gets that just before its Job is created.
+"""
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, NameTaken, StorageFailed
-from kronkeep_common.models import BackupExecution, BackupPolicy
+from kronkeep_common.models import BackupExecution, Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import (
     archive_manifests,
     archive_outcome,
+    archive_requests,
     claim_checks,
     cronjob_configuration,
     hook_runner,
@@ -19,7 +27,7 @@ from kronkeep_daemon.backups import (
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.backups.hook_runner import HookRunner
+from kronkeep_daemon.backups.hook_runner import HookRunner, StageResult
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import OnLine
@@ -29,10 +37,12 @@ from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation, volume_space
+from kronkeep_daemon.repositories.lock_removal import LockRemoval
+from kronkeep_daemon.repositories.queue import ArchiveHold, ArchiveRequest, OnWait, RepositoryQueues
+from kronkeep_daemon.repositories.queue_rules import Work
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import output, snapshots
@@ -43,10 +53,11 @@ from kronkeep_daemon.settings import Settings
 SLACK_SECONDS = 900.0  # beyond the Job's own deadline, before its end is no longer waited for
 INIT_SECONDS = 300.0
 LIST_SECONDS = 900.0
+LONGEST_QUEUE = timedelta(days=1)  # for a place of the repository
 
 
 class AttemptRunner:
-    """Runner of single attempts at archives; the caller holds the repository."""
+    """Runner of single attempts at archives."""
 
     def __init__(
         self,
@@ -56,7 +67,8 @@ class AttemptRunner:
         hooks: HookRunner,
         repository_jobs: RepositoryJobs,
         index: RepositoryIndex,
-        stale_locks: StaleLocks,
+        queues: RepositoryQueues,
+        lock_removal: LockRemoval,
         version_probe: VersionProbe,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -66,34 +78,107 @@ class AttemptRunner:
         self._hooks = hooks
         self._repository_jobs = repository_jobs
         self._index = index
-        self._stale_locks = stale_locks
+        self._queues = queues
+        self._lock_removal = lock_removal
         self._version_probe = version_probe
         self._clock = clock
         self._settings = settings
 
-    async def run(
-        self, backup_id: str, inputs: ArchiveInputs, on_waiting: OnWaiting | None = None
-    ) -> BackupOutcome:
-        """Run one attempt and return its outcome; raise a fault of the daemon or cluster that may pass.
+    async def run(self, backup_id: str, inputs: ArchiveInputs, on_waiting: OnWaiting) -> BackupOutcome:
+        """Run one attempt and return its outcome.
 
-        on_waiting: called with the reason while one of the Jobs waits.
+        on_waiting: called with the reason while it waits: for a place of the repository, or one of its Jobs.
+
+        Raises a fault of the daemon or cluster that may pass, and TimeoutError where the backup gets no place
+        by its deadline.
         """
         # Read before the start is recorded: a backup that is `running` here was at work when the daemon was
         # killed, so the Job that its record names may exist, or may have ended and been removed.
         before = self._records.get(backup_id)
-        backup = await self._record_start(backup_id)
-        limit = inputs.policy.deadline_seconds + SLACK_SECONDS + _pre_hook_seconds(inputs.policy)
         try:
-            async with asyncio.timeout(limit):
-                return await self._run_hooks_and_archive(before, backup, inputs, on_waiting)
-        except TimeoutError:
-            message = "The archive's Job was not seen to end until long after its deadline."
-            lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
-            return lost._replace(status=BackupStatus.UNKNOWN)
+            request = await self._prepare(before, inputs)
+            attempt = _Attempt(before, inputs, request, on_waiting)
+            async with AsyncExitStack() as preparation:
+                stage, hooks = await self._run_pre_hooks(attempt, preparation)
+                if stage.stopped_by is not None:
+                    hook_fault = hook_runner.fault_of_hook(stage.stopped_by)
+                    return restic_backup.failure(hook_fault, stage.warnings)
+                outcome = await self._archive_in_place(attempt, hooks, preparation)
+            return outcome._replace(warnings=(*stage.warnings, *outcome.warnings))
         except KronkeepError as fault:
             if fault.retryable:
                 raise  # the planner's next pass starts the archive again
+            await self._record_start(backup_id)
             return archive_outcome.outcome_of_fault(fault)
+
+    async def _prepare(self, backup: BackupExecution, inputs: ArchiveInputs) -> ArchiveRequest:
+        """Do what needs no place of the repository; return what is asked of the queue.
+
+        Raises what keeps the archive from being made.
+        """
+        await claim_checks.require_claims(inputs.cluster, backup.namespace, inputs.claims)
+        await self._version_probe.require(inputs.cluster, inputs.policy)
+        await self._ensure_repository(backup, inputs.repository)
+        return archive_requests.build_request(
+            backup,
+            inputs,
+            node=await node_placement.find_node(inputs.cluster, backup.namespace, inputs.claims),
+            last_good=self._records.newest_good_end(
+                inputs.cronjob.uid, self._clock.now() + timedelta(seconds=1)
+            ),
+            is_resumed=await self._is_resumed(backup),
+        )
+
+    async def _is_resumed(self, backup: BackupExecution) -> bool:
+        """Whether the archive's Job was at work when the daemon was killed, and is there."""
+        if backup.status is not BackupStatus.RUNNING or backup.job is None:
+            return False
+        return await self._repository_jobs.exists(backup.cluster, backup.namespace, backup.job)
+
+    async def _run_pre_hooks(
+        self, attempt: "_Attempt", preparation: AsyncExitStack
+    ) -> tuple[StageResult, Work | None]:
+        """Run the pre hooks in turn with those of other backups; return their work in the queue too.
+
+        preparation: is left once the archive has its place, and lets the hooks of another backup begin.
+        """
+        backup, inputs, request, on_waiting = attempt
+        if not inputs.policy.hooks.pre:
+            return StageResult(None, ()), None
+        work = None
+        if not request.is_resumed:
+            hold = self._queues.hold_for_hooks(request, self._patience(backup), _explainer(on_waiting))
+            work = await preparation.enter_async_context(hold)
+        await self._record_start(backup.id)
+        node = request.node or None
+        stage = await self._hooks.run_stage(backup.id, "pre", inputs, node=node, on_waiting=on_waiting)
+        return stage, work
+
+    async def _archive_in_place(
+        self, attempt: "_Attempt", hooks: Work | None, preparation: AsyncExitStack
+    ) -> BackupOutcome:
+        """Wait for a place of the repository, then make the archive in the time that its policy gives."""
+        before, inputs, request, on_waiting = attempt
+        patience = self._patience(self._records.get(before.id))
+        place = self._queues.hold_for_archive(request, patience, _explainer(on_waiting), hooks=hooks)
+        async with place as hold:
+            await preparation.aclose()
+            backup = await self._record_start(before.id)
+            note = partial(_note_stall, hold, on_waiting)
+            try:
+                async with asyncio.timeout(inputs.policy.deadline_seconds + SLACK_SECONDS):
+                    outcome = await self._find_missed_result(before, inputs)
+                    return outcome or await self._archive(backup, inputs, request.node or None, note)
+            except TimeoutError:
+                message = "The archive's Job was not seen to end until long after its deadline."
+                lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
+                return lost._replace(status=BackupStatus.UNKNOWN)
+
+    def _patience(self, backup: BackupExecution) -> float:
+        """Return for how many seconds the backup may wait for a place."""
+        if backup.deadline_at is None:
+            return LONGEST_QUEUE.total_seconds()
+        return (backup.deadline_at - self._clock.now()).total_seconds()
 
     async def _record_start(self, backup_id: str) -> BackupExecution:
         """Record that the backup runs, and the name of its Job, before that Job is created."""
@@ -109,29 +194,18 @@ class AttemptRunner:
             job=job_names.archive_job_name(backup),
         )
 
-    async def _run_hooks_and_archive(
-        self,
-        before: BackupExecution,
-        backup: BackupExecution,
-        inputs: ArchiveInputs,
-        on_waiting: OnWaiting | None,
-    ) -> BackupOutcome:
-        await claim_checks.require_claims(inputs.cluster, backup.namespace, inputs.claims)
-        await self._version_probe.require(inputs.cluster, inputs.policy)
-        await self._ensure_repository(backup, inputs.repository)
-        node = await node_placement.find_node(inputs.cluster, backup.namespace, inputs.claims)
-        stage = await self._hooks.run_stage(backup.id, "pre", inputs, node=node, on_waiting=on_waiting)
-        if stage.stopped_by is not None:
-            return restic_backup.failure(hook_runner.fault_of_hook(stage.stopped_by), stage.warnings)
-        outcome = await self._find_missed_result(before, inputs)
-        if outcome is None:
-            outcome = await self._archive(backup, inputs, node, on_waiting)
-        return outcome._replace(warnings=(*stage.warnings, *outcome.warnings))
-
     async def _ensure_repository(self, backup: BackupExecution, repository: Repository) -> None:
-        """Create a policy's own repository before its first archive; raise StorageFailed."""
+        """Create a policy's own repository before its first archive; raise StorageFailed.
+
+        Archives that find it missing at the same time create it once.
+        """
         if self._index.contains(repository):
             return
+        async with self._queues.hold_exclusively(repository.id, "creation"):
+            if not self._index.contains(repository):
+                await self._create_repository(backup, repository)
+
+    async def _create_repository(self, backup: BackupExecution, repository: Repository) -> None:
         mark = derive_id("repository creation", repository.id, backup.id, str(backup.attempt))
         repository_id = await repository_creation.create_or_open(
             self._repository_jobs, repository, mark, INIT_SECONDS
@@ -155,7 +229,7 @@ class AttemptRunner:
         backup: BackupExecution,
         inputs: ArchiveInputs,
         node: str | None,
-        on_waiting: OnWaiting | None,
+        on_waiting: OnWaiting,
     ) -> BackupOutcome:
         """Run the archive's Job; where its end leaves doubt, what the repository holds decides."""
         is_complete = False
@@ -177,7 +251,7 @@ class AttemptRunner:
             next_step = await volume_space.explain_full(self._repository_jobs, inputs.repository)
             outcome = outcome._replace(next_step=next_step)
         if reason is not None and reason.killed:
-            await self._stale_locks.remove(inputs.repository)
+            self._lock_removal.start(inputs.repository)
         if reason is not None and reason.doubtful:
             by_snapshot = await self._find_snapshot(
                 backup, inputs.repository, outcome, is_complete=is_complete
@@ -194,7 +268,7 @@ class AttemptRunner:
         backup: BackupExecution,
         inputs: ArchiveInputs,
         node: str | None,
-        on_waiting: OnWaiting | None,
+        on_waiting: OnWaiting,
     ) -> FinishedJob:
         """Run the archive's Job to its end, and save its logs."""
         files: dict[str, str] = {}
@@ -283,5 +357,25 @@ def _config_map_path(backup: BackupExecution) -> str:
     return paths.configmaps(backup.namespace, name)
 
 
-def _pre_hook_seconds(policy: BackupPolicy) -> float:
-    return sum(hook.timeout_seconds + archive_manifests.START_SECONDS for hook in policy.hooks.pre)
+class _Attempt(NamedTuple):
+    """What an attempt goes on with: the backup as it was before, what it archives and asks of the queue."""
+
+    before: BackupExecution
+    inputs: ArchiveInputs
+    request: ArchiveRequest
+    on_waiting: OnWaiting
+
+
+def _explainer(on_waiting: OnWaiting) -> OnWait:
+    """Return what tells the reasons of the queue to `on_waiting`."""
+
+    async def explain(reason: Reason) -> None:
+        await on_waiting(Cause(reason=reason, message=reason.meaning, next_step=reason.next_step))
+
+    return explain
+
+
+async def _note_stall(hold: ArchiveHold, on_waiting: OnWaiting, cause: Cause | None) -> None:
+    """Let other archives go past one whose Job waits to start, and tell why it waits."""
+    hold.set_stalled(cause is not None)
+    await on_waiting(cause)

@@ -7,6 +7,8 @@ was killed finds the Job again and never creates a second one.
 """
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -21,12 +23,14 @@ from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.jobs import pods
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.runner import JobLimits, JobRunners
 from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import JsonObject, Pod
 from kronkeep_daemon.repositories import job_manifests
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.restic import faults, output
 from kronkeep_daemon.restic.faults import Fault
@@ -70,6 +74,7 @@ class HookRunner:
         logs: BackupLogs,
         repository_jobs: RepositoryJobs,
         runners: JobRunners,
+        queues: RepositoryQueues,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
@@ -77,6 +82,7 @@ class HookRunner:
         self._logs = logs
         self._repository_jobs = repository_jobs
         self._runners = runners
+        self._queues = queues
         self._clock = clock
         self._settings = settings
 
@@ -158,14 +164,18 @@ class HookRunner:
         archive_manifests.assign_to_backup(manifest, backup, inputs, planned.node)
         if run.stage != "validate":
             return await runner.run(manifest, on_waiting=planned.on_waiting, limits=limits)
-        return await self._repository_jobs.run_job(
-            manifest,
-            inputs.repository,
-            runner.cluster,
-            owner=job_manifests.owner_reference(inputs.cronjob),
-            on_waiting=planned.on_waiting,
-            limits=limits,
-        )
+        async with AsyncExitStack() as reading:
+            hold = self._queues.hold_for_reading(inputs.repository.id, "validate hook")
+            await reading.enter_async_context(hold)
+            return await self._repository_jobs.run_job(
+                manifest,
+                inputs.repository,
+                runner.cluster,
+                owner=job_manifests.owner_reference(inputs.cronjob),
+                on_waiting=planned.on_waiting,
+                on_pod=partial(_leave_once_restored, reading),
+                limits=limits,
+            )
 
     def _manifest(
         self, backup: BackupExecution, run: HookRun, hook: Hook, inputs: ArchiveInputs
@@ -187,6 +197,14 @@ class HookRunner:
                 await self._repository_jobs.remove(backup.cluster, backup.namespace, run.job)
                 stopped = _with_end(run, "unknown", message="It was stopped: the backup was cancelled.")
                 await self._record(backup.id, stopped)
+
+
+async def _leave_once_restored(reading: AsyncExitStack, pod: Pod) -> None:
+    """Give the repository back once the content is restored; the hook itself does not read it."""
+    statuses = pod.status.init_container_statuses or ()
+    restoring = [status for status in statuses if status.name.startswith(archive_manifests.CONTENT_STEP)]
+    if restoring and all(map(pods.has_ended, restoring)):
+        await reading.aclose()
 
 
 def runs_after(hook: Hook, status: BackupStatus) -> bool:

@@ -163,7 +163,7 @@ class RetentionService:
         storage = self._storages.require_active(storage_id)
         try:
             for repository in self._index.repositories_of(storage):
-                async with self._queues.hold_exclusively(repository.id):
+                async with self._queues.hold_exclusively(repository.id, "prune"):
                     await self._reconciliation.list_and_apply(repository)
                     await self._require_none_missing(repository)
                     await self._prune_repository(repository)
@@ -324,7 +324,7 @@ class RetentionService:
         went, while this waited is left alone. The list and the forget are two Jobs: nothing else of kronkeep
         works on the repository between them.
         """
-        async with self._queues.hold_exclusively(repository.id):
+        async with self._queues.hold_exclusively(repository.id, "forget"):
             listed = await self._reconciliation.list_and_apply(repository)
             _require_present(kept, listed)
             for backup in backups:

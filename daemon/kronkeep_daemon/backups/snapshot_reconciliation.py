@@ -233,7 +233,7 @@ class SnapshotReconciliation:
         for repository in self._repositories_of(storage):
             is_known = self._index.contains(repository)
             try:
-                async with self._queues.hold_for_reading(repository.id):
+                async with self._queues.hold_for_reading(repository.id, "reconciliation"):
                     comparison = await self._list_and_compare(repository, other_clusters=other_clusters)
             except KronkeepError as fault:
                 # One that a policy would use may not be there yet, or its key: that is its archive's concern.

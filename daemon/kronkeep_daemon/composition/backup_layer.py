@@ -18,6 +18,7 @@ from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliati
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.repositories.lock_removal import LockRemoval
 
 
 class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,8 +112,12 @@ def _archiver(
         logs=logs,
         repository_jobs=repositories.jobs,
         runners=repositories.runners,
+        queues=repositories.queues,
         clock=base.clock,
         settings=base.settings,
+    )
+    lock_removal = LockRemoval(
+        queues=repositories.queues, stale_locks=repositories.stale_locks, supervisor=base.supervisor
     )
     attempts = AttemptRunner(
         records=records,
@@ -120,7 +125,8 @@ def _archiver(
         hooks=hooks,
         repository_jobs=repositories.jobs,
         index=repositories.index,
-        stale_locks=repositories.stale_locks,
+        queues=repositories.queues,
+        lock_removal=lock_removal,
         version_probe=repositories.version_probe,
         clock=base.clock,
         settings=base.settings,
@@ -131,7 +137,6 @@ def _archiver(
         records=records,
         hooks=hooks,
         repository_jobs=repositories.jobs,
-        stale_locks=repositories.stale_locks,
-        queues=repositories.queues,
+        lock_removal=lock_removal,
         clock=base.clock,
     )

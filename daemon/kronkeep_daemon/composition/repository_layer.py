@@ -34,7 +34,7 @@ class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compose_repositories(base: Foundation, cronjobs: CronJobService) -> RepositoryLayer:
-    queues = RepositoryQueues()
+    queues = RepositoryQueues(clock=base.clock, settings=base.settings)
     runners = JobRunners(
         clusters=base.clusters,
         clock=base.clock,

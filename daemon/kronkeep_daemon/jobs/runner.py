@@ -5,7 +5,7 @@ that was killed finds the Job of its earlier life and follows that one to its en
 A Job of that name that somebody else created is refused.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -26,6 +26,9 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import Condition, Job, JsonObject, Pod
 from kronkeep_daemon.settings import Settings
+
+OnPod = Callable[[Pod], Awaitable[None]]
+"""Takes each state of a Job's pod."""
 
 SIDECAR_SECONDS = 20.0  # for Kubernetes to end a Job whose own containers have ended
 GONE_SECONDS = 45.0  # for the pods of a deleted Job to go: after 30 s they are killed
@@ -87,6 +90,7 @@ class JobRunner:
         *,
         on_line: OnLine | None = None,
         on_waiting: OnWaiting | None = None,
+        on_pod: OnPod | None = None,
         limits: JobLimits = WITHOUT_LIMITS,
         log_limit: LogLimit = LONG_LOG,
     ) -> FinishedJob:
@@ -94,6 +98,7 @@ class JobRunner:
 
         on_line: is given each line of its containers once, as it comes; what it raises is raised here.
         on_waiting: called with the reason while the Job waits.
+        on_pod: called with each state of its pod.
         log_limit: how much of each container's log is kept in the result.
 
         Raises NameTaken where a Job of that name is not this daemon's, NotFoundInCluster where the Job is
@@ -102,7 +107,12 @@ class JobRunner:
         """
         created = await self._create(manifest)
         return await self._finish(
-            created, on_line=on_line, on_waiting=on_waiting, limits=limits, log_limit=log_limit
+            created,
+            on_line=on_line,
+            on_waiting=on_waiting,
+            on_pod=on_pod,
+            limits=limits,
+            log_limit=log_limit,
         )
 
     async def wait(self, namespace: str, name: str, *, limits: JobLimits = WITHOUT_LIMITS) -> FinishedJob:
@@ -242,6 +252,7 @@ class JobRunner:
         *,
         on_line: OnLine | None = None,
         on_waiting: OnWaiting | None = None,
+        on_pod: OnPod | None = None,
         limits: JobLimits,
         log_limit: LogLimit = LONG_LOG,
     ) -> FinishedJob:
@@ -263,6 +274,8 @@ class JobRunner:
                     if (watch.progress.seconds_over or 0) > SIDECAR_SECONDS:
                         return await self._end_sidecars(states, job_logs, created.job)
                     state = await states.next(seconds_left)
+                    if on_pod is not None and state.pod is not None:
+                        await on_pod(state.pod)
                     job_logs.require_success()
                     job_logs.update(state.pod)
                 # The Job's condition can arrive before its pod's last status, which has the exit codes.

@@ -75,7 +75,7 @@ class RepositoryMaintenance:
         self, role: str, steps: Steps, repository: Repository, seconds: float
     ) -> FinishedJob:
         """Run as `run` does while nothing else of ours works on the repository."""
-        async with self._queues.hold_exclusively(repository.id):
+        async with self._queues.hold_exclusively(repository.id, role):
             return await self.run(role, steps, repository, seconds)
 
     async def run_and_list(

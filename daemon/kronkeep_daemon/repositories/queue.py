@@ -1,130 +1,319 @@
-"""Who may work on a repository at once: one exclusive operation alone, or one archive beside all readers.
+"""The queue before the repositories: it keeps what waits and what works, and lets in whom the rules choose.
 
-restic's own locks would refuse the second operation; here it waits in order instead. A backup may take hours,
-so browsing, restores and drills do not wait for it: they only read, and it only adds. What removes or checks
-(forget, prune, check) waits for the readers, lets no new ones in meanwhile, and never runs beside an archive.
-
-An archive whose Job waits to start gives up its turn, so that other archives go past it. It then counts as a
-reader: exclusive work, which waits for readers, still never runs beside it, whenever its Job starts, and
-waits for the Job's start deadline at most. Two archives may then write at once; restic's locks allow that.
+restic's own locks would refuse what cannot be at once; here it waits in order instead. `queue_rules` decides,
+after each change and when the patience of exclusive work ends; this holds its state and wakes who is chosen.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import count
+from typing import NamedTuple
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.reasons import Reason
+from kronkeep_daemon.repositories import queue_rules
+from kronkeep_daemon.repositories.queue_rules import (
+    NO_DEADLINE,
+    QueueLimits,
+    QueueState,
+    Series,
+    Service,
+    Work,
+    WorkKind,
+)
+from kronkeep_daemon.settings import Settings
+
+OnWait = Callable[[Reason], Awaitable[None]]
+"""Takes why an archive waits, each time that changes."""
+
+FIRST_EXPLANATION_SECONDS = 1.0  # most places are free at once
+EXPLANATION_SECONDS = 30.0  # between two explanations
 
 
-class _RepositoryQueue:
-    """The state of one repository; `turn` is held by archives and exclusive operations as they arrive."""
+class ArchiveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An archive that needs a place.
 
-    def __init__(self) -> None:
-        self.turn = asyncio.Lock()
-        self.readers = 0
-        self.closed_to_readers = False
-        self.changed = asyncio.Condition()
+    cluster, namespace, node: where it runs; the node is empty where any will do.
+    priority, good_until: see `queue_rules.Work`.
+    is_resumed: whether its Job was running when the daemon was killed.
+    """
 
-    def is_open(self) -> bool:
-        """Whether new readers may enter."""
-        return not self.closed_to_readers
+    backup_id: str
+    repository: str
+    cluster: str = ""
+    namespace: str = ""
+    node: str = ""
+    priority: int = 0
+    good_until: float = NO_DEADLINE
+    is_resumed: bool = False
 
-    def is_unread(self) -> bool:
-        """Whether there are no readers."""
-        return self.readers == 0
 
-    async def notify(self) -> None:
-        """Wake all who wait for a change."""
-        async with self.changed:
-            self.changed.notify_all()
+class QueuedWork(NamedTuple):
+    """A work in the queue: whether it works, how long it has been there, why it waits, its place from 1."""
 
-    async def close_and_drain(self) -> None:
-        """Let no new reader in and wait for the present ones; a cancelled wait lets new ones in again."""
-        self.closed_to_readers = True
-        try:
-            async with self.changed:
-                await self.changed.wait_for(self.is_unread)
-        except BaseException:
-            self.closed_to_readers = False
-            await self.notify()
-            raise
+    work: Work
+    is_working: bool
+    seconds: float
+    reason: Reason | None = None
+    place: int | None = None
 
 
 class ArchiveHold:
-    """The hold of one archive on its repository: first its turn, and after `yield_turn` a reader's place."""
+    """The place of one archive on its repository."""
 
-    def __init__(self, queue: _RepositoryQueue) -> None:
-        self._queue = queue
-        self._has_turn = True
+    def __init__(self, queues: "RepositoryQueues", work: Work) -> None:
+        self._queues = queues
+        self._work = work
 
-    def yield_turn(self) -> None:
-        """Let other archives work, while exclusive work stays out; doing it twice is fine."""
-        if self._has_turn:
-            # The place as a reader comes first: between the two no exclusive work may slip in.
-            self._queue.readers += 1
-            self._has_turn = False
-            self._queue.turn.release()
+    def set_stalled(self, is_stalled: bool) -> None:
+        """Say whether the archive's Job waits to start, so that others go past it meanwhile.
 
-    async def end(self) -> None:
-        """Give back the turn or the reader's place."""
-        if self._has_turn:
-            self._queue.turn.release()
-            return
-        self._queue.readers -= 1
-        await self._queue.notify()
+        Exclusive work still stays out, as the Job may start at any time.
+        """
+        self._queues.set_stalled(self._work, is_stalled)
 
 
 class RepositoryQueues:
-    """A fair queue for each repository, by its id."""
+    """The queue before all repositories, by their ids."""
 
-    def __init__(self) -> None:
-        self._queues: dict[str, _RepositoryQueue] = {}
+    def __init__(self, *, clock: Clock, settings: Callable[[], Settings]) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._tickets = count(1)
+        self._newest_ticket = 0
+        self._services_given = count(1)
+        self._waiting: dict[Work, asyncio.Event] = {}
+        self._working: set[Work] = set()
+        self._stalled: set[int] = set()
+        self._services: dict[tuple[str, str], Service] = {}
+        self._series: dict[str, Series] = {}
+        self._reasons: dict[int, Reason] | None = None
+        self._decision: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def _queue_of(self, repository_id: str) -> _RepositoryQueue:
-        return self._queues.setdefault(repository_id, _RepositoryQueue())
+    @asynccontextmanager
+    async def hold_for_hooks(
+        self, request: ArchiveRequest, patience: float | None = None, on_wait: OnWait | None = None
+    ) -> AsyncIterator[Work]:
+        """Let a backup run its pre hooks, which hold no place; yield its work, by which its archive is next.
+
+        Raises TimeoutError after `patience` seconds of waiting.
+        """
+        work = self._archive_work(request, WorkKind.HOOKS, None)
+        async with self._hold(work, patience, on_wait):
+            yield work
 
     @asynccontextmanager
     async def hold_for_archive(
-        self, repository_id: str, patience: float | None = None
+        self,
+        request: ArchiveRequest,
+        patience: float | None = None,
+        on_wait: OnWait | None = None,
+        *,
+        hooks: Work | None = None,
     ) -> AsyncIterator[ArchiveHold]:
-        """Hold the repository beside its readers; raise TimeoutError after `patience` seconds of waiting."""
-        queue = self._queue_of(repository_id)
-        async with asyncio.timeout(patience):
-            await queue.turn.acquire()
-        hold = ArchiveHold(queue)
-        try:
-            yield hold
-        finally:
-            await hold.end()
+        """Hold a place of the repository for an archive; raise TimeoutError after `patience` seconds.
+
+        hooks: what `hold_for_hooks` yielded, where it has pre hooks.
+        """
+        work = self._archive_work(request, WorkKind.ARCHIVE, hooks)
+        async with self._hold(work, patience, on_wait):
+            yield ArchiveHold(self, work)
 
     @asynccontextmanager
     async def hold_exclusively(
-        self, repository_id: str, patience: float | None = None
+        self, repository: str, task: str, patience: float | None = None, *, is_urgent: bool = False
     ) -> AsyncIterator[None]:
-        """Hold the repository alone; raise TimeoutError after `patience` seconds of waiting."""
-        queue = self._queue_of(repository_id)
-        async with asyncio.timeout(patience):
-            await queue.turn.acquire()
-            # The timeout may cancel this wait too: then the turn must be given back.
-            try:
-                await queue.close_and_drain()
-            except BaseException:
-                queue.turn.release()
-                raise
-        try:
+        """Hold the repository alone; raise TimeoutError after `patience` seconds of waiting.
+
+        task: what is done, in a word.
+        is_urgent: whether archives that came before it, and have not begun, wait too.
+        """
+        work = Work(
+            ticket=self._next_ticket(),
+            kind=WorkKind.EXCLUSIVE,
+            repository=repository,
+            arrived_at=self._clock.monotonic(),
+            task=task,
+            is_urgent=is_urgent,
+        )
+        async with self._hold(work, patience):
             yield
-        finally:
-            queue.closed_to_readers = False
-            queue.turn.release()
-            await queue.notify()
 
     @asynccontextmanager
-    async def hold_for_reading(self, repository_id: str) -> AsyncIterator[None]:
-        """Read the repository beside an archive and other readers."""
-        queue = self._queue_of(repository_id)
-        async with queue.changed:
-            await queue.changed.wait_for(queue.is_open)
-            queue.readers += 1
+    async def hold_for_reading(self, repository: str, task: str) -> AsyncIterator[None]:
+        """Read the repository beside archives and other readers."""
+        work = Work(
+            ticket=self._next_ticket(),
+            kind=WorkKind.READING,
+            repository=repository,
+            arrived_at=self._clock.monotonic(),
+            task=task,
+        )
+        async with self._hold(work, None):
+            yield
+
+    def list_work(self) -> list[QueuedWork]:
+        """Return what works, then what waits, by the places."""
+        state = self._state()
+        now = self._clock.monotonic()
+        reasons = self._explain_waits()
+        places = queue_rules.find_places(state, self._limits())
+        working = [QueuedWork(work, True, now - work.arrived_at) for work in state.working]
+        waiting = [
+            QueuedWork(work, False, now - work.arrived_at, reasons[work.ticket], places[work.ticket])
+            for work in state.waiting
+        ]
+        waiting.sort(key=_place_order)
+        return [*working, *waiting]
+
+    def set_stalled(self, work: Work, is_stalled: bool) -> None:
+        """Say whether the Job of an archive at work waits to start."""
+        if is_stalled:
+            self._stalled.add(work.ticket)
+        else:
+            self._stalled.discard(work.ticket)
+        self._decide_soon()
+
+    def _archive_work(self, request: ArchiveRequest, kind: WorkKind, hooks: Work | None) -> Work:
+        return Work(
+            ticket=hooks.ticket if hooks is not None else self._next_ticket(),
+            kind=kind,
+            arrived_at=self._clock.monotonic(),
+            task="archive" if kind is WorkKind.ARCHIVE else "pre hooks",
+            is_prepared=hooks is not None,
+            backup_id=request.backup_id,
+            repository=request.repository,
+            cluster=request.cluster,
+            namespace=request.namespace,
+            node=request.node,
+            priority=request.priority,
+            good_until=request.good_until,
+            is_resumed=request.is_resumed,
+        )
+
+    def _next_ticket(self) -> int:
+        self._newest_ticket = next(self._tickets)
+        return self._newest_ticket
+
+    @asynccontextmanager
+    async def _hold(
+        self, work: Work, patience: float | None, on_wait: OnWait | None = None
+    ) -> AsyncIterator[None]:
+        await self._enter(work, patience, on_wait)
         try:
             yield
         finally:
-            queue.readers -= 1
-            await queue.notify()
+            self._leave(work)
+
+    async def _enter(self, work: Work, patience: float | None, on_wait: OnWait | None) -> None:
+        chosen = asyncio.Event()
+        self._waiting[work] = chosen
+        self._decide_soon()
+        try:
+            async with asyncio.timeout(patience):
+                if on_wait is not None:
+                    await self._explain_until(work, chosen, on_wait)
+                await chosen.wait()
+        except BaseException:
+            if work in self._working:
+                self._leave(work)
+            else:
+                del self._waiting[work]
+                self._decide_soon()
+            raise
+
+    async def _explain_until(self, work: Work, chosen: asyncio.Event, on_wait: OnWait) -> None:
+        """Tell why the work waits, each time that has changed, until it is chosen."""
+        told: Reason | None = None
+        seconds = FIRST_EXPLANATION_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    await chosen.wait()
+                    return
+            except TimeoutError:
+                seconds = EXPLANATION_SECONDS
+            if chosen.is_set():
+                return
+            reason = self._explain_waits()[work.ticket]
+            if reason != told:
+                told = reason
+                await on_wait(reason)
+
+    def _explain_waits(self) -> dict[int, Reason]:
+        """Return why each work waits, found out once after each change."""
+        if self._reasons is None:
+            self._reasons = queue_rules.explain_waits(self._state(), self._limits(), self._clock.monotonic())
+        return self._reasons
+
+    def _leave(self, work: Work) -> None:
+        self._working.remove(work)
+        self._stalled.discard(work.ticket)
+        if work.kind is WorkKind.EXCLUSIVE:
+            series = self._series[work.repository]
+            self._series[work.repository] = series._replace(ended_at=self._clock.monotonic())
+        self._decide_soon()
+
+    def _decide_soon(self) -> None:
+        """Decide once for all changes of this turn of the event loop."""
+        self._reasons = None
+        if self._decision is None:
+            self._decision = asyncio.get_running_loop().call_soon(self._decide)
+
+    def _decide(self) -> None:
+        self._decision = None
+        for work in queue_rules.choose_next(self._state(), self._limits(), self._clock.monotonic()):
+            self._begin(work)
+        self._reasons = None
+        if not self._waiting:
+            self._forget_the_past()
+        self._set_timer()
+
+    def _forget_the_past(self) -> None:
+        """Drop what is known of namespaces and repositories that have nothing here, when nobody waits."""
+        owners = {work.owner for work in self._working}
+        repositories = {work.repository for work in self._working}
+        self._services = {owner: each for owner, each in self._services.items() if owner in owners}
+        self._series = {name: each for name, each in self._series.items() if name in repositories}
+
+    def _begin(self, work: Work) -> None:
+        if work.kind is WorkKind.ARCHIVE:
+            service = self._services.get(work.owner, Service())
+            self._services[work.owner] = Service(service.places + 1, next(self._services_given))
+        if work.kind is WorkKind.EXCLUSIVE:
+            series = self._series.get(work.repository, Series())
+            if work.ticket > series.last_ticket:
+                self._series[work.repository] = series._replace(last_ticket=self._newest_ticket)
+        self._working.add(work)
+        self._waiting.pop(work).set()
+
+    def _set_timer(self) -> None:
+        """Decide again when the patience of exclusive work ends."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        closes_at = queue_rules.closing_time(self._state())
+        seconds = closes_at - self._clock.monotonic() if closes_at is not None else 0.0
+        if seconds > 0:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._decide_soon)
+
+    def _state(self) -> QueueState:
+        return QueueState(
+            waiting=tuple(self._waiting),
+            working=tuple(self._working),
+            stalled=frozenset(self._stalled),
+            services=self._services,
+            series=self._series,
+        )
+
+    def _limits(self) -> QueueLimits:
+        parallel = self._settings().archive.parallel
+        return QueueLimits(parallel.repository, parallel.cluster, parallel.node)
+
+
+def _place_order(queued: QueuedWork) -> tuple[str, str, int]:
+    return queued.work.repository, queued.work.kind, queued.place or 0

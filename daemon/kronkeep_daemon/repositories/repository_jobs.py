@@ -12,7 +12,7 @@ from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.jobs.logs import LONG_LOG, SHORT_LOG, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.owned_objects import OwnedObjects
-from kronkeep_daemon.jobs.runner import WITHOUT_LIMITS, JobLimits, JobRunners
+from kronkeep_daemon.jobs.runner import WITHOUT_LIMITS, JobLimits, JobRunners, OnPod
 from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -130,6 +130,7 @@ class RepositoryJobs:
         owner: JsonObject | None = None,
         on_line: OnLine | None = None,
         on_waiting: OnWaiting | None = None,
+        on_pod: OnPod | None = None,
         limits: JobLimits = WITHOUT_LIMITS,
         log_limit: LogLimit = LONG_LOG,
     ) -> FinishedJob:
@@ -145,6 +146,7 @@ class RepositoryJobs:
                 job_manifests.with_secret(manifest, secret),
                 on_line=on_line,
                 on_waiting=on_waiting,
+                on_pod=on_pod,
                 limits=limits,
                 log_limit=log_limit,
             )
@@ -190,7 +192,7 @@ class RepositoryJobs:
     async def finish_interrupted_work(self, copy: CredentialCopy) -> None:
         """Hold the repository of such a Job until it has ended; raise ClusterNotFound."""
         cluster = self._clusters.of(copy.cluster)
-        async with self._queues.hold_exclusively(copy.holds):
+        async with self._queues.hold_exclusively(copy.holds, "interrupted work"):
             with suppress(NotFoundInCluster, NameTaken, JobNotStarted):  # it works no more, or is not ours
                 await self._runners.on(cluster.id).wait(copy.namespace, copy.job)
             await self._copies.remove(cluster, copy.namespace, copy.job)

@@ -123,7 +123,7 @@ class ChecksumJobs:
                 unchanged.add_line(line)
 
         repository = self._snapshots.repository_of(backup)
-        async with self._queues.hold_for_reading(repository.id):
+        async with self._queues.hold_for_reading(repository.id, "checksums"):
             try:
                 finished = await self._jobs.run(backup.cluster, manifest, on_line, repository=repository)
             finally:

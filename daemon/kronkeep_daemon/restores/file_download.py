@@ -105,7 +105,7 @@ class FileDownloads:
         is_abandoned: Callable[[], bool],
     ) -> Pod:
         """Return the pod once its last container runs; raise StorageFailed where it never will."""
-        async with self._queues.hold_for_reading(repository.id):
+        async with self._queues.hold_for_reading(repository.id, "download"):
             try:
                 result = await self._jobs.run_until_started(
                     cluster_id, manifest, "send", repository=repository, is_abandoned=is_abandoned

@@ -286,7 +286,7 @@ class RestoreRunner:
             restic_version=await self._version_probe.find_version(self._jobs.cluster(cluster_id_of(restore))),
         )
         repository = self._snapshots.repository_of(resolved.backup)
-        async with self._queues.hold_for_reading(repository.id):
+        async with self._queues.hold_for_reading(repository.id, "restore"):
             finished = await self._jobs.run(
                 cluster_id_of(restore),
                 manifest,

@@ -198,7 +198,7 @@ class SnapshotListings:
             settings=self._settings().archive,
             deadline_seconds=DEADLINE_SECONDS,
         )
-        async with self._queues.hold_for_reading(repository.id):
+        async with self._queues.hold_for_reading(repository.id, "listing"):
             try:
                 finished = await self._jobs.run(cluster_id, manifest, on_line, repository=repository)
             except NotFoundInCluster as deleted:

@@ -107,7 +107,7 @@ class StorageProvisioner:
         mark = derive_id(
             "storage creation", storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
-        async with self._queues.hold_exclusively(storage.id):
+        async with self._queues.hold_exclusively(storage.id, "creation"):
             repository = Repository(storage=storage)
             repository_id = await repository_creation.create_or_open(self._jobs, repository, mark, seconds)
             await self._index.pin(repository, repository_id)

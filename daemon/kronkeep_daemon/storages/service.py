@@ -333,7 +333,7 @@ class StorageService:
         )
 
     async def _delete(self, name: str) -> None:
-        async with self._queues.hold_exclusively(name):
+        async with self._queues.hold_exclusively(name, "deletion"):
             storage = self.get(name)
             self._history.storages.remove(name)
             for table in TABLES_BY_STORAGE:

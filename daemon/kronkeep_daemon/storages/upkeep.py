@@ -233,7 +233,7 @@ class StorageUpkeep:
         """Run a Job on the repository and record its result on the storage; raise StorageFailed."""
         name = repository.storage.id
         try:
-            async with self._queues.hold_exclusively(repository.id):
+            async with self._queues.hold_exclusively(repository.id, task):
                 job = await self._run_held(task, steps, repository)
         except StorageFailed as fault:
             await self._record_failure(name, fault)

@@ -151,7 +151,7 @@ class Scene:
             maintenance=self.repository,  # type: ignore[arg-type]
             reconciliation=self.repository,  # type: ignore[arg-type]
             orphans=Orphans(self.carrier),  # type: ignore[arg-type]
-            queues=RepositoryQueues(),
+            queues=RepositoryQueues(clock=self.clock, settings=self.read_settings),
             bus=self.bus,
             clock=self.clock,
             settings=self.read_settings,

@@ -20,6 +20,7 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import cat
+from kronkeep_daemon.settings import Settings
 
 REPOSITORY_ID = "0123456789abcdef" * 4
 CONFIG = f'{{"version": 2, "id": "{REPOSITORY_ID}"}}\n'.encode()
@@ -62,7 +63,7 @@ def maintenance(index: RepositoryIndex, jobs: Jobs) -> RepositoryMaintenance:
         jobs=jobs,  # type: ignore[arg-type]
         index=index,
         stale_locks=nothing,
-        queues=RepositoryQueues(),
+        queues=RepositoryQueues(clock=SystemClock(), settings=Settings),
     )
 
 
@@ -143,7 +144,7 @@ async def test_records_and_list_are_compared_beside_the_event_loop(
         storages=Storages(),  # type: ignore[arg-type]
         upkeep=Upkeep(),  # type: ignore[arg-type]
         maintenance=maintenance(index, Jobs(b"[]")),
-        queues=RepositoryQueues(),
+        queues=RepositoryQueues(clock=SystemClock(), settings=Settings),
         cronjobs=CronJobs(),  # type: ignore[arg-type]
         policies=nothing,
         history=history,

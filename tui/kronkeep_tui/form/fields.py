@@ -206,6 +206,12 @@ SECTIONS = (
                 help="no good backup for longer is overdue",
             ),
             FormField(
+                path=P + "priority",
+                label="priority",
+                choices=("low", "normal", "high"),
+                help="which of the namespace's backups is earlier in the queue",
+            ),
+            FormField(
                 path=P + "expected_duration_seconds",
                 label="a run takes",
                 format=DURATION,
