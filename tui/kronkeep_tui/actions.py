@@ -36,6 +36,7 @@ class Scope(StrEnum):
     STORAGES = "storages"
     ALERTS = "alerts"
     EVENTS = "events"
+    QUEUE = "queue"
     YAML = "yaml"
     PALETTE = "palette"
 
@@ -207,6 +208,7 @@ AFTER_RUN = _define("after_run", ("f7",), "fix a conflict: back up after the run
 ACCEPT = _define("accept", ("f8",), "fix a conflict: accept it", (Scope.FORM,))
 SWAP = _define("swap", ("ctrl+t",), "their text, or mine again", (Scope.FORM,), hint=1)
 COMMAND = _define("command", ("colon",), "command", (Scope.ANY,), hint=8)
+QUEUE = _define("queue", ("Q",), "queue of archives and repository work", (Scope.ANY,))
 HELP = _define("help", ("question_mark", "f1"), "help", (Scope.ANY,), hint=9)
 PALETTE = _define("palette", ("ctrl+p",), "search all actions", (Scope.ANY,))
 RESYNC = _define("resync", ("ctrl+r",), "read again", (Scope.ANY,))

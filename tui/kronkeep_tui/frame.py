@@ -332,6 +332,12 @@ class Frame(Screen[None], Covered):
         self._past_commands = [*self._past_commands, text][-MOST_COMMANDS:]
         commands.run_command(self, text)
 
+    @handles(actions.QUEUE)
+    def show_queue(self) -> None:
+        """Show what works on repositories, and what waits for them."""
+        if self.place.kind != "queue":
+            self.enter("queue")
+
     @handles(actions.HELP)
     def show_help(self) -> None:
         """Show the keys of this view."""

@@ -17,6 +17,7 @@ from kronkeep_common.client.restores import RestoreCalls
 from kronkeep_common.client.runs import RunCalls
 from kronkeep_common.client.storages import StorageCalls
 from kronkeep_common.client.transport import Transport
+from kronkeep_common.models import QueueEntry
 
 
 class Client:
@@ -115,6 +116,10 @@ class Client:
     async def manifests(self) -> api.ListOf[api.ManifestFile]:
         """Return the files of the daemon's manifest folder and their states."""
         return await self._connection.get("/v1/manifests", api.ListOf[api.ManifestFile])
+
+    async def queue(self) -> api.ListOf[QueueEntry]:
+        """Return what works on repositories, and what waits for them."""
+        return await self._connection.get("/v1/queue", api.ListOf[QueueEntry])
 
     async def leftovers(self) -> api.ListOf[api.Leftover]:
         """Return what kronkeep has put into the clusters, with the commands that remove it."""

@@ -204,4 +204,5 @@ class SyncClient(Blocking[Client]):
     doctor = BlockingCall(Client.doctor)
     audit = BlockingCall(Client.audit)
     manifests = BlockingCall(Client.manifests)
+    queue = BlockingCall(Client.queue)
     leftovers = BlockingCall(Client.leftovers)

@@ -41,6 +41,7 @@ from kronkeep_common.models.policy import (
     Source,
     UnarchivedVolume,
 )
+from kronkeep_common.models.queue import QueueEntry
 from kronkeep_common.models.restore import (
     Restore,
     RestorePlan,
@@ -101,6 +102,7 @@ __all__ = [
     "OtherVolume",
     "PodRecord",
     "Progress",
+    "QueueEntry",
     "Resolution",
     "Restore",
     "RestorePlan",

@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 
 from kronkeep_common.models import BackupExecution, BackupPolicy
+from kronkeep_common.models.policy import Priority
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.repositories.queue import ArchiveRequest
 from kronkeep_daemon.repositories.queue_rules import NO_DEADLINE
 
-_PRIORITIES = {"low": -1, "normal": 0, "high": 1}
+_PRIORITIES: dict[Priority, int] = {"low": -1, "normal": 0, "high": 1}
 
 
 def build_request(
@@ -34,6 +35,11 @@ def build_request(
         good_until=good_until(inputs.policy, last_good or backup.created_at),
         is_resumed=is_resumed,
     )
+
+
+def priority_word(priority: int) -> Priority:
+    """Return the word of a policy for a priority of the queue."""
+    return next(word for word, number in _PRIORITIES.items() if number == priority)
 
 
 def good_until(policy: BackupPolicy, since: datetime) -> float:

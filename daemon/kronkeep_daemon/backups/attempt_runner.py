@@ -97,7 +97,7 @@ class AttemptRunner:
         before = self._records.get(backup_id)
         try:
             request = await self._prepare(before, inputs)
-            attempt = _Attempt(before, inputs, request, on_waiting)
+            attempt = _Attempt(before=before, inputs=inputs, request=request, on_waiting=on_waiting)
             async with AsyncExitStack() as preparation:
                 stage, hooks = await self._run_pre_hooks(attempt, preparation)
                 if stage.stopped_by is not None:

@@ -73,6 +73,7 @@ def compose_services(
         policies=backups.policies,
         retention=backups.retention,
         reconciliation=backups.reconciliation,
+        queues=repositories.queues,
         orphans=backups.orphans,
         storages=repositories.storages,
         storage_upkeep=repositories.upkeep,

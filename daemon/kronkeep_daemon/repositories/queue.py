@@ -162,9 +162,17 @@ class RepositoryQueues:
         now = self._clock.monotonic()
         reasons = self._explain_waits()
         places = queue_rules.find_places(state, self._limits())
-        working = [QueuedWork(work, True, now - work.arrived_at) for work in state.working]
+        working = [
+            QueuedWork(work=work, is_working=True, seconds=now - work.arrived_at) for work in state.working
+        ]
         waiting = [
-            QueuedWork(work, False, now - work.arrived_at, reasons[work.ticket], places[work.ticket])
+            QueuedWork(
+                work=work,
+                is_working=False,
+                seconds=now - work.arrived_at,
+                reason=reasons[work.ticket],
+                place=places[work.ticket],
+            )
             for work in state.waiting
         ]
         waiting.sort(key=_place_order)

@@ -4,10 +4,10 @@ restic lets several archives write to one repository at once; what removes or ch
 needs it alone. Everything waits in the order of its arrival, with these rules:
 
 - Archives: at most so many on one repository, in one cluster and on one node. The namespace with the fewest
-  archives at work is next, of several the one that was served longest ago, so nobody gains by many archives
+  archives at work is next, of several the one longest ago served, so nobody gains by many archives
   or by priorities. Within a namespace the priority of the policy decides, then whose recovery point ends
-  first (`rpo_seconds` after its last good backup), then the arrival; each fourth place goes to the one that
-  waits longest, so none waits for ever.
+  first (`rpo_seconds` after its last good backup), then the arrival; each fourth place goes to the archive
+  with the longest wait, so none waits for ever.
 - Exclusive work lets the archives that came before it begin, for PATIENCE_SECONDS at most, as a forget
   follows many an archive and would stop them all each time; later ones do not begin before it. Then it waits
   for those at work, and for readers. What came until the first exclusive work of a series began is done in

@@ -202,6 +202,18 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("WOULD GO", "removable", _number),
         OutputColumn("ADOPTERS", "adopters", _comma_list),
     ),
+    "queue": (
+        OutputColumn("REPOSITORY", "repository"),
+        OutputColumn("PLACE", "place", _number),
+        OutputColumn("STATUS", "status"),
+        OutputColumn("TASK", "task"),
+        OutputColumn("NAMESPACE", "namespace"),
+        OutputColumn("CRONJOB", "cronjob"),
+        OutputColumn("BACKUP", "backup_id", _id),
+        OutputColumn("SINCE", "since", _age),
+        OutputColumn("PRIORITY", "priority"),
+        OutputColumn("REASON", "reason"),
+    ),
     "manifests": (
         OutputColumn("FILE", "file"),
         OutputColumn("STATUS", "status"),
@@ -242,4 +254,9 @@ WIDE_COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("VERIFIED", "verified_at", _age),
     ),
     "storages": (OutputColumn("REPOSITORY", "repository"),),
+    "queue": (
+        OutputColumn("NODE", "node"),
+        OutputColumn("GOOD UNTIL", "good_until", _age),
+        OutputColumn("MESSAGE", "message", _short),
+    ),
 }

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     Page = ListOf[Any]
 
 PAGED = ("executions", "backups", "restores", "alerts")  # the daemon filters these itself
-KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies", "manifests", "alerts")
+KINDS = (
+    "cronjobs",
+    "executions",
+    "backups",
+    "restores",
+    "storages",
+    "policies",
+    "queue",
+    "manifests",
+    "alerts",
+)
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -83,6 +93,7 @@ async def _fetch_all(client: "Client", kind: str) -> "Page":
         "cronjobs": client.cronjobs.list,
         "policies": client.policies.list,
         "storages": client.storages.list,
+        "queue": client.queue,
         "manifests": client.manifests,
     }
     return await calls[kind]()

@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "form": ("form", "FormView"),
     "history": ("history", "HistoryView"),
     "compare": ("compare", "CompareView"),
+    "queue": ("queue", "QueueView"),
     "events": ("events", "EventsView"),
     "yaml": ("yaml", "YamlView"),
     "help": ("help", "HelpView"),
