@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.e2e.backup_site import DUMP_IMAGE, NEWER_RESTIC, BackupSite, backup_site, wait_for_end
@@ -12,13 +13,14 @@ from kronkeep_common.client import Client
 from kronkeep_common.models import DatabaseDump, Include, QueueEntry
 
 pytestmark = pytest.mark.skipif(not NEWER_RESTIC.exists(), reason="no newer restic could be had")
+ONE_AT_A_TIME: dict[str, Any] = {"parallel.repository": 1}
 ENDLESS = Include(volumes=False, database=DatabaseDump(image=DUMP_IMAGE, command=("sleep", "3600")))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
     folder = tmp_path_factory.mktemp("queue")
-    with backup_site(folder, str(NEWER_RESTIC), **{"parallel.repository": 1}) as running:
+    with backup_site(folder, str(NEWER_RESTIC), **ONE_AT_A_TIME) as running:
         yield running
 
 
@@ -29,7 +31,7 @@ async def test_who_waits_is_shown_with_place_and_reason_and_all_come_in_turn(
         await site.create_storage("narrow")
         data = await site.create_claim("narrow")
         (data / "file").write_text("content")
-        await site.create_cronjob(client, "endless", "narrow", "narrow", include=ENDLESS)
+        await site.create_cronjob(client, "endless", "", "narrow", include=ENDLESS)
         await site.create_cronjob(client, "low", "narrow", "narrow", priority="low", rpo_seconds=3600)
         await site.create_cronjob(client, "high", "narrow", "narrow", priority="high")
         endless = await client.cronjobs.back_up("default", "endless")
