@@ -135,6 +135,9 @@ async def test_a_snapshot_is_browsed_folder_by_folder(site: RestoreSite) -> None
     )
     with pytest.raises(errors.PathNotFound):
         await site.client.backups.files(backup.id, "/source/nowhere")
+    entries = (await site.client.audit()).items
+    reads = [each.method for each in entries if each.object.get("id") == backup.id and "files" in each.route]
+    assert reads == ["GET"], "one Job, one line"
 
 
 async def test_names_that_cannot_be_shown_are_selected_and_restored(site: RestoreSite) -> None:

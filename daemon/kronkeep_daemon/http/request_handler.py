@@ -23,7 +23,7 @@ from kronkeep_daemon.http.access import Level, Peer
 from kronkeep_daemon.http.idempotency import StoredAnswer
 from kronkeep_daemon.http.json_encoding import encode
 from kronkeep_daemon.http.problems import NoSuchRoute, problem_response
-from kronkeep_daemon.http.route import JSON, ApiCall, Route
+from kronkeep_daemon.http.route import AUDITED, JSON, ApiCall, Route
 from kronkeep_daemon.http.routes import ROUTES, read_forms, read_object
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import CountedConnection
@@ -133,13 +133,15 @@ class RequestHandler:
         return _json_response(stored.body.encode(), stored.status, {})
 
     async def _audit(self, request: web.Request, route: Route, peer: Peer, outcome: str) -> None:
-        """Record a write or a refusal in the audit trail: who, from which program, what, and its outcome.
+        """Record a write, a Job that was started to read, or a refusal in the audit trail: who, from which
+        program, what, and its outcome.
 
         Refusals for the level, the rate or the number of streams are limited for each uid, since anybody can
         cause any number of them.
         """
         refused = outcome in ("Denied", "TooMany")
-        if not refused and (not route.writes or request.query.get("dry_run") == "true"):
+        acts = request.get(AUDITED, False) or (route.writes and request.query.get("dry_run") != "true")
+        if not refused and not acts:
             return
         if refused:
             if not self._services.limits.may_audit_refusal(peer.uid):

@@ -30,6 +30,9 @@ TEXT = "text/plain"
 B = TypeVar("B", covariant=True)
 
 
+AUDITED = "kronkeep audited"  # set on a request that only reads, where the audit trail shall have it
+
+
 class ApiCall(NamedTuple, Generic[B]):
     """One request as handlers see it: the parts of its path, its query and its decoded body.
 

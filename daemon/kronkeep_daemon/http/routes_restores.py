@@ -13,7 +13,7 @@ from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, Snapsho
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import LIST_QUERY, limit_of, page_of, with_cluster_names
-from kronkeep_daemon.http.route import TEXT, ApiCall, RouteTable
+from kronkeep_daemon.http.route import AUDITED, TEXT, ApiCall, RouteTable
 from kronkeep_daemon.http.routes_backups import BACKUP
 from kronkeep_daemon.http.routes_cronjobs import CRONJOB
 from kronkeep_daemon.restores.file_download import FileDownload
@@ -28,17 +28,21 @@ routes = RouteTable()
 
 @routes.get(BACKUP + "/files", query=("path", "limit", "cursor"))
 async def list_files(call: ApiCall[None]) -> SnapshotFolder:
-    """List a folder of a backup's snapshot."""
+    """List a folder of a backup's snapshot; the first question starts a Job that reads the listing."""
     path = call.query.get("path", "/")
     if not path.startswith("/"):
         raise InvalidRequest("A path in a snapshot begins with /.", field="path")
-    return await call.services.snapshots.fetch_folder(call.id, path, limit_of(call), call.query.get("cursor"))
+    snapshots = call.services.snapshots
+    call.request[AUDITED] = await snapshots.needs_job(call.id)
+    uid = access.peer_of(call.request).uid
+    return await snapshots.fetch_folder(call.id, path, limit_of(call), call.query.get("cursor"), uid)
 
 
 @routes.get(BACKUP + "/download", Level.ADMIN, query=("path",), media=BYTES)
 async def download_file(call: ApiCall[None]) -> web.StreamResponse:
     """Send one file of a backup's snapshot."""
     path = call.query.get("path", "")
+    call.request[AUDITED] = True
     with call.services.limits.count_stream(access.peer_of(call.request).uid, call.request.task):
         has_left = partial(_is_closing, call.request)
         async with call.services.downloads.open(call.id, path, has_left) as sending:

@@ -35,6 +35,7 @@ from kronkeep_daemon.repositories.repository_jobs import storage_failure
 from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restores import snapshot_paths
 from kronkeep_daemon.restores.listing_names import UNKNOWN, NameParser
+from kronkeep_daemon.restores.listing_queue import ListingQueue
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
@@ -70,6 +71,7 @@ class SnapshotListings:
         self._supervisor = supervisor
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._faults: dict[str, KronkeepError] = {}
+        self._queue = ListingQueue()
 
     def require_restorable(self, backup_id: str) -> BackupExecution:
         """Return a backup whose snapshot is there; raise BackupNotFound, NotAllowedNow."""
@@ -90,10 +92,19 @@ class SnapshotListings:
         """Return the repository of a backup's snapshot; raise StorageNotFound."""
         return repository_of_backup(backup, self._storages.get(backup.storage_id))
 
-    async def fetch_folder(self, backup_id: str, path: str, limit: int, cursor: str | None) -> SnapshotFolder:
-        """Return a page of a folder; raise PathNotFound, StillReading, StorageFailed."""
+    async def needs_job(self, backup_id: str) -> bool:
+        """Return whether the next question about a listing starts a Job."""
+        return backup_id not in self._tasks and not await asyncio.to_thread(self._path(backup_id).exists)
+
+    async def fetch_folder(
+        self, backup_id: str, path: str, limit: int, cursor: str | None, uid: int | None = None
+    ) -> SnapshotFolder:
+        """Return a page of a folder; raise PathNotFound, StillReading, StorageFailed, TooMany.
+
+        uid: the user for whom it is read.
+        """
         backup = self.require_restorable(backup_id)
-        await self.wait_until_ready(backup, WAIT_SECONDS)
+        await self.wait_until_ready(backup, WAIT_SECONDS, uid)
         folder = snapshot_paths.normalize_path(path)
         return await asyncio.to_thread(
             _read_folder, backup, self._path(backup.id), folder=folder, limit=limit, cursor=cursor
@@ -109,14 +120,17 @@ class SnapshotListings:
             raise PathNotFound(f"The snapshot has no {shorten_middle(path, 300)}", field="path")
         return entry
 
-    async def wait_until_ready(self, backup: BackupExecution, seconds: float | None) -> None:
-        """Return once the listing is there, reading it where it is not.
+    async def wait_until_ready(
+        self, backup: BackupExecution, seconds: float | None, uid: int | None = None
+    ) -> None:
+        """Return once the listing is there, reading it where it is not; all who ask share one Job.
 
-        Raises StillReading after `seconds` (None waits for ever), and why the listing cannot be read.
+        Raises StillReading after `seconds` (None waits for ever), TooMany where very many are being read for
+        the user, and why the listing cannot be read.
         """
         if await self._exists(backup):
             return
-        task = self._tasks.get(backup.id) or self._start_to_read(backup)
+        task = self._tasks.get(backup.id) or self._start_to_read(backup, uid)
         await asyncio.wait([task], timeout=seconds)
         if not task.done():
             raise StillReading(f"The listing of backup {backup.id} is being read.")
@@ -141,20 +155,24 @@ class SnapshotListings:
     async def _exists(self, backup: BackupExecution) -> bool:
         return await asyncio.to_thread(self._path(backup.id).exists)
 
-    def _start_to_read(self, backup: BackupExecution) -> asyncio.Task[None]:
+    def _start_to_read(self, backup: BackupExecution, uid: int | None) -> asyncio.Task[None]:
+        self._queue.enter(uid)
         task = self._supervisor.start(
-            f"listing of {backup.id}", partial(self._try_to_read, backup), death="quiet"
+            f"listing of {backup.id}", partial(self._try_to_read, backup, uid), death="quiet"
         )
         self._tasks[backup.id] = task
-        task.add_done_callback(partial(self._forget_task, backup.id))
+        task.add_done_callback(partial(self._forget_task, backup.id, uid))
         return task
 
-    def _forget_task(self, backup_id: str, _: asyncio.Task[None]) -> None:
+    def _forget_task(self, backup_id: str, uid: int | None, _: asyncio.Task[None]) -> None:
         self._tasks.pop(backup_id, None)
+        self._queue.leave(uid)
 
-    async def _try_to_read(self, backup: BackupExecution) -> None:
+    async def _try_to_read(self, backup: BackupExecution, uid: int | None) -> None:
         try:
-            await self._read(backup)
+            async with self._queue.hold_slot(uid):
+                if not await self._exists(backup):  # it may have been read since somebody looked
+                    await self._read(backup)
         except KronkeepError as fault:
             self._faults[backup.id] = fault
             await self.record_if_gone(backup.id, fault)
