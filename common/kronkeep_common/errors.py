@@ -210,6 +210,13 @@ class AlertNotFound(NotFound):
     code = "AlertNotFound"
 
 
+class SilenceNotFound(NotFound):
+    """No silence has that id."""
+
+    code = "SilenceNotFound"
+    default_next_step = "List them: kronkeep get silences."
+
+
 class OperationNotFound(NotFound):
     """No operation has that id; the newest thousand are kept."""
 

@@ -14,7 +14,9 @@ import msgspec
 from kronkeep_common.errors import InvalidRequest, InvalidSettings
 from kronkeep_common.models.base import Request, Seconds
 from kronkeep_common.models.policy import SecretKeyRef
+from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.schedule import Schedule
+from kronkeep_common.schedule.zone import load_zone
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "text", "json"]
@@ -164,6 +166,23 @@ class StorageSettings(Request, frozen=True, kw_only=True):
     check_every_seconds: Annotated[float, msgspec.Meta(ge=60)] = 7 * 86400
 
 
+TimeOfDay = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class QuietHours(Request, frozen=True, kw_only=True):
+    """Hours in which nothing is sent to a channel; what is still wrong at their end is sent then.
+
+    start, end: times of day, such as 22:00 and 07:00; an end before the start is of the next day.
+    time_zone: an IANA name.
+    severity: the highest severity that waits; with `warning` critical alerts are sent all the same.
+    """
+
+    start: TimeOfDay
+    end: TimeOfDay
+    time_zone: str = "UTC"
+    severity: Literal["warning", "critical"] = "warning"
+
+
 class ChannelSettings(Request, frozen=True, kw_only=True):
     """One channel by which alerts are sent.
 
@@ -172,7 +191,10 @@ class ChannelSettings(Request, frozen=True, kw_only=True):
     url_file, url_secret: where the channel's URL is, which is a secret: the first line of a file (a name that
         is no absolute path is a credential of systemd) or a key of a Secret in kronkeep's namespace. It is
         read again for each message.
+    filter: which alerts are sent, as in `kronkeep get alerts --filter`; all without one.
     severity: the lowest severity that is sent.
+    quiet: hours in which nothing is sent.
+    repeat_seconds: as in [alerts], for this channel.
     recoveries: whether the end of an alert is sent too.
     """
 
@@ -180,7 +202,10 @@ class ChannelSettings(Request, frozen=True, kw_only=True):
     kind: Literal["apprise", "webhook"]
     url_file: str | None = None
     url_secret: SecretKeyRef | None = None
+    filter: Annotated[str, msgspec.Meta(max_length=500)] = ""
     severity: Literal["warning", "critical"] = "warning"
+    quiet: QuietHours | None = None
+    repeat_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
     recoveries: bool = True
 
 
@@ -275,9 +300,20 @@ def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:
     for channel in channels:
         if names.count(channel.name) > 1:
             raise InvalidSettings(f"{where}: two channels are named {channel.name}.", file=where)
-        if (channel.url_file is None) == (channel.url_secret is None):
-            message = f"{where}: channel {channel.name} needs either url_file or url_secret."
-            raise InvalidSettings(message, file=where)
+        try:
+            _check_channel(channel)
+        except InvalidRequest as fault:
+            raise InvalidSettings(f"{where}: channel {channel.name}: {fault}", file=where) from fault
+
+
+def _check_channel(channel: ChannelSettings) -> None:
+    if (channel.url_file is None) == (channel.url_secret is None):
+        raise InvalidSettings("it needs either url_file or url_secret.")
+    parse_filter(channel.filter)
+    if channel.quiet is not None:
+        load_zone(channel.quiet.time_zone)
+        if channel.quiet.start == channel.quiet.end:
+            raise InvalidSettings("its quiet hours end when they start.")
 
 
 def with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -96,3 +97,39 @@ async def test_an_alert_is_sent_once_over_a_kill_acknowledged_and_resolved(
         assert resolved.resolved_at is not None
         again = await asyncio.to_thread(run_kronkeep, daemon, "acknowledge", alert.id)
         assert (again.returncode, "NotAllowedNow" in again.stderr) == (1, True)
+
+
+async def test_a_silence_holds_an_alert_back_until_it_is_ended(
+    daemon: Daemon, messages: list[dict[str, Any]]
+) -> None:
+    async with daemon.client() as client:
+        said = await asyncio.to_thread(
+            run_kronkeep, daemon,
+            "silence", "--filter", "ns:default code:RunFailed", "--for", "1h30m", "--because", "an upgrade",
+        )  # fmt: skip
+        assert (said.returncode, "holds back 0 open alerts" in said.stdout) == (0, True), said.stderr
+        spec = CronJobCreate(name="flaky", image="busybox:1.36", command=("false",), schedule="0 2 29 2 *")
+        await client.cronjobs.create(spec)
+        await client.cronjobs.trigger("default", "flaky")
+        alerts = await eventually(
+            lambda: client.alerts.list(filter="code:RunFailed"), lambda page: bool(page.items)
+        )
+        (silence,) = (await client.silences.list(filter="status:active")).items
+        assert (alerts.items[0].silence_id, silence.alerts) == (silence.id, 1)
+        assert silence.ends_at - silence.created_at == timedelta(minutes=90)
+        listed = await asyncio.to_thread(run_kronkeep, daemon, "get", "silences")
+        assert "an upgrade" in listed.stdout
+    await daemon.kill()
+    await daemon.start()
+    assert messages == []
+    ended = await asyncio.to_thread(run_kronkeep, daemon, "silence", "--end", silence.id[:8])
+    assert ended.returncode == 0, ended.stderr
+
+    async def events() -> list[str]:
+        return [message["event"] for message in messages]
+
+    await eventually(events, lambda names: names == ["opened"])
+    refused = await asyncio.to_thread(
+        run_kronkeep, daemon, "silence", "--filter", "ns:default", "--for", "1h"
+    )
+    assert (refused.returncode, "--because" in refused.stderr) == (2, True)

@@ -1,8 +1,8 @@
-"""The client's calls about alerts."""
+"""The client's calls about alerts and silences."""
 
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
-from kronkeep_common.models import Alert
+from kronkeep_common.models import Alert, SilenceRequest, SilenceView
 
 
 class AlertCalls:
@@ -29,6 +29,31 @@ class AlertCalls:
     async def acknowledge(self, alert_id: str) -> Alert:
         """Record that somebody knows of an alert, which ends its notifications; raise NotAllowedNow."""
         return await self._connection.post(f"{_path(alert_id)}/acknowledge", Alert)
+
+
+class SilenceCalls:
+    """`client.silences`; calls with an id raise SilenceNotFound."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(self, filter: str | None = None, limit: int | None = None) -> api.ListOf[SilenceView]:
+        """Return the silences, newest first; `status:active` selects those that hold alerts back now."""
+        query = page_query(filter, limit, None, None)
+        return await self._connection.get("/v1/silences", api.ListOf[SilenceView], query)
+
+    async def get(self, silence_id: str) -> SilenceView:
+        """Return the silence with an id."""
+        return await self._connection.get(f"/v1/silences/{path_part(silence_id)}", SilenceView)
+
+    async def create(self, filter: str, *, for_seconds: float, because: str) -> SilenceView:
+        """Send no alerts that match a filter for some seconds; raise InvalidFilter, NotAllowedNow."""
+        request = SilenceRequest(filter=filter, for_seconds=for_seconds, because=because)
+        return await self._connection.post("/v1/silences", SilenceView, request)
+
+    async def end(self, silence_id: str) -> SilenceView:
+        """End a silence; raise NotAllowedNow where it has ended already."""
+        return await self._connection.post(f"/v1/silences/{path_part(silence_id)}/end", SilenceView)
 
 
 def _path(alert_id: str) -> str:

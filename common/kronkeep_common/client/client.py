@@ -7,7 +7,7 @@ from types import TracebackType
 import msgspec
 
 from kronkeep_common import api, errors
-from kronkeep_common.client.alerts import AlertCalls
+from kronkeep_common.client.alerts import AlertCalls, SilenceCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.connection import Connection, error_of
 from kronkeep_common.client.cronjobs import CronJobCalls
@@ -41,6 +41,7 @@ class Client:
         self.policies = PolicyCalls(self._connection)
         self.storages = StorageCalls(self._connection)
         self.alerts = AlertCalls(self._connection)
+        self.silences = SilenceCalls(self._connection)
         self.operations = OperationCalls(self._connection)
 
     @property

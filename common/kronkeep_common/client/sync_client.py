@@ -8,7 +8,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from kronkeep_common.client.alerts import AlertCalls
+from kronkeep_common.client.alerts import AlertCalls, SilenceCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.blocking_transport import BlockingTransport, run_without_loop
 from kronkeep_common.client.client import Client
@@ -173,6 +173,15 @@ class SyncAlerts(Blocking[AlertCalls]):
     acknowledge = BlockingCall(AlertCalls.acknowledge)
 
 
+class SyncSilences(Blocking[SilenceCalls]):
+    """The blocking calls of `client.silences`."""
+
+    list = BlockingCall(SilenceCalls.list)
+    get = BlockingCall(SilenceCalls.get)
+    create = BlockingCall(SilenceCalls.create)
+    end = BlockingCall(SilenceCalls.end)
+
+
 class SyncOperations(Blocking[OperationCalls]):
     """The blocking calls of `client.operations`."""
 
@@ -196,6 +205,7 @@ class SyncClient(Blocking[Client]):
         self.policies = SyncPolicies(client.policies)
         self.storages = SyncStorages(client.storages)
         self.alerts = SyncAlerts(client.alerts)
+        self.silences = SyncSilences(client.silences)
         self.operations = SyncOperations(client.operations)
 
     snapshot = BlockingCall(Client.snapshot)

@@ -57,6 +57,7 @@ from kronkeep_common.models.retention import (
     SnapshotVerdict,
 )
 from kronkeep_common.models.schedule import Finding, Resolution, ScheduleCheckRequest, ScheduleVerdict
+from kronkeep_common.models.silence import Silence, SilenceRequest, SilenceView
 from kronkeep_common.models.storage import (
     BackupStorage,
     BackupStorageChange,
@@ -115,6 +116,9 @@ __all__ = [
     "ScheduleCheckRequest",
     "ScheduleVerdict",
     "SecretKeyRef",
+    "Silence",
+    "SilenceRequest",
+    "SilenceView",
     "SnapshotFile",
     "SnapshotFolder",
     "SnapshotVerdict",

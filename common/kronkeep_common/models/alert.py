@@ -14,7 +14,9 @@ class Alert(Record, frozen=True, kw_only=True):
 
     `code` is an AlertCode; `kind`, `object` and `object_id` name the object, and `record_id` the run, backup
     or restore that the alert is about. The problem began at `since`; kronkeep noticed it at `created_at`.
-    `told_at` is when the alert was last sent to channels.
+    `told_at` is when the alert was last sent to channels; `silence_id` is the silence that holds it back now.
+    `node`, `image` and `last_line` (of the log) are known where a run failed: alerts that share them are
+    sent as one message.
     """
 
     id: str
@@ -35,6 +37,10 @@ class Alert(Record, frozen=True, kw_only=True):
     created_at: Moment
     message: str
     next_step: str
+    node: str | None = None
+    image: str | None = None
+    last_line: str | None = None
+    silence_id: str | None = None
     told_at: Moment | None = None
     acknowledged_at: Moment | None = None
     acknowledged_by: str | None = None

@@ -1,12 +1,12 @@
-"""How findings change the alerts: pure functions, so that a restart repeats and loses no message.
+"""How findings change the alerts: pure functions, so that a restart repeats and loses no alert.
 
 The only memory is the alerts that have not ended. A finding without an alert opens one, an alert without a
-finding is resolved, an alert that has become critical is opened again even where it was acknowledged, and an
-alert that nobody acknowledges is repeated.
+finding is resolved, and an alert that has become critical is opened again even where it was acknowledged.
+Which channel is sent what, and when again, `channel_rules` decides.
 """
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -37,18 +37,16 @@ def compare_alerts(
     unended: Iterable[Alert],
     findings: Iterable[AlertFinding],
     now: datetime,
-    repeat: float,
     undecided: Collection[AlertKey] = (),
 ) -> AlertChanges:
     """Return how the findings change the alerts that have not ended.
 
-    repeat: seconds after which an alert that nobody acknowledged is repeated; 0 for never.
     undecided: keys that cannot be judged now; alerts of these are not resolved.
     """
     known: dict[AlertKey, Alert] = {(alert.code, alert.kind, alert.object_id): alert for alert in unended}
     by_key = {finding.key: finding for finding in findings}
     transitions = [
-        _open(finding, now) if key not in known else _update(known[key], finding, now, repeat)
+        _open(finding, now) if key not in known else _update(known[key], finding)
         for key, finding in by_key.items()
     ]
     transitions += [
@@ -70,27 +68,26 @@ def _open(finding: AlertFinding, now: datetime) -> Transition:
         id=derive_id("alert", *finding.key, now.isoformat()),
         status=AlertStatus.OPEN,
         created_at=now,
-        told_at=now,
         **fields,
     )
     return alert, "opened"
 
 
-def _update(alert: Alert, finding: AlertFinding, now: datetime, repeat: float) -> Transition:
+def _update(alert: Alert, finding: AlertFinding) -> Transition:
     new = msgspec.structs.replace(
         alert,
         severity=finding.severity,
         message=finding.message,
         next_step=finding.next_step,
         record_id=finding.record_id,
+        node=finding.node,
+        image=finding.image,
+        last_line=finding.last_line,
     )
     if finding.severity == "critical" and alert.severity == "warning":
         return msgspec.structs.replace(
-            new, status=AlertStatus.OPEN, told_at=now, acknowledged_at=None, acknowledged_by=None
+            new, status=AlertStatus.OPEN, acknowledged_at=None, acknowledged_by=None
         ), "escalated"
-    last = alert.told_at or alert.created_at
-    if repeat and alert.status is AlertStatus.OPEN and now - last >= timedelta(seconds=repeat):
-        return msgspec.structs.replace(new, told_at=now), "repeated"
     return (new if new != alert else None), None
 
 

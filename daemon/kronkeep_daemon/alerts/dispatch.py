@@ -4,27 +4,25 @@ A notice is written in the same commit as its alert and removed once the channel
 loses none; one that is interrupted in between is sent again with the same id. What a channel refuses is tried
 again with growing pauses, then dropped and logged. In a storm, such as a node that fails with hundreds of
 runs, one message covers all notices that wait.
-
-Where another daemon acts on the cluster, that one sends. Notices of this daemon are then held for a minute,
-four times the duration of a Lease, and sent if the other daemon goes away meanwhile: rather twice than never.
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ReadOnlyHistory
 from kronkeep_common.models import Alert
-from kronkeep_common.models.base import Moment, Record
-from kronkeep_daemon.alerts.alert_changes import AlertEvent, EventName
+from kronkeep_daemon.alerts.alert_changes import EventName
 from kronkeep_daemon.alerts.channel_health import ChannelFault, ChannelHealth
+from kronkeep_daemon.alerts.channel_rules import FilteredSilences, sent_id
 from kronkeep_daemon.alerts.channels import AlertMessage, NotSent
 from kronkeep_daemon.alerts.delivery import ChannelDelivery
+from kronkeep_daemon.alerts.notices import Notice, NoticeSelection
+from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
+from kronkeep_daemon.alerts.shared_state import SharedMessage, SharedState, is_local
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import ChannelSettings, Settings
@@ -34,19 +32,7 @@ log = logging.getLogger(__name__)
 PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further attempt
 WAITING = 1000  # notices of one channel; above it the oldest are dropped
 GATHER_SECONDS = 2.0  # in which the notices of a storm gather into one message
-HOLD_FOR = timedelta(seconds=60)
 SINGLES = 5  # notices that are sent one by one; of more, those of one event are one message
-
-
-class Notice(Record, frozen=True, kw_only=True):
-    """One message that a channel has not accepted yet; `held` where another daemon acts on the cluster."""
-
-    id: str
-    channel: str
-    event: EventName
-    alert: Alert
-    created_at: Moment
-    held: bool = False
 
 
 class AlertDispatcher:
@@ -61,6 +47,7 @@ class AlertDispatcher:
         supervisor: Supervisor,
         cluster: Cluster,
         registry: CollectorRegistry,
+        shared: SharedAlerts,
         stands_by: Callable[[str], bool],
         changed: Callable[[], None],
     ) -> None:
@@ -68,42 +55,47 @@ class AlertDispatcher:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
-        self._stands_by = stands_by
         self._health = ChannelHealth(changed)
         self._delivery = ChannelDelivery(settings=settings, cluster=cluster, health=self._health)
+        self._shared = shared
         self._notices: Records[Notice] = Records(history.table("notices"), Notice)
+        self._selection = NoticeSelection(
+            history=history,
+            clock=clock,
+            settings=settings,
+            shared=shared,
+            stands_by=stands_by,
+            notices=self._notices,
+        )
         self._outcomes: dict[str, str] = {}  # by id, of notices that are sent or dropped but not removed yet
         self._counter = Counter(
             "kronkeep_notices", "Messages to channels, by their outcome", ["channel", "outcome"],
             registry=registry,
         )  # fmt: skip
 
-    def add(self, events: Iterable[AlertEvent]) -> None:
-        """Buffer a notice for each channel that the settings select for an event, until the next commit."""
-        now = self._clock.now()
-        for event in events:
-            # Another daemon knows nothing of this one's channels, so what is wrong with them is not held.
-            held = event.alert.kind != "channel" and self._stands_by(event.alert.cluster)
-            for channel in self._settings().alerts.channels:
-                if is_selected(channel, event):
-                    notice_id = f"{event.alert.id}-{event.event}-{now.timestamp():.0f}-{channel.name}"
-                    notice = Notice(
-                        id=notice_id,
-                        channel=channel.name,
-                        event=event.event,
-                        alert=event.alert,
-                        created_at=now,
-                        held=held,
-                    )
-                    self._notices.put(notice)
+    def add(
+        self, active: Sequence[Alert], silences: FilteredSilences, clusters: Mapping[str, str]
+    ) -> list[Alert]:
+        """Buffer, until the next commit, what channels must be sent of alerts, and return those alerts.
+
+        active: the alerts that have not ended; those that have ended are found by what was sent of them.
+        clusters: ids by name.
+        """
+        alerts = self._selection.select(active, silences, clusters)
         for channel in self._settings().alerts.channels:
-            waiting = self._notices_of(channel.name)
-            for notice in waiting[: max(0, len(waiting) - WAITING)]:
-                log.error(
-                    "channel %s: more than %d messages wait; the oldest is dropped", channel.name, WAITING
-                )
-                self._notices.remove(notice.id)
-                self._counter.labels(channel.name, "dropped").inc()
+            self._limit_waiting(channel.name)
+        return alerts
+
+    def undo(self) -> None:
+        """Forget what was buffered and could not be committed."""
+        self._selection.undo()
+
+    def _limit_waiting(self, name: str) -> None:
+        waiting = self._notices_of(name)
+        for notice in waiting[: max(0, len(waiting) - WAITING)]:
+            log.error("channel %s: more than %d messages wait; the oldest is dropped", name, WAITING)
+            self._notices.remove(notice.id)
+            self._counter.labels(name, "dropped").inc()
 
     def stuck_channels(self) -> list[ChannelFault]:
         """Return the channels of the settings that no longer accept messages."""
@@ -117,23 +109,10 @@ class AlertDispatcher:
 
     def start_workers(self) -> None:
         """Start a worker for each channel that has notices to send."""
-        self._review_held()
-        for name in sorted({notice.channel for notice in self._notices.all() if not notice.held}):
+        for name in sorted({notice.channel for notice in self._notices.all()}):
             task = f"alert channel {name}"
             if not self._supervisor.running(task):
                 self._supervisor.start(task, partial(self._send_waiting, name), death="quiet")
-
-    def _review_held(self) -> None:
-        """Release held notices where no other daemon acts any more; drop those that the other one has sent by
-        now.
-        """
-        oldest = self._clock.now() - HOLD_FOR
-        for notice in [notice for notice in self._notices.all() if notice.held]:
-            if not self._stands_by(notice.alert.cluster):
-                self._notices.put(msgspec.structs.replace(notice, held=False))
-            elif notice.created_at < oldest:
-                self._notices.remove(notice.id)
-                self._counter.labels(notice.channel, "left").inc()
 
     def _notices_of(self, channel: str) -> list[Notice]:
         return [notice for notice in self._notices.all() if notice.channel == channel]
@@ -141,7 +120,7 @@ class AlertDispatcher:
     async def _send_waiting(self, name: str) -> None:
         """Send the notices of a channel, oldest first, until none waits."""
         await self._clock.sleep(GATHER_SECONDS)
-        while waiting := [notice for notice in self._notices_of(name) if not notice.held]:
+        while waiting := self._notices_of(name):
             for group in group_notices(waiting):
                 if not await self._send_and_remove(group):
                     return
@@ -156,6 +135,7 @@ class AlertDispatcher:
         if unsent:
             self._outcomes |= dict.fromkeys(ids, await self._deliver(unsent))
         for notice in notices:
+            self._share_sent(notice)
             self._notices.remove(notice.id)
         try:
             await self._history.commit()
@@ -164,6 +144,14 @@ class AlertDispatcher:
         for notice in notices:
             self._counter.labels(notice.channel, self._outcomes.pop(notice.id)).inc()
         return True
+
+    def _share_sent(self, notice: Notice) -> None:
+        """Let other daemons know what a channel was sent."""
+        if is_local(notice.alert):
+            return
+        sent = SharedMessage(at=notice.created_at, event=notice.event, severity=notice.alert.severity)
+        key = sent_id(notice.alert, notice.channel)
+        self._shared.of(notice.alert.cluster).change(SharedState(sent={key: sent}))
 
     async def _deliver(self, notices: list[Notice]) -> str:
         """Return `sent` or `dropped`, after at most seven attempts within 22 minutes."""
@@ -201,12 +189,3 @@ def group_notices(waiting: list[Notice]) -> list[list[Notice]]:
     for notice in waiting:
         groups.setdefault(notice.event, []).append(notice)
     return list(groups.values())
-
-
-def is_selected(channel: ChannelSettings, event: AlertEvent) -> bool:
-    """Return whether the channel's settings select the event."""
-    if event.event == "resolved" and not channel.recoveries:
-        return False
-    if event.alert.kind == "channel" and event.alert.object_id == channel.name:
-        return False
-    return channel.severity == "warning" or event.alert.severity == "critical"

@@ -57,6 +57,9 @@ class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
     policy_id: str | None = None
     storage_id: str | None = None
     record_id: str | None = None
+    node: str | None = None
+    image: str | None = None
+    last_line: str | None = None
 
     @property
     def key(self) -> AlertKey:
@@ -65,7 +68,10 @@ class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleResult(NamedTuple):
-    """The part of a finding that a rule decides; `record_id` is the record that it is about."""
+    """The part of a finding that a rule decides.
+
+    `record_id` is the record that it is about, `node` where that ran, `last_line` the last one of its log.
+    """
 
     code: str
     severity: Severity
@@ -73,6 +79,8 @@ class RuleResult(NamedTuple):
     next_step: str
     since: datetime | None = None
     record_id: str | None = None
+    node: str | None = None
+    last_line: str | None = None
 
 
 def cronjob_finding(cronjob: CronJob, result: RuleResult) -> AlertFinding:
@@ -86,6 +94,7 @@ def cronjob_finding(cronjob: CronJob, result: RuleResult) -> AlertFinding:
         namespace=cronjob.namespace,
         cronjob=cronjob.name,
         cronjob_id=cronjob.id,
+        image=cronjob.image or None,
         policy_id=cronjob.policy.id if cronjob.policy else None,
         storage_id=cronjob.policy.storage_id if cronjob.policy else None,
     )

@@ -4,14 +4,14 @@ A rule is about the present: its alert ends once the rule returns None. A run or
 cancelled is not wrong, and the one before it is judged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 from operator import attrgetter
 
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, KeptLog
 from kronkeep_common.models.alert import Severity
 from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
@@ -58,6 +58,8 @@ def run_failed(facts: CronJobFacts) -> RuleResult | None:
         next_step=newest.next_step or "Read the run's log.",
         since=failures[-1].ended_at or failures[-1].created_at,
         record_id=newest.id,
+        node=newest.node,
+        last_line=_last_line(newest.logs),
     )
 
 
@@ -103,6 +105,7 @@ def backup_failed(facts: CronJobFacts) -> RuleResult | None:
         next_step=next_step,
         since=newest.ended_at or newest.created_at,
         record_id=newest.id,
+        last_line=_last_line(newest.logs),
     )
 
 
@@ -433,6 +436,12 @@ def clock_findings(fault: ClockFault) -> list[AlertFinding]:
         next_step=CLOCK_NEXT_STEP,
     )
     return [clock_finding(fault, result)]
+
+
+def _last_line(logs: Sequence[KeptLog]) -> str | None:
+    """Return the last line that a failed container wrote, the newest container first."""
+    lines = [line for log in reversed(logs) for line in reversed(log.last_lines) if line.strip()]
+    return lines[0] if lines else None
 
 
 def _is_bad(run: CronJobExecution) -> bool:

@@ -7,7 +7,7 @@ long as it took, so that alerts use at most a tenth of one CPU.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -17,16 +17,25 @@ from prometheus_client import CollectorRegistry
 
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow
-from kronkeep_common.models import Alert, CronJob
+from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow, ReadOnlyHistory
+from kronkeep_common.models import Alert, CronJob, Silence, SilenceView
 from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import delivery_rules, rules
 from kronkeep_daemon.alerts.alert_changes import compare_alerts
+from kronkeep_daemon.alerts.channel_rules import apply_silences
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
 from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.alerts.inputs import AlertInputs
 from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey, CronJobFacts
+from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
+from kronkeep_daemon.alerts.shared_state import (
+    SharedAcknowledgement,
+    SharedState,
+    acknowledgement_of,
+    problem_id,
+)
+from kronkeep_daemon.alerts.silences import Silences
 from kronkeep_daemon.events import (
     BackupChanged,
     Bus,
@@ -37,7 +46,7 @@ from kronkeep_daemon.events import (
 )
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import LOST_CHANGES, drill_seen_key
-from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -60,7 +69,8 @@ class AlertService:
         clock: Clock,
         settings: Callable[[], Settings],
         supervisor: Supervisor,
-        cluster: Cluster,
+        clusters: Clusters,
+        shared: SharedAlerts,
         registry: CollectorRegistry,
     ) -> None:
         self._inputs = inputs
@@ -68,14 +78,18 @@ class AlertService:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
+        self._clusters = clusters
+        self._shared = shared
         self._wake = asyncio.Event()
+        self.silences = Silences(history=history, clock=clock, shared=shared, changed=self._wake.set)
         self._dispatcher = AlertDispatcher(
             history=history,
             clock=clock,
             settings=settings,
             supervisor=supervisor,
-            cluster=cluster,
+            cluster=clusters.first,
             registry=registry,
+            shared=shared,
             stands_by=inputs.stands_by,
             changed=self._wake.set,
         )
@@ -85,12 +99,14 @@ class AlertService:
     def start(self) -> None:
         """Start evaluating, once every CronJob is known, and sending the notices that a stop interrupted."""
         self._dispatcher.start_workers()
+        self._shared.start(self._supervisor)
         self._supervisor.start("alerts", self._evaluate_forever, death="restart")
 
     async def _evaluate_forever(self) -> None:
         with suppress(TimeoutError):  # a cluster that cannot be listed is a reason for an alert itself
             async with asyncio.timeout(self._settings().alerts.watch_seconds):
                 await self._inputs.wait_until_listed()
+                await self._shared.wait_until_tried()
         while True:
             self._wake.clear()
             start = self._clock.monotonic()
@@ -122,17 +138,45 @@ class AlertService:
             or (alert.cluster in untimed and alert.code != AlertCode.CLOCK_JUMPED)
         }
         findings = await self._find(undecided)
-        now = self._clock.now()
-        repeat = self._settings().alerts.repeat_seconds
-        changes = compare_alerts(self.active_alerts(), findings, now, repeat, undecided)
+        changes = compare_alerts(self.active_alerts(), findings, self._clock.now(), undecided)
         for alert in changes.alerts:
             self._history.alerts.put(alert)
-        self._dispatcher.add(changes.events)
         for event in changes.events:
             log.info("alert %s: %s %s %s", event.event, event.alert.code, event.alert.object, event.alert.id)
-        if changes.alerts:
+        self._route()
+        try:
             await self._history.commit()
+        except ReadOnlyHistory:
+            self._dispatcher.undo()
+            raise
         self._dispatcher.start_workers()
+
+    def _route(self) -> None:
+        """Apply what other daemons know and the silences, and buffer what channels must be sent."""
+        now = self._clock.now()
+        names = self._cluster_names()
+        self.silences.exchange()
+        silences = self.silences.filters(names)
+        active: list[Alert] = []
+        for known in reversed(self.active_alerts()):
+            alert = apply_silences(self._with_shared_acknowledgement(known), silences, now)
+            active.append(alert)
+            if alert != known:
+                self._history.alerts.put(alert)
+        for alert in self._dispatcher.add(active, silences, names):
+            self._history.alerts.put(msgspec.structs.replace(alert, told_at=now))
+
+    def _with_shared_acknowledgement(self, alert: Alert) -> Alert:
+        """Return the alert as acknowledged, where somebody has acknowledged it on another daemon."""
+        known = acknowledgement_of(self._shared.of(alert.cluster).state, alert)
+        if known is None:
+            return alert
+        return msgspec.structs.replace(
+            alert,
+            status=AlertStatus.ACKNOWLEDGED,
+            acknowledged_at=known.at,
+            acknowledged_by=clean(known.by, 100),
+        )
 
     async def _find(self, undecided: set[AlertKey]) -> list[AlertFinding]:
         """Return all that is wrong; add the keys that cannot be judged now to `undecided`."""
@@ -189,6 +233,15 @@ class AlertService:
         ]
         return sorted(alerts, key=attrgetter("created_at"), reverse=True)[:limit]
 
+    def silence_views(self, silences: Sequence[Silence]) -> list[SilenceView]:
+        """Return silences with their statuses and how many alerts each holds back."""
+        active = self.active_alerts()
+        return [self.silences.view(silence, active, self._cluster_names()) for silence in silences]
+
+    def _cluster_names(self) -> dict[str, str]:
+        """Return the ids of the clusters by name."""
+        return {cluster.name: cluster.id for cluster in self._clusters}
+
     def get(self, alert_id: str) -> Alert:
         """Return one alert; raise AlertNotFound."""
         alert = self._history.alerts.get(alert_id)
@@ -213,4 +266,13 @@ class AlertService:
             )
             self._history.alerts.put(alert)
             await self._history.commit()
+            self._share_acknowledgement(alert)
         return alert
+
+    def _share_acknowledgement(self, alert: Alert) -> None:
+        known = SharedAcknowledgement(
+            at=alert.acknowledged_at or self._clock.now(),
+            by=alert.acknowledged_by or "",
+            severity=alert.severity,
+        )
+        self._shared.of(alert.cluster).change(SharedState(acknowledged={problem_id(alert): known}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kronkeep_daemon.alert_inputs import ServiceAlertInputs
 from kronkeep_daemon.alerts import AlertService
+from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.composition.backup_layer import BackupLayer
 from kronkeep_daemon.composition.foundation import Foundation
@@ -58,7 +59,8 @@ def compose_services(
         clock=clock,
         settings=settings,
         supervisor=base.supervisor,
-        cluster=base.clusters.first,
+        clusters=base.clusters,
+        shared=SharedAlerts(base.clusters, partial(_own_namespace, settings), clock),
         registry=metrics.registry,
     )
     return Services(
@@ -110,6 +112,10 @@ def compose_services(
         metrics=metrics,
         alerts=alerts,
     )
+
+
+def _own_namespace(settings: Callable[[], Settings]) -> str:
+    return settings().namespace
 
 
 def _limits_of(settings: Callable[[], Settings]) -> LimitSettings:

@@ -10,6 +10,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.api import Leftover
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.text import clean
+from kronkeep_daemon.alerts.shared_alerts import CONFIGMAP
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import lease, paths
 from kronkeep_daemon.kube.client import Cluster, Objects
@@ -43,7 +44,7 @@ async def list_leftovers(cronjobs: CronJobService, own: str) -> Leftovers:
             for namespace in namespaces:
                 for item in await _list_labelled(cluster, listing(namespace)):
                     leftovers.append(_deletable_leftover(name, plural, item, _WHY[plural]))
-        leftovers += await _lease_leftovers(cluster, name, own)
+        leftovers += await _own_leftovers(cluster, name, own)
         leftovers += [_secret_leftover(name, item) for item in await _list_secrets(cluster, namespaces, own)]
     return sorted(leftovers, key=_opens_repository)
 
@@ -68,12 +69,19 @@ async def _list_secrets(cluster: Cluster, namespaces: tuple[str | None, ...], ow
     ]
 
 
-async def _lease_leftovers(cluster: Cluster, name: str, own: str) -> Leftovers:
-    try:
-        item = await cluster.get(paths.leases(own, lease.LEASE_NAME))
-    except KronkeepError:
-        return []
-    return [_deletable_leftover(name, "leases", item, "It names the daemon that acts on the cluster.")]
+async def _own_leftovers(cluster: Cluster, name: str, own: str) -> Leftovers:
+    """Return what has a fixed name in kronkeep's own namespace, where it exists."""
+    fixed = (
+        ("leases", paths.leases(own, lease.LEASE_NAME), "It names the daemon that acts on the cluster."),
+        ("configmaps", paths.configmaps(own, CONFIGMAP), "The silences and acknowledgements of alerts."),
+    )
+    leftovers: Leftovers = []
+    for plural, path, why in fixed:
+        try:
+            leftovers.append(_deletable_leftover(name, plural, await cluster.get(path), why))
+        except KronkeepError:
+            continue
+    return leftovers
 
 
 def _annotation_leftovers(cluster: str, cronjob: CronJobObject) -> Iterator[Leftover]:

@@ -107,6 +107,14 @@ RIGHTS = (
         purpose="let one of several daemons act",
         needed=False,
     ),
+    Right(
+        scope=OWN,
+        group="",
+        resource="configmaps",
+        verbs=("get", "create", "update"),
+        purpose="share silences and acknowledgements with other daemons",
+        needed=False,
+    ),
 )
 
 

@@ -23,6 +23,10 @@ def _alerts(services: Services) -> PrefixTable:
     return services.history.alerts
 
 
+def _silences(services: Services) -> PrefixTable:
+    return services.alerts.silences.records
+
+
 def _policies(services: Services) -> PrefixTable:
     return services.policies
 
@@ -33,6 +37,7 @@ _TABLES: dict[str, tuple[str, Callable[[Services], PrefixTable]]] = {
     "/v1/restores/{id}": ("restore", _restores),
     "/v1/executions/{id}": ("run", _runs),
     "/v1/alerts/{id}": ("alert", _alerts),
+    "/v1/silences/{id}": ("silence", _silences),
     "/v1/policies/{id}": ("policy", _policies),
 }
 

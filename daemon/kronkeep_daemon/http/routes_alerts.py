@@ -1,15 +1,17 @@
-"""The routes of alerts."""
+"""The routes of alerts and silences."""
 
 from kronkeep_common import api
 from kronkeep_common.alert_codes import AlertCode
-from kronkeep_common.models import Alert
+from kronkeep_common.models import Alert, Silence, SilenceRequest, SilenceView
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
-from kronkeep_daemon.http.list_pages import LIST_QUERY, page_of, with_cluster_names
+from kronkeep_daemon.http.list_pages import LIST_QUERY, filter_of, limit_of, page_of, with_cluster_names
 from kronkeep_daemon.http.route import ApiCall, RouteTable
 
 ALERTS = "/v1/alerts"
 ALERT = ALERTS + "/{id}"
+SILENCES = "/v1/silences"
+SILENCE = SILENCES + "/{id}"
 
 routes = RouteTable()
 
@@ -34,3 +36,37 @@ async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
     if alert.code == AlertCode.SNAPSHOT_MISSING:
         await call.services.retention.acknowledge_missing_of(alert.object_id)
     return alert
+
+
+@routes.get(SILENCES, query=("filter", "limit"))
+async def list_silences(call: ApiCall[None]) -> api.ListOf[SilenceView]:
+    """List the silences, newest first; `status:active` are those that hold alerts back now."""
+    accepted = filter_of(call)
+    now = call.services.clock.now()
+    views = call.services.alerts.silence_views(call.services.alerts.silences.newest())
+    return api.ListOf(items=[view for view in views if accepted.matches(view, now)][: limit_of(call)])
+
+
+@routes.get(SILENCE)
+async def get_silence(call: ApiCall[None]) -> SilenceView:
+    """Show one silence by its id."""
+    return _silence_view(call, call.services.alerts.silences.get(call.id))
+
+
+@routes.post(SILENCES, Level.OPERATE, status=201)
+async def create_silence(call: ApiCall[SilenceRequest]) -> SilenceView:
+    """Send no alerts that match a filter, for a while; they stay visible."""
+    user = access.user_name(access.peer_of(call.request).uid)
+    return _silence_view(call, await call.services.alerts.silences.create(call.body, user))
+
+
+@routes.post(SILENCE + "/end", Level.OPERATE)
+async def end_silence(call: ApiCall[api.Empty]) -> SilenceView:
+    """End a silence: what is still wrong is sent now."""
+    user = access.user_name(access.peer_of(call.request).uid)
+    return _silence_view(call, await call.services.alerts.silences.end(call.id, user))
+
+
+def _silence_view(call: ApiCall[object], silence: Silence) -> SilenceView:
+    (view,) = call.services.alerts.silence_views([silence])
+    return view

@@ -1,10 +1,11 @@
 """The alert service over a history on disk, what it reads as a test sets it, and a web server that counts."""
 
 import asyncio
+import copy
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ from prometheus_client import CollectorRegistry
 from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage, CronJob
 from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.alerts.rule_results import ClockFault
+from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import AlertSettings, ChannelSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -100,10 +106,59 @@ class Inputs:
         return self._daemon.stands_by
 
 
+class ConfigMapCluster:
+    """A cluster that holds ConfigMaps, with versions as an API server has them."""
+
+    id = "c"
+    name = "prod"
+    former = ()
+
+    def __init__(self) -> None:
+        self.objects: dict[str, JsonObject] = {}
+        self.versions = 0
+        self.refusal: KronkeepError | None = None
+
+    async def get(self, path: str) -> JsonObject:
+        if self.refusal is not None:
+            raise self.refusal
+        if path not in self.objects:
+            raise NotFoundInCluster("There is none.")
+        return copy.deepcopy(self.objects[path])
+
+    async def create(self, path: str, body: JsonObject) -> JsonObject:
+        path = f"{path}/{body['metadata']['name']}"
+        if path in self.objects:
+            raise AlreadyExists("There is one.")
+        return self._put(path, body)
+
+    async def replace(self, path: str, body: JsonObject) -> JsonObject:
+        if body["metadata"]["resourceVersion"] != self.objects[path]["metadata"]["resourceVersion"]:
+            raise ConflictInCluster("It has changed.")
+        return self._put(path, body)
+
+    def _put(self, path: str, body: JsonObject) -> JsonObject:
+        self.versions += 1
+        self.objects[path] = copy.deepcopy(body)
+        self.objects[path]["metadata"]["resourceVersion"] = str(self.versions)
+        return self.objects[path]
+
+
+class MovableClock(SystemClock):
+    """A clock that a test puts forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
 class Daemon:
     """The alert service with its history; `cronjob` is the CronJob that it reads."""
 
-    def __init__(self, history: History, supervisor: Supervisor, settings: Settings) -> None:
+    def __init__(
+        self, history: History, supervisor: Supervisor, settings: Settings, cluster: ConfigMapCluster
+    ) -> None:
         self.history = history
         self.supervisor = supervisor
         self.settings = settings
@@ -113,14 +168,18 @@ class Daemon:
         self.stands_by = False
         self.clock_faults: list[ClockFault] = []
         self.unknown: frozenset[str] = frozenset()
+        self.clock = MovableClock()
+        clusters = Clusters([cluster])  # type: ignore[list-item]
+        self.shared = SharedAlerts(clusters, lambda: "kronkeep", self.clock)
         self.service = AlertService(
             inputs=Inputs(self),
             history=history,
             bus=Bus(),
-            clock=SystemClock(),
+            clock=self.clock,
             settings=self.current_settings,
             supervisor=supervisor,
-            cluster=None,  # type: ignore[arg-type]
+            clusters=clusters,
+            shared=self.shared,
             registry=CollectorRegistry(),
         )
 
@@ -130,6 +189,11 @@ class Daemon:
     def use_channels(self, *channels: ChannelSettings) -> None:
         alerts = msgspec.structs.replace(self.settings.alerts, channels=channels)
         self.settings = msgspec.structs.replace(self.settings, alerts=alerts)
+
+    async def exchange(self) -> None:
+        """Read and write what daemons share."""
+        for cluster in self.shared.all():
+            await cluster.sync()
 
     async def wait_until_sent(self) -> None:
         """Return once no message waits any more."""
@@ -143,12 +207,17 @@ class Daemon:
 
 
 @asynccontextmanager
-async def daemon(folder: Path, *channels: ChannelSettings, repeat: float = 0) -> AsyncIterator[Daemon]:
+async def daemon(
+    folder: Path,
+    *channels: ChannelSettings,
+    repeat: float = 0,
+    cluster: ConfigMapCluster | None = None,
+) -> AsyncIterator[Daemon]:
     settings = Settings(alerts=AlertSettings(channels=channels, repeat_seconds=repeat))
     history = await History.open(folder / "h", clock=SystemClock())
     supervisor = Supervisor(SystemClock())
     try:
-        yield Daemon(history, supervisor, settings)
+        yield Daemon(history, supervisor, settings, cluster or ConfigMapCluster())
     finally:
         await supervisor.close()
         await history.close()

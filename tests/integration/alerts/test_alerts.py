@@ -1,6 +1,5 @@
 """Alerts over a history on disk, and channels over real sockets: a web server counts what it receives."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,7 +9,6 @@ from tests.integration.alerts.alert_scene import WELL, WRONG, Receiver, channel,
 from kronkeep_common.errors import AlertNotFound, NotAllowedNow
 from kronkeep_common.models import BackupPolicy
 from kronkeep_common.states import AlertStatus
-from kronkeep_daemon.alerts import dispatch
 from kronkeep_daemon.alerts.rule_results import ClockFault
 
 
@@ -156,27 +154,3 @@ async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: R
             await it.service.acknowledge(alert.id, "eve")
         with pytest.raises(AlertNotFound):
             await it.service.acknowledge("none", "eve")
-
-
-async def test_where_another_daemon_acts_it_tells_and_what_it_left_is_told_here(
-    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
-        it.stands_by = True
-        await it.service.evaluate()
-        assert (len(it.service.active_alerts()), len(it.history.table("notices"))) == (1, 1)
-        assert not it.supervisor.running("alert channel ops")
-        it.stands_by = False
-        await it.service.evaluate()
-        await receiver.wait_for(lambda: receiver.events == ["opened"])
-        await it.wait_until_sent()
-        it.stands_by = True
-        it.cronjob = WELL
-        await it.service.evaluate()
-        monkeypatch.setattr(dispatch, "HOLD_FOR", timedelta(0))
-        await it.service.evaluate()
-        assert len(it.history.table("notices")) == 0
-        it.stands_by = False
-        await it.service.evaluate()
-        assert not it.supervisor.running("alert channel ops")
-    assert receiver.events == ["opened"]

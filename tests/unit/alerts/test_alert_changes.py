@@ -1,4 +1,4 @@
-"""How findings change alerts: opened once, escalated, repeated, resolved."""
+"""How findings change alerts: opened once, escalated, resolved once."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,49 +35,39 @@ def events_of(changes: AlertChanges) -> list[tuple[str, str]]:
 
 
 def open_alert() -> Alert:
-    (alert,) = compare_alerts([], [finding()], NOW, 0).alerts
+    (alert,) = compare_alerts([], [finding()], NOW).alerts
     return alert
 
 
 def test_what_is_new_is_opened_and_what_stays_is_told_no_more() -> None:
-    first = compare_alerts([], [finding(name="a"), finding(name="b")], NOW, 3600)
+    first = compare_alerts([], [finding(name="a"), finding(name="b")], NOW)
     assert events_of(first) == [("opened", "shop/a"), ("opened", "shop/b")]
     assert first.alerts[0].since == NOW
-    again = compare_alerts(first.alerts, [finding(name="a"), finding(name="b")], NOW + HOUR / 2, 3600)
+    again = compare_alerts(first.alerts, [finding(name="a"), finding(name="b")], NOW + HOUR / 2)
     assert again == AlertChanges([], [])
 
 
 def test_a_new_message_is_kept_and_not_told() -> None:
-    changes = compare_alerts([open_alert()], [finding(message="It failed twice.")], NOW + HOUR, 0)
+    changes = compare_alerts([open_alert()], [finding(message="It failed twice.")], NOW + HOUR)
     assert [alert.message for alert in changes.alerts] == ["It failed twice."]
     assert changes.events == []
 
 
 def test_what_becomes_critical_is_open_again_and_told_once() -> None:
     known = msgspec.structs.replace(open_alert(), status=AlertStatus.ACKNOWLEDGED, acknowledged_by="eve")
-    changes = compare_alerts([known], [finding("critical")], NOW + HOUR, 0)
+    changes = compare_alerts([known], [finding("critical")], NOW + HOUR)
     assert events_of(changes) == [("escalated", "shop/a")]
     assert (changes.alerts[0].status, changes.alerts[0].acknowledged_by) == (AlertStatus.OPEN, None)
-    assert compare_alerts(changes.alerts, [finding("critical")], NOW + 2 * HOUR, 0) == AlertChanges([], [])
-    assert events_of(compare_alerts(changes.alerts, [finding("warning")], NOW + 2 * HOUR, 0)) == []
-
-
-def test_it_is_told_again_until_somebody_acknowledges() -> None:
-    known = open_alert()
-    assert events_of(compare_alerts([known], [finding()], NOW + HOUR, 3601)) == []
-    again = compare_alerts([known], [finding()], NOW + HOUR, 3600)
-    assert events_of(again) == [("repeated", "shop/a")]
-    assert events_of(compare_alerts(again.alerts, [finding()], NOW + 1.5 * HOUR, 3600)) == []
-    heard = msgspec.structs.replace(known, status=AlertStatus.ACKNOWLEDGED)
-    assert events_of(compare_alerts([heard], [finding()], NOW + 9 * HOUR, 3600)) == []
+    assert compare_alerts(changes.alerts, [finding("critical")], NOW + 2 * HOUR) == AlertChanges([], [])
+    assert events_of(compare_alerts(changes.alerts, [finding("warning")], NOW + 2 * HOUR)) == []
 
 
 def test_what_has_gone_is_resolved_once_and_a_return_is_another_alert() -> None:
     known = open_alert()
-    gone = compare_alerts([known], [], NOW + HOUR, 0)
+    gone = compare_alerts([known], [], NOW + HOUR)
     assert events_of(gone) == [("resolved", "shop/a")]
     assert gone.alerts[0].resolved_at == NOW + HOUR
-    back = compare_alerts([], [finding()], NOW + 2 * HOUR, 0)
+    back = compare_alerts([], [finding()], NOW + 2 * HOUR)
     assert events_of(back) == [("opened", "shop/a")]
     assert back.alerts[0].id != known.id
 
@@ -87,16 +77,14 @@ LOOKS = st.lists(
 )
 
 
-@given(LOOKS, st.sampled_from([0.0, 1800.0, 7200.0]))
-def test_over_any_looks_each_alert_opens_once_and_resolves_once(
-    looks: list[dict[str, str]], repeat: float
-) -> None:
+@given(LOOKS)
+def test_over_any_looks_each_alert_opens_once_and_resolves_once(looks: list[dict[str, str]]) -> None:
     kept: dict[str, Alert] = {}
     events: list[tuple[str, str]] = []
     for number, look in enumerate(looks):
         findings = [finding(severity, name) for name, severity in look.items()]
         unended = [alert for alert in kept.values() if alert.status is not AlertStatus.RESOLVED]
-        changes = compare_alerts(unended, findings, NOW + number * HOUR, repeat)
+        changes = compare_alerts(unended, findings, NOW + number * HOUR)
         for alert in changes.alerts:
             if alert.id in kept:
                 assert may_follow(ALERT_TRANSITIONS, kept[alert.id].status, alert.status)

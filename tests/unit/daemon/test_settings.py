@@ -27,6 +27,9 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
     assert loaded.clusters["prod"].namespaces == ("a",)
 
 
+CHANNEL = "[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -37,6 +40,10 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
         ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'", "either url_file or url_secret"),
         ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl = 'https://x/token'", "url"),
         ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n" * 2, "two channels"),
+        (CHANNEL + "filter = 'team:a'", "channel a: The filter does not know 'team'"),
+        (CHANNEL + "quiet = {start = '7:00', end = '08:00'}", "quiet.start"),
+        (CHANNEL + "quiet = {start = '07:00', end = '08:00', time_zone = 'Mars'}", "Mars"),
+        (CHANNEL + "quiet = {start = '07:00', end = '07:00'}", "quiet hours end when they start"),
         ("[[alerts.channels]]\nname = 'a'\nkind = 'fax'\nurl_file = 'f'", "kind"),
     ],
 )

@@ -229,7 +229,17 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("OBJECT", "object"),
         OutputColumn("SINCE", "since", _age),
         OutputColumn("BY", "acknowledged_by"),
+        OutputColumn("SILENCE", "silence_id", _id),
         OutputColumn("MESSAGE", "message", _short),
+    ),
+    "silences": (
+        OutputColumn("ID", "id", _id),
+        OutputColumn("STATUS", "status"),
+        OutputColumn("FILTER", "filter", _short),
+        OutputColumn("ENDS", "last_at", _age),
+        OutputColumn("ALERTS", "alerts", _number),
+        OutputColumn("BY", "created_by"),
+        OutputColumn("BECAUSE", "because", _short),
     ),
     "audit": (
         OutputColumn("WHEN", "created_at", _age),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Page = ListOf[Any]
 
-PAGED = ("executions", "backups", "restores", "alerts")  # the daemon filters these itself
+PAGED = ("executions", "backups", "restores", "alerts", "silences")  # the daemon filters these itself
 KINDS = (
     "cronjobs",
     "executions",
@@ -29,6 +29,7 @@ KINDS = (
     "queue",
     "manifests",
     "alerts",
+    "silences",
 )
 
 
@@ -84,6 +85,7 @@ async def _fetch_page(client: "Client", kind: str, filter_text: str | None, limi
         "backups": client.backups.list,
         "restores": client.restores.list,
         "alerts": client.alerts.list,
+        "silences": client.silences.list,
     }
     return await calls[kind](filter=filter_text, limit=limit)
 
@@ -117,6 +119,7 @@ async def _print_one(client: "Client", options: argparse.Namespace) -> int:
         "restores": client.restores.get,
         "storages": client.storages.get,
         "alerts": client.alerts.get,
+        "silences": client.silences.get,
     }
     if options.kind in calls:
         record = await calls[options.kind](options.id)

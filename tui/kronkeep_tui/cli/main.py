@@ -41,6 +41,7 @@ VERB_MODULES = (
     VerbModule(("retention", "pin", "unpin"), "retention"),
     VerbModule(("adopt",), "adopt"),
     VerbModule(("acknowledge",), "acknowledge"),
+    VerbModule(("silence",), "silence"),
     VerbModule(("cancel",), "cancel"),
     VerbModule(("apply", "edit"), "apply"),
     VerbModule(("describe",), "describe"),

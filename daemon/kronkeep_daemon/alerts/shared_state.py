@@ -1,0 +1,122 @@
+"""What the daemons of one cluster share about alerts, and how two views of it become one: pure functions.
+
+Merging is commutative and idempotent, so the order in which daemons read and write does not matter: of two
+records of one thing the later one counts, and a silence that somebody ended stays ended.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import TypeVar
+
+import msgspec
+
+from kronkeep_common.models import Alert, Silence
+from kronkeep_common.models.alert import Severity
+from kronkeep_common.models.base import Moment, Record
+from kronkeep_common.states import AlertStatus
+from kronkeep_daemon.alerts.alert_changes import EventName
+from kronkeep_daemon.history.record_ids import derive_id
+
+MOST_SILENCES = 200
+MOST_ACKNOWLEDGED = 500
+MOST_MESSAGES = 2000
+KEEP_ENDED = timedelta(days=1)  # silences: every daemon that runs has read of the end by then
+KEEP_ACKNOWLEDGED = timedelta(days=30)
+KEEP_RESOLVED = timedelta(hours=1)
+LOCAL_KINDS = ("channel", "history")
+NOTICED_LATER = timedelta(minutes=2)  # that another daemon may notice the same problem
+
+
+class SharedAcknowledgement(Record, frozen=True, kw_only=True):
+    """Who knows of a problem since when, and how severe it was then."""
+
+    at: Moment
+    by: str
+    severity: Severity
+
+
+class SharedMessage(Record, frozen=True, kw_only=True):
+    """What a channel was last sent of a problem."""
+
+    at: Moment
+    event: EventName
+    severity: Severity
+
+
+class SharedState(Record, frozen=True, kw_only=True):
+    """Silences by id, acknowledgements by problem, and what was sent by problem and channel."""
+
+    silences: dict[str, Silence] = {}
+    acknowledged: dict[str, SharedAcknowledgement] = {}
+    sent: dict[str, SharedMessage] = {}
+
+
+Dated = TypeVar("Dated", SharedAcknowledgement, SharedMessage)
+
+
+def is_local(alert: Alert) -> bool:
+    """Whether an alert is about this daemon, so that no other daemon knows of its problem."""
+    return alert.kind in LOCAL_KINDS
+
+
+def problem_id(alert: Alert) -> str:
+    """Return the id of an alert's problem, the same on every daemon."""
+    return derive_id("problem", alert.code, alert.kind, alert.object_id)
+
+
+def merge(one: SharedState, other: SharedState) -> SharedState:
+    """Return what both views say together."""
+    silences = dict(one.silences)
+    for silence_id, silence in other.silences.items():
+        silences[silence_id] = join_silences(silences.get(silence_id, silence), silence)
+    return SharedState(
+        silences=silences,
+        acknowledged=_choose_later(one.acknowledged, other.acknowledged),
+        sent=_choose_later(one.sent, other.sent),
+    )
+
+
+def join_silences(one: Silence, other: Silence) -> Silence:
+    """Return the one of two records of a silence that ends first."""
+    return min(one, other, key=lambda silence: (silence.last_at, msgspec.json.encode(silence)))
+
+
+def _choose_later(one: Mapping[str, Dated], other: Mapping[str, Dated]) -> dict[str, Dated]:
+    joined = dict(one)
+    for key, value in other.items():
+        joined[key] = max(
+            joined.get(key, value), value, key=lambda each: (each.at, msgspec.json.encode(each))
+        )
+    return joined
+
+
+def prune(state: SharedState, now: datetime) -> SharedState:
+    """Return a state without what nobody needs any more; of the rest, the newest up to a limit of each."""
+    silences = [silence for silence in state.silences.values() if silence.last_at > now - KEEP_ENDED]
+    known = {k: a for k, a in state.acknowledged.items() if a.at > now - KEEP_ACKNOWLEDGED}
+    sent = {k: t for k, t in state.sent.items() if t.event != "resolved" or t.at > now - KEEP_RESOLVED}
+    newest = sorted(silences, key=attrgetter("last_at", "id"))[-MOST_SILENCES:]
+    return SharedState(
+        silences={silence.id: silence for silence in sorted(newest, key=attrgetter("id"))},
+        acknowledged=_keep_newest(known, MOST_ACKNOWLEDGED),
+        sent=_keep_newest(sent, MOST_MESSAGES),
+    )
+
+
+def _keep_newest(dated: Mapping[str, Dated], most: int) -> dict[str, Dated]:
+    newest = sorted(dated, key=lambda key: (dated[key].at, key))[-most:]
+    return {key: dated[key] for key in sorted(newest)}
+
+
+def acknowledgement_of(state: SharedState, alert: Alert) -> SharedAcknowledgement | None:
+    """Return the acknowledgement of an open alert's problem, at its severity or a higher one."""
+    known = state.acknowledged.get(problem_id(alert))
+    if (
+        is_local(alert)
+        or known is None
+        or alert.status is not AlertStatus.OPEN
+        or alert.since > known.at + NOTICED_LATER
+    ):
+        return None
+    return known if known.severity in ("critical", alert.severity) else None
