@@ -1,6 +1,8 @@
 """Fixtures that several areas share."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.embedded.apiserver import ApiServer
 from kronkeep_daemon.supervisor import Supervisor
+
+# The suite starts hundreds of processes: each module is compiled once, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long an example takes depends on what else the machine does: pytest's timeout is limit enough.
 settings.register_profile("kronkeep", deadline=None)
