@@ -95,7 +95,12 @@ def _poly1305(factor: bytes, pad: bytes, text: bytes) -> bytes:
 
 
 async def prepare_storage(cluster: Cluster, name: str, folder: Path) -> None:
-    """Write the repository of a storage that is about to be created, and its password's Secret."""
+    """Write the repository of a storage that is about to be created, and its password's Secret.
+
+    One that is there already, as after a lost state folder, stays as it is.
+    """
+    if (folder / "config").exists():
+        return
     password = secrets.token_urlsafe(32)
     await asyncio.to_thread(write_quick_repository, folder, password)
     encoded = base64.b64encode(password.encode()).decode()

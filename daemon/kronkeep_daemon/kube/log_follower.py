@@ -61,12 +61,19 @@ class LogFollower:
             over = place is not AttemptPlace.WRITTEN
             if place is AttemptPlace.GONE:
                 return
+            is_empty = True
             try:
                 async for line in self._read_stream(place):
+                    is_empty = False
                     yield line
+                if place is AttemptPlace.COMPLETE and is_empty and self._may_restart():
+                    # The next attempt may have taken its place before the cluster's word of that came here.
+                    await self._wait_while(AttemptPlace.COMPLETE)
+                    if self._find_place() is AttemptPlace.PREVIOUS:
+                        continue
                 if over:
                     return
-                await self._wait_for_end()
+                await self._wait_while(AttemptPlace.WRITTEN)
                 continue
             except NotFoundInCluster as refusal:
                 self.refusal = refusal
@@ -80,10 +87,15 @@ class LogFollower:
                     raise
             await self._clock.sleep(PAUSE_SECONDS)
 
-    async def _wait_for_end(self) -> None:
-        """Wait until the cluster says that the attempt has ended, but no longer than END_PATIENCE."""
+    def _may_restart(self) -> bool:
+        """Whether an ended container of the pod may be started again."""
+        phase = self._pod.status.phase
+        return self._pod.spec.restart_policy == "OnFailure" and phase not in ("Succeeded", "Failed")
+
+    async def _wait_while(self, place: AttemptPlace) -> None:
+        """Wait until the cluster says that the log is elsewhere, but no longer than END_PATIENCE."""
         waited = 0.0
-        while self._find_place() is AttemptPlace.WRITTEN and waited < END_PATIENCE:
+        while self._find_place() is place and waited < END_PATIENCE:
             await self._clock.sleep(PAUSE_SECONDS)
             waited += PAUSE_SECONDS
 

@@ -329,6 +329,7 @@ class PodSpec(_ApiStruct):
     """The spec of a pod."""
 
     node_name: str | None = None
+    restart_policy: str | None = None
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
 

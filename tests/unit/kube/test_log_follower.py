@@ -14,7 +14,8 @@ from kronkeep_daemon.kube.log_follower import LogFollower
 from kronkeep_daemon.kube.objects import Pod, convert_object
 
 LINES = [f"2026-01-15T10:00:{number // 3:02d}.{number:09d}Z line {number}\n".encode() for number in range(30)]
-POD = convert_object({"metadata": {"name": "p", "namespace": "shop"}}, Pod)
+POD_BODY = {"metadata": {"name": "p", "namespace": "shop"}}
+POD = convert_object(POD_BODY, Pod)
 
 
 class Kubelet:
@@ -142,6 +143,42 @@ async def test_a_container_that_is_started_again_loses_no_line_of_its_first_atte
     )
     assert [line async for line in follower.lines()] == LINES
     assert container.requests == [(True, False), (False, True)]
+
+
+class HastyContainer:
+    """A container that is started again between the word of its first end and the request for that log."""
+
+    def __init__(self) -> None:
+        self._places = [AttemptPlace.COMPLETE] * 3
+
+    def find_place(self) -> AttemptPlace:
+        return self._places.pop() if self._places else AttemptPlace.PREVIOUS
+
+    async def log_chunks(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        since_time: str | None = None,
+        previous: bool = False,
+    ) -> AsyncIterator[bytes]:
+        for line in LINES if previous else []:
+            yield line
+
+
+async def test_an_attempt_whose_place_the_next_one_took_is_read_as_the_previous_one() -> None:
+    container = HastyContainer()
+    pod = convert_object({**POD_BODY, "spec": {"restartPolicy": "OnFailure"}}, Pod)
+    follower = LogFollower(
+        cluster=cast("Cluster", container),
+        pod=pod,
+        container="main",
+        find_place=container.find_place,
+        clock=Quick(),
+    )
+    assert [line async for line in follower.lines()] == LINES
 
 
 async def test_an_attempt_whose_log_is_no_longer_kept_asks_for_no_other() -> None:
