@@ -4,6 +4,7 @@ The environment variables KRONKEEPD_STATE, KRONKEEPD_SOCKET and STATE_DIRECTORY 
 An invalid file changes nothing: at start the daemon refuses to run, on reload the old settings stay in force.
 """
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from kronkeep_common.schedule.zone import load_zone
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "text", "json"]
-READ_AT_START = ("state", "socket", "clusters", "manifests")
+READ_AT_START = ("state", "socket", "clusters", "manifests", "metrics")
 
 
 class ClusterSettings(Request, frozen=True, kw_only=True):
@@ -224,6 +225,20 @@ class AlertSettings(Request, frozen=True, kw_only=True):
     channels: Annotated[tuple[ChannelSettings, ...], msgspec.Meta(max_length=20)] = ()
 
 
+class MetricsSettings(Request, frozen=True, kw_only=True):
+    """Where Prometheus finds the metrics, beside `/metrics` on the socket; nowhere without one of these.
+
+    listen: an address and a port, such as 127.0.0.1:9877 or [::1]:9877, where `GET /metrics` is answered to
+        everybody who can connect, and nothing else is.
+    allow_remote: whether `listen` may be another address than this machine's own (127.0.0.0/8, ::1).
+    textfile: a file NAME.prom that is replaced every 15 s, for node_exporter's textfile collector.
+    """
+
+    listen: str | None = None
+    allow_remote: bool = False
+    textfile: str | None = None
+
+
 class HistorySettings(Request, frozen=True, kw_only=True):
     """How long the history keeps finished records and its audit trail; no limit means for ever.
 
@@ -252,8 +267,8 @@ class LogSettings(Request, frozen=True, kw_only=True):
 class Settings(Request, frozen=True, kw_only=True):
     """Everything that an operator can set.
 
-    `state`, `socket`, `manifests` and `clusters` are read at the start, everything else whenever the file
-    changes, and at SIGHUP.
+    `state`, `socket`, `manifests`, `clusters` and `metrics` are read at the start, everything else whenever
+    the file changes, and at SIGHUP.
 
     state: the folder of the history and all other files of the daemon.
     socket: the path of the API's Unix socket.
@@ -278,6 +293,7 @@ class Settings(Request, frozen=True, kw_only=True):
     storages: StorageSettings = StorageSettings()
     history: HistorySettings = HistorySettings()
     alerts: AlertSettings = AlertSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
 
@@ -292,7 +308,36 @@ def parse(text: str, where: str) -> Settings:
     except (msgspec.ValidationError, msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
     _check_channels(settings.alerts.channels, where)
+    _check_metrics(settings.metrics, where)
     return settings
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return the address and the port of `listen`; raise ValueError for anything else."""
+    host, _, port = text.rpartition(":")
+    address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    if not 0 <= int(port) < 65536:
+        raise ValueError("no port")
+    return str(address), int(port)
+
+
+def _check_metrics(metrics: MetricsSettings, where: str) -> None:
+    if metrics.listen is not None:
+        try:
+            address, _ = parse_address(metrics.listen)
+        except ValueError as fault:
+            message = f"{where}: metrics.listen needs an address and a port, such as 127.0.0.1:9877."
+            raise InvalidSettings(message, file=where) from fault
+        if not ipaddress.ip_address(address).is_loopback and not metrics.allow_remote:
+            message = (
+                f"{where}: metrics.listen is no address of this machine alone, and metrics name CronJobs."
+            )
+            next_step = "Listen on 127.0.0.1, or set metrics.allow_remote = true."
+            raise InvalidSettings(message, file=where, next_step=next_step)
+    textfile = Path(metrics.textfile or "/none.prom")
+    if not textfile.is_absolute() or textfile.suffix != ".prom":
+        message = f"{where}: metrics.textfile must be an absolute path that ends with .prom."
+        raise InvalidSettings(message, file=where)
 
 
 def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:

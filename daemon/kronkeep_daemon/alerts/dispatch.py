@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ReadOnlyHistory
 from kronkeep_common.models import Alert
+from kronkeep_common.monitoring.metric_families import NOTICES
 from kronkeep_daemon.alerts.alert_changes import EventName
 from kronkeep_daemon.alerts.channel_health import ChannelFault, ChannelHealth
 from kronkeep_daemon.alerts.channel_rules import FilteredSilences, sent_id
@@ -68,10 +69,7 @@ class AlertDispatcher:
             notices=self._notices,
         )
         self._outcomes: dict[str, str] = {}  # by id, of notices that are sent or dropped but not removed yet
-        self._counter = Counter(
-            "kronkeep_notices", "Messages to channels, by their outcome", ["channel", "outcome"],
-            registry=registry,
-        )  # fmt: skip
+        self._counter = Counter(NOTICES.name, NOTICES.help, NOTICES.labels, registry=registry)
 
     def add(
         self, active: Sequence[Alert], silences: FilteredSilences, clusters: Mapping[str, str]

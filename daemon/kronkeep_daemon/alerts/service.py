@@ -7,6 +7,7 @@ long as it took, so that alerts use at most a tenth of one CPU.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -82,6 +83,7 @@ class AlertService:
         self._shared = shared
         self._wake = asyncio.Event()
         self.silences = Silences(history=history, clock=clock, shared=shared, changed=self._wake.set)
+        self._counts: Counter[tuple[str, str, str]] = Counter()
         self._dispatcher = AlertDispatcher(
             history=history,
             clock=clock,
@@ -150,6 +152,9 @@ class AlertService:
             self._dispatcher.undo()
             raise
         self._dispatcher.start_workers()
+        self._counts = Counter(
+            (alert.code, alert.severity, str(alert.status)) for alert in self.active_alerts()
+        )
 
     def _route(self) -> None:
         """Apply what other daemons know and the silences, and buffer what channels must be sent."""
@@ -241,6 +246,14 @@ class AlertService:
     def _cluster_names(self) -> dict[str, str]:
         """Return the ids of the clusters by name."""
         return {cluster.name: cluster.id for cluster in self._clusters}
+
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """Return how many alerts had not ended at the last evaluation, by code, severity and status."""
+        return self._counts
+
+    def stuck_channels(self) -> frozenset[str]:
+        """Return the names of the channels that no longer accept messages."""
+        return frozenset(fault.name for fault in self._dispatcher.stuck_channels())
 
     def get(self, alert_id: str) -> Alert:
         """Return one alert; raise AlertNotFound."""

@@ -15,6 +15,7 @@ from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliati
 from kronkeep_daemon.composition.backup_layer import compose_backups
 from kronkeep_daemon.composition.cronjob_layer import compose_cronjobs
 from kronkeep_daemon.composition.foundation import Foundation
+from kronkeep_daemon.composition.metrics_layer import start_outlets
 from kronkeep_daemon.composition.repository_layer import compose_repositories
 from kronkeep_daemon.composition.restore_layer import compose_restores
 from kronkeep_daemon.composition.service_layer import compose_services
@@ -45,6 +46,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     data_checks: DataChecks
     clocks: ClockMonitor
     reconciliation: SnapshotReconciliation
+    base: Foundation
 
     def start(self) -> None:
         """Start the background tasks of all services; interrupted work continues from its records."""
@@ -63,6 +65,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         self.supervisor.start("computed changes", services.live.run, death="restart")
         self.supervisor.start("schedule findings", services.schedules.compute_findings, death="restart")
         services.manifest_folder.start(self.supervisor)
+        start_outlets(self.base, services.exposition)
 
 
 async def _repair_times(base: Foundation) -> None:
@@ -108,4 +111,5 @@ def compose(
         data_checks=data_checks,
         clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base)),
         reconciliation=backups.reconciliation,
+        base=base,
     )

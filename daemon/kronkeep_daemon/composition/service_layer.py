@@ -10,6 +10,7 @@ from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.composition.backup_layer import BackupLayer
 from kronkeep_daemon.composition.foundation import Foundation
+from kronkeep_daemon.composition.metrics_layer import compose_exposition
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.composition.restore_layer import RestoreLayer
 from kronkeep_daemon.cronjobs import CronJobService
@@ -110,6 +111,14 @@ def compose_services(
         answers=AnswerStore(history, clock),
         limits=UserLimits(clock, partial(_limits_of, settings)),
         metrics=metrics,
+        exposition=compose_exposition(
+            base,
+            cronjobs=cronjobs,
+            repositories=repositories,
+            extended=extended,
+            alerts=alerts,
+            registry=metrics.registry,
+        ),
         alerts=alerts,
     )
 

@@ -27,6 +27,7 @@ from kronkeep_daemon.history.changes import Change, ForgottenChanges
 from kronkeep_daemon.history.database import RowChange
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.facts import Facts
+from kronkeep_daemon.history.history_folder import database_size
 from kronkeep_daemon.history.kept_logs import KeptLogStore
 from kronkeep_daemon.history.records import Records
 from kronkeep_daemon.history.sqlite_storage import SqliteStorage
@@ -55,6 +56,7 @@ class History:
         self._storage = SqliteStorage(folder)
         self._database = self._storage.database
         self._listeners: list[Callable[[Change], None]] = []
+        self._commit_listeners: list[Callable[[float], None]] = []
         self._committing = asyncio.Lock()
         self._next_commit: asyncio.Task[int] | None = None  # the commit that takes what is queued now
         self._running_commit: asyncio.Task[int] | None = None  # the one that is being written
@@ -147,6 +149,7 @@ class History:
     async def _write(self, batch: list[RowChange]) -> None:
         try:
             with self._translate_faults():
+                began = self._clock.monotonic()
                 await self._writer.run(partial(self._database.write, batch))
         except ReadOnlyHistory:
             self._storage.undo(batch)
@@ -157,6 +160,8 @@ class History:
         if self._full:
             log.info("there is space again: changes are accepted")
         self._full = False
+        for listener in self._commit_listeners:
+            listener(self._clock.monotonic() - began)
         self._storage.mark_durable(batch)
 
     async def _publish(self, batch: Sequence[RowChange]) -> None:
@@ -194,6 +199,19 @@ class History:
         """Call `listener` with each later durable change, in order, until the returned function is called."""
         self._listeners.append(listener)
         return partial(self._listeners.remove, listener)
+
+    def subscribe_commits(self, listener: Callable[[float], None]) -> None:
+        """Call `listener` with the seconds that each later commit took on the disk."""
+        self._commit_listeners.append(listener)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the last commit found space on the disk, and none has failed for good."""
+        return not self._full and not self.failed.is_set()
+
+    def size_bytes(self) -> int:
+        """Return the bytes of the database and its WAL."""
+        return database_size(self._folder)
 
     def changes_since(self, seq: int) -> AsyncIterator[Change] | None:
         """Return the durable changes after `seq` up to now; None where some are no longer remembered.

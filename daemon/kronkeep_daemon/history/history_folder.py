@@ -94,3 +94,8 @@ class NewestFile:
     def close(self) -> None:
         """Close the file; what was written stays."""
         os.close(self._handle)
+
+
+def database_size(folder: Path) -> int:
+    """Return the bytes of the database and its WAL in a folder."""
+    return sum(path.stat().st_size for path in (folder / DATABASE, folder / WAL) if path.exists())

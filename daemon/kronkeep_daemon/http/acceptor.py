@@ -24,15 +24,29 @@ BUSY_RESPONSE = (
 )
 
 
+def peer_uid(connection: socket.socket) -> int:
+    """Return the uid of the process at the other end of a Unix socket."""
+    _, uid, _ = peer_credentials(connection)
+    return uid
+
+
 class Acceptor:
-    """Accepts connections until it is closed; `build` returns the protocol that serves one of a uid."""
+    """Accepts connections until it is closed; `build` returns the protocol that serves one of a uid.
+
+    `identify` returns the uid for which a connection counts, by default that of the process at its other end.
+    """
 
     def __init__(
-        self, listening: socket.socket, limits: UserLimits, build: Callable[[int], CountedConnection]
+        self,
+        listening: socket.socket,
+        limits: UserLimits,
+        build: Callable[[int], CountedConnection],
+        identify: Callable[[socket.socket], int] = peer_uid,
     ) -> None:
         self._listening = listening
         self._limits = limits
         self._build = build
+        self._identify = identify
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -60,7 +74,7 @@ class Acceptor:
 
     def _admit(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        _, uid, _ = peer_credentials(connection)
+        uid = self._identify(connection)
         if self._limits.admit_connection(uid):
             task = self._loop.create_task(self._connect(connection, uid), name="connection")
             self._connecting.add(task)

@@ -1,15 +1,13 @@
 """The routes about the daemon itself: health, versions, figures, operations, audit trail, doctor."""
 
-from collections import Counter
-
 import msgspec
 from aiohttp import web
-from prometheus_client import generate_latest
 
 from kronkeep_common import api
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.computed_changes import watch_views
 from kronkeep_daemon.http.list_pages import limit_of
+from kronkeep_daemon.http.metrics import send_exposition
 from kronkeep_daemon.http.route import JSON, TEXT, ApiCall, RouteTable
 
 routes = RouteTable()
@@ -77,17 +75,6 @@ async def get_version(_: ApiCall[None]) -> api.Version:
 
 
 @routes.get("/metrics", media=TEXT)
-async def send_metrics(call: ApiCall[None]) -> web.Response:
+async def send_metrics(call: ApiCall[None]) -> web.StreamResponse:
     """Send figures for Prometheus."""
-    lines = [generate_latest(call.services.metrics.registry).decode()]
-    history = call.services.history
-    tables = (("executions", history.executions), ("backups", history.backups), ("alerts", history.alerts))
-    for name, records in tables:
-        lines.append(f"# TYPE kronkeep_{name} gauge\n")
-        for status, count in records.count().items():
-            lines.append(f'kronkeep_{name}{{status="{status}"}} {count}\n')
-    lines.append("# TYPE kronkeep_alerts_unended gauge\n")
-    unended = Counter((alert.code, alert.severity) for alert in call.services.alerts.active_alerts())
-    for (code, severity), count in sorted(unended.items()):
-        lines.append(f'kronkeep_alerts_unended{{code="{code}",severity="{severity}"}} {count}\n')
-    return web.Response(text="".join(lines))
+    return await send_exposition(call.request, call.services.exposition)

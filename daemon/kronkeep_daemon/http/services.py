@@ -26,6 +26,7 @@ from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.metrics import Exposition
 from kronkeep_daemon.restores.file_download import FileDownloads
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.service import RestoreService
@@ -69,4 +70,5 @@ class Services(NamedTuple):
     answers: AnswerStore
     limits: UserLimits
     metrics: RequestMetrics
+    exposition: Exposition
     alerts: AlertService

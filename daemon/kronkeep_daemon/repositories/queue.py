@@ -24,6 +24,7 @@ from kronkeep_daemon.repositories.queue_rules import (
     Work,
     WorkKind,
 )
+from kronkeep_daemon.repositories.queue_waits import QueueWaits
 from kronkeep_daemon.settings import Settings
 
 OnWait = Callable[[Reason], Awaitable[None]]
@@ -80,6 +81,7 @@ class RepositoryQueues:
     """The queue before all repositories, by their ids."""
 
     def __init__(self, *, clock: Clock, settings: Callable[[], Settings]) -> None:
+        self.waits = QueueWaits(WorkKind)
         self._clock = clock
         self._settings = settings
         self._tickets = count(1)
@@ -211,7 +213,8 @@ class RepositoryQueues:
     async def _hold(
         self, work: Work, patience: float | None, on_wait: OnWait | None = None
     ) -> AsyncIterator[None]:
-        await self._enter(work, patience, on_wait)
+        with self.waits.measure(work.kind):
+            await self._enter(work, patience, on_wait)
         try:
             yield
         finally:

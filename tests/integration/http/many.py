@@ -91,4 +91,5 @@ async def many(folder: Path, cronjobs: int, each: int) -> AsyncIterator[Services
     try:
         yield services
     finally:
+        await supervisor.close()
         await history.close()

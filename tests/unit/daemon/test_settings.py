@@ -45,6 +45,13 @@ CHANNEL = "[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n"
         (CHANNEL + "quiet = {start = '07:00', end = '08:00', time_zone = 'Mars'}", "Mars"),
         (CHANNEL + "quiet = {start = '07:00', end = '07:00'}", "quiet hours end when they start"),
         ("[[alerts.channels]]\nname = 'a'\nkind = 'fax'\nurl_file = 'f'", "kind"),
+        ("[metrics]\nlisten = '0.0.0.0:9877'", "no address of this machine alone"),
+        ("[metrics]\nlisten = '[2001:db8::1]:9877'", "no address of this machine alone"),
+        ("[metrics]\nlisten = 'localhost:9877'", "such as 127.0.0.1:9877"),
+        ("[metrics]\nlisten = '127.0.0.1'", "such as 127.0.0.1:9877"),
+        ("[metrics]\nlisten = '127.0.0.1:99999'", "such as 127.0.0.1:9877"),
+        ("[metrics]\ntextfile = 'kronkeep.prom'", "an absolute path"),
+        ("[metrics]\ntextfile = '/var/lib/kronkeep.txt'", "ends with .prom"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_fault(tmp_path: Path, text: str, fault: str) -> None:
@@ -54,6 +61,19 @@ def test_a_wrong_file_is_refused_with_its_fault(tmp_path: Path, text: str, fault
         settings.load(file)
     with pytest.raises(InvalidSettings, match="No such file"):
         settings.load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen = '127.0.0.1:9877'",
+        "listen = '[::1]:9877'",
+        "listen = '0.0.0.0:9877'\nallow_remote = true",
+        "textfile = '/var/lib/prometheus/node-exporter/kronkeep.prom'",
+    ],
+)
+def test_where_metrics_may_be_read(text: str) -> None:
+    assert settings.parse(f"[metrics]\n{text}", "f").metrics != settings.MetricsSettings()
 
 
 class Reloads:

@@ -1,0 +1,247 @@
+"""Every metric family: the one table of the exposition, its reference, the rules and the dashboard.
+
+Names follow Prometheus (https://prometheus.io/docs/practices/naming): base units, `_total` on counters only.
+"""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["gauge", "counter", "histogram"]
+
+CRONJOB_LABELS = ("cluster", "namespace", "cronjob")
+STORAGE_LABELS = ("cluster", "storage")
+PER_CRONJOB = "each CronJob"
+PER_POLICY = "each CronJob with a policy"
+PER_STORAGE = "each storage"
+PER_DAEMON = "the daemon"
+
+
+class MetricFamily(NamedTuple):
+    """One family; `name` is without `_total` of a counter, `one_for` says what each series is about."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    one_for: str = PER_DAEMON
+
+
+def _cronjob(name: str, text: str) -> MetricFamily:
+    return MetricFamily(f"kronkeep_cronjob_{name}", "gauge", text, CRONJOB_LABELS, PER_CRONJOB)
+
+
+def _policy(name: str, text: str) -> MetricFamily:
+    return MetricFamily(f"kronkeep_policy_{name}", "gauge", text, CRONJOB_LABELS, PER_POLICY)
+
+
+def _storage(name: str, text: str) -> MetricFamily:
+    return MetricFamily(f"kronkeep_storage_{name}", "gauge", text, STORAGE_LABELS, PER_STORAGE)
+
+
+CRONJOB_LAST_SUCCESS = _cronjob("last_success_timestamp_seconds", "When the newest run that succeeded ended.")
+CRONJOB_LAST_RUN_OK = _cronjob("last_run_ok", "1 where the newest run that ended succeeded, else 0.")
+CRONJOB_LAST_DURATION = _cronjob("last_run_duration_seconds", "How long the newest run took.")
+CRONJOB_LATE_SINCE = _cronjob(
+    "late_since_timestamp_seconds", "The oldest slot without a run after the grace period; absent on time."
+)
+CRONJOB_NEXT_RUN = _cronjob("next_run_timestamp_seconds", "The next slot; absent while suspended.")
+CRONJOB_SUSPENDED = _cronjob("suspended", "1 where the CronJob is suspended, else 0.")
+
+POLICY_LAST_GOOD = _policy("last_good_backup_timestamp_seconds", "When the newest good backup was made.")
+POLICY_LAST_VERIFIED = _policy(
+    "last_verified_timestamp_seconds", "When a backup was last restored in full and found identical."
+)
+POLICY_RPO = _policy("rpo_seconds", "How old the newest good backup may be (rpo_seconds of the policy).")
+POLICY_OVERDUE = _policy("overdue", "1 where the newest good backup is older than rpo_seconds, else 0.")
+POLICY_LAST_OK = _policy("last_backup_ok", "1 where the newest backup that ended is good, else 0.")
+POLICY_READ_BYTES = _policy("last_backup_read_bytes", "Bytes that the newest good backup read.")
+POLICY_NEW_BYTES = _policy(
+    "last_backup_new_bytes", "Bytes of the newest good backup that were new to the repository."
+)
+POLICY_LAST_DURATION = _policy("last_backup_duration_seconds", "How long the newest good backup took.")
+POLICY_NEXT_BACKUP = _policy("next_backup_timestamp_seconds", "When the next backup is due.")
+
+STORAGE_USED = _storage("used_bytes", "Bytes that restic stores there.")
+STORAGE_CAPACITY = _storage("capacity_bytes", "Bytes that it may hold; absent where that is not known.")
+STORAGE_AVAILABLE = _storage("available_bytes", "Bytes that are left; absent where that is not known.")
+STORAGE_SNAPSHOTS = _storage("snapshots", "Snapshots in its repositories.")
+STORAGE_MISSING = _storage(
+    "missing_snapshots", "Snapshots of backups that are no longer there and nobody has acknowledged."
+)
+STORAGE_FULL_IN = _storage(
+    "until_full_seconds", "Time until it is full, by the growth of the last 30 days; absent without growth."
+)
+STORAGE_REACHABLE = _storage("reachable", "1 where its repository could be opened the last time, else 0.")
+STORAGE_CHECK_OK = _storage("check_ok", "1 where restic check found no error the last time, else 0.")
+STORAGE_CHECKED = _storage("checked_timestamp_seconds", "When restic check last ended.")
+STORAGE_MEASURED = _storage("measured_timestamp_seconds", "When its size was last measured.")
+
+RUNS_ENDED = MetricFamily(
+    "kronkeep_runs_ended", "counter", "Runs that ended, by status.", ("cluster", "status"), "cluster, status"
+)
+BACKUPS_ENDED = MetricFamily(
+    "kronkeep_backups_ended",
+    "counter",
+    "Backups that ended, by status.",
+    ("cluster", "status"),
+    "cluster, status",
+)
+RESTORES_ENDED = MetricFamily(
+    "kronkeep_restores_ended",
+    "counter",
+    "Restores, drills and verifications that ended, by purpose and status.",
+    ("cluster", "purpose", "status"),
+    "cluster, purpose, status",
+)
+RUN_DURATION = MetricFamily(
+    "kronkeep_run_duration_seconds", "histogram", "Durations of runs that ended.", ("cluster",), "cluster"
+)
+BACKUP_DURATION = MetricFamily(
+    "kronkeep_backup_duration_seconds", "histogram", "Durations of good backups.", ("cluster",), "cluster"
+)
+QUEUE_WAITING = MetricFamily(
+    "kronkeep_queue_waiting",
+    "gauge",
+    "Work that waits for its turn on a repository.",
+    ("work",),
+    "kind of work (pre hooks, archive, exclusive, reading)",
+)
+QUEUE_OLDEST = MetricFamily(
+    "kronkeep_queue_oldest_wait_seconds",
+    "gauge",
+    "How long the oldest of that work has waited; 0 where none waits.",
+    ("work",),
+    "kind of work (pre hooks, archive, exclusive, reading)",
+)
+QUEUE_WAIT = MetricFamily(
+    "kronkeep_queue_wait_seconds",
+    "histogram",
+    "How long work waited for its turn on a repository.",
+    ("work",),
+    "kind of work (pre hooks, archive, exclusive, reading)",
+)
+WATCH_LIVE = MetricFamily(
+    "kronkeep_watch_live", "gauge", "1 where the watch is live, else 0.", ("cluster", "watch"), "each watch"
+)
+WATCH_SINCE = MetricFamily(
+    "kronkeep_watch_since_timestamp_seconds",
+    "gauge",
+    "Since when the watch is as it is.",
+    ("cluster", "watch"),
+    "each watch",
+)
+LEADING = MetricFamily(
+    "kronkeep_leading", "gauge", "1 where this daemon acts on the cluster, else 0.", ("cluster",), "cluster"
+)
+HISTORY_COMMIT = MetricFamily(
+    "kronkeep_history_commit_duration_seconds", "histogram", "How long it took to make changes durable."
+)
+HISTORY_WRITABLE = MetricFamily(
+    "kronkeep_history_writable", "gauge", "0 while the disk is full and changes are refused, else 1."
+)
+HISTORY_SIZE = MetricFamily("kronkeep_history_size_bytes", "gauge", "Bytes of the history's database.")
+ALERTS = MetricFamily(
+    "kronkeep_alerts",
+    "gauge",
+    "Alerts that have not ended, by rule.",
+    ("code", "severity", "status"),
+    "alert code, severity, status",
+)
+NOTICES = MetricFamily(
+    "kronkeep_notices",
+    "counter",
+    "Messages to channels, by their outcome.",
+    ("channel", "outcome"),
+    "channel, outcome",
+)
+CHANNEL_STUCK = MetricFamily(
+    "kronkeep_channel_stuck",
+    "gauge",
+    "1 where a channel accepts no messages, else 0.",
+    ("channel",),
+    "channel",
+)
+REQUESTS = MetricFamily(
+    "kronkeep_requests",
+    "counter",
+    "Requests to the socket API that were answered.",
+    ("method", "route", "status"),
+    "route, status",
+)
+BUILD = MetricFamily("kronkeep_build_info", "gauge", "1, with the daemon's version.", ("version",))
+NOW = MetricFamily("kronkeep_exposition_timestamp_seconds", "gauge", "When these figures were written.")
+PROCESS_CPU = MetricFamily("kronkeep_process_cpu_seconds", "counter", "CPU time of the daemon.")
+PROCESS_RSS = MetricFamily("kronkeep_process_resident_memory_bytes", "gauge", "Memory of the daemon.")
+PROCESS_VIRTUAL = MetricFamily(
+    "kronkeep_process_virtual_memory_bytes", "gauge", "Address space of the daemon."
+)
+PROCESS_START = MetricFamily("kronkeep_process_start_time_seconds", "gauge", "When the daemon started.")
+PROCESS_FDS = MetricFamily("kronkeep_process_open_fds", "gauge", "Open file descriptors.")
+PROCESS_MAX_FDS = MetricFamily("kronkeep_process_max_fds", "gauge", "Most file descriptors that may be open.")
+
+CRONJOB_FAMILIES = (
+    CRONJOB_LAST_SUCCESS,
+    CRONJOB_LAST_RUN_OK,
+    CRONJOB_LAST_DURATION,
+    CRONJOB_LATE_SINCE,
+    CRONJOB_NEXT_RUN,
+    CRONJOB_SUSPENDED,
+    POLICY_LAST_GOOD,
+    POLICY_LAST_VERIFIED,
+    POLICY_RPO,
+    POLICY_OVERDUE,
+    POLICY_LAST_OK,
+    POLICY_READ_BYTES,
+    POLICY_NEW_BYTES,
+    POLICY_LAST_DURATION,
+    POLICY_NEXT_BACKUP,
+)
+STORAGE_FAMILIES = (
+    STORAGE_USED,
+    STORAGE_CAPACITY,
+    STORAGE_AVAILABLE,
+    STORAGE_SNAPSHOTS,
+    STORAGE_MISSING,
+    STORAGE_FULL_IN,
+    STORAGE_REACHABLE,
+    STORAGE_CHECK_OK,
+    STORAGE_CHECKED,
+    STORAGE_MEASURED,
+)
+DAEMON_FAMILIES = (
+    RUNS_ENDED,
+    RUN_DURATION,
+    BACKUPS_ENDED,
+    BACKUP_DURATION,
+    RESTORES_ENDED,
+    QUEUE_WAITING,
+    QUEUE_OLDEST,
+    QUEUE_WAIT,
+    WATCH_LIVE,
+    WATCH_SINCE,
+    LEADING,
+    HISTORY_COMMIT,
+    HISTORY_WRITABLE,
+    HISTORY_SIZE,
+    ALERTS,
+    NOTICES,
+    CHANNEL_STUCK,
+    REQUESTS,
+    BUILD,
+    NOW,
+    PROCESS_CPU,
+    PROCESS_RSS,
+    PROCESS_VIRTUAL,
+    PROCESS_START,
+    PROCESS_FDS,
+    PROCESS_MAX_FDS,
+)
+ALL_FAMILIES = (*CRONJOB_FAMILIES, *STORAGE_FAMILIES, *DAEMON_FAMILIES)
+
+
+def series_names(family: MetricFamily) -> tuple[str, ...]:
+    """Return the names that the family's series have."""
+    if family.kind == "counter":
+        return (f"{family.name}_total",)
+    if family.kind == "histogram":
+        return tuple(f"{family.name}_{suffix}" for suffix in ("bucket", "sum", "count"))
+    return (family.name,)
