@@ -103,21 +103,21 @@ QUEUE_WAITING = MetricFamily(
     "gauge",
     "Work that waits for its turn on a repository.",
     ("work",),
-    "kind of work (pre hooks, archive, exclusive, reading)",
+    "each kind of work",
 )
 QUEUE_OLDEST = MetricFamily(
     "kronkeep_queue_oldest_wait_seconds",
     "gauge",
     "How long the oldest of that work has waited; 0 where none waits.",
     ("work",),
-    "kind of work (pre hooks, archive, exclusive, reading)",
+    "each kind of work",
 )
 QUEUE_WAIT = MetricFamily(
     "kronkeep_queue_wait_seconds",
     "histogram",
     "How long work waited for its turn on a repository.",
     ("work",),
-    "kind of work (pre hooks, archive, exclusive, reading)",
+    "each kind of work",
 )
 WATCH_LIVE = MetricFamily(
     "kronkeep_watch_live", "gauge", "1 where the watch is live, else 0.", ("cluster", "watch"), "each watch"

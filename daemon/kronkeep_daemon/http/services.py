@@ -25,8 +25,8 @@ from kronkeep_daemon.http.operations import OperationService
 from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.manifest_folder import ManifestFolder
-from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.metrics import Exposition
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restores.file_download import FileDownloads
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.service import RestoreService
