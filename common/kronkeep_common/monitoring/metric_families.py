@@ -26,15 +26,21 @@ class MetricFamily(NamedTuple):
 
 
 def _cronjob(name: str, text: str) -> MetricFamily:
-    return MetricFamily(f"kronkeep_cronjob_{name}", "gauge", text, CRONJOB_LABELS, PER_CRONJOB)
+    return MetricFamily(
+        name=f"kronkeep_cronjob_{name}", kind="gauge", help=text, labels=CRONJOB_LABELS, one_for=PER_CRONJOB
+    )
 
 
 def _policy(name: str, text: str) -> MetricFamily:
-    return MetricFamily(f"kronkeep_policy_{name}", "gauge", text, CRONJOB_LABELS, PER_POLICY)
+    return MetricFamily(
+        name=f"kronkeep_policy_{name}", kind="gauge", help=text, labels=CRONJOB_LABELS, one_for=PER_POLICY
+    )
 
 
 def _storage(name: str, text: str) -> MetricFamily:
-    return MetricFamily(f"kronkeep_storage_{name}", "gauge", text, STORAGE_LABELS, PER_STORAGE)
+    return MetricFamily(
+        name=f"kronkeep_storage_{name}", kind="gauge", help=text, labels=STORAGE_LABELS, one_for=PER_STORAGE
+    )
 
 
 CRONJOB_LAST_SUCCESS = _cronjob("last_success_timestamp_seconds", "When the newest run that succeeded ended.")
@@ -76,107 +82,145 @@ STORAGE_CHECKED = _storage("checked_timestamp_seconds", "When restic check last 
 STORAGE_MEASURED = _storage("measured_timestamp_seconds", "When its size was last measured.")
 
 RUNS_ENDED = MetricFamily(
-    "kronkeep_runs_ended", "counter", "Runs that ended, by status.", ("cluster", "status"), "cluster, status"
+    name="kronkeep_runs_ended",
+    kind="counter",
+    help="Runs that ended, by status.",
+    labels=("cluster", "status"),
+    one_for="cluster, status",
 )
 BACKUPS_ENDED = MetricFamily(
-    "kronkeep_backups_ended",
-    "counter",
-    "Backups that ended, by status.",
-    ("cluster", "status"),
-    "cluster, status",
+    name="kronkeep_backups_ended",
+    kind="counter",
+    help="Backups that ended, by status.",
+    labels=("cluster", "status"),
+    one_for="cluster, status",
 )
 RESTORES_ENDED = MetricFamily(
-    "kronkeep_restores_ended",
-    "counter",
-    "Restores, drills and verifications that ended, by purpose and status.",
-    ("cluster", "purpose", "status"),
-    "cluster, purpose, status",
+    name="kronkeep_restores_ended",
+    kind="counter",
+    help="Restores, drills and verifications that ended, by purpose and status.",
+    labels=("cluster", "purpose", "status"),
+    one_for="cluster, purpose, status",
 )
 RUN_DURATION = MetricFamily(
-    "kronkeep_run_duration_seconds", "histogram", "Durations of runs that ended.", ("cluster",), "cluster"
+    name="kronkeep_run_duration_seconds",
+    kind="histogram",
+    help="Durations of runs that ended.",
+    labels=("cluster",),
+    one_for="cluster",
 )
 BACKUP_DURATION = MetricFamily(
-    "kronkeep_backup_duration_seconds", "histogram", "Durations of good backups.", ("cluster",), "cluster"
+    name="kronkeep_backup_duration_seconds",
+    kind="histogram",
+    help="Durations of good backups.",
+    labels=("cluster",),
+    one_for="cluster",
 )
 QUEUE_WAITING = MetricFamily(
-    "kronkeep_queue_waiting",
-    "gauge",
-    "Work that waits for its turn on a repository.",
-    ("work",),
-    "each kind of work",
+    name="kronkeep_queue_waiting",
+    kind="gauge",
+    help="Work that waits for its turn on a repository.",
+    labels=("work",),
+    one_for="each kind of work",
 )
 QUEUE_OLDEST = MetricFamily(
-    "kronkeep_queue_oldest_wait_seconds",
-    "gauge",
-    "How long the oldest of that work has waited; 0 where none waits.",
-    ("work",),
-    "each kind of work",
+    name="kronkeep_queue_oldest_wait_seconds",
+    kind="gauge",
+    help="How long the oldest of that work has waited; 0 where none waits.",
+    labels=("work",),
+    one_for="each kind of work",
 )
 QUEUE_WAIT = MetricFamily(
-    "kronkeep_queue_wait_seconds",
-    "histogram",
-    "How long work waited for its turn on a repository.",
-    ("work",),
-    "each kind of work",
+    name="kronkeep_queue_wait_seconds",
+    kind="histogram",
+    help="How long work waited for its turn on a repository.",
+    labels=("work",),
+    one_for="each kind of work",
 )
 WATCH_LIVE = MetricFamily(
-    "kronkeep_watch_live", "gauge", "1 where the watch is live, else 0.", ("cluster", "watch"), "each watch"
+    name="kronkeep_watch_live",
+    kind="gauge",
+    help="1 where the watch is live, else 0.",
+    labels=("cluster", "watch"),
+    one_for="each watch",
 )
 WATCH_SINCE = MetricFamily(
-    "kronkeep_watch_since_timestamp_seconds",
-    "gauge",
-    "Since when the watch is as it is.",
-    ("cluster", "watch"),
-    "each watch",
+    name="kronkeep_watch_since_timestamp_seconds",
+    kind="gauge",
+    help="Since when the watch is as it is.",
+    labels=("cluster", "watch"),
+    one_for="each watch",
 )
 LEADING = MetricFamily(
-    "kronkeep_leading", "gauge", "1 where this daemon acts on the cluster, else 0.", ("cluster",), "cluster"
+    name="kronkeep_leading",
+    kind="gauge",
+    help="1 where this daemon acts on the cluster, else 0.",
+    labels=("cluster",),
+    one_for="cluster",
 )
 HISTORY_COMMIT = MetricFamily(
-    "kronkeep_history_commit_duration_seconds", "histogram", "How long it took to make changes durable."
+    name="kronkeep_history_commit_duration_seconds",
+    kind="histogram",
+    help="How long it took to make changes durable.",
 )
 HISTORY_WRITABLE = MetricFamily(
-    "kronkeep_history_writable", "gauge", "0 while the disk is full and changes are refused, else 1."
+    name="kronkeep_history_writable",
+    kind="gauge",
+    help="0 while the disk is full and changes are refused, else 1.",
 )
-HISTORY_SIZE = MetricFamily("kronkeep_history_size_bytes", "gauge", "Bytes of the history's database.")
+HISTORY_SIZE = MetricFamily(
+    name="kronkeep_history_size_bytes", kind="gauge", help="Bytes of the history's database."
+)
 ALERTS = MetricFamily(
-    "kronkeep_alerts",
-    "gauge",
-    "Alerts that have not ended, by rule.",
-    ("code", "severity", "status"),
-    "alert code, severity, status",
+    name="kronkeep_alerts",
+    kind="gauge",
+    help="Alerts that have not ended, by rule.",
+    labels=("code", "severity", "status"),
+    one_for="alert code, severity, status",
 )
 NOTICES = MetricFamily(
-    "kronkeep_notices",
-    "counter",
-    "Messages to channels, by their outcome.",
-    ("channel", "outcome"),
-    "channel, outcome",
+    name="kronkeep_notices",
+    kind="counter",
+    help="Messages to channels, by their outcome.",
+    labels=("channel", "outcome"),
+    one_for="channel, outcome",
 )
 CHANNEL_STUCK = MetricFamily(
-    "kronkeep_channel_stuck",
-    "gauge",
-    "1 where a channel accepts no messages, else 0.",
-    ("channel",),
-    "channel",
+    name="kronkeep_channel_stuck",
+    kind="gauge",
+    help="1 where a channel accepts no messages, else 0.",
+    labels=("channel",),
+    one_for="channel",
 )
 REQUESTS = MetricFamily(
-    "kronkeep_requests",
-    "counter",
-    "Requests to the socket API that were answered.",
-    ("method", "route", "status"),
-    "route, status",
+    name="kronkeep_requests",
+    kind="counter",
+    help="Requests to the socket API that were answered.",
+    labels=("method", "route", "status"),
+    one_for="route, status",
 )
-BUILD = MetricFamily("kronkeep_build_info", "gauge", "1, with the daemon's version.", ("version",))
-NOW = MetricFamily("kronkeep_exposition_timestamp_seconds", "gauge", "When these figures were written.")
-PROCESS_CPU = MetricFamily("kronkeep_process_cpu_seconds", "counter", "CPU time of the daemon.")
-PROCESS_RSS = MetricFamily("kronkeep_process_resident_memory_bytes", "gauge", "Memory of the daemon.")
+BUILD = MetricFamily(
+    name="kronkeep_build_info", kind="gauge", help="1, with the daemon's version.", labels=("version",)
+)
+NOW = MetricFamily(
+    name="kronkeep_exposition_timestamp_seconds", kind="gauge", help="When these figures were written."
+)
+PROCESS_CPU = MetricFamily(
+    name="kronkeep_process_cpu_seconds", kind="counter", help="CPU time of the daemon."
+)
+PROCESS_RSS = MetricFamily(
+    name="kronkeep_process_resident_memory_bytes", kind="gauge", help="Memory of the daemon."
+)
 PROCESS_VIRTUAL = MetricFamily(
-    "kronkeep_process_virtual_memory_bytes", "gauge", "Address space of the daemon."
+    name="kronkeep_process_virtual_memory_bytes", kind="gauge", help="Address space of the daemon."
 )
-PROCESS_START = MetricFamily("kronkeep_process_start_time_seconds", "gauge", "When the daemon started.")
-PROCESS_FDS = MetricFamily("kronkeep_process_open_fds", "gauge", "Open file descriptors.")
-PROCESS_MAX_FDS = MetricFamily("kronkeep_process_max_fds", "gauge", "Most file descriptors that may be open.")
+PROCESS_START = MetricFamily(
+    name="kronkeep_process_start_time_seconds", kind="gauge", help="When the daemon started."
+)
+PROCESS_FDS = MetricFamily(name="kronkeep_process_open_fds", kind="gauge", help="Open file descriptors.")
+PROCESS_MAX_FDS = MetricFamily(
+    name="kronkeep_process_max_fds", kind="gauge", help="Most file descriptors that may be open."
+)
 
 CRONJOB_FAMILIES = (
     CRONJOB_LAST_SUCCESS,

@@ -41,6 +41,7 @@ class Acceptor:
         listening: socket.socket,
         limits: UserLimits,
         build: Callable[[int], CountedConnection],
+        *,
         identify: Callable[[socket.socket], int] = peer_uid,
     ) -> None:
         self._listening = listening

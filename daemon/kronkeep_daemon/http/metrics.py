@@ -57,7 +57,7 @@ class MetricsListener:
         self.port: int | None = None  # while it listens
 
     async def run(self) -> None:
-        """Serve for ever."""
+        """Serve scrapes until the task is cancelled."""
         while True:
             try:
                 listening = _bind(self._address)
@@ -76,7 +76,7 @@ class MetricsListener:
         await runner.setup()
         assert runner.server is not None
         build = partial(_build_connection, runner.server, self._limits)
-        acceptor = Acceptor(listening, self._limits, build, _own_uid)
+        acceptor = Acceptor(listening, self._limits, build, identify=_own_uid)
         self.port = listening.getsockname()[1]
         try:
             yield

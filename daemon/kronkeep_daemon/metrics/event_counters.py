@@ -32,7 +32,7 @@ def make_counter(family: MetricFamily, registry: CollectorRegistry) -> Counter:
 
 
 class EventCounters:
-    """Counts what the bus, the history and the queues announce."""
+    """The counters of what the bus, the history and the queues announce."""
 
     def __init__(
         self,

@@ -35,17 +35,17 @@ class Exposition:
         await self._objects.wait_until_complete()
         is_open = format_name == OPEN_METRICS
         for cache in (self._objects.cronjobs, self._objects.storages):
-            async for text in _cached_slices(cache):
+            async for text in _slice_cache(cache):
                 yield text
         for metric in self._registry.collect():
             await asyncio.sleep(0)
-            async for text in _metric_slices(metric, is_open=is_open):
+            async for text in _slice_metric(metric, is_open=is_open):
                 yield text
         if is_open:
             yield b"# EOF\n"
 
 
-async def _cached_slices(cache: SeriesCache) -> AsyncIterator[bytes]:
+async def _slice_cache(cache: SeriesCache) -> AsyncIterator[bytes]:
     for family in cache.families:
         head = _head(family.name, family.help, family.kind)
         for block in cache.blocks(family, LINES):
@@ -54,7 +54,7 @@ async def _cached_slices(cache: SeriesCache) -> AsyncIterator[bytes]:
             await asyncio.sleep(0)
 
 
-async def _metric_slices(metric: Metric, *, is_open: bool) -> AsyncIterator[bytes]:
+async def _slice_metric(metric: Metric, *, is_open: bool) -> AsyncIterator[bytes]:
     name = metric.name if is_open or metric.type != "counter" else f"{metric.name}_total"
     head = _head(name, metric.documentation, metric.type)
     lines = map(_line, (sample for sample in metric.samples if not sample.name.endswith("_created")))

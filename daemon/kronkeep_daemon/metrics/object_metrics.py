@@ -1,6 +1,6 @@
-"""The upkeep of the series of CronJobs and storages: after each change of one, and all of them each minute.
+"""The series of CronJobs and storages, computed after each change of one, and all of them each minute.
 
-Some values follow from the time (a slot is late, a backup overdue), so all are computed anew once a minute,
+Some values follow from the time (a slot is late, a backup overdue), so all are computed again once a minute,
 in slices of a millisecond. Nothing is computed before somebody reads the metrics.
 """
 
@@ -92,7 +92,7 @@ class ObjectMetrics:
             self._wake.set()
 
     async def wait_until_complete(self) -> None:
-        """Start the upkeep where it does not run, and wait until every object has its series."""
+        """Start to compute where that does not run, and wait until every object has its series."""
         if not self._supervisor.running("metrics"):
             self._supervisor.start("metrics", self._keep_up, death="restart")
         await self._complete.wait()

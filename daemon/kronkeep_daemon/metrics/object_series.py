@@ -53,50 +53,58 @@ def cronjob_values(
     cronjob: CronJob, last_success: datetime | None, backups: BackupFigures
 ) -> Iterator[Value]:
     """Yield the values of a CronJob; what is not known has none."""
-    yield from _known(
-        (families.CRONJOB_LAST_SUCCESS, _timestamp(last_success)),
-        (families.CRONJOB_LAST_RUN_OK, _last_run_ok(cronjob)),
-        (families.CRONJOB_LAST_DURATION, cronjob.last_duration_seconds),
-        (families.CRONJOB_LATE_SINCE, _timestamp(cronjob.late_since)),
-        (families.CRONJOB_NEXT_RUN, _timestamp(cronjob.next_at)),
-        (families.CRONJOB_SUSPENDED, cronjob.suspended),
+    yield from _drop_unknown(
+        [
+            (families.CRONJOB_LAST_SUCCESS, _timestamp(last_success)),
+            (families.CRONJOB_LAST_RUN_OK, _last_run_ok(cronjob)),
+            (families.CRONJOB_LAST_DURATION, cronjob.last_duration_seconds),
+            (families.CRONJOB_LATE_SINCE, _timestamp(cronjob.late_since)),
+            (families.CRONJOB_NEXT_RUN, _timestamp(cronjob.next_at)),
+            (families.CRONJOB_SUSPENDED, cronjob.suspended),
+        ]
     )
     if cronjob.policy is not None:
-        yield from _known(
-            (families.POLICY_LAST_GOOD, _timestamp(cronjob.last_good_backup_at)),
-            (families.POLICY_LAST_VERIFIED, _timestamp(cronjob.last_verified_at)),
-            (families.POLICY_RPO, cronjob.policy.rpo_seconds),
-            (families.POLICY_OVERDUE, cronjob.backup_overdue),
-            (families.POLICY_LAST_OK, backups.last_ok),
-            (families.POLICY_READ_BYTES, backups.read_bytes),
-            (families.POLICY_NEW_BYTES, backups.new_bytes),
-            (families.POLICY_LAST_DURATION, backups.duration_seconds),
-            (families.POLICY_NEXT_BACKUP, _timestamp(cronjob.next_backup_at)),
+        yield from _drop_unknown(
+            [
+                (families.POLICY_LAST_GOOD, _timestamp(cronjob.last_good_backup_at)),
+                (families.POLICY_LAST_VERIFIED, _timestamp(cronjob.last_verified_at)),
+                (families.POLICY_RPO, cronjob.policy.rpo_seconds),
+                (families.POLICY_OVERDUE, cronjob.backup_overdue),
+                (families.POLICY_LAST_OK, backups.last_ok),
+                (families.POLICY_READ_BYTES, backups.read_bytes),
+                (families.POLICY_NEW_BYTES, backups.new_bytes),
+                (families.POLICY_LAST_DURATION, backups.duration_seconds),
+                (families.POLICY_NEXT_BACKUP, _timestamp(cronjob.next_backup_at)),
+            ]
         )
 
 
 def storage_values(storage: BackupStorage) -> Iterator[Value]:
     """Yield the values of a storage; what is not known has none."""
     usage = storage.usage
-    yield from _known(
-        (families.STORAGE_REACHABLE, storage.status is StorageStatus.ACTIVE and storage.reason is None),
-        (families.STORAGE_CHECK_OK, storage.check_ok),
-        (families.STORAGE_CHECKED, _timestamp(storage.checked_at)),
-        (families.STORAGE_MISSING, storage.snapshots.missing if storage.snapshots else None),
+    yield from _drop_unknown(
+        [
+            (families.STORAGE_REACHABLE, storage.status is StorageStatus.ACTIVE and storage.reason is None),
+            (families.STORAGE_CHECK_OK, storage.check_ok),
+            (families.STORAGE_CHECKED, _timestamp(storage.checked_at)),
+            (families.STORAGE_MISSING, storage.snapshots.missing if storage.snapshots else None),
+        ]
     )
     if usage is not None:
         days = usage.days_until_full
-        yield from _known(
-            (families.STORAGE_USED, usage.used_bytes),
-            (families.STORAGE_CAPACITY, usage.capacity_bytes),
-            (families.STORAGE_AVAILABLE, usage.available_bytes),
-            (families.STORAGE_SNAPSHOTS, usage.snapshots),
-            (families.STORAGE_FULL_IN, None if days is None else days * DAY),
-            (families.STORAGE_MEASURED, _timestamp(usage.measured_at)),
+        yield from _drop_unknown(
+            [
+                (families.STORAGE_USED, usage.used_bytes),
+                (families.STORAGE_CAPACITY, usage.capacity_bytes),
+                (families.STORAGE_AVAILABLE, usage.available_bytes),
+                (families.STORAGE_SNAPSHOTS, usage.snapshots),
+                (families.STORAGE_FULL_IN, None if days is None else days * DAY),
+                (families.STORAGE_MEASURED, _timestamp(usage.measured_at)),
+            ]
         )
 
 
-def _known(*values: tuple[families.MetricFamily, float | None]) -> Iterator[Value]:
+def _drop_unknown(values: Iterable[tuple[families.MetricFamily, float | None]]) -> Iterator[Value]:
     return ((family, value) for family, value in values if value is not None)
 
 

@@ -13,7 +13,7 @@ MODE = 0o644  # node_exporter runs as another user
 
 
 class MetricsTextfile:
-    """Writes the metrics into a file every 15 s; `fault` says why the last time failed."""
+    """The file with the metrics, replaced every 15 s; `fault` says why that failed the last time."""
 
     def __init__(self, path: Path, exposition: Exposition, clock: Clock) -> None:
         self._path = path
@@ -22,7 +22,7 @@ class MetricsTextfile:
         self.fault: str | None = None
 
     async def run(self) -> None:
-        """Write for ever; what cannot be written is logged once."""
+        """Write the file again and again; what cannot be written is logged once."""
         while True:
             text = b"".join([piece async for piece in self._exposition.slices()])
             try:
