@@ -15,6 +15,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import CronJobMemo, History
+from kronkeep_daemon.history.facts import adopted_policies_key
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube.clusters import Clusters
 
@@ -91,10 +92,13 @@ class BackupRecords:
     async def add_recovered(self, recovered: Sequence[BackupExecution]) -> None:
         """Record backups that were made from snapshots, without a sequence: they are older than all others.
 
-        A backup that has ended without a snapshot, so far as is known, gets what was found.
+        A backup that has ended without a snapshot, so far as is known, gets what was found. One that has got
+        a record of its own since the list was made is left alone.
         """
         changes = []
         for backup in recovered:
+            if self.is_accounted_for(backup.id):
+                continue
             old = self._history.backups.get(backup.id)
             new = backup if old is None else _with_found_snapshot(old, backup)
             changes.append(BackupChanged(old, new))
@@ -112,7 +116,12 @@ class BackupRecords:
     async def adopt(
         self, backups: Sequence[BackupExecution], adopter: PolicyCarrier, cronjob_id: str
     ) -> None:
-        """Record the backups as those of another policy; their snapshots keep the tags that they have."""
+        """Record the backups as those of another policy; their snapshots keep the tags that they have.
+
+        Their ids are made of the id of the old policy, so it is remembered for the runs of its CronJob.
+        """
+        for backup in backups:
+            self._remember_adopted(backup)
         await self._put_all(
             [
                 BackupChanged(
@@ -128,6 +137,18 @@ class BackupRecords:
                 for backup in backups
             ]
         )
+
+    def _remember_adopted(self, backup: BackupExecution) -> None:
+        key = adopted_policies_key(backup.cronjob_id)
+        known = self._adopted_policy_ids(backup.cronjob_id)
+        if backup.snapshot_policy_id not in known:
+            ids = " ".join((*known, backup.snapshot_policy_id))
+            self._history.facts.set(key, backup.created_at, name=ids)
+
+    def _adopted_policy_ids(self, cronjob_id: str) -> tuple[str, ...]:
+        """Return the ids of the policies whose backups after runs of a CronJob are another policy's now."""
+        fact = self._history.facts.get(adopted_policies_key(cronjob_id))
+        return tuple((fact.name or "").split()) if fact is not None else ()
 
     async def _put_all(self, changes: Sequence[BackupChanged]) -> None:
         """Store many backups with few syncs, and publish the changes; between pages other tasks run."""
@@ -162,19 +183,16 @@ class BackupRecords:
             for policy_id in self._history.backups.values("policy_id", cronjob_id=cronjob_id):
                 yield cronjob_id, policy_id
 
+    def policy_ids_with_prefix(self, prefix: str) -> list[str]:
+        """Return the ids of policies with backups that begin so."""
+        return [each for each in self._history.backups.distinct("policy_id") if each.startswith(prefix)]
+
     def is_accounted_for(self, backup_id: str) -> bool:
         """Return whether there is a record that knows of its snapshot, or does not know its end yet."""
         backup = self._history.backups.get(backup_id)
         if backup is None:
             return False
         return backup.result is not None or not is_final(BACKUP_TRANSITIONS, backup.status)
-
-    async def know_snapshots_in(self, storage_id: str) -> bool:
-        """Return whether there is a record of a backup that has made a snapshot in the storage."""
-        async for backup in self.iter_in_storage(storage_id):
-            if backup.result is not None:
-                return True
-        return False
 
     def iter_in_storage(self, storage_id: str) -> AsyncIterator[BackupExecution]:
         """Yield the backups in a storage, newest first; between pages other tasks run."""
@@ -244,7 +262,8 @@ class BackupRecords:
         return None
 
     def _read_policy_ids(self, cronjob_id: str) -> tuple[str, ...]:
-        return tuple(self._history.backups.values("policy_id", cronjob_id=cronjob_id))
+        own = self._history.backups.values("policy_id", cronjob_id=cronjob_id)
+        return tuple(dict.fromkeys((*own, *self._adopted_policy_ids(cronjob_id))))
 
     def newest(self, carrier: PolicyCarrier, until: datetime) -> BackupExecution | None:
         """Return the newest backup of a policy that was created before `until`, or None."""

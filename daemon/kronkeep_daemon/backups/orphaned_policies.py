@@ -94,6 +94,13 @@ class OrphanedPolicies:
                     groups.setdefault(key, []).append(backup)
         return [_orphan_of(key, groups[key]) for key in sorted(groups)]
 
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Return at most `limit` ids of policies, carried or not, whose backups are recorded."""
+        return self._records.policy_ids_with_prefix(prefix)[:limit]
+
+    def __contains__(self, policy_id: str) -> bool:
+        return policy_id in self._records.policy_ids_with_prefix(policy_id)
+
     async def carrier_by_id(
         self, policy_id: str, *, cluster: str | None = None, namespace: str | None = None
     ) -> PolicyCarrier:

@@ -91,6 +91,7 @@ class SnapshotReconciliation:
         self._clock = clock
         self._supervisor = supervisor
         self._due_at: dict[str, float] = {}
+        self._caught_up: set[str] = set()  # storages compared since this daemon began to act
         self._foreign: dict[str, list[ForeignSnapshot]] = {}
         self._wake = asyncio.Event()
         upkeep.observe_lists(self.apply_list)
@@ -281,30 +282,40 @@ class SnapshotReconciliation:
         while True:
             await self._cronjobs.leads.wait_until_leading()
             self._wake.clear()
-            for storage in self._storages.list():
-                await self._compare_if_due(storage)
+            await self.compare_due_storages()
             try:
                 async with asyncio.timeout(ROUND_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
+    async def compare_due_storages(self) -> None:
+        """Compare the storages that are due; what fails is logged and tried again."""
+        for storage in self._storages.list():
+            await self._compare_if_due(storage)
+
     async def _compare_if_due(self, storage: BackupStorage) -> None:
-        """Compare a storage once a day and after this daemon has begun to act on its cluster."""
+        """Compare a storage once a day and after this daemon has begun to act on its cluster.
+
+        The first comparison records what has no record: a daemon that acted before this one may have made
+        it, or the state folder is older than it or new. What appears later is told, and recorded when asked.
+        """
         if not self._cronjobs.leads.leads(storage.cluster):
             self._due_at.pop(storage.id, None)
+            self._caught_up.discard(storage.id)
             return
         now = self._clock.monotonic()
         is_due = now >= self._due_at.get(storage.id, now)
         if storage.status is not StorageStatus.ACTIVE or not is_due:
             return
         self._due_at[storage.id] = now + INTERVAL
-        is_known = await self._records.know_snapshots_in(storage.id)
         try:
-            await self._compare_storage(storage, recover=not is_known)
+            await self._compare_storage(storage, recover=storage.id not in self._caught_up)
         except KronkeepError as fault:
             self._due_at[storage.id] = now + RETRY_SECONDS
             log.warning("the snapshots in %s could not be listed: %s", storage.id, fault)
+        else:
+            self._caught_up.add(storage.id)
 
 
 def _is_any(_: str) -> bool:

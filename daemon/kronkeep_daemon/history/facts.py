@@ -34,6 +34,11 @@ def drill_seen_key(cronjob_id: str, policy_id: str) -> str:
     return f"drill-seen/{cronjob_id}/{policy_id}"
 
 
+def adopted_policies_key(cronjob_id: str) -> str:
+    """Return the key of the ids (`name`, between spaces) of a CronJob's policies that others have adopted."""
+    return f"adopted-policies/{cronjob_id}"
+
+
 def watch_key(cluster_id: str) -> str:
     """Return the key of how far (`created_at`) and since when (`since`) a cluster was watched."""
     return f"watched-until/{cluster_id}"

@@ -27,8 +27,22 @@ def _silences(services: Services) -> PrefixTable:
     return services.alerts.silences.records
 
 
+class _PolicyIds:
+    """The ids of the policies that CronJobs carry and of those that have backups."""
+
+    def __init__(self, services: Services) -> None:
+        self._tables: tuple[PrefixTable, ...] = (services.policies, services.orphans)
+
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        ids = {each for table in self._tables for each in table.ids_with_prefix(prefix, limit)}
+        return sorted(ids)[:limit]
+
+    def __contains__(self, policy_id: str) -> bool:
+        return any(policy_id in table for table in self._tables)
+
+
 def _policies(services: Services) -> PrefixTable:
-    return services.policies
+    return _PolicyIds(services)
 
 
 # What `{id}` names, by the route's resource; storages have names, which are written whole.

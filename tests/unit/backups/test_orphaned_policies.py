@@ -6,18 +6,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.records import make_backup
+from tests.records import make_backup, make_run
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import Conflict, NotAllowedNow, PolicyNotFound
+from kronkeep_common.errors import AmbiguousId, Conflict, NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
 from kronkeep_daemon.backups import policy_annotations
-from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.record_ids import expand_prefix
 from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject, CronJobRef
 
 NEW = BackupPolicy(id="new", storage_id="s")
@@ -181,3 +182,28 @@ async def test_backups_are_adopted_within_their_namespace_only(scene: Scene) -> 
     scene.cronjobs.carry("j", msgspec.structs.replace(NEW, id="newest"))
     assert await scene.orphans.adopt(CronJobRef("c", "n", "j"), "new") == 1
     assert scene.records.get(own.id).tagged_policy_id == "old"
+
+
+async def test_the_runs_of_the_old_cronjob_stay_linked_to_backups_that_were_adopted(scene: Scene) -> None:
+    run = make_run(cluster="c", cronjob_id="old-uid")
+    backup_id = backup_id_for(cluster="c", cronjob_id="old-uid", policy_id="old", key=run.id)
+    await scene.back_up(id=backup_id, cronjob_id="old-uid", cronjob_execution_id=run.id)
+    assert scene.records.id_after_run(run) == backup_id
+    scene.cronjobs.carry("j", NEW)
+    await scene.orphans.adopt(CronJobRef("c", "n", "j"), "old")
+    linked = scene.records.link_to_backup(run)
+    assert (linked.backup_id, linked.policy_id) == (backup_id, "new")
+    # Adopted a second time, by a CronJob that was made again, too.
+    scene.cronjobs.given.clear()
+    scene.cronjobs.carry("k", msgspec.structs.replace(NEW, id="newest"))
+    await scene.orphans.adopt(CronJobRef("c", "n", "k"), "new")
+    assert scene.records.link_to_backup(run).policy_id == "newest"
+
+
+async def test_an_orphan_is_found_by_the_beginning_of_its_id(scene: Scene) -> None:
+    await scene.back_up(policy_id="0123456789ab")
+    assert expand_prefix(scene.orphans, "0123", "policy") == "0123456789ab"
+    assert "0123456789ab" in scene.orphans
+    await scene.back_up(policy_id="01234567cdef")
+    with pytest.raises(AmbiguousId):
+        expand_prefix(scene.orphans, "0123", "policy")
