@@ -21,6 +21,7 @@ from kronkeep_common.models import (
     CronJob,
     CronJobCreate,
     CronJobExecution,
+    OrphanedPolicy,
     Progress,
     Restore,
     RestorePlan,
@@ -155,6 +156,11 @@ class CannedResource:
 
 class CannedCronJobs(CannedResource):
     """`client.cronjobs`."""
+
+    async def adopt(self, namespace: str, name: str, policy_id: str) -> api.Adopted:
+        self._canned.answer("adopt", f"{namespace}/{name}", policy_id)
+        self._canned.orphans_given = []
+        return api.Adopted(policy_id="new", adopted_policy_id=policy_id, backups=3)
 
     async def list(self, namespace: str | None = None) -> api.ListOf[CronJob]:
         return api.ListOf(items=self._canned.cronjobs_given)
@@ -336,6 +342,9 @@ class CannedPolicies(CannedResource):
 class CannedStorages(CannedResource):
     """`client.storages`."""
 
+    async def orphans(self, name: str | None = None) -> api.ListOf[OrphanedPolicy]:
+        return api.ListOf(items=self._canned.orphans_given)
+
     async def get(self, name: str) -> BackupStorage:
         return next(storage for storage in self._canned.storages_given if storage.id == name)
 
@@ -408,6 +417,7 @@ class CannedClient:
         self.cronjobs_given = CRONJOBS if cronjobs is None else cronjobs
         self.runs_given = RUNS if runs is None else runs
         self.backups_given = BACKUPS if backups is None else backups
+        self.orphans_given: list[OrphanedPolicy] = []
         self.storages_given = storages or []
         self.alerts_given = alerts or []
         self.restores_given: list[Restore] = []

@@ -9,7 +9,7 @@ from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import storage
 
 from kronkeep_common.errors import PolicyNotFound
-from kronkeep_common.models import RetentionPlan, StorageSnapshots
+from kronkeep_common.models import OrphanedPolicy, Retention, RetentionPlan, StorageSnapshots
 from kronkeep_common.states import StorageStatus
 
 
@@ -117,3 +117,59 @@ async def test_retention_of_a_storage_is_each_policy_s_and_leads_to_the_approval
         await until(pilot, lambda: "retention of a" in screen(pilot) and "TO REMOVE  4" in screen(pilot))
         await pilot.press("escape", "escape")
         await until(pilot, lambda: "FULL IN" in screen(pilot))
+
+
+def orphan(**fields: object) -> OrphanedPolicy:
+    given = OrphanedPolicy(
+        policy_id="0123456789abcdef",
+        cluster="c",
+        namespace="shop",
+        cronjob="old-dump",
+        storage_ids=("s3-eu",),
+        snapshots=3,
+        good=2,
+        oldest_at=NOW,
+        newest_at=NOW,
+        retention=Retention(keep_last=2),
+        removable=1,
+        adopters=("shop/new-dump",),
+    )
+    return msgspec.structs.replace(given, **fields)
+
+
+async def test_backups_without_a_policy_are_shown_removed_by_its_rules_or_adopted() -> None:
+    made = client()
+    made.orphans_given = [orphan()]
+    async with app_of(made, start="storages").run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "s3-eu" in screen(pilot))
+        await pilot.press("o")
+        await until(pilot, lambda: "shop/old-dump" in screen(pilot))
+        assert "By these rules 1 would go now" in screen(pilot)
+        # Its own rules still say what would go; nothing goes by itself.
+        await pilot.press("enter")
+        await until(pilot, lambda: "TO REMOVE  4" in screen(pilot))
+        assert "nothing goes by itself" in screen(pilot)
+        await pilot.press("a", *"old", "minus", *"dump", "enter")
+        await until(pilot, lambda: made.asked == [("approve", "0123456789abcdef", "t0ken")])
+        await pilot.press("escape")
+        await until(pilot, lambda: "orphans in s3-eu" in screen(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "are adopted by: shop/new-dump" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "3 backups are now those of shop/new-dump" in screen(pilot))
+        assert made.asked[1] == ("adopt", "shop/new-dump", "0123456789abcdef")
+        await until(pilot, lambda: "Every backup here is of a policy that a CronJob carries" in screen(pilot))
+
+
+async def test_what_cannot_be_done_with_them_is_said() -> None:
+    made = client()
+    made.orphans_given = [orphan(retention=None, adopters=())]
+    async with app_of(made, start="storages").run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "s3-eu" in screen(pilot))
+        await pilot.press("o")
+        await until(pilot, lambda: "Its rules are not known" in screen(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "No CronJob of the namespace shop has a policy" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "nothing says what would go" in screen(pilot))
+        assert made.asked == []

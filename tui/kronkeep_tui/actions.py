@@ -34,6 +34,7 @@ class Scope(StrEnum):
     RESTORE_PAGE = "restore_page"
     RESTORE_LOG = "restore_log"
     STORAGES = "storages"
+    ORPHANS = "orphans"
     ALERTS = "alerts"
     EVENTS = "events"
     QUEUE = "queue"
@@ -136,6 +137,8 @@ RETENTION = _define(
     "retention", ("R",), "retention", (Scope.POLICIES, Scope.STORAGES), hint=4, needs_row=True
 )
 APPROVE = _define("approve", ("a",), "approve the removals", (Scope.RETENTION,), hint=1, changes=True)
+ORPHANS = _define("orphans", ("o",), "backups without a policy", (Scope.STORAGES,), needs_row=True)
+ADOPT = _define("adopt", ("a",), "adopt", (Scope.ORPHANS,), hint=2, changes=True, needs_row=True)
 FORM = _define(
     "form", ("e",), "edit", (Scope.JOBS, Scope.POLICIES, Scope.STORAGES), hint=5, changes=True, needs_row=True
 )

@@ -1,6 +1,7 @@
 """Content of the retention pages: whether removals wait for approval, what is removed, what stays and why."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
@@ -19,6 +20,13 @@ COLUMNS = (
     Column(title="WHEN", width=19, drop=1),
     Column(title="KEEPS", width=14, drop=2, grow=3),
 )
+
+
+class PlanOwner(NamedTuple):
+    """Whose plan it is, and whether no CronJob carries its policy any more."""
+
+    name: str
+    is_orphan: bool = False
 
 
 def row(cronjob: CronJob, plan: RetentionPlan | KronkeepError | None) -> TableRow:
@@ -58,18 +66,19 @@ def detail(plan: RetentionPlan | KronkeepError | None, now: datetime, width: int
     ]
 
 
-def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int) -> list[Text]:
+def plan_lines(plan: RetentionPlan, owner: PlanOwner, now: datetime, width: int) -> list[Text]:
     """Return the rules, whether the removals wait for approval, then each snapshot, removals first."""
-    name = f"{cronjob.namespace}/{cronjob.name}"
     asked = f"  as of {age(plan.computed_at, now)} ago"
     lines: list[Text] = [
         (
-            (f"{name}  ", "strong"),
-            ("keeps ", "quiet"),
+            (f"{owner.name}  ", "strong"),
+            ("kept " if owner.is_orphan else "keeps ", "quiet"),
             (retention_words(plan.retention), ""),
             (asked, "quiet"),
         ),
-        *_stands(plan, width, "a approves exactly these removals, no others."),
+        *(_stands_of_orphan if owner.is_orphan else _stands)(
+            plan, width, "a approves exactly these removals, no others."
+        ),
         *_unknown(plan, width),
         (),
         ((f"TO REMOVE  {len(plan.remove)}", "title"),),
@@ -90,6 +99,12 @@ def _stands(plan: RetentionPlan, width: int, step: str) -> list[Text]:
     if plan.remove:
         return cause("These are removed after the next backup, without an approval.", None, width, "")
     return cause("Nothing would be removed now.", None, width, "quiet")
+
+
+def _stands_of_orphan(plan: RetentionPlan, width: int, step: str) -> list[Text]:
+    if not plan.remove:
+        return cause("Nothing would be removed now.", None, width, "quiet")
+    return cause("No CronJob carries the policy any more, so nothing goes by itself.", step, width, "warn")
 
 
 def _verdict_lines(verdict: SnapshotVerdict, now: datetime, width: int) -> list[Text]:

@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "run": ("run", "RunView"),
     "policies": ("policies", "PoliciesView"),
     "removals": ("removals", "RemovalsView"),
+    "orphans": ("orphans", "OrphansView"),
     "retention": ("retention", "RetentionView"),
     "restore": ("snapshots", "SnapshotsView"),
     "files": ("files", "FilesView"),

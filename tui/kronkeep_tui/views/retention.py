@@ -1,23 +1,50 @@
-"""What a policy's retention would remove now, what stays and why; and the approval of the removals."""
+"""What a policy's retention would remove now, what stays and why; and the approval of the removals.
+
+The policy is that of a CronJob, or one that no CronJob carries any more: nothing is removed by itself then.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from kronkeep_common.models import CronJob, RetentionPlan
+from kronkeep_common.models import RetentionPlan
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.pages import clusters
-from kronkeep_tui.pages.retention import plan_lines
+from kronkeep_tui.pages.retention import PlanOwner, plan_lines
 from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
 
 
+class _ShownPolicy(NamedTuple):
+    """A policy, and the CronJob that carries it or did."""
+
+    policy_id: str
+    cluster: str
+    namespace: str
+    cronjob: str
+    is_orphan: bool
+
+    def owner(self, store: Store) -> PlanOwner:
+        """Return whose plan it is, with the cluster if there are several."""
+        name = f"{self.namespace}/{self.cronjob}"
+        if len(store.clusters) > 1:
+            name = f"{name} on {store.cluster_name(self.cluster)}"
+        return PlanOwner(name, self.is_orphan)
+
+
+def _parse_orphan(argument: str) -> _ShownPolicy:
+    cluster, namespace, cronjob, policy_id = argument.split(" ")
+    return _ShownPolicy(
+        policy_id=policy_id, cluster=cluster, namespace=namespace, cronjob=cronjob, is_orphan=True
+    )
+
+
 class RetentionView(PageView):
-    """The retention of the policy whose CronJob's id is the argument."""
+    """The retention of the policy that the argument names: its CronJob's id, or `pages.orphans.key_of`."""
 
     SCOPES = (Scope.RETENTION, Scope.PAGE, Scope.ANY)
 
@@ -26,27 +53,37 @@ class RetentionView(PageView):
         self._plan: RetentionPlan | None = None
 
     def crumb(self, store: Store) -> str:
-        cronjob = self._cronjob(store)
-        return f"retention of {cronjob.name}" if cronjob else "retention"
+        policy = self._policy(store)
+        return f"retention of {policy.cronjob}" if policy else "retention"
 
-    def _cronjob(self, store: Store) -> CronJob | None:
-        return next((c for c in store.cronjobs if c.id == self.argument), None)
+    def _policy(self, store: Store) -> _ShownPolicy | None:
+        if " " in self.argument:
+            return _parse_orphan(self.argument)
+        cronjob = next((c for c in store.cronjobs if c.id == self.argument), None)
+        if cronjob is None or cronjob.policy is None:
+            return None
+        return _ShownPolicy(
+            policy_id=cronjob.policy.id,
+            cluster=cronjob.cluster,
+            namespace=cronjob.namespace,
+            cronjob=cronjob.name,
+            is_orphan=False,
+        )
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        cronjob = self._cronjob(store)
-        if cronjob is None or cronjob.policy is None:
+        policy = self._policy(store)
+        if policy is None:
             return [(("The CronJob or its policy is gone.", "quiet"),)]
         if self._plan is None:
             return [(("Fetching the plan ...", "quiet"),)]
-        return plan_lines(self._plan, cronjob, now, width)
+        return plan_lines(self._plan, policy.owner(store), now, width)
 
     async def load(self) -> None:
         """Fetch the plan; it is not fetched again by itself, as people approve what they have read."""
-        cronjob = self._cronjob(self.store)
-        if cronjob is not None and cronjob.policy is not None:
-            self._plan = await self.context.client.for_cluster(cronjob.cluster).policies.retention(
-                cronjob.policy.id, cronjob.namespace
-            )
+        policy = self._policy(self.store)
+        if policy is not None:
+            calls = self.context.client.for_cluster(policy.cluster).policies
+            self._plan = await calls.retention(policy.policy_id, policy.namespace)
             self.update()
 
     @handles(actions.RESYNC)
@@ -59,27 +96,30 @@ class RetentionView(PageView):
             return ""
         if self._plan is None:
             return "The plan has not been fetched yet."
+        policy = self._policy(self.store)
+        if policy is not None and policy.is_orphan:
+            return "" if self._plan.remove else "There is nothing to remove."
         return "" if self._plan.blocked_by is not None else "Nothing waits for an approval."
 
     @handles(actions.APPROVE)
     def ask_approval(self) -> None:
         """Approve exactly the removals that the page shows, once the CronJob's name is typed."""
         plan = self._plan
-        cronjob = self._cronjob(self.store)
-        if plan is None or cronjob is None:
+        policy = self._policy(self.store)
+        if plan is None or policy is None:
             return
-        name = clusters.label(cronjob, self.store)
+        name = policy.owner(self.store).name
         question = f"Remove {len(plan.remove)} snapshots of {name} for good?"
 
         def approve() -> None:
-            self.context.start_work(self._approve(cronjob, plan), "approve")
+            self.context.start_work(self._approve(policy, plan), "approve")
 
-        self.context.ask(name_prompt(question, cronjob.name, approve))
+        self.context.ask(name_prompt(question, policy.cronjob, approve))
 
-    async def _approve(self, cronjob: CronJob, plan: RetentionPlan) -> None:
+    async def _approve(self, policy: _ShownPolicy, plan: RetentionPlan) -> None:
         self.context.tell(f"{len(plan.remove)} snapshots are being removed.", "quiet")
-        await self.context.client.for_cluster(cronjob.cluster).policies.approve_retention(
-            plan.policy_id, plan.token, cronjob.namespace
+        await self.context.client.for_cluster(policy.cluster).policies.approve_retention(
+            plan.policy_id, plan.token, policy.namespace
         )
         self.context.tell(f"{len(plan.remove)} snapshots were removed; pruning frees their space.")
         await self.load()

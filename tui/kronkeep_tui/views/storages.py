@@ -223,6 +223,12 @@ class StoragesView(TableView[BackupStorage]):
         if (storage := self.subject()) is not None:
             self.context.enter("removals", storage.id)
 
+    @handles(actions.ORPHANS)
+    def show_orphans(self) -> None:
+        """Show the policies without a CronJob whose backups are in the storage."""
+        if (storage := self.subject()) is not None:
+            self.context.enter("orphans", storage.id)
+
     def _with_storage(self, change: Callable[[BackupStorage], None]) -> None:
         if (storage := self.subject()) is not None:
             change(storage)

@@ -1,0 +1,113 @@
+"""Policies that no CronJob carries any more and whose backups are in one storage; and their adoption."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import OrphanedPolicy
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import orphans as page
+from kronkeep_tui.prompt import LinePrompt
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.row_table import TableRow
+
+
+class OrphansView(TableView[OrphanedPolicy]):
+    """The orphaned policies of the storage whose name is the argument."""
+
+    SCOPES = (Scope.ORPHANS, Scope.TABLE, Scope.ANY)
+    COLUMNS = page.COLUMNS
+    CLUSTER_COLUMN_INDEX = 1
+    DEFAULT_CSS = "OrphansView > .detail { height: 7; }"
+    EMPTY_LINES = ("Every backup here is of a policy that a CronJob carries.",)
+    SORT_ORDERS = {
+        "n": SortOrder("name", attrgetter("namespace", "cronjob")),
+        "a": SortOrder("newest", attrgetter("newest_at"), True),
+    }
+
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self._orphans: Sequence[OrphanedPolicy] = ()
+
+    def crumb(self, store: Store) -> str:
+        return f"orphans in {self.argument}"
+
+    def records(self, store: Store) -> Sequence[OrphanedPolicy]:
+        return self._orphans
+
+    def version(self, store: Store) -> object:
+        return self._orphans
+
+    def key_of(self, record: OrphanedPolicy) -> str:
+        return page.key_of(record)
+
+    def is_faulty(self, record: OrphanedPolicy) -> bool:
+        """Return whether its backups can neither be adopted nor kept by rules that are known."""
+        return record.retention is None and not record.adopters
+
+    def row_of(self, record: OrphanedPolicy, store: Store, now: datetime) -> TableRow:
+        return page.row(record, now)
+
+    def detail_lines(self, record: OrphanedPolicy, store: Store, now: datetime, width: int) -> list[Text]:
+        return page.detail(record, now, width)
+
+    def copy_text(self, record: OrphanedPolicy) -> Any:
+        return record.policy_id
+
+    async def load(self) -> None:
+        """Read the orphaned policies."""
+        self._orphans = tuple((await self.context.client.storages.orphans(self.argument)).items)
+        self.update()
+
+    @handles(actions.RESYNC)
+    def reload(self) -> None:
+        """Read them again."""
+        self.context.start_work(self.load(), f"orphans {self.argument}")
+
+    def refusal(self, action: Action) -> str:
+        orphan = self.subject()
+        if orphan is None:
+            return ""
+        if action == actions.ADOPT and not orphan.adopters:
+            return page.why_not_adopted(orphan)
+        if action == actions.CHOOSE and orphan.retention is None:
+            return "Its rules are not known, so nothing says what would go."
+        return ""
+
+    @handles(actions.CHOOSE)
+    def show_plan(self) -> None:
+        """Show what the policy's own rules would remove; the removals are approved there."""
+        if (orphan := self.subject()) is not None:
+            self.context.enter("retention", page.key_of(orphan))
+
+    @handles(actions.ADOPT)
+    def ask_adopter(self) -> None:
+        """Ask which CronJob's policy takes the backups over, beginning with the likeliest."""
+        orphan = self.subject()
+        if orphan is None:
+            return
+        lead = f"The backups of {orphan.policy_id[:12]} are adopted by: "
+        accept = partial(self._start_adoption, orphan)
+        self.context.ask(LinePrompt(lead, accept, text=orphan.adopters[0]))
+
+    def _start_adoption(self, orphan: OrphanedPolicy, line: str) -> None:
+        namespace, slash, name = line.strip().partition("/")
+        if not (namespace and slash and name):
+            raise InvalidRequest(
+                "Which CronJob adopts them was not said.", next_step="Write it as NAMESPACE/CRONJOB."
+            )
+        self.context.start_work(self._adopt(orphan, namespace, name), "adopt")
+
+    async def _adopt(self, orphan: OrphanedPolicy, namespace: str, name: str) -> None:
+        calls = self.context.client.for_cluster(orphan.cluster).cronjobs
+        adopted = await calls.adopt(namespace, name, orphan.policy_id)
+        self.context.tell(f"{adopted.backups} backups are now those of {namespace}/{name}.", "ok")
+        await self.load()
