@@ -298,7 +298,7 @@ class SnapshotReconciliation:
         """Compare a storage once a day and after this daemon has begun to act on its cluster.
 
         The first comparison records what has no record: a daemon that acted before this one may have made
-        it, or the state folder is older than it or new. What appears later is told, and recorded when asked.
+        it, or the state folder is older than it or new. What appears later is an alert first.
         """
         if not self._cronjobs.leads.leads(storage.cluster):
             self._due_at.pop(storage.id, None)

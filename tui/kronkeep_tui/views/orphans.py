@@ -69,7 +69,7 @@ class OrphansView(TableView[OrphanedPolicy]):
 
     @handles(actions.RESYNC)
     def reload(self) -> None:
-        """Read them again."""
+        """Read the orphaned policies again."""
         self.context.start_work(self.load(), f"orphans {self.argument}")
 
     def refusal(self, action: Action) -> str:
