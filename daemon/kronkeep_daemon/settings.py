@@ -188,7 +188,9 @@ class ChannelSettings(Request, frozen=True, kw_only=True):
     """One channel by which alerts are sent.
 
     name: of the channel, in messages and logs.
-    kind: `apprise` sends to any of apprise's services, `webhook` posts JSON.
+    kind: `apprise` sends to any of apprise's services, `webhook` posts JSON, `alertmanager` sends to an
+        Alertmanager's v2 API, `command` starts a program.
+    command: of the kind `command`, the program and its arguments; no shell reads them.
     url_file, url_secret: where the channel's URL is, which is a secret: the first line of a file (a name that
         is no absolute path is a credential of systemd) or a key of a Secret in kronkeep's namespace. It is
         read again for each message.
@@ -200,7 +202,8 @@ class ChannelSettings(Request, frozen=True, kw_only=True):
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
-    kind: Literal["apprise", "webhook"]
+    kind: Literal["apprise", "webhook", "alertmanager", "command"]
+    command: Annotated[tuple[str, ...], msgspec.Meta(max_length=50)] = ()
     url_file: str | None = None
     url_secret: SecretKeyRef | None = None
     filter: Annotated[str, msgspec.Meta(max_length=500)] = ""
@@ -352,7 +355,14 @@ def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:
 
 
 def _check_channel(channel: ChannelSettings) -> None:
-    if (channel.url_file is None) == (channel.url_secret is None):
+    if channel.kind == "command":
+        if not channel.command or channel.url_file is not None or channel.url_secret is not None:
+            raise InvalidSettings("it needs a command, and no URL.")
+        if not Path(channel.command[0]).is_absolute():
+            raise InvalidSettings("the program of its command needs an absolute path.")
+    elif channel.command:
+        raise InvalidSettings("only a channel of the kind command has a command.")
+    elif (channel.url_file is None) == (channel.url_secret is None):
         raise InvalidSettings("it needs either url_file or url_secret.")
     parse_filter(channel.filter)
     if channel.quiet is not None:

@@ -8,13 +8,22 @@ import asyncio
 import base64
 import binascii
 import os
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.alerts.channel_health import ChannelHealth
-from kronkeep_daemon.alerts.channels import KINDS, AlertMessage, NotSent
+from kronkeep_daemon.alerts.channels import (
+    ALERTMANAGER_SECONDS,
+    COMMAND_SECONDS,
+    KINDS,
+    AlertMessage,
+    NotSent,
+    alertmanager,
+    command,
+)
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import ChannelSettings, Settings
@@ -36,14 +45,21 @@ class ChannelDelivery:
 
     async def deliver(self, channel: ChannelSettings, message: AlertMessage) -> None:
         """Try once; raise NotSent, also where it takes longer than its kind has time."""
+        if channel.kind == "command":
+            async with self._place(channel), _deadline(COMMAND_SECONDS):
+                await command.run(channel.command, message)
+            return
         kind = KINDS[channel.kind]
-        places = self._failing_places if self._health.is_failing(channel.name) else self._places
-        async with places if kind.is_process else nullcontext():
-            try:
-                async with asyncio.timeout(kind.seconds):
-                    await kind.send(await self._read_url(channel), message)
-            except TimeoutError as fault:
-                raise NotSent(f"it was not delivered within {kind.seconds:.0f} s") from fault
+        async with self._place(channel) if kind.is_process else nullcontext(), _deadline(kind.seconds):
+            await kind.send(await self._read_url(channel), message)
+
+    async def post_alerts(self, channel: ChannelSettings, alerts: Sequence[dict[str, Any]]) -> None:
+        """Send alerts to an Alertmanager once; raise NotSent."""
+        async with _deadline(ALERTMANAGER_SECONDS):
+            await alertmanager.send(await self._read_url(channel), alerts)
+
+    def _place(self, channel: ChannelSettings) -> asyncio.Semaphore:
+        return self._failing_places if self._health.is_failing(channel.name) else self._places
 
     async def _read_url(self, channel: ChannelSettings) -> str:
         """Return the channel's URL as it is now, since it may have been changed; raise NotSent."""
@@ -59,6 +75,15 @@ class ChannelDelivery:
             raise NotSent(f"the Secret with its URL cannot be read ({fault.code})") from fault
         except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as fault:
             raise NotSent("the Secret with its URL lacks the key") from fault
+
+
+@asynccontextmanager
+async def _deadline(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as fault:
+        raise NotSent(f"it was not delivered within {seconds:.0f} s") from fault
 
 
 async def read_url_file(name: str) -> str:

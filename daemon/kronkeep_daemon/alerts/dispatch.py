@@ -17,8 +17,9 @@ from kronkeep_common.errors import ReadOnlyHistory
 from kronkeep_common.models import Alert
 from kronkeep_common.monitoring.metric_families import NOTICES
 from kronkeep_daemon.alerts.alert_changes import EventName
+from kronkeep_daemon.alerts.alertmanager_feed import AlertmanagerFeed
 from kronkeep_daemon.alerts.channel_health import ChannelFault, ChannelHealth
-from kronkeep_daemon.alerts.channel_rules import FilteredSilences, sent_id
+from kronkeep_daemon.alerts.channel_rules import FilteredSilences, routes_of, sent_id
 from kronkeep_daemon.alerts.channels import AlertMessage, NotSent
 from kronkeep_daemon.alerts.delivery import ChannelDelivery
 from kronkeep_daemon.alerts.notices import Notice, NoticeSelection
@@ -59,6 +60,13 @@ class AlertDispatcher:
         self._health = ChannelHealth(changed)
         self._delivery = ChannelDelivery(settings=settings, cluster=cluster, health=self._health)
         self._shared = shared
+        self._feed = AlertmanagerFeed(
+            delivery=self._delivery,
+            health=self._health,
+            clock=clock,
+            supervisor=supervisor,
+            stands_by=stands_by,
+        )
         self._notices: Records[Notice] = Records(history.table("notices"), Notice)
         self._selection = NoticeSelection(
             history=history,
@@ -80,6 +88,8 @@ class AlertDispatcher:
         clusters: ids by name.
         """
         alerts = self._selection.select(active, silences, clusters)
+        names = {cluster_id: name for name, cluster_id in clusters.items()}
+        self._feed.update(active, routes_of(self._settings().alerts, clusters), names)
         for channel in self._settings().alerts.channels:
             self._limit_waiting(channel.name)
         return alerts

@@ -67,7 +67,11 @@ class NoticeSelection:
     ) -> list[Alert]:
         """Buffer notices until the next commit, and return the alerts that they are about."""
         now = self._clock.now()
-        routes = routes_of(self._settings().alerts, clusters)
+        routes = [
+            route
+            for route in routes_of(self._settings().alerts, clusters)
+            if route.channel.kind != "alertmanager"
+        ]
         self._forget_channels({route.channel.name for route in routes})
         ended = [
             apply_silences(alert, silences, now)

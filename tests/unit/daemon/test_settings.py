@@ -27,6 +27,7 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
     assert loaded.clusters["prod"].namespaces == ("a",)
 
 
+COMMAND = "[[alerts.channels]]\nname = 'a'\nkind = 'command'\n"
 CHANNEL = "[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n"
 
 
@@ -40,6 +41,10 @@ CHANNEL = "[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n"
         ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'", "either url_file or url_secret"),
         ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl = 'https://x/token'", "url"),
         ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n" * 2, "two channels"),
+        (COMMAND + "command = ['page']", "absolute path"),
+        (COMMAND, "needs a command"),
+        (COMMAND + "command = ['/page']\nurl_file = 'f'", "no URL"),
+        (CHANNEL + "command = ['/page']", "only a channel of the kind command"),
         (CHANNEL + "filter = 'team:a'", "channel a: The filter does not know 'team'"),
         (CHANNEL + "quiet = {start = '7:00', end = '08:00'}", "quiet.start"),
         (CHANNEL + "quiet = {start = '07:00', end = '08:00', time_zone = 'Mars'}", "Mars"),

@@ -1,4 +1,6 @@
-"""The channels to people, a module a kind; each has `send(url, message)`, which raises NotSent.
+"""The channels to people, a module a kind; each raises NotSent.
+
+`alertmanager` is sent lists of alerts and `command` starts a program; the others have `send(url, message)`.
 
 A URL often contains a token, so nothing here logs it or puts it into an error; httpx would log it at INFO,
 so its loggers are set to WARNING.
@@ -27,5 +29,7 @@ KINDS: dict[str, ChannelKind] = {
     "apprise": ChannelKind(apprise_channel.send, seconds=20.0, is_process=True),
     "webhook": ChannelKind(webhook.send),
 }
+COMMAND_SECONDS = 10.0
+ALERTMANAGER_SECONDS = 10.0
 
 __all__ = ["KINDS", "AlertMessage", "ChannelKind", "NotSent"]

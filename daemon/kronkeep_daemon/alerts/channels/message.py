@@ -21,6 +21,19 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     alert: Alert
     others: tuple[Alert, ...] = ()
 
+    def encode(self) -> bytes:
+        """Return the message as JSON: id, event, title, text, and each alert with all its fields."""
+        return msgspec.json.encode(
+            {
+                "id": self.id,
+                "event": self.event,
+                "title": self.title,
+                "text": self.text,
+                "alert": self.alert,
+                "others": self.others,
+            }
+        )
+
     @property
     def severity(self) -> Severity:
         """The highest severity among its alerts."""
