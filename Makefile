@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 ONLY ?=
 DESTDIR ?=
+VERSION ?=
+PYTHONS ?= 3.11 3.13
 # More than cores: much of a test's time is waiting for Jobs to end. A file's tests share its daemon, and the longest
 # files (tests/e2e) come first.
 PYTEST_WORKERS ?= 5
@@ -96,9 +98,42 @@ picture: $(VENV)/.dev ## draw the README's picture of the terminal
 
 .PHONY: clean
 clean: ## remove what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .steady
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .steady
 
 ## For packagers
+
+.PHONY: deb
+deb: $(VENV)/.runtime build/vendor/.done ## build a Debian package with the locked dependencies in it: dist/*.deb
+	@systemd/require-debian debhelper dpkg-dev fakeroot >&2
+	@release/build-deb $(VENV) build/vendor dist
+
+.PHONY: dist
+dist: $(VENV)/.runtime ## build wheel and sdist, and run them in a fresh virtual environment
+	@release/check-wheel $(VENV) dist
+
+.PHONY: manifests
+manifests: $(VENV)/.runtime ## write deploy/ (kustomize, Helm chart) from release/manifests.py
+	@$(BIN)/python -m release.manifests
+
+.PHONY: release-check
+release-check: $(VENV)/.dev build/vendor/.done ## packages, chart and image, each installed and run in something fresh (root)
+	@release/check-manifests $(VENV)
+	@release/check-wheel $(VENV) dist
+	@systemd/require-debian debhelper dpkg-dev fakeroot lintian >&2
+	@VERSION=0.0.9 release/build-deb $(VENV) build/vendor build/old
+	@release/build-deb $(VENV) build/vendor dist
+	@lintian --fail-on error dist/kronkeep_*.deb
+	@release/check-deb build/old/kronkeep_0.0.9-1_*.deb dist/kronkeep_*.deb
+
+.PHONY: release
+release: $(VENV)/.runtime build/vendor/.done ## make a release: VERSION=1.2.3
+	@release/publish $(VENV) "$(VERSION)"
+
+# The versions of Python of Debian 12 and 13 (PYTHONS="3.12 3.14" for other releases).
+build/vendor/.done: requirements.lock release/vendor
+	@rm -rf build/vendor
+	@release/vendor $(VENV) build/vendor $(PYTHONS)
+	@touch $@
 
 .PHONY: locks
 locks: ## write the lock files (needs uv)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.version import VERSION
+from kronkeep_daemon import probe
 from kronkeep_daemon.history import store_commands
 from kronkeep_daemon.log_format import set_up_logging
 
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     _add_serve_options(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     store_commands.add_parser(commands)
+    probe.add_parser(commands)
     _add_node_agent(commands)
     _add_cluster(commands)
     _add_images(commands)

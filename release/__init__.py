@@ -1,0 +1,1 @@
+"""What makes and checks releases: packages, the image, manifests, the bill of materials."""
