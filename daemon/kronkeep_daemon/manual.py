@@ -157,13 +157,15 @@ def _cell(text: str) -> str:
 def example_settings() -> str:
     """Return a settings file: a cluster with systemd's credential, and every default in a comment."""
     text = _comment(_EXAMPLE_HEAD)
-    for model in model_docs(Settings):
+    models = model_docs(Settings)
+    sections = {model.path for model in models}
+    for model in models:
         if model.path == "clusters":
             text += _EXAMPLE_CLUSTER + "".join(map(_example_line, model.fields))
             continue
         title = f"\n{_comment(model.text.partition(chr(10))[0])}"
         heading = f"#{_title(model)}\n" if model.path else ""
-        fields = [field for field in model.fields if field.path != "clusters"]
+        fields = [field for field in model.fields if field.path not in sections]
         text += title + heading + "".join(map(_example_line, fields))
     return text
 
