@@ -12,7 +12,7 @@ LONGEST_ANSWER = 65536  # bytes; the first line is enough
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `probe`."""
+    """Add the command `probe`."""
     summary = "say whether a daemon answers (live), or watches its clusters (ready); exit code 1 if not"
     probe = commands.add_parser("probe", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     probe.add_argument("what", choices=sorted(PATHS))
