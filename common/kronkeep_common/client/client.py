@@ -11,6 +11,7 @@ from kronkeep_common.client.alerts import AlertCalls, SilenceCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.connection import Connection, error_of
 from kronkeep_common.client.cronjobs import CronJobCalls
+from kronkeep_common.client.figures import FigureCalls
 from kronkeep_common.client.operations import OperationCalls
 from kronkeep_common.client.policies import PolicyCalls
 from kronkeep_common.client.restores import RestoreCalls
@@ -43,6 +44,7 @@ class Client:
         self.alerts = AlertCalls(self._connection)
         self.silences = SilenceCalls(self._connection)
         self.operations = OperationCalls(self._connection)
+        self.figures = FigureCalls(self._connection)
 
     @property
     def socket(self) -> Path:

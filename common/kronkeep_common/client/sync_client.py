@@ -13,6 +13,7 @@ from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.blocking_transport import BlockingTransport, run_without_loop
 from kronkeep_common.client.client import Client
 from kronkeep_common.client.cronjobs import CronJobCalls
+from kronkeep_common.client.figures import FigureCalls
 from kronkeep_common.client.operations import OperationCalls
 from kronkeep_common.client.policies import PolicyCalls
 from kronkeep_common.client.restores import RestoreCalls
@@ -182,6 +183,12 @@ class SyncSilences(Blocking[SilenceCalls]):
     end = BlockingCall(SilenceCalls.end)
 
 
+class SyncFigures(Blocking[FigureCalls]):
+    """The blocking call of `client.figures`."""
+
+    list = BlockingCall(FigureCalls.list)
+
+
 class SyncOperations(Blocking[OperationCalls]):
     """The blocking calls of `client.operations`."""
 
@@ -207,6 +214,7 @@ class SyncClient(Blocking[Client]):
         self.alerts = SyncAlerts(client.alerts)
         self.silences = SyncSilences(client.silences)
         self.operations = SyncOperations(client.operations)
+        self.figures = SyncFigures(client.figures)
 
     snapshot = BlockingCall(Client.snapshot)
     events = BlockingStream(Client.events)

@@ -21,6 +21,8 @@ from kronkeep_daemon.history.change_log import ChangeLog, last_sequence
 from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.durable import sync_folder
+from kronkeep_daemon.history.figure_writer import FigureWriter
+from kronkeep_daemon.history.figures import COUNTED, TABLE
 from kronkeep_daemon.history.history_folder import NewestFile
 from kronkeep_daemon.history.rows import Row, checksum
 
@@ -61,6 +63,8 @@ def connect(path: Path, *, cache_kib: int = READER_CACHE, read_only: bool = True
 class Database:
     """The open database of a folder.
 
+    With `counts_figures` runs and backups are counted in the table `figures`, in the same transactions.
+
     Opening creates it where there is none; raise StateInUse, OldHistory, HistoryTooNew, DamagedHistory,
     ReadOnlyHistory.
     """
@@ -70,6 +74,7 @@ class Database:
         self.path = folder / history_folder.DATABASE
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        self.counts_figures = True
         with translate_faults(folder):
             self._lock = history_folder.lock(folder)
         try:
@@ -138,17 +143,24 @@ class Database:
 
     def _write(self, batch: Sequence[RowChange], *, replace: bool) -> None:
         connection = self.writer
-        new_tables = {change.table for change in batch if change.table not in self.tables}
+        new_tables = {change.table for change in batch} - self.tables
+        if self.counts_figures and TABLE not in self.tables and any(each.table in COUNTED for each in batch):
+            new_tables.add(TABLE)
+        figures = FigureWriter(connection, self.tables | new_tables)
         with _transaction(connection):
             for name in sorted(new_tables):
                 for statement in schema.create_table(name):
                     connection.execute(statement)
             for (table, is_put), changes in groupby(batch, key=_kind):
                 if is_put:
-                    _put_rows(connection, table, [change.row for change in changes if change.row], replace)
+                    rows = [change.row for change in changes if change.row]
+                    if self.counts_figures:
+                        figures.count(table, rows)
+                    _put_rows(connection, table, rows, replace)
                 else:
                     numbers = [(change.number,) for change in changes]
                     connection.executemany(f"DELETE FROM {schema.quote(table)} WHERE number = ?", numbers)
+            figures.write()
             self.changes.append(connection, _unnumbered(batch))
         self.tables |= new_tables
 

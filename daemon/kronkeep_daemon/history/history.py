@@ -27,6 +27,8 @@ from kronkeep_daemon.history.changes import Change, ForgottenChanges
 from kronkeep_daemon.history.database import RowChange
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.facts import Facts
+from kronkeep_daemon.history.figures import TABLE as FIGURES
+from kronkeep_daemon.history.figures import WeekFigures
 from kronkeep_daemon.history.history_folder import database_size
 from kronkeep_daemon.history.kept_logs import KeptLogStore
 from kronkeep_daemon.history.records import Records
@@ -74,6 +76,7 @@ class History:
         self.backups = BackupTable(self.table("backups"), PolicyTable(self.table("policies")))
         self.restores: Records[Restore] = Records(self.table("restores"), Restore)
         self.alerts: Records[Alert] = Records(self.table("alerts"), Alert)
+        self.figures: Records[WeekFigures] = Records(self.table(FIGURES), WeekFigures)
         self.storages: Records[BackupStorage] = Records(self.table("storages"), BackupStorage)
 
     @classmethod
@@ -259,6 +262,10 @@ class History:
             while left:  # other calls of the writer's thread come between two slices
                 left = await self._writer.run(partial(self._database.release_pages, PAGES_PER_RELEASE))
             await self._writer.run(self._database.checkpoint)
+
+    def stop_counting(self) -> None:
+        """Count no runs and backups any more: the figures about them are put as well."""
+        self._database.counts_figures = False
 
     def append_audit(self, entry: dict[str, Any]) -> None:
         """Buffer one line of the audit trail; `created_at` is set here."""

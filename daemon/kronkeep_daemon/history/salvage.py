@@ -45,6 +45,7 @@ def salvage(source: Path, target: Path) -> tuple[int, list[UnreadableRows]]:
         with closing(connect(source / history_folder.DATABASE)) as connection:
             tables = sorted(read_tables(connection))
             database = Database(target)
+            database.counts_figures = False  # they are copied as well
             for table in tables:
                 count += _copy_table(connection, table, database, lost)
             database.close()

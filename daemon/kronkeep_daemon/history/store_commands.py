@@ -151,6 +151,7 @@ def _import(options: argparse.Namespace) -> None:
             raise InvalidRequest(
                 f"{options.folder} is not empty; an import fills a new folder.", field="folder"
             )
+        history.stop_counting()
         await _import_lines(history, options.file)
 
     asyncio.run(_run_with_history(options.folder, work))

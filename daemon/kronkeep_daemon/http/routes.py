@@ -10,6 +10,7 @@ from kronkeep_daemon.http import (
     routes_cronjobs,
     routes_daemon,
     routes_events,
+    routes_figures,
     routes_orphans,
     routes_policies,
     routes_queue,
@@ -30,6 +31,7 @@ async def get_openapi(_: ApiCall[None]) -> JsonObject:
 
 _TABLES = (
     routes_events.routes,
+    routes_figures.routes,
     routes_cronjobs.routes,
     routes_runs.routes,
     routes_backups.routes,

@@ -65,9 +65,9 @@ async def folder(tmp_path: Path) -> Path:
 
 def test_an_export_imported_exports_the_same(folder: Path, tmp_path: Path) -> None:
     exported = store("export", folder).stdout
-    assert len(exported.splitlines()) == 8
+    assert len(exported.splitlines()) == 10
     done = store("import", tmp_path / "new", "-", given=exported)
-    assert json.loads(done.stdout) == {"documents": 8}
+    assert json.loads(done.stdout) == {"documents": 10}
     assert sorted(store("export", tmp_path / "new").stdout.splitlines()) == sorted(exported.splitlines())
     again = store("import", tmp_path / "new", "-", given=exported)
     assert again.returncode == 1
@@ -109,7 +109,7 @@ async def test_salvage_takes_what_is_readable_and_names_what_is_not(folder: Path
         await History.open(folder, clock=SystemClock())
     before = read_files(folder)
     said = json.loads(store("salvage", folder, tmp_path / "new").stdout)
-    assert said == {"documents": 7, "lost": [{"table": "executions", "first": 8, "last": 8}]}
+    assert said == {"documents": 9, "lost": [{"table": "executions", "first": 8, "last": 8}]}
     assert read_files(folder) == before
     history = await History.open(tmp_path / "new", clock=SystemClock())
     assert sorted(record.id for record in history.executions.all()) == ["u0", "u2", "u4", "u5", "u6", "u8"]
@@ -140,7 +140,8 @@ async def test_salvage_goes_past_pages_that_cannot_be_read(tmp_path: Path) -> No
 def test_check_changes_nothing(folder: Path) -> None:
     before = read_files(folder)
     said = json.loads(store("check", folder).stdout)
-    assert said == {"seq": 13, "format": schema.FORMAT, "documents": {"executions": 7, "facts": 1}}
+    documents = {"executions": 7, "facts": 1, "figures": 2}
+    assert said == {"seq": 13, "format": schema.FORMAT, "documents": documents}
     assert read_files(folder) == before
     damage(folder, "UPDATE executions SET status = 'failed' WHERE number = 1")
     refused = store("check", folder)

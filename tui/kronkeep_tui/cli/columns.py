@@ -55,6 +55,18 @@ def _last_of(statuses: tuple[str, ...]) -> str:
     return str(statuses[-1]) if statuses else "-"
 
 
+def _subject(figures: Any) -> str:
+    return _plain("/".join(filter(None, (figures.namespace, figures.cronjob, figures.storage_id))))
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:g} %"
+
+
 def _mode(mode: int) -> str:
     return f"{mode:04o}"
 
@@ -249,6 +261,21 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("ROUTE", "route"),
         OutputColumn("OBJECT", "object", _path),
         OutputColumn("OUTCOME", "outcome"),
+    ),
+    "figures": (
+        OutputColumn("OF", "", _subject),
+        OutputColumn("FROM", "from_at", _day),
+        OutputColumn("SUCCESS", "success", _percent),
+        OutputColumn("RUNS", "runs", _number),
+        OutputColumn("FAILED", "failed", _number),
+        OutputColumn("UNKNOWN", "unknown", _number),
+        OutputColumn("MISSED", "missed", _number),
+        OutputColumn("RAN", "seconds", duration),
+        OutputColumn("BACKUPS", "backups", _number),
+        OutputColumn("FAILED", "backups_failed", _number),
+        OutputColumn("PARTIAL", "backups_partial", _number),
+        OutputColumn("READ", "bytes_read", size),
+        OutputColumn("NEW", "bytes_added", size),
     ),
 }
 WIDE_COLUMNS: dict[str, tuple[OutputColumn, ...]] = {

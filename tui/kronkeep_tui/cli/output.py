@@ -76,6 +76,8 @@ def _name_of(kind: str, record: Any) -> str:
         return clean(f"{record.namespace}/{record.name}")
     if kind == "policies":
         return clean(f"{record.namespace}/{record.cronjob}")
+    if kind == "figures":
+        return clean("/".join(filter(None, (record.namespace, record.cronjob, record.storage_id))))
     return clean(record.file if kind == "manifests" else record.id)
 
 

@@ -1,0 +1,214 @@
+"""Day figures: how many runs and backups of a CronJob, a namespace and a storage ended how, week by week.
+
+A row of the table `figures` has the seven days of one week of one subject. Rows are written in the
+transaction that makes the counted record durable, from what the database holds, so they are right after a
+kill and where a batch is undone. They stay when the records expire.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from kronkeep_common.reasons import Reason
+
+Subject = Literal["namespace", "cronjob", "storage"]
+TABLE = "figures"
+COUNTED = ("executions", "backups")  # the tables whose records are counted
+DAYS = 7
+
+
+class DayFigures(NamedTuple):
+    """What ended on one day, as it is summed; the fields are those of the model `Figures`."""
+
+    runs: int = 0
+    failed: int = 0
+    unknown: int = 0
+    missed: int = 0
+    milliseconds: int = 0
+    backups: int = 0
+    backups_failed: int = 0
+    backups_partial: int = 0
+    bytes_read: int = 0
+    bytes_added: int = 0
+
+
+NOTHING = DayFigures()
+
+
+class Share(NamedTuple):
+    """What one record adds to one day of a subject."""
+
+    subject: Subject
+    cluster: str
+    namespace: str
+    cronjob: str
+    cronjob_id: str
+    storage_id: str
+    day: date
+    figures: DayFigures
+
+    @property
+    def week(self) -> date:
+        """The Monday of the day's week."""
+        return self.day - timedelta(days=self.day.weekday())
+
+    @property
+    def key(self) -> str:
+        """The id of the row that holds it."""
+        subject = {"namespace": self.namespace, "cronjob": self.cronjob_id, "storage": self.storage_id}
+        return f"{self.subject}/{self.cluster}/{subject[self.subject]}/{self.week}"
+
+
+class WeekFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row of the table: a subject's days from Monday on.
+
+    `status` is the kind of subject, so that the index by status and time finds the rows of one kind. Only the
+    column of the subject itself is set among those with an index; the names of a CronJob are in `owner`.
+    """
+
+    id: str
+    created_at: datetime
+    status: Subject
+    cluster: str = ""
+    namespace: str | None = None
+    cronjob_id: str | None = None
+    storage_id: str | None = None
+    owner: tuple[str, str] = ("", "")
+    days: tuple[DayFigures, ...] = (NOTHING,) * DAYS
+
+
+class _Result(msgspec.Struct, frozen=True, gc=False):
+    bytes_read: int = 0
+    bytes_added: int = 0
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """The fields of a run or backup that are counted."""
+
+    created_at: datetime
+    status: str = ""
+    cluster: str = ""
+    namespace: str = ""
+    cronjob: str = ""
+    cronjob_id: str = ""
+    storage_id: str = ""
+    duration_seconds: float | None = None
+    gap_slots: int = 0
+    reason: str | None = None
+    result: _Result | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Record)
+
+
+def add(left: DayFigures, right: DayFigures, sign: int = 1) -> DayFigures:
+    """Return the sum of two days, or with `sign` -1 their difference."""
+    return DayFigures._make(a + sign * b for a, b in zip(left, right, strict=True))
+
+
+def shares_of(table: str, body: bytes) -> list[Share]:
+    """Return what a record adds to the figures of its subjects; nothing until it has ended."""
+    try:
+        record = _DECODER.decode(body)
+    except msgspec.ValidationError:  # a document of somebody else's
+        return []
+    figures = _figures_of_run(record) if table == "executions" else _figures_of_backup(record)
+    if figures is None:
+        return []
+    subjects: tuple[Subject, ...] = ("cronjob", "namespace")
+    if table == "backups" and record.storage_id:
+        subjects = (*subjects, "storage")
+    day = record.created_at.astimezone(UTC).date()
+    return [
+        Share(
+            subject=subject,
+            cluster=record.cluster,
+            namespace=record.namespace,
+            cronjob=record.cronjob,
+            cronjob_id=record.cronjob_id,
+            storage_id=record.storage_id,
+            day=day,
+            figures=figures,
+        )
+        for subject in subjects
+    ]
+
+
+def _figures_of_run(run: _Record) -> DayFigures | None:
+    milliseconds = round(1000 * (run.duration_seconds or 0))
+    match run.status:
+        case "succeeded":
+            return DayFigures(runs=1, milliseconds=milliseconds)
+        case "failed":
+            return DayFigures(runs=1, failed=1, milliseconds=milliseconds)
+        case "unknown":
+            count = max(1, run.gap_slots)
+            return DayFigures(runs=count, unknown=count, milliseconds=milliseconds)
+        case "missed":
+            return DayFigures(missed=1)
+    return None
+
+
+def _figures_of_backup(backup: _Record) -> DayFigures | None:
+    if backup.status not in ("succeeded", "partial", "failed", "missed", "unknown"):
+        return None
+    if backup.reason == Reason.CRONJOB_FAILED:
+        return None
+    result = backup.result or _Result()
+    return DayFigures(
+        backups=1,
+        backups_failed=int(backup.status in ("failed", "missed", "unknown")),
+        backups_partial=int(backup.status == "partial"),
+        bytes_read=result.bytes_read,
+        bytes_added=result.bytes_added,
+    )
+
+
+class FigureChanges:
+    """What a batch of changes adds to the figures, summed by row and day."""
+
+    def __init__(self) -> None:
+        self._days: dict[tuple[str, int], DayFigures] = {}
+        self._examples: dict[str, Share] = {}
+
+    def add(self, shares: Iterable[Share], sign: int = 1) -> None:
+        """Add what a record adds, or with `sign` -1 take it away."""
+        for share in shares:
+            key = share.key
+            self._examples.setdefault(key, share)
+            place = (key, share.day.weekday())
+            self._days[place] = add(self._days.get(place, NOTHING), share.figures, sign)
+
+    def rows(self) -> Iterator[tuple[Share, dict[int, DayFigures]]]:
+        """Yield for each row that changes one share of it, and what is added to its days."""
+        by_row: dict[str, dict[int, DayFigures]] = {}
+        for (key, weekday), figures in self._days.items():
+            if figures != NOTHING:
+                by_row.setdefault(key, {})[weekday] = figures
+        for key, days in by_row.items():
+            yield self._examples[key], days
+
+
+def new_week(share: Share) -> WeekFigures:
+    """Return the row of a share, with nothing in it."""
+    return WeekFigures(
+        id=share.key,
+        created_at=datetime(share.week.year, share.week.month, share.week.day, tzinfo=UTC),
+        status=share.subject,
+        cluster=share.cluster,
+        namespace=share.namespace if share.subject == "namespace" else None,
+        cronjob_id=share.cronjob_id if share.subject == "cronjob" else None,
+        storage_id=share.storage_id if share.subject == "storage" else None,
+        owner=(share.namespace, share.cronjob) if share.subject == "cronjob" else ("", ""),
+    )
+
+
+def add_days(week: WeekFigures, days: dict[int, DayFigures]) -> WeekFigures:
+    """Return the row with what is added to its days; the sums never fall below zero."""
+    summed = tuple(
+        DayFigures._make(max(0, value) for value in add(old, days.get(weekday, NOTHING)))
+        for weekday, old in enumerate(week.days)
+    )
+    return msgspec.structs.replace(week, days=summed)

@@ -1,0 +1,30 @@
+"""`kronkeep stats`: how many runs and backups of the last days ended how."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from kronkeep_tui.cli import output
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `stats`."""
+    stats = add_verb(verbs, "stats", routes=["GET /v1/figures"])
+    stats.add_argument("--by", choices=("namespace", "cronjob", "storage"), default="namespace")
+    stats.add_argument("--days", type=int, default=90, help="how many days up to today, in UTC (default: 90)")
+    stats.add_argument("--period", choices=("total", "day", "week"), default="total", help="a line for each")
+    stats.add_argument("-n", "--namespace", help="only of this namespace")
+    output.add_options(stats)
+    stats.set_defaults(func=with_blocking_client(_list))
+
+
+async def _list(client: "Client", options: argparse.Namespace) -> int:
+    answer = await client.figures.list(options.by, options.days, options.period, options.namespace)
+    clusters = {cluster.id: cluster.name for cluster in answer.clusters}
+    output.print_records(
+        "figures", answer.items, options.output, headers=not options.no_headers, clusters=clusters
+    )
+    return 0
