@@ -52,3 +52,4 @@ class AlertCode(StrEnum):
         "ChannelStuck",
         "A channel of the settings accepts no messages; the alert is sent on the others.",
     )
+    HEARTBEAT_NOT_SENT = "HeartbeatNotSent", "A heartbeat could not be sent to its monitor."

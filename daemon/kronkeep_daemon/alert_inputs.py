@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
@@ -54,3 +55,7 @@ class ServiceAlertInputs:
 
     def stands_by(self, cluster: str) -> bool:
         return self._cronjobs.leads.stands_by(cluster)
+
+    def lead_states(self) -> list[LeadState]:
+        """Return on which clusters this daemon acts."""
+        return [LeadState(lead.name, lead.leads(), lead.stands_by()) for lead in self._cronjobs.leads]

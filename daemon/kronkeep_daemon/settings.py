@@ -213,6 +213,25 @@ class ChannelSettings(Request, frozen=True, kw_only=True):
     recoveries: bool = True
 
 
+class HeartbeatSettings(Request, frozen=True, kw_only=True):
+    """A ping to a monitor outside, which raises the alarm when none comes.
+
+    name: of the heartbeat, in logs and alerts.
+    kind: `healthchecks` posts to the URL, and to URL/fail with the reason; `alertmanager` keeps the alert
+        WatchdogSignal firing on the Alertmanager at the URL.
+    url_file: the file with the URL, as of a channel; it is read again for each ping.
+    every: seconds between two pings.
+    requires: a ping is sent only while all of these hold: a change of the history was made durable, every
+        needed watch is live, this daemon acts on every cluster. One that stands by for another sends nothing.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    kind: Literal["healthchecks", "alertmanager"] = "healthchecks"
+    url_file: str
+    every: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 60
+    requires: tuple[Literal["history", "watch", "leader"], ...] = ("history", "watch", "leader")
+
+
 class AlertSettings(Request, frozen=True, kw_only=True):
     """When something is an alert, and where alerts are sent.
 
@@ -220,12 +239,14 @@ class AlertSettings(Request, frozen=True, kw_only=True):
     repeat_seconds: an open alert that nobody acknowledges is sent again after this time (0: never).
     watch_seconds: a watch that is not live for this time is an alert.
     channels: where alerts are sent; none means nowhere.
+    heartbeats: pings to monitors outside.
     """
 
     failing_runs: Annotated[int, msgspec.Meta(ge=2, le=20)] = 3
     repeat_seconds: Annotated[float, msgspec.Meta(ge=0)] = 4 * 3600
     watch_seconds: Annotated[float, msgspec.Meta(ge=1)] = 60
     channels: Annotated[tuple[ChannelSettings, ...], msgspec.Meta(max_length=20)] = ()
+    heartbeats: Annotated[tuple[HeartbeatSettings, ...], msgspec.Meta(max_length=10)] = ()
 
 
 class MetricsSettings(Request, frozen=True, kw_only=True):
@@ -311,6 +332,7 @@ def parse(text: str, where: str) -> Settings:
     except (msgspec.ValidationError, msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
     _check_channels(settings.alerts.channels, where)
+    _check_heartbeats(settings.alerts.heartbeats, where)
     _check_metrics(settings.metrics, where)
     return settings
 
@@ -341,6 +363,13 @@ def _check_metrics(metrics: MetricsSettings, where: str) -> None:
     if not textfile.is_absolute() or textfile.suffix != ".prom":
         message = f"{where}: metrics.textfile must be an absolute path that ends with .prom."
         raise InvalidSettings(message, file=where)
+
+
+def _check_heartbeats(heartbeats: tuple[HeartbeatSettings, ...], where: str) -> None:
+    names = [heartbeat.name for heartbeat in heartbeats]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidSettings(f"{where}: two heartbeats are named {name}.", file=where)
 
 
 def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:

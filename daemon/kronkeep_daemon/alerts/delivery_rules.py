@@ -20,3 +20,17 @@ def channel_finding(fault: ChannelFault) -> AlertFinding:
         ),
         since=fault.since,
     )
+
+
+def heartbeat_finding(fault: ChannelFault) -> AlertFinding:
+    """Return the finding about a heartbeat that cannot be sent."""
+    return AlertFinding(
+        code=AlertCode.HEARTBEAT_NOT_SENT,
+        severity="warning",
+        kind="channel",
+        object=f"heartbeat {fault.name}",
+        object_id=f"heartbeat {fault.name}",
+        message=f"The heartbeat {fault.name} could not be sent {fault.attempts} times: {fault.why}.",
+        next_step="Check its URL, and whether this machine reaches the monitor.",
+        since=fault.since,
+    )

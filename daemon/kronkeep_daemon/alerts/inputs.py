@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
 from kronkeep_daemon.kube.watch import WatchState
 
@@ -37,3 +38,6 @@ class AlertInputs(Protocol):
 
     def stands_by(self, cluster: str) -> bool:
         """Return whether another daemon acts on the cluster, and so sends the messages."""
+
+    def lead_states(self) -> Sequence[LeadState]:
+        """Return on which clusters this daemon acts."""

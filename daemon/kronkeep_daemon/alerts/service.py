@@ -26,6 +26,7 @@ from kronkeep_daemon.alerts import delivery_rules, rules
 from kronkeep_daemon.alerts.alert_changes import compare_alerts
 from kronkeep_daemon.alerts.channel_rules import apply_silences
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
+from kronkeep_daemon.alerts.heartbeats import Heartbeats
 from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.alerts.inputs import AlertInputs
 from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey, CronJobFacts
@@ -95,6 +96,14 @@ class AlertService:
             stands_by=inputs.stands_by,
             changed=self._wake.set,
         )
+        self._heartbeats = Heartbeats(
+            inputs=inputs,
+            history=history,
+            clock=clock,
+            settings=settings,
+            supervisor=supervisor,
+            changed=self._wake.set,
+        )
         bus.trigger(self._wake, ExecutionChanged, BackupChanged, RestoreChanged)
         bus.trigger(self._wake, StorageChanged, CronJobChanged)
 
@@ -102,6 +111,7 @@ class AlertService:
         """Start evaluating, once every CronJob is known, and sending the notices that a stop interrupted."""
         self._dispatcher.start_workers()
         self._shared.start(self._supervisor)
+        self._heartbeats.start()
         self._supervisor.start("alerts", self._evaluate_forever, death="restart")
 
     async def _evaluate_forever(self) -> None:
@@ -199,6 +209,7 @@ class AlertService:
             findings += rules.clock_findings(fault)
         findings += history_findings(self._history.facts.get(LOST_CHANGES), self._clock.now())
         findings += map(delivery_rules.channel_finding, self._dispatcher.stuck_channels())
+        findings += map(delivery_rules.heartbeat_finding, self._heartbeats.faults())
         undecided |= {
             (AlertCode.CHANNEL_STUCK, "channel", name) for name in self._dispatcher.untried_channels()
         }

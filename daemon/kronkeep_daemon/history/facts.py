@@ -11,6 +11,7 @@ from kronkeep_daemon.history.records import Records
 from kronkeep_daemon.history.sqlite_table import SqliteTable
 
 DAEMON_NAME = "daemon-id"
+HEARTBEAT = "heartbeat"
 LOST_CHANGES = "lost-changes"
 TOKEN_KEY = "object-token-key"  # noqa: S105 - the name of a fact
 

@@ -18,6 +18,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage, CronJob
 from kronkeep_daemon.alerts import AlertService
+from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.events import Bus
@@ -26,7 +27,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.watch import WatchState
-from kronkeep_daemon.settings import AlertSettings, ChannelSettings, Settings
+from kronkeep_daemon.settings import AlertSettings, ChannelSettings, HeartbeatSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 WRONG = CronJob(
@@ -91,7 +92,7 @@ class Inputs:
         return []
 
     def watch_states(self) -> list[WatchState]:
-        return []
+        return self._daemon.watches
 
     def clock_faults(self) -> list[ClockFault]:
         return self._daemon.clock_faults
@@ -101,6 +102,9 @@ class Inputs:
 
     def has_findings(self, _: CronJob) -> bool:
         return self._daemon.checked
+
+    def lead_states(self) -> list[LeadState]:
+        return self._daemon.leads
 
     def stands_by(self, _: str) -> bool:
         return self._daemon.stands_by
@@ -166,6 +170,8 @@ class Daemon:
         self.checked = True
         self.number = 1
         self.stands_by = False
+        self.leads: list[LeadState] = []
+        self.watches: list[WatchState] = []
         self.clock_faults: list[ClockFault] = []
         self.unknown: frozenset[str] = frozenset()
         self.clock = MovableClock()
@@ -185,6 +191,10 @@ class Daemon:
 
     def current_settings(self) -> Settings:
         return self.settings
+
+    def use_heartbeats(self, *heartbeats: HeartbeatSettings) -> None:
+        alerts = msgspec.structs.replace(self.settings.alerts, heartbeats=heartbeats)
+        self.settings = msgspec.structs.replace(self.settings, alerts=alerts)
 
     def use_channels(self, *channels: ChannelSettings) -> None:
         alerts = msgspec.structs.replace(self.settings.alerts, channels=channels)
