@@ -39,7 +39,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Heartbeats:
-    """Sends each heartbeat of the settings by a task of its own, so that none waits for another's monitor."""
+    """The heartbeats of the settings, each sent by a task of its own, so that none waits for another's."""
 
     def __init__(
         self,
