@@ -25,6 +25,7 @@ from kronkeep_daemon.alerts.delivery import ChannelDelivery
 from kronkeep_daemon.alerts.notices import Notice, NoticeSelection
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.alerts.shared_state import SharedMessage, SharedState, is_local
+from kronkeep_daemon.alerts.storm_groups import find_cause, group_alerts
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import ChannelSettings, Settings
@@ -34,7 +35,9 @@ log = logging.getLogger(__name__)
 PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further attempt
 WAITING = 1000  # notices of one channel; above it the oldest are dropped
 GATHER_SECONDS = 2.0  # in which the notices of a storm gather into one message
-SINGLES = 5  # notices that are sent one by one; of more, those of one event are one message
+SINGLES = 5  # notices that are sent one by one; of more, those of one event and cause are one message
+STORM_SECONDS = 600.0  # in which a channel that was sent SINGLES messages is in a storm ...
+STORM_GATHER_SECONDS = 60.0  # ... and gets those of a minute together
 
 
 class AlertDispatcher:
@@ -76,6 +79,7 @@ class AlertDispatcher:
             stands_by=stands_by,
             notices=self._notices,
         )
+        self._recent: dict[str, list[float]] = {}  # when each channel was sent messages lately
         self._outcomes: dict[str, str] = {}  # by id, of notices that are sent or dropped but not removed yet
         self._counter = Counter(NOTICES.name, NOTICES.help, NOTICES.labels, registry=registry)
 
@@ -127,11 +131,15 @@ class AlertDispatcher:
 
     async def _send_waiting(self, name: str) -> None:
         """Send the notices of a channel, oldest first, until none waits."""
-        await self._clock.sleep(GATHER_SECONDS)
-        while waiting := self._notices_of(name):
-            for group in group_notices(waiting):
+        while self._notices_of(name):
+            now = self._clock.monotonic()
+            recent = [sent for sent in self._recent.get(name, []) if now - sent < STORM_SECONDS]
+            self._recent[name] = recent
+            await self._clock.sleep(GATHER_SECONDS if len(recent) < SINGLES else STORM_GATHER_SECONDS)
+            for group in group_notices(self._notices_of(name)):
                 if not await self._send_and_remove(group):
                     return
+                recent.append(self._clock.monotonic())
 
     async def _send_and_remove(self, notices: list[Notice]) -> bool:
         """Send notices as one message and remove them; return False while the disk is full."""
@@ -165,7 +173,14 @@ class AlertDispatcher:
         """Return `sent` or `dropped`, after at most seven attempts within 22 minutes."""
         notice = notices[0]
         others = tuple(other.alert for other in notices[1:])
-        message = AlertMessage(id=notice.id, event=notice.event, alert=notice.alert, others=others)
+        cause = find_cause([notice.alert, *others]) if others else None
+        message = AlertMessage(
+            id=notice.id,
+            event=notice.event,
+            alert=notice.alert,
+            others=others,
+            cause=cause.text if cause else None,
+        )
         for pause in (*PAUSES, None):
             channel = self._channel(notice.channel)
             if channel is None:
@@ -190,10 +205,14 @@ class AlertDispatcher:
 
 
 def group_notices(waiting: list[Notice]) -> list[list[Notice]]:
-    """Group notices into messages: one for each, or in a storm one for all of one event."""
+    """Group notices into messages: one for each, or in a storm one for all of one event and cause."""
     if len(waiting) <= SINGLES:
         return [[notice] for notice in waiting]
-    groups: dict[EventName, list[Notice]] = {}
+    events: dict[EventName, dict[str, Notice]] = {}
     for notice in waiting:
-        groups.setdefault(notice.event, []).append(notice)
-    return list(groups.values())
+        events.setdefault(notice.event, {})[notice.alert.id] = notice
+    return [
+        [notices[alert.id] for alert in group.alerts]
+        for notices in events.values()
+        for group in group_alerts([notice.alert for notice in notices.values()])
+    ]

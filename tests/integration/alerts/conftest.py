@@ -27,3 +27,4 @@ async def receiver() -> AsyncIterator[Receiver]:
 def send_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(dispatch, "GATHER_SECONDS", 0.0)
+    monkeypatch.setattr(dispatch, "STORM_GATHER_SECONDS", 0.0)

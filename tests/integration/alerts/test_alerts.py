@@ -1,5 +1,6 @@
 """Alerts over a history on disk, and channels over real sockets: a web server counts what it receives."""
 
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ from tests.integration.alerts.alert_scene import WELL, WRONG, Receiver, channel,
 from kronkeep_common.errors import AlertNotFound, NotAllowedNow
 from kronkeep_common.models import BackupPolicy
 from kronkeep_common.states import AlertStatus
+from kronkeep_daemon.alerts import dispatch
 from kronkeep_daemon.alerts.rule_results import ClockFault
 
 
@@ -71,11 +73,13 @@ async def test_a_storm_is_one_message(tmp_path: Path, receiver: Receiver) -> Non
         await it.service.evaluate()
         await it.wait_until_sent()
         (message,) = receiver.messages
-        assert message["title"] == "kronkeep: critical: PolicyInvalid shop/dump and 199 more"
-        assert len(message["others"]) == 199
-        assert message["text"].endswith(
-            "critical: PolicyInvalid shop/dump30\nand 169 more: kronkeep get alerts"
+        since = datetime.fromisoformat(message["alert"]["since"])
+        assert message["title"] == (
+            f"kronkeep: critical: 200 CronJobs since {since:%H:%M} UTC, first {message['alert']['object']}: "
+            "PolicyInvalid"
         )
+        assert len(message["others"]) == 199
+        assert message["text"].endswith("\nand 169 more: kronkeep get alerts")
         it.number = 3
         await it.service.evaluate()
         await it.wait_until_sent()
@@ -154,3 +158,27 @@ async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: R
             await it.service.acknowledge(alert.id, "eve")
         with pytest.raises(AlertNotFound):
             await it.service.acknowledge("none", "eve")
+
+
+async def test_alerts_of_one_cause_are_one_message_and_later_ones_are_gathered(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def note_pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(dispatch, "STORM_GATHER_SECONDS", 60.0)
+    async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
+        monkeypatch.setattr(it.clock, "sleep", note_pause)
+        it.cronjob = msgspec.structs.replace(WRONG, image="loader:2")
+        it.number = 6
+        await it.service.evaluate()
+        await it.wait_until_sent()
+        (message,) = receiver.messages
+        assert message["cause"] == "The logs of all end alike: no json." or "loader:2" in message["cause"]
+        for number in (7, 8, 9, 10, 11):
+            it.number = number
+            await it.service.evaluate()
+            await it.wait_until_sent()
+        assert pauses == [0.0] * 5 + [60.0]

@@ -13,13 +13,15 @@ NAMED = 30  # further alerts that a message's text names
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message; its `id` is the same when it is sent again, so that a receiver can recognise it.
 
-    In a storm one message covers many alerts: `others` are the further ones with the same event.
+    In a storm one message covers many alerts: `others` are the further ones with the same event, and `cause`
+    is what they share.
     """
 
     id: str
     event: EventName
     alert: Alert
     others: tuple[Alert, ...] = ()
+    cause: str | None = None
 
     def encode(self) -> bytes:
         """Return the message as JSON: id, event, title, text, and each alert with all its fields."""
@@ -31,6 +33,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
                 "text": self.text,
                 "alert": self.alert,
                 "others": self.others,
+                "cause": self.cause,
             }
         )
 
@@ -44,16 +47,32 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         """Severity, code and object in one line."""
         word = "resolved" if self.event == "resolved" else self.severity
-        more = f" and {len(self.others)} more" if self.others else ""
-        return f"kronkeep: {word}: {self.alert.code} {neutralise(self.alert.object)}{more}"
+        if self.others:
+            return f"kronkeep: {word}: {self._summary}"
+        return f"kronkeep: {word}: {self.alert.code} {neutralise(self.alert.object)}"
+
+    @property
+    def _summary(self) -> str:
+        """How many alerts there are since when, where the first was, and what they are about."""
+        alerts = (self.alert, *self.others)
+        codes = sorted({alert.code for alert in alerts})
+        objects = {alert.object_id for alert in alerts}
+        is_cronjobs = all(alert.kind == "cronjob" for alert in alerts)
+        number = f"{len(objects)} CronJobs" if is_cronjobs else f"{len(alerts)} alerts"
+        what = codes[0] if len(codes) == 1 else f"{codes[0]} and {len(codes) - 1} more codes"
+        node = f" on {neutralise(self.alert.node)}" if self.alert.node else ""
+        first = f"first {neutralise(self.alert.object)}{node}"
+        return f"{number} since {self.alert.since:%H:%M} UTC, {first}: {what}"
 
     @property
     def text(self) -> str:
         """The whole message in plain lines; the first, which may have words of a tenant, is a quotation."""
         since = f"Since {self.alert.since:%Y-%m-%d %H:%M} UTC."
         lines = [quote(self.alert.message), neutralise(self.alert.next_step), since]
+        if self.cause:
+            lines.insert(1, neutralise(self.cause))
         if self.event == "resolved":
-            lines = [lines[0], "It has ended.", since]
+            lines = [lines[0], "It has ended." if not self.others else "They have ended.", since]
         elif self.event == "repeated":
             lines.append(f"Nobody has acknowledged it: kronkeep acknowledge {self.alert.id}")
         lines += [
