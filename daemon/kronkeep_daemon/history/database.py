@@ -24,6 +24,7 @@ from kronkeep_daemon.history.durable import sync_folder
 from kronkeep_daemon.history.figure_writer import FigureWriter
 from kronkeep_daemon.history.figures import COUNTED, TABLE
 from kronkeep_daemon.history.history_folder import NewestFile
+from kronkeep_daemon.history.migrations import migrate
 from kronkeep_daemon.history.rows import Row, checksum
 
 WRITER_CACHE = 16 * 1024  # KiB
@@ -95,6 +96,7 @@ class Database:
         configure_writer(self._writer)
         if newest is None and _is_empty(self._writer):
             self._create()
+        migrate(self._writer, self.path)
         check_format(self._writer)
         self._reader = connect(self.path)
         self.history_id = read_history_id(self._writer)

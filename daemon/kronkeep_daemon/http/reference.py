@@ -24,6 +24,10 @@ Lists are newest first, with `limit` (1 to 1000) and `cursor`.
 In the place of the `{id}` of a run, backup, restore, alert or policy, its first 4 or more characters will do,
 where only one has them; otherwise the refusal is `AmbiguousId` and names some that do.
 
+A route and a field of `/v1` stay: a later version may add routes, fields and values of `status`, `reason`
+and `code`, and readers ignore what they do not know. What must break callers gets a new prefix, beside the
+old one for at least a year; `/version` names the versions that a daemon speaks.
+
 | method | path | level | parameters | answers | what |
 |---|---|---|---|---|---|
 """
