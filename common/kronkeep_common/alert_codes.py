@@ -29,6 +29,10 @@ class AlertCode(StrEnum):
         "NothingToArchive",
         "The policy has nothing to archive, as the CronJob is now: its next backup will fail.",
     )
+    STORAGE_NOT_USABLE = (
+        "StorageNotUsable",
+        "The policy's storage does not exist, or does not serve its namespace: its next backup will fail.",
+    )
     SCHEDULE_CONFLICT_ACCEPTED = (
         "ScheduleConflictAccepted",
         "The backup's schedule does not fit the CronJob's, and the policy accepts that.",

@@ -162,7 +162,8 @@ class PolicyView(Record, frozen=True, kw_only=True):
     `bytes_stored` is what its snapshots added to the repository, or None where restic did not report it for
     all of them (before 0.17); `sizes_unknown` then says why. `overdue`: the newest good backup is older than
     `rpo_seconds`. `findings` say how its schedule does not fit the CronJob's (`Code: sentence`),
-    `nothing_to_archive` why it archives nothing, `unarchived_volumes` which mounted volumes it leaves out
+    `nothing_to_archive` why it archives nothing, `storage_refusal` why it may not use its storage,
+    `unarchived_volumes` which mounted volumes it leaves out
     (20 at most), `retention_waits` why its retention waits for approval.
     """
 
@@ -183,6 +184,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     next_backup_at: Moment | None = None
     findings: tuple[str, ...] = ()
     nothing_to_archive: str | None = None
+    storage_refusal: str | None = None
     unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
     retention_waits: str | None = None
 

@@ -109,11 +109,18 @@ class ExtendedCronJobService:
             unarchived_volumes=archive_contents.find_unarchived(annotated.policy, volumes)
             if annotated.policy is not None
             else (),
+            storage_refusal=self._find_storage_refusal(live, annotated.policy),
             next_backup_at=self._schedules.next_backup(cronjob, annotated.policy),
             last_backup_id=self._last_backup_id(cronjob.id),
             last_verified_at=self._last_verified_at(cronjob.id),
             last_good_backup_at=good_at,
         )
+
+    def _find_storage_refusal(self, live: CronJobObject, policy: BackupPolicy | None) -> str | None:
+        if policy is None:
+            return None
+        refusal = self._storages.find_refusal(policy.storage_id, live.cluster, live.namespace)
+        return refusal.sentence if refusal is not None else None
 
     async def answer(self, live: CronJobObject, resolution: str | None = None) -> CronJob:
         """Return a CronJob that was written as the answer shows it, with warnings about its claims."""
@@ -135,8 +142,12 @@ class ExtendedCronJobService:
         )
         return next((restore.ended_at for restore in restores.items if not restore.include), None)
 
-    async def create(self, spec: CronJobCreate, cluster: Cluster, *, dry_run: bool = False) -> CronJob:
+    async def create(
+        self, spec: CronJobCreate, cluster: Cluster, *, key: str | None = None, dry_run: bool = False
+    ) -> CronJob:
         """Create a CronJob in one request, with its policy where the spec has one.
+
+        key: the id of the request, by which a repetition of it knows the CronJob as its own.
 
         Everything that can be refused is refused before: raises StorageNotFound, NotAllowedNow, Denied,
         InvalidPolicy, NothingToArchive, ScheduleConflict, and what CronJobService.create raises.
@@ -145,9 +156,9 @@ class ExtendedCronJobService:
         _require_same_others(spec, ())
         ref = CronJobRef(cluster.id, spec.namespace, spec.name)
         spec, resolution = await self.settle_spec(ref, spec)
-        annotations: dict[str, str] = {}
+        annotations: dict[str, str] = {} if key is None else {object_keys.REQUEST: key}
         if spec.policy is not None:
-            annotations = policies.annotations_of(policies.new_policy(spec.policy))
+            annotations |= policies.annotations_of(policies.new_policy(spec.policy))
         created = await self._cronjobs.create(spec, cluster, annotations=annotations, dry_run=dry_run)
         return await self.answer(created, resolution)
 

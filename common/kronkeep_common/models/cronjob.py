@@ -98,9 +98,10 @@ class CronJob(Record, frozen=True, kw_only=True):
     `id` is the CronJob's uid. `recent` has the statuses of the newest runs, at most 20, oldest first.
     `policy_fault` says why the policy's annotation cannot be read, `policy_findings` how the schedules of
     CronJob and policy do not fit (`Code: sentence`), `nothing_to_archive` why the policy archives nothing,
-    `unarchived_volumes` which mounted volumes it leaves out (20 at most), and `resolution`, in the answer to
-    a change, what the policy's strategy did about a conflict. `claim_warnings`, in such an answer too, are
-    about claims to archive that do not exist yet or have no files. At most 100 `claims` are shown.
+    `storage_refusal` why its backups may not use its storage, `unarchived_volumes` which mounted volumes it
+    leaves out (20 at most), and `resolution`, in the answer to a change, what the policy's strategy did about
+    a conflict. `claim_warnings`, in such an answer too, are about claims to archive that do not exist yet or
+    have no files. At most 100 `claims` are shown.
     `next_backup_at` follows the policy's schedule; without one it is the start of the next run, which the
     backup follows. `late_since` is the oldest slot that has no Job after the grace period, `delayed_since`
     the slot that waits for the run before it (Forbid).
@@ -131,6 +132,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     policy_fault: str | None = None
     policy_findings: tuple[str, ...] = ()
     nothing_to_archive: str | None = None
+    storage_refusal: str | None = None
     unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
     claim_warnings: tuple[str, ...] = ()
     resolution: str | None = None

@@ -240,6 +240,20 @@ def nothing_to_archive(facts: CronJobFacts) -> RuleResult | None:
     )
 
 
+def storage_not_usable(facts: CronJobFacts) -> RuleResult | None:
+    """The policy is in force, and its storage is not there or does not serve the CronJob's namespace."""
+    message = facts.cronjob.storage_refusal
+    policy = facts.cronjob.policy
+    if message is None or policy is None or not policy.enabled:
+        return None
+    return RuleResult(
+        code=AlertCode.STORAGE_NOT_USABLE,
+        severity="critical",
+        message=message,
+        next_step=f"See whom it serves (kronkeep describe storage {policy.storage_id}), or change the policy.",
+    )
+
+
 def conflict_accepted(facts: CronJobFacts) -> RuleResult | None:
     """The backup's schedule does not fit the CronJob's, and the policy accepts that."""
     policy = facts.cronjob.policy
@@ -266,6 +280,7 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     drill_overdue,
     policy_invalid,
     nothing_to_archive,
+    storage_not_usable,
     conflict_accepted,
 )
 

@@ -17,12 +17,13 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
-from kronkeep_daemon.events import Bus, CronJobChanged
+from kronkeep_daemon.events import Bus, CronJobChanged, StorageChanged
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -38,15 +39,20 @@ class PolicyFault(NamedTuple):
     message: str
 
 
-def find_fault(cronjob: CronJobObject) -> PolicyFault | None:
-    """Return why the CronJob's policy cannot be read, or why a policy in force has nothing to archive."""
+def find_fault(cronjob: CronJobObject, storages: StorageService) -> PolicyFault | None:
+    """Return why the CronJob's policy cannot be read, or why a policy in force has nothing to archive, or may
+    not use its storage.
+    """
     parsed = policy_annotations.read_policy(cronjob)
     if parsed.fault is not None:
         return PolicyFault("InvalidBackupPolicy", parsed.fault)
     if parsed.policy is None or not parsed.policy.enabled:
         return None
     nothing = archive_contents.explain_nothing(parsed.policy, mounted_volumes(cronjob))
-    return PolicyFault(Reason.NOTHING_TO_ARCHIVE, nothing) if nothing is not None else None
+    if nothing is not None:
+        return PolicyFault(Reason.NOTHING_TO_ARCHIVE, nothing)
+    refusal = storages.find_refusal(parsed.policy.storage_id, cronjob.cluster, cronjob.namespace)
+    return PolicyFault(refusal.code, refusal.sentence) if refusal is not None else None
 
 
 class _Report(NamedTuple):
@@ -62,13 +68,23 @@ class PolicyFaultReporter:
     `_reported` has what was reported by the uid of its CronJob.
     """
 
-    def __init__(self, *, cronjobs: CronJobService, bus: Bus, clock: Clock, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        *,
+        cronjobs: CronJobService,
+        storages: StorageService,
+        bus: Bus,
+        clock: Clock,
+        supervisor: Supervisor,
+    ) -> None:
         self._cronjobs = cronjobs
+        self._storages = storages
         self._clock = clock
         self._supervisor = supervisor
         self._reported: dict[str, _Report] = {}
         self._wake = asyncio.Event()
         bus.trigger(self._wake, CronJobChanged)
+        bus.trigger(self._wake, StorageChanged)
 
     def start(self) -> None:
         """Start reporting after every change of a CronJob."""
@@ -96,7 +112,7 @@ class PolicyFaultReporter:
         for cronjob in self._cronjobs.cronjobs_led_here():
             now = self._clock.monotonic()
             last = self._reported.get(cronjob.uid)
-            fault = find_fault(cronjob)
+            fault = find_fault(cronjob, self._storages)
             text_hash = _hash_of(cronjob, fault) if fault is not None else ""
             if last is not None and (now - last.at < PAUSE_SECONDS or last.text_hash == text_hash):
                 reported[cronjob.uid] = last

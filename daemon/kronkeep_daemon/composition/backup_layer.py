@@ -85,7 +85,11 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         supervisor=base.supervisor,
     )
     policy_faults = PolicyFaultReporter(
-        cronjobs=cronjobs, bus=base.bus, clock=base.clock, supervisor=base.supervisor
+        cronjobs=cronjobs,
+        storages=repositories.storages,
+        bus=base.bus,
+        clock=base.clock,
+        supervisor=base.supervisor,
     )
     return BackupLayer(
         policies=policies,

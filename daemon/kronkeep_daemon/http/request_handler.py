@@ -212,11 +212,11 @@ async def _write_under_key(route: Route, call: ApiCall[Any], record: StoredAnswe
             raise
         answer = None
     except NameTaken:
-        # NameTaken after a restart: what is in the way is taken for this request's own object, created before
-        # the daemon was killed; the name was free when the request began.
+        # After a restart what is in the way may be this request's own object, created before the daemon was
+        # killed; `find_created` raises NameTaken for anybody else's.
         if not record.taken_up or route.find_created is None:
             raise
-        answer = await route.find_created(call)
+        answer = await route.find_created(call._replace(key=record.id, begun_at=record.created_at))
     body = "" if route.status == NO_CONTENT else msgspec.json.encode(answer).decode()
     return msgspec.structs.replace(record, state="done", body=body, status=route.status)
 

@@ -14,6 +14,7 @@ summary.
 
 import inspect
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypedDict, TypeVar, Unpack, get_args, get_type_hints
 
 from aiohttp import web
@@ -37,7 +38,7 @@ class ApiCall(NamedTuple, Generic[B]):
     """One request as handlers see it: the parts of its path, its query and its decoded body.
 
     `key` is the id of the record under the caller's Idempotency-Key: names that are made from it are the same
-    when the request is repeated.
+    when the request is repeated. `begun_at` is when the request first came, where this is its repetition.
     """
 
     services: Services
@@ -46,6 +47,7 @@ class ApiCall(NamedTuple, Generic[B]):
     body: B
     request: web.Request
     key: str | None = None
+    begun_at: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -92,7 +94,8 @@ class Route(NamedTuple):
     any other handler returns the response itself, and `answer` is None.
 
     `if_match` returns another form of the object that an If-Match may name. `find_created` returns what an
-    earlier process of the daemon created on the same request, where its name is now taken.
+    earlier process of the daemon created on the same request, where its name is now taken; it raises
+    NameTaken where that is somebody else's.
     """
 
     method: str

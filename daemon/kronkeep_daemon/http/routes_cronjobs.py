@@ -1,6 +1,7 @@
 """The routes of CronJobs, and the check of a backup's schedule against a CronJob's."""
 
-from kronkeep_common import api
+from kronkeep_common import api, object_keys
+from kronkeep_common.errors import NameTaken
 from kronkeep_common.models import (
     BackupPolicySpec,
     CronJob,
@@ -32,15 +33,18 @@ async def list_cronjobs(call: ApiCall[None]) -> api.ListOf[CronJob]:
 
 
 async def find_created(call: ApiCall[CronJobCreate]) -> CronJob:
-    """Return the CronJob that an earlier process created on the same request."""
+    """Return the CronJob that an earlier process created on the same request; raise NameTaken."""
     ref = CronJobRef(call.cluster.id, call.body.namespace, call.body.name)
+    annotations = call.services.cronjobs.find(ref).metadata.annotations or {}
+    if annotations.get(object_keys.REQUEST) != call.key:
+        raise NameTaken(f"There is a CronJob {ref.namespace}/{ref.name} already.", field="name")
     return call.services.extended.get(ref)
 
 
 @routes.post(CRONJOBS, Level.ADMIN, query=("dry_run",), status=201, find_created=find_created)
 async def create_cronjob(call: ApiCall[CronJobCreate]) -> CronJob:
     """Create a CronJob, with its policy or without."""
-    return await call.services.extended.create(call.body, call.cluster, dry_run=call.dry_run)
+    return await call.services.extended.create(call.body, call.cluster, key=call.key, dry_run=call.dry_run)
 
 
 @routes.post(CRONJOBS + "/apply", Level.ADMIN, query=("dry_run",))

@@ -55,6 +55,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         next_backup_at=cronjob.next_backup_at,
         findings=cronjob.policy_findings,
         nothing_to_archive=cronjob.nothing_to_archive,
+        storage_refusal=cronjob.storage_refusal,
         unarchived_volumes=cronjob.unarchived_volumes,
         retention_waits=services.retention.preview(carrier).blocked_by,
     )

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from kronkeep_common import api
-from kronkeep_common.errors import ConfirmationMissing
+from kronkeep_common.errors import ConfirmationMissing, NameTaken
 from kronkeep_common.models import (
     BackupStorage,
     BackupStorageChange,
@@ -37,8 +37,11 @@ async def list_storages(call: ApiCall[None]) -> api.ListOf[BackupStorage]:
 
 
 async def find_created(call: ApiCall[BackupStorageCreate]) -> BackupStorage:
-    """Return the storage that an earlier process created on the same request."""
-    return call.services.storages.get(call.body.id)
+    """Return the storage that an earlier process created on the same request; raise NameTaken."""
+    storage = call.services.storages.get(call.body.id)
+    if call.begun_at is None or storage.created_at < call.begun_at:
+        raise NameTaken(f"There is a storage {storage.id} already.", field="id")
+    return storage
 
 
 @routes.post(STORAGES, Level.ADMIN, query=("dry_run",), status=202, find_created=find_created)

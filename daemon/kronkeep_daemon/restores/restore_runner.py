@@ -15,7 +15,7 @@ import msgspec
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
+from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
 from kronkeep_common.models import Cause, DrillCheck, Restore, RestoreRequest, RestoreTarget, SnapshotFile
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus, RestoreStatus
@@ -25,8 +25,7 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.jobs.outcome import FinishedJob
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import (
     KEPT_SECONDS,
@@ -38,7 +37,7 @@ from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restic.version import ResticVersion
-from kronkeep_daemon.restores import restore_manifests, restore_outcome, snapshot_paths, unkept
+from kronkeep_daemon.restores import new_claims, restore_manifests, restore_outcome, snapshot_paths, unkept
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
@@ -247,19 +246,9 @@ class RestoreRunner:
         return CronJobRef(cluster.id, restore.namespace, restore.cronjob)
 
     async def _create_claim(self, restore: Restore, resolved: ResolvedRequest) -> None:
-        claims = paths.claims(resolved.namespace)
-        cluster = self._jobs.cluster(cluster_id_of(restore))
-        manifest = resolved.new_claim(restore.id)
-        name = manifest["metadata"]["name"]
-        try:
-            await cluster.create(claims, manifest)
-        except AlreadyExists as taken:
-            existing = await cluster.get(paths.claims(resolved.namespace, name))
-            labels = existing["metadata"].get("labels") or {}
-            if labels.get(object_keys.RESTORE_LABEL) != restore.id:
-                raise NameTaken(
-                    f"There is a claim {resolved.namespace}/{name} already.", field="target.claim"
-                ) from taken
+        """Create the claim, or go on with the one that this restore created before the daemon was killed."""
+        objects = self._jobs.objects_on(cluster_id_of(restore))
+        await new_claims.create_claim(objects, resolved.new_claim(restore.id), restore.id)
 
     # The restore itself, in at most three attempts.
 

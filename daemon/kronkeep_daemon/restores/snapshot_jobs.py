@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import SHORT_LOG, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.owned_objects import OwnedObjects
 from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube.client import Cluster
@@ -23,6 +24,10 @@ class SnapshotJobs:
     def cluster(self, cluster_id: str) -> Cluster:
         """Return the cluster in which the Jobs of a record run."""
         return self._runners.on(cluster_id).cluster
+
+    def objects_on(self, cluster_id: str) -> OwnedObjects:
+        """Return the objects of this daemon in that cluster."""
+        return self._repository_jobs.objects_on(cluster_id)
 
     def place_of(self, repository: Repository) -> tuple[str, str]:
         """Return (cluster id, namespace) of the Jobs that only read a repository: those of its storage."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from tinydb import where
@@ -19,6 +19,7 @@ from kronkeep_common.errors import (
     Denied,
     InvalidRequest,
     KronkeepError,
+    NamespaceNotServed,
     NameTaken,
     NotAllowedNow,
     StorageFailed,
@@ -65,6 +66,19 @@ RESERVED_NAME = "kinds"  # GET /v1/storages/kinds lists the kinds
 TABLES_BY_STORAGE = ("usages", "repositories")
 _NEXT_STEPS = {StorageStatus.FAILED: "Correct what failed, then try again: kronkeep storage retry NAME."}
 UNSETTLED = (StorageStatus.PENDING, StorageStatus.CREATING, StorageStatus.DELETING)
+
+
+class StorageRefusal(NamedTuple):
+    """Why a policy may not use its storage: the error's code, its sentence and its next step."""
+
+    code: str
+    message: str
+    next_step: str
+
+    @property
+    def sentence(self) -> str:
+        """The message with what to do."""
+        return f"{self.message} {self.next_step}"
 
 
 class StorageService:
@@ -131,6 +145,16 @@ class StorageService:
         self.require_reachable(storage, cluster)
         require_serving(storage, namespace)
         return storage
+
+    def find_refusal(self, name: str, cluster_id: str, namespace: str) -> StorageRefusal | None:
+        """Return why Jobs in that namespace of the cluster may not use a storage, whatever its status is."""
+        try:
+            storage = self.get(name)
+            self.require_reachable(storage, self._clusters.of(cluster_id))
+            require_serving(storage, namespace)
+        except (StorageNotFound, Denied, NamespaceNotServed) as refusal:
+            return StorageRefusal(refusal.code, refusal.message, refusal.next_step)
+        return None
 
     def require_reachable(self, storage: BackupStorage, cluster: Cluster) -> None:
         """Raise Denied for a storage that pods of that cluster cannot reach."""

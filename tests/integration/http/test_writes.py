@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from tests.integration.http.conftest import request_as_nobody
 from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common import object_keys
+from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import NameTaken, PreconditionFailed
-from kronkeep_common.models import BackupStorageCreate, CronJobCreate
+from kronkeep_common.models import BackupStorageChange, BackupStorageCreate, CronJobCreate
+from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.http import idempotency
 from kronkeep_daemon.kube import paths
 
@@ -70,6 +73,51 @@ async def test_a_repetition_gets_the_first_answer_even_after_a_kill(daemon: Daem
         assert (await http.post(trigger, content="{}", headers=headers)).content == first.content
         runs = (await http.get("/v1/executions?filter=name:once")).json()["items"]
         assert [run["id"] for run in runs] == [first.json()["id"]]
+
+
+async def kill_before_answer(daemon: Daemon, header: str) -> None:
+    """Kill the daemon, as if it had not yet stored the answer under that Idempotency-Key, and start it."""
+    await daemon.kill()
+    history = await History.open(daemon.state / "history", clock=SystemClock())
+    answers = Records(history.table("answers"), idempotency.StoredAnswer)
+    answer = answers.get(idempotency.record_id_of(os.getuid(), header))
+    assert answer is not None
+    answers.put(msgspec.structs.replace(answer, state="begun", body="", status=0))
+    await history.commit()
+    await history.close()
+    await daemon.start()
+
+
+async def test_what_was_created_before_a_kill_is_the_requests_own_and_a_namesake_is_not(
+    daemon: Daemon,
+) -> None:
+    cronjob = {"name": "own", "image": "busybox", "command": ["true"], "schedule": "0 2 29 2 *"}
+    storage = {"id": "own", "kind": "local", "settings": {"path": str(daemon.state.parent / "own")}}
+    for path, body in (("/v1/cronjobs", cronjob), ("/v1/storages", storage)):
+        headers = {"Idempotency-Key": f"own {path}"}
+        async with connect(daemon) as http:
+            first = await http.post(path, json=body, headers=headers)
+            assert first.status_code in (201, 202), first.text
+        await kill_before_answer(daemon, headers["Idempotency-Key"])
+        async with connect(daemon) as http:
+            again = await http.post(path, json=body, headers=headers)
+            assert again.status_code == first.status_code, again.text
+            assert again.json()["created_at"] == first.json()["created_at"]
+    headers = {"Idempotency-Key": "own /v1/cronjobs"}
+    await replace_by_namesake(daemon, "own")
+    await kill_before_answer(daemon, headers["Idempotency-Key"])
+    async with connect(daemon) as http:
+        refused = await http.post("/v1/cronjobs", json=cronjob, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (409, "NameTaken")
+
+
+async def replace_by_namesake(daemon: Daemon, name: str) -> None:
+    """Delete a CronJob and create another one of its name, as somebody else may."""
+    cluster = await daemon.cluster()
+    await cluster.delete(paths.cronjobs("default", name))
+    body = {"metadata": {"name": name}, "spec": mounting()}
+    await cluster.create(paths.cronjobs("default"), body)
+    await cluster.close()
 
 
 async def test_a_foreign_job_of_a_triggers_name_is_no_run_of_it_and_stays(daemon: Daemon, http: HTTP) -> None:
@@ -362,3 +410,34 @@ async def test_a_trigger_brings_no_secret_into_a_run(http: HTTP) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "InvalidRequest")
     assert "a Secret is named in the CronJob" in refused.json()["detail"]
     assert (await http.post(TRIGGER, json={"env": [{"name": "A", "value": "1"}]})).status_code == 201
+
+
+async def test_an_annotation_that_names_a_storage_of_others_is_told_before_its_backup_fails(
+    daemon: Daemon, http: HTTP
+) -> None:
+    await create_vault(daemon)
+    async with daemon.client() as client:
+        for name, policy in (("ours", "vault"), ("theirs", "nowhere")):
+            body = {
+                "metadata": {
+                    "name": name,
+                    "annotations": {object_keys.POLICY: f'{{"storage_id": "{policy}"}}'},
+                },
+                "spec": mounting(CLAIM),
+            }
+            cluster = await daemon.cluster()
+            await cluster.create(paths.cronjobs("default"), body)
+            await cluster.close()
+            await eventually(partial(http.get, f"/v1/cronjobs/default/{name}"), is_found)
+        assert (await client.cronjobs.get("default", "ours")).storage_refusal is None
+        refusal = (await client.cronjobs.get("default", "theirs")).storage_refusal or ""
+        assert "There is no storage 'nowhere'." in refusal
+        await client.storages.change("vault", BackupStorageChange(namespaces=("other",)))
+        refusal = (await client.cronjobs.get("default", "ours")).storage_refusal or ""
+        assert "does not serve the namespace default" in refusal
+        assert "--allow-namespace default" in refusal
+        await client.storages.change("vault", BackupStorageChange(namespaces=("default",)))
+
+
+def is_found(answer: httpx.Response) -> bool:
+    return answer.status_code == 200

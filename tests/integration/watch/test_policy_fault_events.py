@@ -15,6 +15,7 @@ from kronkeep_daemon.events import Bus
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+from kronkeep_daemon.storages.service import StorageRefusal
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import FakeClock
 
@@ -32,10 +33,16 @@ class Scene:
         cronjobs: Any = SimpleNamespace(
             cronjobs_led_here=self.cronjobs, clusters=SimpleNamespace(of=self._cluster_of)
         )
+        storages: Any = SimpleNamespace(find_refusal=self.find_refusal)
         supervisor = Supervisor(SystemClock())
         self.reporter = PolicyFaultReporter(
-            cronjobs=cronjobs, bus=Bus(), clock=self.clock, supervisor=supervisor
+            cronjobs=cronjobs, storages=storages, bus=Bus(), clock=self.clock, supervisor=supervisor
         )
+
+    def find_refusal(self, name: str, _cluster: str, namespace: str) -> StorageRefusal | None:
+        if name != "others":
+            return None
+        return StorageRefusal("NamespaceNotServed", f"It does not serve {namespace}.", "Let it.")
 
     def _cluster_of(self, _: str) -> Cluster:
         return self.cluster
@@ -90,3 +97,12 @@ async def test_a_second_daemon_and_a_restart_count_nothing_twice(scene: Scene) -
     scene.texts["two"] = "[]"
     await scene.report()
     assert [event["count"] for event in await scene.events()] == [1, 2]
+
+
+async def test_a_storage_that_does_not_serve_the_namespace_is_told_at_once(scene: Scene) -> None:
+    policy = '{"storage_id": "others", "source": {"claims": [{"claim": "data"}]}}'
+    scene.texts = {"one": policy, "two": policy.replace("others", "ours")}
+    await scene.report()
+    (event,) = await scene.events()
+    assert (event["reason"], event["involvedObject"]["name"]) == ("NamespaceNotServed", "one")
+    assert "It does not serve default. Let it." in event["message"]

@@ -141,6 +141,8 @@ RESULT = BackupResult(snapshot_id="s")
         (facts(policy_fault="no JSON"), [("PolicyInvalid", "critical")]),
         (facts(nothing_to_archive="No claim."), [("NothingToArchive", "critical")]),
         (facts(nothing_to_archive="No claim.", policy={"enabled": False}), []),
+        (facts(storage_refusal="It serves others."), [("StorageNotUsable", "critical")]),
+        (facts(storage_refusal="It serves others.", policy={"enabled": False}), []),
         (
             facts(policy={"on_conflict": "accept"}, policy_findings=("Overlap: a",)),
             [("ScheduleConflictAccepted", "warning")],

@@ -124,7 +124,8 @@ async def _apply_cronjob(client: "Client", body: CronJobCreate | CronJobManifest
 
 def print_warnings(cronjob: CronJob) -> None:
     """Print on standard error what the CronJob's policy does not archive."""
-    warnings = [cronjob.nothing_to_archive] if cronjob.nothing_to_archive is not None else []
+    faults = (cronjob.nothing_to_archive, cronjob.storage_refusal)
+    warnings = [fault for fault in faults if fault is not None]
     warnings += [*cronjob.claim_warnings, *(volume.sentence for volume in cronjob.unarchived_volumes)]
     for warning in warnings:
         print(f"warning: {clean(warning)}", file=sys.stderr)

@@ -85,6 +85,7 @@ def _policy_state(policy: Any) -> str:
     states = {
         "overdue": policy.overdue,
         "nothing to archive": policy.nothing_to_archive,
+        "storage not usable": policy.storage_refusal,
         "waits": policy.retention_waits,
         f"{len(policy.unarchived_volumes)} not archived": policy.unarchived_volumes,
     }

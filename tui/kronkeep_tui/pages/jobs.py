@@ -115,7 +115,8 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
 
 def fault_lines(cronjob: CronJob, width: int) -> list[Text]:
     """Return what is wrong with the policy, how its schedule does not fit, and what it does not archive."""
-    faults = [fault for fault in (cronjob.policy_fault, cronjob.nothing_to_archive) if fault is not None]
+    possible = (cronjob.policy_fault, cronjob.nothing_to_archive, cronjob.storage_refusal)
+    faults = [fault for fault in possible if fault is not None]
     warnings = [*cronjob.policy_findings, *(volume.sentence for volume in cronjob.unarchived_volumes)]
     lines: list[Text] = [((part, "bad"),) for fault in faults for part in wrap(fault, width)]
     return lines + [((part, "warn"),) for warning in warnings for part in wrap(warning, width)]

@@ -73,6 +73,8 @@ def findings(cronjob: CronJob) -> Span:
         return "cannot be read", "bad"
     if cronjob.nothing_to_archive:
         return "nothing to archive", "bad"
+    if cronjob.storage_refusal:
+        return "storage not usable", "bad"
     codes = [f"{len(cronjob.unarchived_volumes)} not archived"] if cronjob.unarchived_volumes else []
     codes += [finding.partition(":")[0] for finding in cronjob.policy_findings]
     return (", ".join(codes), "warn") if codes else ("none", "quiet")
@@ -96,7 +98,7 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     if backup is not None and backup.reason != Reason.CRONJOB_FAILED:
         lines += cause(backup.message, backup.next_step, width, role(backup.status))
     rest = msgspec.structs.replace(
-        cronjob, policy_findings=(), nothing_to_archive=None, unarchived_volumes=()
+        cronjob, policy_findings=(), nothing_to_archive=None, storage_refusal=None, unarchived_volumes=()
     )
     return lines + job_detail(rest, store, now, width)
 

@@ -50,7 +50,7 @@ class PoliciesView(CronJobTableView):
 
     def is_faulty(self, record: CronJob) -> bool:
         """Return whether the policy cannot be read or archives nothing, is overdue, or has findings."""
-        is_useless = record.policy_fault is not None or record.nothing_to_archive is not None
+        is_useless = any((record.policy_fault, record.nothing_to_archive, record.storage_refusal))
         return is_useless or record.backup_overdue or bool(record.policy_findings)
 
     def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
