@@ -250,7 +250,7 @@ def storage_not_usable(facts: CronJobFacts) -> RuleResult | None:
         code=AlertCode.STORAGE_NOT_USABLE,
         severity="critical",
         message=message,
-        next_step=f"See whom it serves (kronkeep describe storage {policy.storage_id}), or change the policy.",
+        next_step=f"kronkeep describe storage {policy.storage_id} says whom it serves; or name another.",
     )
 
 
