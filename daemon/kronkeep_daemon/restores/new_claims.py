@@ -8,7 +8,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 
 async def create_claim(objects: OwnedObjects, manifest: JsonObject, restore_id: str) -> None:
-    """Create a restore's claim, or go on with the one that it created before the daemon was killed.
+    """Create a restore's claim, or return where an earlier process of the daemon has created it.
 
     Raise NameTaken for a claim of anybody else, another restore included.
     """

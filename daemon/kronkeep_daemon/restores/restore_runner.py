@@ -246,7 +246,7 @@ class RestoreRunner:
         return CronJobRef(cluster.id, restore.namespace, restore.cronjob)
 
     async def _create_claim(self, restore: Restore, resolved: ResolvedRequest) -> None:
-        """Create the claim, or go on with the one that this restore created before the daemon was killed."""
+        """Create the claim, unless an earlier process of the daemon has created it."""
         objects = self._jobs.objects_on(cluster_id_of(restore))
         await new_claims.create_claim(objects, resolved.new_claim(restore.id), restore.id)
 
