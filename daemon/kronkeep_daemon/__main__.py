@@ -59,7 +59,7 @@ def _add_node_agent(commands: "Commands") -> None:
     agent.add_argument("--folder", type=Path, help="the folder of claims and pods (default: a new one)")
     agent.add_argument("--address", default="127.0.0.1", help="where the control plane fetches logs")
     agent.add_argument("--place", action="store_true", help="also run pods that no scheduler has placed")
-    _add_machine_tools(agent)
+    _add_node_options(agent)
     agent.set_defaults(func=_run_node_agent)
 
 
@@ -68,15 +68,22 @@ def _add_cluster(commands: "Commands") -> None:
     cluster.add_argument("--folder", type=Path, required=True)
     cluster.add_argument("--port", type=int, default=0)
     cluster.add_argument("--nodes", type=int, default=1, help="the number of nodes (default: 1)")
-    _add_machine_tools(cluster)
+    _add_node_options(cluster)
     cluster.set_defaults(func=_run_cluster)
 
 
-def _add_machine_tools(parser: argparse.ArgumentParser) -> None:
+def _add_node_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--machine-tools",
         action="store_true",
         help="containers of images that a node does not have see this machine's own programs",
+    )
+    parser.add_argument(
+        "--start-delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long a container waits before it starts, as on a kubelet (default: not at all)",
     )
 
 
@@ -93,7 +100,7 @@ def _add_serve_options(top: argparse.ArgumentParser) -> None:
     top.add_argument("--socket", type=Path, metavar="PATH", help="the API's socket (default: the settings')")
     top.add_argument("--embedded", action="store_true", help="run a small Kubernetes of its own")
     top.add_argument("--demo", action="store_true", help="fill the embedded cluster with example CronJobs")
-    _add_machine_tools(top)
+    _add_node_options(top)
     top.add_argument("--announce", action="store_true", help="print one JSON line when ready")
     top.add_argument("--attached", action="store_true", help="stop when standard input closes")
     top.add_argument(
@@ -120,6 +127,7 @@ def _serve(options: argparse.Namespace) -> int:
         embedded=options.embedded,
         demo=options.demo,
         machine_tools=options.machine_tools,
+        start_delay=options.start_delay,
         announce=options.announce,
         attached=options.attached,
         log_level=options.log_level,
@@ -144,6 +152,7 @@ def _run_node_agent(options: argparse.Namespace) -> int:
             address=options.address,
             place=options.place,
             machine_tools=options.machine_tools,
+            start_delay=options.start_delay,
         )
     )
     return 0
@@ -152,7 +161,15 @@ def _run_node_agent(options: argparse.Namespace) -> int:
 def _run_cluster(options: argparse.Namespace) -> int:
     from kronkeep_daemon.embedded import run_cluster
 
-    asyncio.run(run_cluster(options.folder, options.port, options.nodes, machine_tools=options.machine_tools))
+    asyncio.run(
+        run_cluster(
+            options.folder,
+            options.port,
+            options.nodes,
+            machine_tools=options.machine_tools,
+            start_delay=options.start_delay,
+        )
+    )
     return 0
 
 

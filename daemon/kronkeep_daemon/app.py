@@ -54,6 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     announce: print one JSON line to standard output once the daemon serves, progress before it.
     attached: stop when standard input closes.
     machine_tools: containers of images that the embedded cluster lacks see this machine's own programs.
+    start_delay: how many seconds each container of the embedded cluster waits before it starts.
     """
 
     config: Path | None = None
@@ -62,6 +63,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     embedded: bool = False
     demo: bool = False
     machine_tools: bool = False
+    start_delay: float = 0.0
     announce: bool = False
     attached: bool = False
     log_level: LogLevel | None = None
@@ -207,7 +209,10 @@ async def _start_embedded(
         raise ToolMissing("The program restic is not installed.", next_step="Run: apt-get install -y restic.")
     _print_progress(options, "starting the embedded cluster")
     embedded = await EmbeddedCluster.start(
-        state / "cluster", supervisor=supervisor, machine_tools=options.machine_tools
+        state / "cluster",
+        supervisor=supervisor,
+        machine_tools=options.machine_tools,
+        start_delay=options.start_delay,
     )
     stack.push_async_callback(embedded.close)
     return embedded.kubeconfig

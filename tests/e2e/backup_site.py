@@ -153,18 +153,24 @@ async def wait_for_end(client: Client, backup_id: str, seconds: float = LONGEST_
 
 @contextmanager
 def backup_site(
-    folder: Path, program: str, *, machine_tools: bool = False, **archive: Any
+    folder: Path,
+    program: str,
+    *,
+    machine_tools: bool = False,
+    arguments: tuple[str, ...] = (),
+    **archive: Any,
 ) -> Iterator[BackupSite]:
     """Start a daemon whose archives use the restic `program`.
 
     A program that is in no image, and with `machine_tools` other images, need this machine's tools.
+    `arguments` are added to its command line, `archive` are settings.
     """
     config = folder / "kronkeepd.toml"
     image = {"image": IMAGES[program]} if program in IMAGES else {"image": MACHINE_IMAGE, "program": program}
     lines = [f"{key} = {json.dumps(value)}" for key, value in {**image, **archive}.items()]
     config.write_text("\n".join(["[archive]", *lines]))
     daemon = Daemon(folder / "s", machine_tools=machine_tools or program not in IMAGES)
-    daemon.arguments = ("--config", str(config))
+    daemon.arguments = ("--config", str(config), *arguments)
     asyncio.run(daemon.start())
     try:
         yield BackupSite(daemon, program)

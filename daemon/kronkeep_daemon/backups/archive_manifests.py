@@ -10,6 +10,7 @@ from kronkeep_daemon.repositories.job_manifests import (
     add_repository_access,
     build_containers,
     build_job,
+    join_containers,
     owner_reference,
     policy_image_security_context,
 )
@@ -23,6 +24,8 @@ SOURCE = "/source"
 CONTENT = "/content"
 CONTENT_STEP = "content"  # begins the names of the containers that restore a snapshot for a hook
 TOOLS = "/kronkeep/tools"
+_TOOLS_MOUNT: JsonObject = {"name": "tools", "mountPath": TOOLS}
+_COPIED_PROGRAM = f"{TOOLS}/restic"
 # Time for a hook's pod to be scheduled and its image to be pulled, which the hook's timeout does not include.
 START_SECONDS = 120
 
@@ -44,10 +47,10 @@ def archive_job(
     repository_id: str = "",
     is_first: bool = False,
 ) -> JsonObject:
-    """Return the Job of an archive; its containers run one after the other.
+    """Return the Job of an archive; its steps run one after the other, in as few containers as may be.
 
     First come the probes (restic, the sources, the repository), then the dump, then the files, at last a list
-    of the snapshots that this has made. A container that fails ends the pod, so a dump that fails leaves no
+    of the snapshots that this has made. A step that fails ends the pod, so a dump that fails leaves no
     snapshot, and files of which some cannot be read have their dump beside them.
 
     files: the names of the configuration's files, which are in the Job's ConfigMap.
@@ -64,19 +67,22 @@ def archive_job(
         steps.append((socket_search.STEP, socket_search.argv(paths)))
     steps.append(("repository", cat.argv(repository_id)))
     mounts = [*_claim_mounts(inputs.claims, read_only=True), *cronjob_configuration.mounts(files)]
-    containers = build_containers(steps, inputs.repository, settings, mounts)
+    first_mounts = [*mounts, _TOOLS_MOUNT] if dump is not None else mounts
+    containers = build_containers(steps, inputs.repository, settings, first_mounts)
     volumes = _claim_volumes(inputs.claims)
     if files:
         volumes.append(cronjob_configuration.volume(name))
     if dump is not None:
-        containers += _dump_containers(backup, inputs, dump, settings)
+        copy = ("tools", copy_argv(settings.program, _COPIED_PROGRAM))
+        containers += build_containers([copy], inputs.repository, settings, first_mounts)
+        containers.append(_dump_container(backup, inputs, dump, settings))
         volumes.append({"name": "tools", "emptyDir": {}})
     if paths:
         argv = restic_backup.argv(_options(backup, inputs, "files" if dump else ""), paths)
         containers += build_containers([("backup", argv)], inputs.repository, settings, mounts)
     confirmation = (snapshots.STEP, snapshots.argv(tags_of(backup, inputs.policy).filter()))
-    containers += build_containers([confirmation], inputs.repository, settings)
-    job = build_job(name, backup.namespace, "archive", containers, settings)
+    containers += build_containers([confirmation], inputs.repository, settings, mounts)
+    job = build_job(name, backup.namespace, "archive", join_containers(containers), settings)
     add_repository_access(job, inputs.repository, settings)
     job["spec"]["activeDeadlineSeconds"] = max(1, int(inputs.policy.deadline_seconds))
     _pod_of(job)["volumes"] += volumes
@@ -126,22 +132,19 @@ def compression_of(backup: BackupExecution, policy: BackupPolicy) -> str:
     return backup.overrides.get("compression", policy.compression)
 
 
-def _dump_containers(
+def _dump_container(
     backup: BackupExecution, inputs: ArchiveInputs, dump: DatabaseDump, settings: ArchiveSettings
-) -> list[JsonObject]:
-    """Return the containers of a database's dump.
+) -> JsonObject:
+    """Return the container of a database's dump.
 
-    The dump runs in its own image, which has no restic: the container `tools` copies the program beside it.
+    The dump runs in its own image, which has no restic: the step `tools` copies the program beside it.
     """
-    copied = f"{TOOLS}/restic"
     argv = restic_backup.dump_argv(_options(backup, inputs, "database"), dump.file_name, dump.command)
-    steps = [("tools", copy_argv(settings.program, copied)), ("database", argv)]
-    mounts = [{"name": "tools", "mountPath": TOOLS}]
-    tools, database = build_containers(steps, inputs.repository, settings, mounts)
+    (database,) = build_containers([("database", argv)], inputs.repository, settings, [_TOOLS_MOUNT])
     database["image"] = dump.image
-    database["command"][database["command"].index(settings.program)] = copied
+    database["command"][database["command"].index(settings.program)] = _COPIED_PROGRAM
     database["env"] = [*database["env"], *_secret_variables(dump.env)]
-    return [tools, database]
+    return database
 
 
 def _secret_variables(env: dict[str, SecretKeyRef]) -> list[JsonObject]:

@@ -33,12 +33,14 @@ class EmbeddedCluster:
         clock: Clock | None = None,
         nodes: int = 1,
         machine_tools: bool = False,
+        start_delay: float = 0.0,
     ) -> "EmbeddedCluster":
         """Return a running cluster whose state is in `folder`; raises ToolMissing.
 
         Objects of an earlier start are still there; pods that were running then fail. `port` 0 means the port
         of the earlier start, or any free one. With `machine_tools` containers of images that the nodes do not
-        have see this machine's own programs; without it such an image cannot be pulled.
+        have see this machine's own programs; without it such an image cannot be pulled. Each container waits
+        `start_delay` seconds before it starts.
         """
         clock = clock or SystemClock()
         api = await ApiServer.start(folder / "api", port, clock)
@@ -55,6 +57,7 @@ class EmbeddedCluster:
                 clock=clock,
                 supervisor=supervisor,
                 machine_tools=machine_tools,
+                start_delay=start_delay,
             )
             await agent.start()
         return cls(api, cluster, kubeconfig)
@@ -65,11 +68,18 @@ class EmbeddedCluster:
         await self._api.close()
 
 
-async def run_cluster(folder: Path, port: int, nodes: int = 1, *, machine_tools: bool = False) -> None:
+async def run_cluster(
+    folder: Path, port: int, nodes: int = 1, *, machine_tools: bool = False, start_delay: float = 0.0
+) -> None:
     """Run a cluster by itself until cancelled; raises ToolMissing."""
     supervisor = Supervisor(SystemClock())
     embedded = await EmbeddedCluster.start(
-        folder, supervisor=supervisor, port=port, nodes=nodes, machine_tools=machine_tools
+        folder,
+        supervisor=supervisor,
+        port=port,
+        nodes=nodes,
+        machine_tools=machine_tools,
+        start_delay=start_delay,
     )
     try:
         await asyncio.Event().wait()

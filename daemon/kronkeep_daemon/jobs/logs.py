@@ -10,7 +10,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError
 from kronkeep_daemon.history.kept_logs import HEAD_BYTES, TAIL_BYTES, CappedLog
 from kronkeep_daemon.jobs import pods
-from kronkeep_daemon.jobs.outcome import ContainerLog
+from kronkeep_daemon.jobs.outcome import ContainerLog, StepLog
+from kronkeep_daemon.jobs.step_chain import ChainReader, is_chain
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.container_attempts import AttemptPlace
 from kronkeep_daemon.kube.log_follower import LogFollower
@@ -36,19 +37,57 @@ SHORT_LOG = LogLimit(64 * 1024, 64 * 1024)  # for callers that take each line as
 
 
 class _Reading:
-    """The log of one container of one pod, as far as it is read."""
+    """The log of one container of one pod, as far as it is read, in the parts that its steps have printed."""
 
-    def __init__(self, limit: LogLimit) -> None:
-        self.kept = CappedLog(limit.head_bytes, limit.tail_bytes)
+    def __init__(self, container: str, limit: LogLimit) -> None:
+        self._container = container
+        self._limit = limit
+        self._chain = ChainReader() if is_chain(container) else None
+        self._kept: dict[str, CappedLog] = {}
+        self._blank: tuple[str, bytes] | None = None  # the script prints one before the line after a step
         self.fault: KronkeepError | None = None
         self.is_done = False
 
+    def add(self, line: bytes) -> list[tuple[str, bytes]]:
+        """Keep a line with its time; return the lines that are known for output now, and whose they are."""
+        if self._chain is None:
+            return [self._keep(self._container, line)]
+        blank = self._blank
+        self._blank = None
+        whose = self._chain.read(without_time(line))
+        if whose is None:
+            return []
+        lines = [self._keep(*blank)] if blank is not None else []
+        if not without_time(line):
+            self._blank = (whose, line)
+            return lines
+        return [*lines, self._keep(whose, line)]
+
+    def _keep(self, whose: str, line: bytes) -> tuple[str, bytes]:
+        if whose not in self._kept:
+            self._kept[whose] = CappedLog(self._limit.head_bytes, self._limit.tail_bytes)
+        self._kept[whose].add(line)
+        return whose, line
+
     def result(self) -> ContainerLog:
         """Return what is kept; a line at its end says why it is not whole."""
-        if self.fault is None:
-            return ContainerLog(self.kept.content())
-        note = f"[kronkeep: this log could not be read: {self.fault}]\n"
-        return ContainerLog(self.kept.content() + note.encode(), self.fault)
+        note = f"[kronkeep: this log could not be read: {self.fault}]\n" if self.fault is not None else ""
+        return ContainerLog(
+            text=self._content(self._container) + note.encode(), fault=self.fault, steps=self._steps(note)
+        )
+
+    def _steps(self, note: str) -> tuple[StepLog, ...]:
+        if self._chain is None:
+            return ()
+        ended = self._chain.exit_codes
+        return tuple(
+            StepLog(name, ended.get(name), self._content(name) + (b"" if name in ended else note.encode()))
+            for name in self._chain.steps
+        )
+
+    def _content(self, whose: str) -> bytes:
+        kept = self._kept.get(whose)
+        return kept.content() if kept is not None else b""
 
 
 class JobLogs:
@@ -149,7 +188,7 @@ class JobLogs:
         on after the last line.
         """
         key = (pod.metadata.uid, container)
-        reading = self._readings.setdefault(key, _Reading(self._limit))
+        reading = self._readings.setdefault(key, _Reading(container, self._limit))
         follower = LogFollower(
             cluster=self._cluster,
             pod=pod,
@@ -185,9 +224,9 @@ class JobLogs:
                         return fault
                     if self._has_ended(key):
                         self._set_deadline()
-                    reading.kept.add(line)
-                    if self._on_line is not None:
-                        self._on_line(key[1], without_time(line))
+                    for whose, output_line in reading.add(line):
+                        if self._on_line is not None:
+                            self._on_line(whose, without_time(output_line))
         finally:
             self._deadline = None
 

@@ -14,17 +14,26 @@ from kronkeep_daemon.kube.objects import Condition, ContainerStatus, Job, Pod
 _TIME = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ", re.MULTILINE)
 
 
+class StepLog(NamedTuple):
+    """What is kept of the output of one of several steps in a container; the code is None until its end."""
+
+    name: str
+    exit_code: int | None
+    text: bytes
+
+
 class ContainerLog(NamedTuple):
-    """What is kept of a container's log, and why it is not all that was to be read."""
+    """What is kept of a container's log, why it is not all that was to be read, and the steps in it."""
 
     text: bytes
     fault: KronkeepError | None = None
+    steps: tuple[StepLog, ...] = ()
 
 
 class ContainerResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One container of a Job that has ended.
+    """One container of a Job that has ended, or one step of a container that runs several (`step_chain`).
 
-    name: as in the pod's spec.
+    name: as in the pod's spec, or the step's.
     exit_code: None where it never ended, as when it was never started.
     reason: of its state (state.terminated or state.waiting), such as OOMKilled; empty where none is known.
     log: what is kept of its log; each line begins with its RFC 3339 time, as the kubelet writes it.
@@ -124,7 +133,7 @@ def describe_end(
     entries = pod.container_statuses if pod is not None else ()
     doubt = _find_doubt(ending, pod, rival_pods, has_injected)
     if doubt is not None:
-        results = [_container_result(entry, logs.get(entry.name)) for entry in entries]
+        results = [result for entry in entries for result in _results_of(entry, logs.get(entry.name))]
         return FinishedJob(
             complete=False,
             reason=Reason.PODS_DISAGREE,
@@ -136,7 +145,7 @@ def describe_end(
         complete=ending.type == "Complete" or _has_succeeded(pod),
         reason=ending.reason or "",
         message=ending.message or "",
-        containers=tuple(_container_result(entry, logs.get(entry.name)) for entry in entries),
+        containers=tuple(result for entry in entries for result in _results_of(entry, logs.get(entry.name))),
         pod=pod.metadata.name if pod is not None else "",
     )
 
@@ -156,6 +165,31 @@ def _find_doubt(
     if ending.type == "Failed" and not has_injected and not is_stopped and _has_succeeded(pod):
         return "The Job is Failed, and each of its containers succeeded."
     return None
+
+
+def _results_of(status: ContainerStatus, log: ContainerLog | None) -> list[ContainerResult]:
+    """Return a container's result, or those of its steps.
+
+    The container's own result comes after its steps where none of them failed and it did.
+    """
+    whole = _container_result(status, log)
+    if log is None or not log.steps:
+        return [whole]
+    results = [_step_result(step, whole) for step in log.steps]
+    has_failed_step = any(result.exit_code for result in results)
+    return results if has_failed_step or not whole.exit_code else [*results, whole]
+
+
+def _step_result(step: StepLog, whole: ContainerResult) -> ContainerResult:
+    """Return a step's result; one that did not end has what the container's state says."""
+    exit_code = step.exit_code if step.exit_code is not None else whole.exit_code
+    return msgspec.structs.replace(
+        whole,
+        name=step.name,
+        exit_code=exit_code,
+        reason=whole.reason if exit_code == whole.exit_code else "",
+        log=step.text,
+    )
 
 
 def _container_result(status: ContainerStatus, log: ContainerLog | None) -> ContainerResult:

@@ -5,10 +5,12 @@ the repository get its password.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import count
 from typing import Any
 
 from kronkeep_common import object_keys
+from kronkeep_daemon.jobs import step_chain
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restic.command_line import complete
@@ -30,6 +32,7 @@ _NO_INJECTION_ANNOTATIONS = {
     "dapr.io/enabled": "false",
     "vault.hashicorp.com/agent-inject": "false",
 }
+_OWN_FIELDS = ("name", "command")  # of a container, in which those that are joined differ
 # Stands for the name of the Secret, which is random, until `with_secret` puts that in.
 SECRET_PLACEHOLDER = "COPY"  # noqa: S105 - no Secret can have this name
 
@@ -81,9 +84,17 @@ def build_repository_job(
     repository: Repository,
     settings: ArchiveSettings,
     deadline_seconds: float,
+    apart: Collection[str] = (),
+    join: bool = True,
 ) -> JsonObject:
-    """Return a Job whose steps all have access to the repository and to nothing else."""
+    """Return a Job whose steps all have access to the repository and to nothing else.
+
+    apart: the names of steps that begin a container of their own.
+    join: False where each has one, for a caller that adds more and joins them then.
+    """
     containers = build_containers(steps, repository, settings)
+    if join:
+        containers = join_containers(containers, apart)
     job = build_job(name, namespace, "maintenance", containers, settings)
     add_repository_access(job, repository, settings)
     job["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
@@ -126,6 +137,32 @@ def build_job(
     template = {"metadata": pod_meta, "spec": pod}
     spec = {"backoffLimit": 0, "ttlSecondsAfterFinished": KEPT_SECONDS, "template": template}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+def join_containers(containers: Sequence[JsonObject], apart: Collection[str] = ()) -> list[JsonObject]:
+    """Join neighbours that differ in name and command only into one container that runs both.
+
+    apart: the names of those that are not joined with the one before them.
+    """
+    groups: list[list[JsonObject]] = []
+    for container in containers:
+        if groups and container["name"] not in apart and _is_alike(groups[-1][0], container):
+            groups[-1].append(container)
+        else:
+            groups.append([container])
+    numbers = count(1)
+    return [group[0] if len(group) == 1 else _join(group, next(numbers)) for group in groups]
+
+
+def _is_alike(one: JsonObject, other: JsonObject) -> bool:
+    ours = {key: value for key, value in one.items() if key not in _OWN_FIELDS}
+    return ours == {key: value for key, value in other.items() if key not in _OWN_FIELDS}
+
+
+def _join(containers: Sequence[JsonObject], number: int) -> JsonObject:
+    name = step_chain.CONTAINER if number == 1 else f"{step_chain.CONTAINER}-{number}"
+    steps = [(container["name"], container["command"]) for container in containers]
+    return containers[0] | {"name": name, "command": step_chain.chain_argv(steps)}
 
 
 def add_repository_access(job: JsonObject, repository: Repository, settings: ArchiveSettings) -> None:

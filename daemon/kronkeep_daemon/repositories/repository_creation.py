@@ -62,7 +62,9 @@ async def create_or_open(jobs: RepositoryJobs, repository: Repository, mark: str
 
 
 async def _try_once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> str:
-    creation = await jobs.run(f"kronkeep-init-{name}", _creation_steps(repository), repository, seconds)
+    creation = await jobs.run(
+        f"kronkeep-init-{name}", _creation_steps(repository), repository, seconds, apart=("repository",)
+    )
     failure = _creation_failure(creation)
     config = creation.container("config")
     if failure is not None and _reason_of(failure) == Reason.REPOSITORY_THERE:

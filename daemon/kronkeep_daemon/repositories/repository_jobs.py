@@ -1,7 +1,7 @@
 """Jobs on repositories, each with its own copy of the password and credentials."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from kronkeep_common.errors import JobNotStarted, NamespaceNotServed, NameTaken, StorageFailed
@@ -65,9 +65,11 @@ class RepositoryJobs:
         seconds: float,
         *,
         on_line: OnLine | None = None,
+        apart: Collection[str] = (),
     ) -> FinishedJob:
         """Run steps in a Job in the storage's cluster; the caller holds the repository.
 
+        apart: the names of steps that share nothing with those before them but the volumes.
         on_line: takes each line of its logs, of which little is kept then.
 
         Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
@@ -82,6 +84,7 @@ class RepositoryJobs:
             repository=repository,
             settings=self._settings().archive,
             deadline_seconds=seconds + END_SECONDS,
+            apart=apart,
         )
         copy = self._copies.provide(repository, cluster, namespace, name, holds=repository.id)
         async with copy as secret:

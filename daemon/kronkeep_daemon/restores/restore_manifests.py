@@ -7,6 +7,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.models import DrillCheck
 from kronkeep_daemon.backups.archive_manifests import SOURCE
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.repositories.job_manifests import join_containers
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.command_line import keep_bytes
 from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
@@ -104,10 +105,11 @@ def add_comparison(
     steps: Steps = [("sums", checksums_argv(roots))] if with_checksums else []
     steps.append(("names", find_argv(roots)))
     if moves:
-        recovery = move_script.recover_argv(moves)
-        containers.insert(0, plain_container(restic_container, "recover", recovery, volume_mounts))
+        recovery = {"name": "recover", "command": move_script.recover_argv(moves)}
+        containers.insert(0, restic_container | recovery)
         steps.append(("move", move_script.move_argv(moves)))
     containers += [plain_container(restic_container, name, argv, volume_mounts) for name, argv in steps]
+    containers = join_containers(containers)
     if check is not None:
         containers.append(_check_container(restic_container, check, check_context))
     pod["initContainers"] = containers[:-1]

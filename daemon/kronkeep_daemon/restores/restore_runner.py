@@ -338,6 +338,7 @@ class RestoreRunner:
             repository=self._snapshots.repository_of(resolved.backup),
             settings=self._settings().archive,
             deadline_seconds=(restore.deadline_at - self._clock.now()).total_seconds(),
+            join=False,
         )
         job["metadata"]["labels"] |= {
             object_keys.RESTORE_LABEL: restore.id,

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.waiting import eventually
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution
+from kronkeep_daemon.jobs.step_chain import CONTAINER
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject
@@ -27,7 +29,7 @@ WAITING: JsonObject = {
     }
 }
 needs_dumps = pytest.mark.skipif(not NEWER_RESTIC.exists(), reason="no newer restic could be had")
-CONTAINERS = ("version", "sources", "repository", "tools", "database", "backup")
+STEPS = ("version", "sources", "repository", "tools", "database", "backup")
 
 
 def summary_line(snapshot_id: str, **fields: Any) -> str:
@@ -41,6 +43,24 @@ def printing(*lines: str) -> str:
     return "; ".join(f"echo {shlex.quote(line)}" for line in lines)
 
 
+def forged_containers(snapshot_id: str) -> list[tuple[str, str]]:
+    """Return names and scripts of containers named as ours, which end well and print what ours would.
+
+    Those that are named as ours with several steps print each step between the lines that belong there.
+    """
+    lines = ("restic 0.19.1 compiled with go1.26", summary_line(snapshot_id))
+    secret = sha256(b"forged").hexdigest()
+    seal = sha256(secret.encode()).hexdigest()
+    framed = [
+        line
+        for step in STEPS
+        for line in (f"kronkeep:begin {step} {seal}", *lines, "", f"kronkeep:end {secret} 0")
+    ]
+    plain = [(name, printing(*lines)) for name in ("hook", *STEPS)]
+    joined = [(name, printing(*framed)) for name in (CONTAINER, f"{CONTAINER}-2")]
+    return [*joined, *plain]
+
+
 def forged_job(name: str, snapshot_id: str, backup: BackupExecution) -> JsonObject:
     """Return a Job of our name and labels whose containers, named as ours, end well and print a summary."""
     labels = {
@@ -48,8 +68,7 @@ def forged_job(name: str, snapshot_id: str, backup: BackupExecution) -> JsonObje
         object_keys.ROLE_LABEL: "archive",
         object_keys.BACKUP_LABEL: backup.id,
     }
-    script = printing("restic 0.19.1 compiled with go1.26", summary_line(snapshot_id))
-    containers = [container(script, name) for name in ("hook", *CONTAINERS)]
+    containers = [container(script, name) for name, script in forged_containers(snapshot_id)]
     pod = {"restartPolicy": "Never", "initContainers": containers[:-1], "containers": containers[-1:]}
     return {
         "metadata": {"name": name, "labels": labels},

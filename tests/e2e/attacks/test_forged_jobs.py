@@ -4,18 +4,16 @@ from contextlib import suppress
 
 from tests.e2e.attacks.arena import EVIL, Arena, pod_of
 from tests.e2e.attacks.forgeries import (
-    CONTAINERS,
     KEEP_ONE,
     WAITING,
     begin_run,
     believed_ids,
     end_run,
     find_job,
+    forged_containers,
     forged_job,
     needs_dumps,
-    printing,
     snapshot_of_victim,
-    summary_line,
 )
 from tests.e2e.backup_site import wait_for_end
 from tests.waiting import eventually
@@ -40,8 +38,7 @@ async def test_a_pod_that_claims_to_be_of_our_job_is_not_read(arena: Arena) -> N
         await eventually(
             lambda: client.backups.get(backup.id), lambda shown: "nowhere" in (shown.message or "")
         )
-        script = printing("restic 0.19.1 compiled with go1.26", summary_line(victims))
-        containers = [(name, script) for name in CONTAINERS]
+        containers = forged_containers(victims)
         await evil.create(paths.pods(EVIL), pod_of(job, "without-finalizer", *containers))
 
         async def forge_again() -> JsonObject | None:

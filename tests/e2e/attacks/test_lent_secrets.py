@@ -5,17 +5,15 @@ import base64
 import pytest
 from tests.e2e.attacks.arena import EVIL, MEEK, Arena, container, cronjob_manifest
 from tests.e2e.attacks.forgeries import (
-    CONTAINERS,
     KEEP_ONE,
     WAITING,
     begin_run,
     believed_ids,
     end_run,
     find_job,
+    forged_containers,
     needs_dumps,
-    printing,
     snapshot_of_victim,
-    summary_line,
 )
 from tests.e2e.backup_site import wait_for_end
 from tests.waiting import eventually
@@ -150,8 +148,7 @@ def spoofing_cronjob(job: JsonObject, snapshot_id: str) -> JsonObject:
         object_keys.JOB_NAME_LABEL: meta["name"],
         object_keys.CONTROLLER_UID_LABEL: meta["uid"],
     }
-    script = printing("restic 0.19.1 compiled with go1.26", summary_line(snapshot_id))
-    containers = [container(script, name) for name in CONTAINERS]
+    containers = [container(script, name) for name, script in forged_containers(snapshot_id)]
     body = cronjob_manifest("spoof")
     spec = body["spec"]["jobTemplate"]["spec"]
     spec |= {"manualSelector": True, "selector": {"matchLabels": labels}}

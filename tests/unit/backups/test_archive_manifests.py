@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.job_steps import containers_of, step_names, steps_of
 from tests.records import make_backup, vault
 
 from kronkeep_common.models import BackupPolicy, BackupResult, DatabaseDump, Hook, Include
@@ -35,31 +36,30 @@ def archive_inputs(**include: Any) -> ArchiveInputs:
     )
 
 
-def container_names(job: dict[str, Any]) -> list[str]:
-    """Return the names of a Job's containers in the order in which they run."""
-    pod = job["spec"]["template"]["spec"]
-    return [container["name"] for container in [*pod["initContainers"], *pod["containers"]]]
-
-
 @pytest.mark.parametrize(
-    ("include", "containers"),
+    ("include", "steps"),
     [
-        ({}, ["version", "sources", "repository", "backup", "snapshots"]),
+        ({}, [["version", "sources", "repository", "backup", "snapshots"]]),
         (
             {"database": DUMP},
-            ["version", "sources", "repository", "tools", "database", "backup", "snapshots"],
+            [["version", "sources", "repository", "tools"], ["database"], ["backup", "snapshots"]],
         ),
-        ({"database": DUMP, "volumes": False}, ["version", "repository", "tools", "database", "snapshots"]),
+        (
+            {"database": DUMP, "volumes": False},
+            [["version", "repository", "tools"], ["database"], ["snapshots"]],
+        ),
     ],
 )
-def test_the_dump_comes_before_the_files(include: dict[str, Any], containers: list[str]) -> None:
+def test_the_dump_comes_before_the_files_in_as_few_containers_as_may_be(
+    include: dict[str, Any], steps: list[list[str]]
+) -> None:
     job = archive_manifests.archive_job(BACKUP, archive_inputs(**include), [], ArchiveSettings())
-    assert container_names(job) == containers
+    assert step_names(job) == steps
 
 
 def test_a_validate_hook_reads_the_restored_content_and_no_claim() -> None:
     job = archive_manifests.validate_hook_job(BACKUP, archive_inputs(), CHECK, "job", ArchiveSettings())
-    assert container_names(job) == ["content-0", "content-1", "hook"]
+    assert step_names(job) == [["content-0"], ["content-1"], ["hook"]]
     (hook,) = job["spec"]["template"]["spec"]["containers"]
     assert hook["volumeMounts"] == [{"name": "content", "mountPath": "/content", "readOnly": True}]
     assert "persistentVolumeClaim" not in str(job)
@@ -88,5 +88,12 @@ def test_the_archives_of_a_cronjob_have_one_host() -> None:
     later = msgspec.structs.replace(BACKUP, id="other", cronjob_id="made-again", policy_id="p2")
     assert repository.snapshot_host(later) == repository.snapshot_host(BACKUP)
     job = archive_manifests.archive_job(later, archive_inputs(), [], ArchiveSettings())
-    (command,) = [c["command"] for c in job["spec"]["template"]["spec"]["initContainers"][-1:]]
+    (container,) = containers_of(job)
+    command = steps_of(container)["backup"]
     assert command[command.index("--host") + 1] == repository.snapshot_host(BACKUP)
+
+
+def test_the_image_of_a_dump_sees_no_claim() -> None:
+    job = archive_manifests.archive_job(BACKUP, archive_inputs(database=DUMP), [], ArchiveSettings())
+    (dump,) = [container for container in containers_of(job) if container["name"] == "database"]
+    assert "claim-0" not in str(dump)

@@ -266,3 +266,17 @@ def test_each_wait_has_its_reason_and_its_place() -> None:
 def reason_of(model: QueueModel, work: Work) -> Reason:
     """Return why a work waits."""
     return queue_rules.explain_waits(model.state, model.limits, model.now)[work.ticket]
+
+
+def test_two_hundred_archives_at_once_keep_every_place_in_use() -> None:
+    """Stub archives of a second, eight at once: 25 s, with no place free while something waits."""
+    model = QueueModel(QueueLimits(repository=8, cluster=16, node=2))
+    for number in range(200):
+        model.archive(namespace=f"n{number % 7}", priority=number % 3 - 1)
+    while model.waiting or model.working:
+        model.decide()
+        assert len(model.working) == 8
+        model.now += 1
+        for work in list(model.working):
+            model.end(work)
+    assert model.now == 25

@@ -68,7 +68,11 @@ class StopRequest:
 
 
 class PodContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What the containers of one pod share; `open_log` returns the writer for a container's output."""
+    """What the containers of one pod share.
+
+    open_log: returns the writer for a container's output.
+    start_delay: how many seconds a container waits before it starts; a kubelet takes one or two.
+    """
 
     pod: JsonObject
     api: PodApi
@@ -78,6 +82,7 @@ class PodContext(msgspec.Struct, frozen=True, kw_only=True):
     open_log: OpenLog
     clock: Clock
     stop: StopRequest
+    start_delay: float = 0.0
 
 
 class StartCommand(NamedTuple):
@@ -143,7 +148,7 @@ class ContainerRunner:
 
     async def _run_once(self) -> int:
         start = await self._wait_for_start_command()
-        if start is None:
+        if start is None or not await self._wait_for_start_delay():
             return NOT_STARTED
         output = self._context.open_log(self._context.pod, self._container["name"], self._restarts)
         command = sandbox.build_command(
@@ -167,6 +172,13 @@ class ContainerRunner:
             code = NOT_STARTED
         await self._set_state({"terminated": self._build_end(code, started_at, process.tail)})
         return code
+
+    async def _wait_for_start_delay(self) -> bool:
+        """Wait as long as a container takes to start; return whether the pod is not being ended."""
+        if not self._context.start_delay:
+            return True
+        await self._context.stop.pause(self._context.start_delay)
+        return not self._context.stop.is_set()
 
     def _image_root(self) -> sandbox.ImageRoot | None:
         """Return the root of the container's image; None where it sees this machine's own programs."""

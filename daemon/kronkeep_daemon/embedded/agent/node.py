@@ -44,7 +44,7 @@ class NodeAgent:
     `folder` holds claims, the other volumes of pods while they run, and images unless `make images` has built
     them. Logs are stored in `logs` and served on `address`; without it they are pushed to the API server,
     which must be an embedded one. With `machine_tools` a container whose image is not here sees this
-    machine's own programs instead of failing.
+    machine's own programs instead of failing. Each container waits `start_delay` seconds before it starts.
     """
 
     def __init__(
@@ -58,7 +58,9 @@ class NodeAgent:
         logs: LogServer | None = None,
         address: str = "127.0.0.1",
         machine_tools: bool = False,
+        start_delay: float = 0.0,
     ) -> None:
+        self._start_delay = start_delay
         self._machine_tools = machine_tools
         self._logs = logs
         self._address = address
@@ -168,6 +170,7 @@ class NodeAgent:
             images=self._images,
             clock=self._clock,
             open_log=self._open_log,
+            start_delay=self._start_delay,
         )
         self._runners[uid] = runner
         self._start_task(f"pod {uid}", partial(self._run_pod, uid, runner))
@@ -231,12 +234,14 @@ async def run_agent(
     address: str = "127.0.0.1",
     place: bool = False,
     machine_tools: bool = False,
+    start_delay: float = 0.0,
 ) -> None:
     """Run the agent of the node `name` until cancelled; raises ClusterUnreachable, ToolMissing.
 
     With `place` pods that no scheduler has bound to a node are bound to this one. Logs are served on
     `address` as by a kubelet; an embedded API server does not fetch logs, so they are pushed to it. With
-    `machine_tools` containers of images that are not here see this machine's own programs.
+    `machine_tools` containers of images that are not here see this machine's own programs. Each container
+    waits `start_delay` seconds before it starts.
     """
     clock = SystemClock()
     supervisor = Supervisor(clock)
@@ -255,6 +260,7 @@ async def run_agent(
             logs=logs,
             address=address,
             machine_tools=machine_tools,
+            start_delay=start_delay,
         )
         await agent.start()
         if place:

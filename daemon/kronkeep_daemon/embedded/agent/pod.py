@@ -32,7 +32,8 @@ DEFAULT_GRACE_SECONDS = 30.0  # kube-apiserver's default for terminationGracePer
 class PodRunner:
     """One pod, run to its end; `terminate` ends it early.
 
-    Volumes are created below `folder`; `open_log` returns the writer for a container's output.
+    Volumes are created below `folder`; `open_log` returns the writer for a container's output. Each container
+    waits `start_delay` seconds before it starts.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class PodRunner:
         images: ImageFolder,
         clock: Clock,
         open_log: OpenLog,
+        start_delay: float = 0.0,
     ) -> None:
         self._pod = pod
         self._api = PodApi(cluster=cluster, pod=pod, clock=clock)
@@ -64,6 +66,7 @@ class PodRunner:
             open_log=open_log,
             clock=clock,
             stop=self._stop,
+            start_delay=start_delay,
         )
         self._containers: list[ContainerRunner] = []
         self._sidecars: list[ContainerRunner] = []
