@@ -1,4 +1,4 @@
-"""Steps of a Job that run one after the other in one container, and their outputs told apart again; pure.
+"""Steps of a Job that run one after the other in one container, and whose output is separated again; pure.
 
 A container takes a kubelet about 1.5 s to start, so steps that need the same image, mounts and rights share
 one. A shell script runs them: it prints a line before and after each, and ends with the exit code of the
