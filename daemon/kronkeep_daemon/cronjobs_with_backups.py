@@ -36,6 +36,7 @@ from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories.version_probe import VersionProbe
+from kronkeep_daemon.restores.exclude_preview import ExcludePreview
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.storages.service import StorageService
 
@@ -62,6 +63,7 @@ class ExtendedCronJobService:
         records: BackupRecords,
         history: History,
         schedules: ScheduleService,
+        exclude_preview: ExcludePreview,
     ) -> None:
         self._cronjobs = cronjobs
         self._backups = backups
@@ -72,6 +74,7 @@ class ExtendedCronJobService:
         self._last_backup_id = CronJobMemo(self._read_last_backup_id, history.backups)
         self._last_verified_at = CronJobMemo(self._read_last_verified_at, history.restores)
         self._schedules = schedules
+        self._exclude_preview = exclude_preview
 
     async def iter_cronjobs(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
         """Yield every CronJob with its policy and last backup, giving way to other tasks in between."""
@@ -129,6 +132,8 @@ class ExtendedCronJobService:
         claims = archive_contents.claims_to_archive(policy, volumes) if policy is not None else ()
         cluster = self._cronjobs.clusters.of(live.cluster)
         warnings = await claim_checks.find_warnings(cluster, live.namespace, claims)
+        excluded = await self._exclude_preview.explain(live.uid, policy)
+        warnings = (*warnings, excluded) if excluded else warnings
         return msgspec.structs.replace(self.view(live), resolution=resolution, claim_warnings=warnings)
 
     def _read_last_backup_id(self, cronjob_id: str) -> str | None:
@@ -178,6 +183,7 @@ class ExtendedCronJobService:
         self._cronjobs.check_spec(spec)
         _require_same_others(spec, cronjob_manifests.read_other_volumes(cronjob))
         spec, resolution = await self.settle_spec(ref, spec)
+        await self._exclude_preview.explain(cronjob.uid, spec.policy)
         annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
         if spec.policy is not None:
             old = policies.read_policy(cronjob).policy
@@ -211,6 +217,7 @@ class ExtendedCronJobService:
         spec = cronjob.spec
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, policy)
         archive_contents.require_contents(settled.policy, pod_volumes.mounted_volumes(cronjob))
+        await self._exclude_preview.explain(cronjob.uid, policy)
         old: BackupPolicy | None = policies.read_policy(cronjob).policy
         policy = policies.new_policy(settled.policy, old.id if old else None)
         revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}

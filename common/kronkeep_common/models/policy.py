@@ -44,9 +44,21 @@ class Source(Request, frozen=True, kw_only=True):
     """The data to archive.
 
     claims: the claims; without any, those that the CronJob's containers mount.
+    exclude: patterns of restic's --exclude; one that begins with / begins at each claim's root, one that
+        begins with ! takes back what an earlier one leaves out.
+    exclude_caches: leave out what is in folders with a CACHEDIR.TAG.
+    exclude_larger_than: leave out files with more bytes.
     """
 
     claims: Annotated[tuple[ClaimSource, ...], msgspec.Meta(max_length=100)] = ()
+    exclude: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=200)] = ()
+    exclude_caches: bool = False
+    exclude_larger_than: Annotated[int, msgspec.Meta(ge=1, le=1 << 60)] | None = None
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether some of the files may be left out."""
+        return bool(self.exclude) or self.exclude_caches or self.exclude_larger_than is not None
 
 
 class UnarchivedVolume(Record, frozen=True, kw_only=True):
@@ -177,6 +189,19 @@ class Retention(Request, frozen=True, kw_only=True):
     min_good: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
 
+KibPerSecond = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
+
+
+class Limits(Request, frozen=True, kw_only=True):
+    """How much of the network an archive may take.
+
+    upload_kib, download_kib: in KiB a second, to and from the storage; none is no limit.
+    """
+
+    upload_kib: KibPerSecond | None = None
+    download_kib: KibPerSecond | None = None
+
+
 class DrillCheck(Request, frozen=True, kw_only=True):
     """A command that must end with exit code 0; the restored files are mounted below /restored.
 
@@ -218,6 +243,8 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     when: after which runs to back up: successful ones, or all.
     backup_type: whether unchanged files are read again (`full`).
     compression: restic's.
+    read_concurrency: how many files are read at once; restic's own without it (restic 0.15 and later).
+    pack_size_mib: how large the repository's files are made, in MiB; restic's own without it.
     rpo_seconds: the newest good backup must not be older than this, or the policy is overdue.
     priority: which of the namespace's backups is earlier where several wait for a place in the queue.
     expected_duration_seconds: how long an archive takes, for the check of schedules; measured without it.
@@ -237,6 +264,9 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     backup_type: BackupType = "incremental"
     compression: Compression = "auto"
     encryption: Encryption = Encryption()
+    limits: Limits = Limits()
+    read_concurrency: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
+    pack_size_mib: Annotated[int, msgspec.Meta(ge=4, le=128)] | None = None
     retention: Retention = Retention(days=30)
     hooks: Hooks = Hooks()
     priority: Priority = "normal"

@@ -78,7 +78,8 @@ def archive_job(
         containers.append(_dump_container(backup, inputs, dump, settings))
         volumes.append({"name": "tools", "emptyDir": {}})
     if paths:
-        argv = restic_backup.argv(_options(backup, inputs, "files" if dump else ""), paths)
+        options = _options(backup, inputs, "files" if dump else "")
+        argv = restic_backup.argv(options, paths, inputs.policy.source)
         containers += build_containers([("backup", argv)], inputs.repository, settings, mounts)
     confirmation = (snapshots.STEP, snapshots.argv(tags_of(backup, inputs.policy).filter()))
     containers += build_containers([confirmation], inputs.repository, settings, mounts)
@@ -123,6 +124,9 @@ def _options(backup: BackupExecution, inputs: ArchiveInputs, part: str) -> resti
         host=inputs.repository.snapshot_host(backup),
         tags=tags_of(backup, inputs.policy, part=part, run_status=inputs.run_status),
         compression=compression_of(backup, inputs.policy),
+        limits=inputs.policy.limits,
+        read_concurrency=inputs.policy.read_concurrency,
+        pack_size_mib=inputs.policy.pack_size_mib,
         force=backup.backup_type == "full",
     )
 

@@ -15,8 +15,10 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
 from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.restic.exclude_patterns import ExcludeFilter
 
 MOST_POLICY_BYTES = 32_768  # of an annotation; a copy of the policy is in every backup's record
+_ANY_FILE = "/source/claim/a name that nobody has"
 _ID_BYTES = 128  # the annotation of a policy that a person wrote gets its id
 MOST_CACHED_BYTES = 32 * 1024 * 1024  # of texts; a policy of two hooks has about 1 KB
 
@@ -158,6 +160,7 @@ def check_policy(policy: BackupPolicySpec) -> None:
         raise NothingToArchive("The policy includes nothing.", field="policy.include")
     if not include.volumes and policy.source.claims:
         raise InvalidPolicy("Claims without include.volumes have no meaning.", field="policy.source")
+    _check_excludes(policy)
     _check_containers(policy)
     for claim in policy.source.claims:
         for path in claim.paths:
@@ -165,6 +168,23 @@ def check_policy(policy: BackupPolicySpec) -> None:
                 raise InvalidPolicy(
                     f"The path {clean(repr(path), 100)} must stay below the claim.", field="source"
                 )
+
+
+def _check_excludes(policy: BackupPolicySpec) -> None:
+    """Raise InvalidPolicy for a pattern that cannot be used, and for patterns that leave everything out."""
+    source = policy.source
+    excludes = ExcludeFilter(source.exclude)
+    takes_back = any(pattern.startswith("!") for pattern in source.exclude)
+    if not takes_back and excludes.leaves_out(_ANY_FILE, is_folder=False):
+        raise InvalidPolicy(
+            "The excludes leave out everything.",
+            next_step="Remove the pattern that matches every name.",
+            field="policy.source.exclude",
+        )
+    if source.leaves_out and not policy.include.volumes:
+        raise InvalidPolicy(
+            "Excludes without include.volumes have no meaning.", field="policy.source.exclude"
+        )
 
 
 def _check_containers(policy: BackupPolicySpec) -> None:

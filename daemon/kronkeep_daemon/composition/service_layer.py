@@ -24,6 +24,7 @@ from kronkeep_daemon.http.operations import OperationService
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.manifest_folder import ManifestFolder
+from kronkeep_daemon.restores.exclude_preview import ExcludePreview
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import LimitSettings, Settings
 
@@ -47,6 +48,7 @@ def compose_services(
         records=backups.records,
         history=history,
         schedules=schedules,
+        exclude_preview=ExcludePreview(restores.snapshots, history),
     )
     applying = ManifestApplier(cronjobs, extended, repositories.storages)
     folder = settings().manifests

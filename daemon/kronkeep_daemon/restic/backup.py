@@ -6,12 +6,13 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from kronkeep_common.json_decoding import JsonObject, decode_or_none
-from kronkeep_common.models import BackupResult, Progress
+from kronkeep_common.models import BackupResult, Progress, Source
 from kronkeep_common.models.base import YEARS
+from kronkeep_common.models.policy import Limits
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.restic import exit_codes, faults, output, unreadable_files, version
+from kronkeep_daemon.restic import exclude_patterns, exit_codes, faults, output, unreadable_files, version
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.restic.unreadable_files import UnreadableFile
 
@@ -22,18 +23,32 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of an archive.
 
     `host` is fixed for a repository: restic compares a snapshot with the last one of the same host and paths.
-    `compression` other than `auto` needs restic 0.14. `force` reads every file again, as a full backup does.
+    `compression` other than `auto` and `pack_size_mib` need restic 0.14, `read_concurrency` needs 0.15.
+    `force` reads every file again, as a full backup does.
     """
 
     host: str
     tags: SnapshotTags
     compression: str
     force: bool
+    limits: Limits = Limits()
+    read_concurrency: int | None = None
+    pack_size_mib: int | None = None
 
 
-def argv(options: BackupOptions, paths: Sequence[str]) -> list[str]:
-    """Archive the files and folders at `paths`."""
-    return [*_options_argv(options), "--", *paths]
+def argv(options: BackupOptions, paths: Sequence[str], source: Source | None = None) -> list[str]:
+    """Archive the files and folders at `paths`, without what the source leaves out."""
+    return [*_options_argv(options), *(_exclude_argv(source) if source else ()), "--", *paths]
+
+
+def _exclude_argv(source: Source) -> list[str]:
+    forms = [form for pattern in source.exclude for form in exclude_patterns.sent_forms(pattern)]
+    argv = [f"--exclude={form}" for form in forms]
+    if source.exclude_caches:
+        argv.append("--exclude-caches")
+    if source.exclude_larger_than is not None:
+        argv += ["--exclude-larger-than", str(source.exclude_larger_than)]
+    return argv
 
 
 def dump_argv(options: BackupOptions, file_name: str, command: Sequence[str]) -> list[str]:
@@ -72,6 +87,15 @@ def _options_argv(options: BackupOptions) -> list[str]:
     argv = ["restic", "backup", "--json", "--host", options.host, "--compression", options.compression]
     for tag in options.tags.texts():
         argv += ["--tag", tag]
+    numbers = {
+        "--limit-upload": options.limits.upload_kib,
+        "--limit-download": options.limits.download_kib,
+        "--read-concurrency": options.read_concurrency,
+        "--pack-size": options.pack_size_mib,
+    }
+    for option, number in numbers.items():
+        if number is not None:
+            argv += [option, str(number)]
     return [*argv, "--force"] if options.force else argv
 
 

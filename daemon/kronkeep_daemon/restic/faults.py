@@ -92,6 +92,7 @@ _CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
 # the words for what restic could not read, for they say why it could not.
 _RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("no matching id found", Reason.SNAPSHOT_GONE),
+    ("snapshot is empty", Reason.SOURCE_EMPTY),
     ("repository is already locked", Reason.REPOSITORY_LOCKED),
     ("no space left on device", Reason.STORAGE_FULL),
     ("disk quota exceeded", Reason.STORAGE_FULL),

@@ -19,6 +19,8 @@ class Feature(NamedTuple):
 
 
 COMPRESSION = Feature("Compression other than auto", ResticVersion(0, 14, 0))
+READ_CONCURRENCY = Feature("A number of files read at once (--read-concurrency)", ResticVersion(0, 15, 0))
+PACK_SIZE = Feature("A pack size (--pack-size)", ResticVersion(0, 14, 0))
 STDIN_FROM_COMMAND = Feature("A database dump (--stdin-from-command)", ResticVersion(0, 17, 0))
 SPARSE = Feature("Sparse files in restores (--sparse)", ResticVersion(0, 15, 0))
 NO_PASSWORD = Feature("Encryption off (--insecure-no-password)", ResticVersion(0, 17, 0))
@@ -29,6 +31,10 @@ def features_of(policy: BackupPolicySpec) -> list[Feature]:
     features = []
     if policy.compression != "auto":
         features.append(COMPRESSION)
+    if policy.read_concurrency is not None:
+        features.append(READ_CONCURRENCY)
+    if policy.pack_size_mib is not None:
+        features.append(PACK_SIZE)
     if policy.include.database is not None:
         features.append(STDIN_FROM_COMMAND)
     if not policy.encryption.enabled:

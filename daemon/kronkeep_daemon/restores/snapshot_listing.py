@@ -149,6 +149,11 @@ class SnapshotListings:
         """Yield every entry of a listing that is ready. Reads a file: iterate in a thread."""
         return _read_entries(self._path(backup.id))
 
+    def read_kept(self, backup_id: str) -> Iterator[SnapshotFile] | None:
+        """Return the entries of a listing that is kept, a folder before its content; None without one."""
+        path = self._path(backup_id)
+        return _read_entries(path) if path.exists() else None
+
     def _path(self, backup_id: str) -> Path:
         return Path(self._settings().state) / "listings" / f"{backup_id}.jsonl.gz"
 

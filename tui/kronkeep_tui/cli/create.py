@@ -11,7 +11,7 @@ from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_common.models import CronJobCreate
+    from kronkeep_common.models import CronJobCreate, Source
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -38,6 +38,16 @@ def add_parser(verbs: Verbs) -> None:
         "--compression", choices=("off", "auto", "max"), default="auto", help="of backups (default: auto)"
     )
     create.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out, such as '*.tmp' or /cache",
+    )
+    create.add_argument("--exclude-caches", action="store_true", help="leave out folders with a CACHEDIR.TAG")
+    create.add_argument("--exclude-larger-than", metavar="SIZE", help="leave out larger files, such as 2Gi")
+    create.add_argument("--limit-upload", type=int, metavar="KIB", help="KiB a second to the storage")
+    create.add_argument(
         "--on-conflict",
         choices=("reject", "shift", "after-run", "accept"),
         default="reject",
@@ -63,9 +73,22 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
     return 0
 
 
+def _source_of(options: argparse.Namespace) -> "Source":
+    """Return what the options leave out; raise InvalidRequest for a size that is none."""
+    from kronkeep_common.models import Source
+    from kronkeep_tui.form.value_texts import read_size
+
+    largest = options.exclude_larger_than
+    return Source(
+        exclude=tuple(options.exclude),
+        exclude_caches=options.exclude_caches,
+        exclude_larger_than=read_size(largest) if largest else None,
+    )
+
+
 def _spec_of(options: argparse.Namespace) -> "CronJobCreate":
     """Make the CronJob that the options describe; raise InvalidRequest where one is missing."""
-    from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Retention, VolumeMount
+    from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Limits, Retention, VolumeMount
 
     if not (options.name and options.image and options.schedule):
         raise InvalidRequest("A CronJob needs a name, --image and --schedule; or give -f FILE.")
@@ -77,6 +100,8 @@ def _spec_of(options: argparse.Namespace) -> "CronJobCreate":
             schedule=options.backup_schedule,
             backup_type="full" if options.full else "incremental",
             compression=options.compression,
+            source=_source_of(options),
+            limits=Limits(upload_kib=options.limit_upload),
             retention=Retention(days=options.retention_days),
             on_conflict=options.on_conflict,
         )

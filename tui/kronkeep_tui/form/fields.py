@@ -58,6 +58,7 @@ WORDS = ValueFormat(value_texts.read_words, value_texts.write_words)
 INTEGER = ValueFormat(_read_integer, str)
 DURATION = ValueFormat(_read_seconds, value_texts.write_duration)
 YES = ValueFormat(_read_yes, _write_yes)
+SIZE = ValueFormat(value_texts.read_size, value_texts.write_size)
 SECRET = ValueFormat(value_texts.read_secret, value_texts.write_secret)
 ENV = ValueFormat(value_texts.read_env, value_texts.write_env)
 VOLUME = ValueFormat(value_texts.read_volume, value_texts.write_volume)
@@ -241,6 +242,25 @@ SECTIONS = (
                 help="CLAIM, or CLAIM PATH ...; none: all of the run's",
                 many=True,
             ),
+            FormField(
+                path=P + "source.exclude",
+                label="leave out",
+                help="*.tmp, or /cache/old below the claim; ! takes back",
+                many=True,
+            ),
+            FormField(
+                path=P + "source.exclude_caches",
+                label="skip caches",
+                format=YES,
+                choices=NO_YES,
+                help="leave out folders with a CACHEDIR.TAG",
+            ),
+            FormField(
+                path=P + "source.exclude_larger_than",
+                label="skip larger",
+                format=SIZE,
+                help="than, such as 2Gi; empty: no file is too large",
+            ),
             FormField(path=P + "include.volumes", label="volumes", format=YES, choices=NO_YES),
             FormField(
                 path=P + "include.configuration",
@@ -273,6 +293,18 @@ SECTIONS = (
                 help="full reads every file again",
             ),
             FormField(path=P + "compression", label="compression", choices=("auto", "off", "max")),
+            FormField(
+                path=P + "limits.upload_kib",
+                label="upload limit",
+                format=INTEGER,
+                help="KiB a second to the storage; empty: none",
+            ),
+            FormField(
+                path=P + "limits.download_kib",
+                label="download limit",
+                format=INTEGER,
+                help="KiB a second from the storage; empty: none",
+            ),
             FormField(
                 path=P + "encryption.enabled",
                 label="encrypted",
