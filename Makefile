@@ -56,6 +56,7 @@ imports: $(VENV)/.dev ## which package may import which (import-linter)
 pytest: $(VENV)/.dev debian servers newer-restic images ## the tests (ARGS="tests/unit -k schedule")
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests continue without Debian's kubectl" >&2
 	@systemd/require-debian tmux strace faketime >&2
+	@systemd/require-debian prometheus >&2 || echo "kronkeep: the tests continue without Debian's prometheus" >&2
 	@systemd/require-debian prometheus-alertmanager chromium >&2 || echo "kronkeep: the tests continue without them" >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not torture" $(ARGS)
 
@@ -85,6 +86,7 @@ reference: $(VENV)/.runtime ## write the generated pages from their tables: API,
 	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md docs/REASONS.md tui/kronkeep_tui/cli/routes.json
 	@$(BIN)/python -m kronkeep_tui.key_reference tui/KEYS.md
 	@$(BIN)/python -m kronkeep_daemon.manual settings docs/settings.md
+	@$(BIN)/python -m kronkeep_common.monitoring.reference docs/metrics.md
 
 .PHONY: manual
 manual: $(VENV)/.runtime ## write the manual pages and a settings file with every default into build/

@@ -48,6 +48,7 @@ VERB_MODULES = (
     VerbModule(("audit",), "audit"),
     VerbModule(("stats",), "stats"),
     VerbModule(("completion",), "completion"),
+    VerbModule(("monitoring",), "monitoring_files"),
     VerbModule(("watch",), "watch"),
     VerbModule(("doctor",), "doctor"),
     VerbModule(("uninstall",), "uninstall"),
