@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kronkeep_common import path_text
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Progress
 from kronkeep_common.reasons import Reason
@@ -147,7 +148,7 @@ def _explain_other(fault: Fault, failed_files: list[str], log: bytes) -> Fault:
 
 def different_files(paths: Sequence[str]) -> Fault:
     """Return the fault of files that are not what was archived; at most MOST_EXAMPLES are named."""
-    shown = ", ".join(clean(path, 120) for path in paths[:MOST_EXAMPLES])
+    shown = ", ".join(shorten_middle(path_text.escape(path), 120) for path in paths[:MOST_EXAMPLES])
     more = f" and {len(paths) - MOST_EXAMPLES} more" if len(paths) > MOST_EXAMPLES else ""
     return Fault(
         Reason.DIFFERENT,

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from typing import NamedTuple
 
+from kronkeep_common import path_text
 from kronkeep_common.json_decoding import JsonObject
 from kronkeep_common.text import clean, shorten_middle
 from kronkeep_daemon.restic import output
@@ -43,9 +44,13 @@ def parse(log: bytes) -> list[UnreadableFile]:
 
 
 def warnings_of(files: list[UnreadableFile]) -> tuple[str, ...]:
-    """Return a line a file, its path cut in the middle; after MOST_WARNINGS how many more there are."""
+    """Return a line a file; after MOST_WARNINGS how many more there are.
+
+    A path is in the form that commands take back, and cut in the middle where it is too long.
+    """
     lines = [
-        f"{clean(shorten_middle(file.path, LONGEST_PATH))}: {file.reason}" for file in files[:MOST_WARNINGS]
+        f"{shorten_middle(path_text.escape(file.path), LONGEST_PATH)}: {file.reason}"
+        for file in files[:MOST_WARNINGS]
     ]
     rest = len(files) - MOST_WARNINGS
     return (*lines, f"{rest} more could not be read.") if rest > 0 else tuple(lines)

@@ -59,11 +59,14 @@ plan_folder() {
   for entry in "$stage/$1"* "$stage/$1".[!.]* "$stage/$1"..?*; do
     exists "$entry" || continue
     path=${entry#"$stage/"}
-    if ! exists "$target/$path"; then
-      printf '' > "$old/plan/$path" || return 1
-    elif is_folder "$entry" && is_folder "$target/$path"; then
+    if is_folder "$entry" && is_folder "$target/$path"; then
       mkdir "$old/plan/$path" "$old/replaced/$path" && plan_folder "$path/" || return 1
+      continue
     fi
+    [ -w "$target/$1." ] ||
+      refuse "$target/$1 may not be written by the user of this restore, so nothing can be moved into it" ||
+      return 1
+    exists "$target/$path" || printf '' > "$old/plan/$path" || return 1
   done
   touch -r "$stage/$1." "$old/plan/$1."
 }

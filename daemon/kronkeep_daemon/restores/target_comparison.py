@@ -6,12 +6,14 @@ from typing import Literal
 
 import msgspec
 
+from kronkeep_common import path_text
 from kronkeep_common.models import RestorePlan, SnapshotFile
-from kronkeep_common.text import clean
+from kronkeep_common.text import shorten_middle
 from kronkeep_daemon.restores import snapshot_paths
 
 FileType = Literal["folder", "file", "link", "special file"]
 MOST_EXAMPLES = 20
+LONGEST_EXAMPLE = 600  # characters
 _TYPES: dict[str, FileType] = {"dir": "folder", "file": "file", "symlink": "link"}
 
 
@@ -73,7 +75,7 @@ class _Comparison:
         old = self._target.get(entry.path)
         self.remaining.discard(entry.path)
         if old is not None and old != new:
-            self.type_changes.append(f"{clean(entry.path, 500)}: a {old} becomes a {new}")
+            self.type_changes.append(f"{entry.path}: a {old} becomes a {new}")
             if old == "folder":
                 self._replaced_folders.add(entry.path)
         elif new != "folder" and old is not None:
@@ -93,4 +95,7 @@ def _above(path: str) -> Iterable[str]:
 
 
 def _examples(paths: Sequence[str]) -> tuple[str, ...]:
-    return tuple(clean(path, 600) for path in islice(paths, MOST_EXAMPLES))
+    """Return the first paths in the form that commands take back."""
+    return tuple(
+        shorten_middle(path_text.escape(path), LONGEST_EXAMPLE) for path in islice(paths, MOST_EXAMPLES)
+    )

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kronkeep_common import path_text
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.restic import backup, unreadable_files
 
@@ -81,3 +82,12 @@ def test_any_other_file_beside_it_does(other: str) -> None:
 
 def test_no_error_line_at_all_stays_partial() -> None:
     assert backup.judge(3, SUMMARY, "0.14.0").status is BackupStatus.PARTIAL
+
+
+def test_a_path_is_shown_in_the_form_that_commands_take_back() -> None:
+    odd = "/source/data/a\u200cb/\x1b[31mred/ space \\"
+    log = error_line(odd, {"Op": "open", "Path": odd, "Err": 13}) + SUMMARY
+    (warning,) = backup.judge(3, log, "0.14.0").warnings
+    shown, _, reason = warning.rpartition(": ")
+    assert (path_text.unescape(shown), reason) == (odd, "permission denied")
+    assert shown.isprintable()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kronkeep_common import path_text
 from kronkeep_common.models import RestorePlan, RestoreTarget, SnapshotFile
 from kronkeep_daemon.restores.target_comparison import FileType, compare_with_target
 
@@ -69,3 +70,10 @@ def test_what_has_another_type_is_named_with_what_goes_with_it(
 def test_only_the_selection_is_compared() -> None:
     plan = compare(SAME | {"/source/c/d": "file"}, "/source/c/f")
     assert (plan.overwritten, plan.type_changes, plan.left) == (1, 0, 5)
+
+
+def test_a_path_is_shown_in_the_form_that_commands_take_back() -> None:
+    odd = "/source/c/a\u200cb \\ caf\udce9 "
+    (shown,) = compare({odd: "file"}).left_examples
+    assert path_text.unescape(shown) == odd
+    assert shown.isprintable()
