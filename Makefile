@@ -156,8 +156,8 @@ debian: ## install restic, bubblewrap, openssl and busybox from Debian where the
 	@systemd/require-debian restic bubblewrap openssl busybox-static >&2
 
 .PHONY: servers
-servers: $(VENV)/servers/.done ## install the servers that storages are tested against: S3 (moto), rclone, sshd, TLS
-	@systemd/require-debian rclone openssl >&2
+servers: $(VENV)/servers/.done ## install the servers that are tested against: S3 (moto), rclone, sshd, TLS, PostgreSQL
+	@systemd/require-debian rclone openssl postgresql >&2
 	@[ -d /run/systemd/system ] || systemd/require-debian openssh-server >&2 # systemd would start it: there rclone serves SFTP
 
 .PHONY: newer-restic

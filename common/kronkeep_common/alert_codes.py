@@ -51,6 +51,10 @@ class AlertCode(StrEnum):
         "HistoryWentBack",
         "The history lacks changes that were acknowledged: an older copy of it was put back.",
     )
+    SINK_NOT_SHIPPED = (
+        "SinkNotShipped",
+        "A sink of the history takes no changes; it is critical once changes that it needs are gone.",
+    )
     WATCH_NOT_LIVE = "WatchNotLive", "A watch of a cluster is not live: what is shown may be old."
     CHANNEL_STUCK = (
         "ChannelStuck",

@@ -208,6 +208,35 @@ class Check(Record, frozen=True, kw_only=True):
     next_step: str | None = None
 
 
+SinkStatus = Literal["starting", "copying", "behind", "live", "failed"]
+
+
+class SinkView(Record, frozen=True, kw_only=True):
+    """A database that the history is shipped to, and how far it is.
+
+    `status` since `since`: `copying` while it gets the whole history (`copied` records so far), `behind`
+    while it catches up, `live` when it has everything, `failed` while it takes nothing: then `reason`,
+    `message` and `next_step` say why. `sequence` is the last change that it has, `lag` how many came since,
+    both None until that is known. `shipped_at` is when it last answered. `refused` records were set aside in
+    its table `refused`, since this daemon started. `was_passed`: changes that it needs were removed to make
+    place, so it will get the whole history again.
+    """
+
+    name: str
+    kind: str
+    status: SinkStatus
+    since: Moment
+    sequence: int | None = None
+    lag: int | None = None
+    shipped_at: Moment | None = None
+    copied: int | None = None
+    refused: int = 0
+    was_passed: bool = False
+    reason: str | None = None
+    message: str | None = None
+    next_step: str | None = None
+
+
 class Leftover(Record, frozen=True, kw_only=True):
     """Something that kronkeep created in a cluster: why it exists, and the command that removes it."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from kronkeep_common.api import SinkView
 from kronkeep_common.models import BackupStorage, CronJob
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
@@ -9,6 +10,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.schedule_service import ScheduleService
+from kronkeep_daemon.sinks.service import SinkService
 from kronkeep_daemon.storages.service import StorageService
 
 
@@ -22,7 +24,9 @@ class ServiceAlertInputs:
         extended: ExtendedCronJobService,
         storages: StorageService,
         schedules: ScheduleService,
+        sinks: SinkService,
     ) -> None:
+        self._sinks = sinks
         self._cronjobs = cronjobs
         self._extended = extended
         self._storages = storages
@@ -39,6 +43,9 @@ class ServiceAlertInputs:
 
     def storages(self) -> Sequence[BackupStorage]:
         return self._storages.list()
+
+    def sinks(self) -> Sequence[SinkView]:
+        return self._sinks.views()
 
     def watch_states(self) -> Sequence[WatchState]:
         return self._cronjobs.watch_states()

@@ -138,6 +138,8 @@ def check_settings(options: Options) -> None:
     settings = load_settings(options)
     files = [(f"clusters.{name}.kubeconfig", row.kubeconfig) for name, row in settings.clusters.items()]
     files += [(f"alerts.channels {row.name}: url_file", row.url_file) for row in settings.alerts.channels]
+    files += [(f"history.sinks {row.name}: url_file", row.url_file) for row in settings.history.sinks]
+    files += [(f"history.sinks {row.name}: ca_file", row.ca_file) for row in settings.history.sinks]
     for field, name in files:
         if name is None or not Path(name).is_absolute():
             continue
@@ -165,6 +167,8 @@ async def _start(
     state = Path(settings().state)
     history = await History.open(state / "history", clock=clock)
     stack.push_async_callback(history.close)
+    if settings().history.sinks:  # before the first commit, which might remove what they still need
+        history.hold_changes(0, settings().history.sink_backlog_bytes)
     supervisor = Supervisor(clock)
     connections: connect.Configured = []
     kubeconfig: Path | None = None

@@ -263,17 +263,46 @@ class MetricsSettings(Request, frozen=True, kw_only=True):
     textfile: str | None = None
 
 
+class SinkSettings(Request, frozen=True, kw_only=True):
+    """One database that the history's changes are shipped to.
+
+    name: of the sink, in messages and logs.
+    kind: `postgres`; its library is an extra, kronkeep[postgres].
+    url_file, url_secret: where the URL is, which is a secret: the first line of a file (a name that is no
+        absolute path is a credential of systemd) or a key of a Secret in kronkeep's namespace. It is read
+        again for each connection.
+    daemon: this daemon's name in the database; without one, the name of this machine.
+    sslmode: libpq's sslmode. Without one the URL decides; where neither does, TLS is required except on this
+        machine.
+    ca_file: the certificates of the CAs that the server's is verified with (sslmode verify-full); a name that
+        is no absolute path is a credential of systemd.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    kind: Literal["postgres"]
+    url_file: str | None = None
+    url_secret: SecretKeyRef | None = None
+    daemon: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] | None = None
+    ca_file: str | None = None
+
+
 class HistorySettings(Request, frozen=True, kw_only=True):
     """How long the history keeps finished records and its audit trail; no limit means for ever.
 
     keep_days: finished records.
     keep_runs_per_cronjob: so many of the newest runs of each CronJob.
     keep_audit_days: who did what.
+    sinks: databases that runs, backups, restores and alerts are shipped to.
+    sink_backlog_bytes: how many bytes of changes are kept for sinks that do not answer; a sink that needs
+        older ones gets the whole history again.
     """
 
     keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
     keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=1)] | None = None
     keep_audit_days: Annotated[int, msgspec.Meta(ge=1)] = 400
+    sinks: Annotated[tuple[SinkSettings, ...], msgspec.Meta(max_length=5)] = ()
+    sink_backlog_bytes: Annotated[int, msgspec.Meta(ge=2**24)] = 2**30
 
 
 class LogSettings(Request, frozen=True, kw_only=True):
@@ -333,6 +362,7 @@ def parse(text: str, where: str) -> Settings:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
     _check_channels(settings.alerts.channels, where)
     _check_heartbeats(settings.alerts.heartbeats, where)
+    _check_sinks(settings.history.sinks, where)
     _check_metrics(settings.metrics, where)
     return settings
 
@@ -381,6 +411,16 @@ def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:
             _check_channel(channel)
         except InvalidRequest as fault:
             raise InvalidSettings(f"{where}: channel {channel.name}: {fault}", file=where) from fault
+
+
+def _check_sinks(sinks: tuple[SinkSettings, ...], where: str) -> None:
+    names = [sink.name for sink in sinks]
+    for sink in sinks:
+        if names.count(sink.name) > 1:
+            raise InvalidSettings(f"{where}: two sinks are named {sink.name}.", file=where)
+        if (sink.url_file is None) == (sink.url_secret is None):
+            message = f"{where}: sink {sink.name} needs either url_file or url_secret."
+            raise InvalidSettings(message, file=where)
 
 
 def _check_channel(channel: ChannelSettings) -> None:

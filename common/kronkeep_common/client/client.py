@@ -124,6 +124,10 @@ class Client:
         """Return what works on repositories, and what waits for them."""
         return await self._connection.get("/v1/queue", api.ListOf[QueueEntry])
 
+    async def sinks(self) -> api.ListOf[api.SinkView]:
+        """Return the databases that the history is shipped to, and how far each is."""
+        return await self._connection.get("/v1/sinks", api.ListOf[api.SinkView])
+
     async def leftovers(self) -> api.ListOf[api.Leftover]:
         """Return what kronkeep has put into the clusters, with the commands that remove it."""
         return await self._connection.get("/v1/uninstall", api.ListOf[api.Leftover])

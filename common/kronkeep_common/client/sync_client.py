@@ -223,4 +223,5 @@ class SyncClient(Blocking[Client]):
     audit = BlockingCall(Client.audit)
     manifests = BlockingCall(Client.manifests)
     queue = BlockingCall(Client.queue)
+    sinks = BlockingCall(Client.sinks)
     leftovers = BlockingCall(Client.leftovers)

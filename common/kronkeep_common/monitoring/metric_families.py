@@ -171,6 +171,13 @@ HISTORY_WRITABLE = MetricFamily(
 HISTORY_SIZE = MetricFamily(
     name="kronkeep_history_size_bytes", kind="gauge", help="Bytes of the history's database."
 )
+SINK_LAG = MetricFamily(
+    name="kronkeep_sink_lag",
+    kind="gauge",
+    help="Changes that a sink of the history does not have yet; absent while that is not known.",
+    labels=("sink",),
+    one_for="sink",
+)
 ALERTS = MetricFamily(
     name="kronkeep_alerts",
     kind="gauge",
@@ -266,6 +273,7 @@ DAEMON_FAMILIES = (
     HISTORY_COMMIT,
     HISTORY_WRITABLE,
     HISTORY_SIZE,
+    SINK_LAG,
     ALERTS,
     NOTICES,
     CHANNEL_STUCK,

@@ -5,15 +5,11 @@ start for 20 s) and nobody else's.
 """
 
 import asyncio
-import base64
-import binascii
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
-from kronkeep_common.errors import KronkeepError
+from kronkeep_daemon import secret_urls
 from kronkeep_daemon.alerts.channel_health import ChannelHealth
 from kronkeep_daemon.alerts.channels import (
     ALERTMANAGER_SECONDS,
@@ -24,11 +20,10 @@ from kronkeep_daemon.alerts.channels import (
     alertmanager,
     command,
 )
-from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.secret_urls import UrlUnreadable, read_url
 from kronkeep_daemon.settings import ChannelSettings, Settings
 
-MAX_URL = 4096  # characters
 PROCESSES = 6  # at once for channels whose last delivery went well, 35 MB each
 FAILING_PROCESSES = 1  # at once for all other channels, so that those cannot hold the places
 
@@ -63,18 +58,10 @@ class ChannelDelivery:
 
     async def _read_url(self, channel: ChannelSettings) -> str:
         """Return the channel's URL as it is now, since it may have been changed; raise NotSent."""
-        if channel.url_secret is not None:
-            return await self._read_secret(channel.url_secret.secret, channel.url_secret.key)
-        return await read_url_file(channel.url_file or "")
-
-    async def _read_secret(self, name: str, key: str) -> str:
         try:
-            secret = await self._cluster.get(paths.secrets(self._settings().namespace, name))
-            return base64.b64decode(secret["data"][key]).decode().strip()
-        except KronkeepError as fault:
-            raise NotSent(f"the Secret with its URL cannot be read ({fault.code})") from fault
-        except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as fault:
-            raise NotSent("the Secret with its URL lacks the key") from fault
+            return await read_url(channel, self._cluster, self._settings().namespace)
+        except UrlUnreadable as fault:
+            raise NotSent(str(fault)) from fault
 
 
 @asynccontextmanager
@@ -87,17 +74,8 @@ async def _deadline(seconds: float) -> AsyncIterator[None]:
 
 
 async def read_url_file(name: str) -> str:
-    """Return the first line of a file; a name that is no absolute path is a credential of systemd.
-
-    Raise NotSent where it cannot be read.
-    """
-    path = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / name
+    """Return the first line of a file or credential; raise NotSent."""
     try:
-        return (await asyncio.to_thread(_read_first_line, path)).strip()
-    except (OSError, UnicodeDecodeError) as fault:
-        raise NotSent(f"the file with its URL cannot be read ({type(fault).__name__})") from fault
-
-
-def _read_first_line(path: Path) -> str:
-    with path.open() as file:
-        return file.readline(MAX_URL)
+        return await secret_urls.read_url_file(name)
+    except UrlUnreadable as fault:
+        raise NotSent(str(fault)) from fault

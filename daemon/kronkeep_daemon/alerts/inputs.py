@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from kronkeep_common.api import SinkView
 from kronkeep_common.models import BackupStorage, CronJob
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
@@ -23,6 +24,9 @@ class AlertInputs(Protocol):
 
     def storages(self) -> Sequence[BackupStorage]:
         """Return every storage that is known."""
+
+    def sinks(self) -> Sequence[SinkView]:
+        """Return the databases that the history is shipped to, and how each is."""
 
     def watch_states(self) -> Sequence[WatchState]:
         """Return how fresh each watch is."""

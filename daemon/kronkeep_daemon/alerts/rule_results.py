@@ -128,6 +128,11 @@ def history_finding(result: RuleResult) -> AlertFinding:
     return AlertFinding(**result._asdict(), kind="history", object="history", object_id="history")
 
 
+def sink_finding(name: str, result: RuleResult) -> AlertFinding:
+    """Return the finding of a rule about a sink of the history."""
+    return AlertFinding(**result._asdict(), kind="sink", object=f"sink {name}", object_id=f"sink {name}")
+
+
 def watch_finding(watch: WatchState, result: RuleResult) -> AlertFinding:
     """Return the finding of a rule about a watch."""
     where = f"{watch.cluster}{watch.name}"

@@ -205,6 +205,8 @@ class AlertService:
         limit = self._settings().alerts.watch_seconds
         for watch in self._inputs.watch_states():
             findings += rules.watch_findings(watch, self._clock.now(), limit)
+        for sink in self._inputs.sinks():
+            findings += rules.sink_findings(sink, self._clock.now(), limit)
         for fault in self._inputs.clock_faults():
             findings += rules.clock_findings(fault)
         findings += history_findings(self._history.facts.get(LOST_CHANGES), self._clock.now())

@@ -15,6 +15,7 @@ from kronkeep_daemon.metrics.daemon_state import DaemonState
 from kronkeep_daemon.metrics.event_counters import EventCounters
 from kronkeep_daemon.metrics.object_metrics import ObjectMetrics
 from kronkeep_daemon.metrics.textfile import MetricsTextfile
+from kronkeep_daemon.sinks.service import SinkService
 
 
 def compose_exposition(
@@ -25,6 +26,7 @@ def compose_exposition(
     extended: ExtendedCronJobService,
     alerts: AlertService,
     registry: CollectorRegistry,
+    sinks: SinkService,
 ) -> Exposition:
     EventCounters(
         registry=registry,
@@ -40,6 +42,7 @@ def compose_exposition(
         history=base.history,
         clock=base.clock,
         settings=base.settings,
+        sinks=sinks,
     )
     registry.register(state)
     ProcessCollector(namespace="kronkeep", registry=registry)

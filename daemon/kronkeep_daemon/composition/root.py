@@ -61,6 +61,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         self.policy_faults.start()
         self.data_checks.start()
         services.restores.start()
+        services.sinks.start()
         services.alerts.start()
         self.supervisor.start("computed changes", services.live.run, death="restart")
         self.supervisor.start("schedule findings", services.schedules.compute_findings, death="restart")

@@ -27,6 +27,7 @@ from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.restores.exclude_preview import ExcludePreview
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import LimitSettings, Settings
+from kronkeep_daemon.sinks.service import SinkService
 
 
 def compose_services(
@@ -53,9 +54,20 @@ def compose_services(
     applying = ManifestApplier(cronjobs, extended, repositories.storages)
     folder = settings().manifests
     metrics = RequestMetrics()
+    sinks = SinkService(
+        history=history,
+        clock=clock,
+        settings=settings,
+        supervisor=base.supervisor,
+        cluster=base.clusters.first,
+    )
     alerts = AlertService(
         inputs=ServiceAlertInputs(
-            cronjobs=cronjobs, extended=extended, storages=repositories.storages, schedules=schedules
+            cronjobs=cronjobs,
+            extended=extended,
+            storages=repositories.storages,
+            schedules=schedules,
+            sinks=sinks,
         ),
         history=history,
         bus=base.bus,
@@ -102,8 +114,10 @@ def compose_services(
             orphans=backups.orphans,
             history=history,
             settings=settings,
+            sinks=sinks,
         ),
         history=history,
+        sinks=sinks,
         live=ComputedChanges(
             cronjobs=cronjobs, extended=extended, history=history, bus=base.bus, clock=clock
         ),
@@ -120,6 +134,7 @@ def compose_services(
             extended=extended,
             alerts=alerts,
             registry=metrics.registry,
+            sinks=sinks,
         ),
         alerts=alerts,
     )

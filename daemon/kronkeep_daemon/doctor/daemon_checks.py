@@ -16,9 +16,11 @@ from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.doctor import cluster_checks, leftovers, storage_checks
 from kronkeep_daemon.doctor.leftovers import Leftovers
+from kronkeep_daemon.doctor.sink_checks import check_sink
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import LOST_CHANGES
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.sinks.service import SinkService
 from kronkeep_daemon.storages.service import StorageService
 
 Checks = list[Check]
@@ -37,7 +39,9 @@ class Doctor:
         orphans: OrphanedPolicies,
         history: History,
         settings: Callable[[], Settings],
+        sinks: SinkService,
     ) -> None:
+        self._sinks = sinks
         self._cronjobs = cronjobs
         self._storages = storages
         self._orphans = orphans
@@ -52,6 +56,7 @@ class Doctor:
             _check_disk(Path(self._settings().state)),
         ]
         checks.append(await self._check_history())
+        checks += map(check_sink, self._sinks.views())
         for recorder in self._cronjobs.recorders.values():
             own = self._settings().namespace
             checks += await cluster_checks.check_cluster(recorder, own)

@@ -21,8 +21,9 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory
 from kronkeep_common.models import Alert, BackupStorage, CronJobExecution, Restore
+from kronkeep_daemon.history import change_log
 from kronkeep_daemon.history.backup_table import BackupTable, PolicyTable
-from kronkeep_daemon.history.change_log import read_changes
+from kronkeep_daemon.history.change_log import ChangeHold, read_changes
 from kronkeep_daemon.history.changes import Change, ForgottenChanges
 from kronkeep_daemon.history.database import RowChange
 from kronkeep_daemon.history.database_faults import translate_faults
@@ -53,7 +54,7 @@ class History:
     """The history of one folder; opening it raises StateInUse, DamagedHistory, HistoryTooNew, OldHistory."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self._folder = folder
+        self.folder = folder
         self._clock = clock
         self._storage = SqliteStorage(folder)
         self._database = self._storage.database
@@ -90,7 +91,7 @@ class History:
         else DamagedHistory, which is final.
         """
         try:
-            with translate_faults(self._folder):
+            with translate_faults(self.folder):
                 yield
         except DamagedHistory as fault:
             log.critical("the history failed: %s", fault)
@@ -214,7 +215,7 @@ class History:
 
     def size_bytes(self) -> int:
         """Return the bytes of the database and its WAL."""
-        return database_size(self._folder)
+        return database_size(self.folder)
 
     def changes_since(self, seq: int) -> AsyncIterator[Change] | None:
         """Return the durable changes after `seq` up to now; None where some are no longer remembered.
@@ -222,13 +223,14 @@ class History:
         They are read in slices, and the iterator raises ForgottenChanges where the next ones were removed
         meanwhile, DamagedHistory where they are damaged.
         """
-        if seq + 1 < self._database.changes.first or seq > self.seq:
+        oldest = max(self._database.changes.first, self.seq - int(change_log.MOST_ROWS * 1.05))
+        if seq + 1 < oldest or seq > self.seq:
             return None
         return self._read_changes(seq, self.seq)
 
     async def _read_changes(self, after: int, last: int) -> AsyncIterator[Change]:
         while after < last:
-            with translate_faults(self._folder):
+            with translate_faults(self.folder):
                 changes = read_changes(self._database.reader, after, min(CHANGES_PER_READ, last - after))
             if not changes or changes[0].seq != after + 1:
                 raise ForgottenChanges
@@ -242,6 +244,19 @@ class History:
         async with self._committing:
             self._database.changes.continue_after(sequence)
             self.seq = max(self.seq, sequence)
+
+    def hold_changes(self, first: int, most_bytes: int) -> None:
+        """Keep the changes from the sequence `first` on for sinks, of at most so many bytes."""
+        self._database.changes.hold = ChangeHold(first, most_bytes)
+
+    @property
+    def oldest_change(self) -> int:
+        """The sequence of the oldest change that is remembered."""
+        return self._database.changes.first
+
+    def release_changes(self) -> None:
+        """Keep no more changes than readers of events need."""
+        self._database.changes.hold = None
 
     async def compact(self) -> None:
         """Write the database without its free space; commits wait meanwhile.

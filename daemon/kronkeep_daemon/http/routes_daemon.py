@@ -31,6 +31,12 @@ async def list_manifest_files(call: ApiCall[None]) -> api.ListOf[api.ManifestFil
     return api.ListOf(items=call.services.manifest_folder.files())
 
 
+@routes.get("/v1/sinks")
+async def list_sinks(call: ApiCall[None]) -> api.ListOf[api.SinkView]:
+    """List the databases that the history is shipped to, and how far each is."""
+    return api.ListOf(items=call.services.sinks.views())
+
+
 @routes.get("/v1/audit", Level.ADMIN, query=("limit",))
 async def list_audit_entries(call: ApiCall[None]) -> api.ListOf[api.AuditEntry]:
     """List who did what, newest first."""

@@ -33,6 +33,7 @@ from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.sinks.service import SinkService
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 
@@ -63,6 +64,7 @@ class Services(NamedTuple):
     manifest_folder: ManifestFolder
     doctor: Doctor
     history: History
+    sinks: SinkService
     live: ComputedChanges
     clock: Clock
     settings: Callable[[], Settings]

@@ -15,6 +15,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.sinks.service import SinkService
 
 
 class DaemonState(Collector):
@@ -29,7 +30,9 @@ class DaemonState(Collector):
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],
+        sinks: SinkService,
     ) -> None:
+        self._sinks = sinks
         self._cronjobs = cronjobs
         self._alerts = alerts
         self._queues = queues
@@ -66,6 +69,8 @@ class DaemonState(Collector):
     def _collect_history(self) -> Iterator[Metric]:
         yield _gauge(families.HISTORY_WRITABLE, [((), self._history.is_writable)])
         yield _gauge(families.HISTORY_SIZE, [((), self._history.size_bytes())])
+        lags = [((sink.name,), sink.lag) for sink in self._sinks.views() if sink.lag is not None]
+        yield _gauge(families.SINK_LAG, lags)
 
     def _collect_queues(self) -> Iterator[Metric]:
         waiting = self._queues.waits.waiting()

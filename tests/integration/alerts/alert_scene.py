@@ -14,6 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from tests.waiting import LONGEST_WAIT
 
+from kronkeep_common.api import SinkView
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage, CronJob
@@ -89,6 +90,9 @@ class Inputs:
             yield msgspec.structs.replace(self._daemon.cronjob, id=f"j{number}", name=name)
 
     def storages(self) -> list[BackupStorage]:
+        return []
+
+    def sinks(self) -> list[SinkView]:
         return []
 
     def watch_states(self) -> list[WatchState]:

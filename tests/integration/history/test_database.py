@@ -20,7 +20,7 @@ from kronkeep_common.errors import (
 )
 from kronkeep_daemon.history import change_log
 from kronkeep_daemon.history import database as database_module
-from kronkeep_daemon.history.change_log import read_changes
+from kronkeep_daemon.history.change_log import ChangeHold, read_changes
 from kronkeep_daemon.history.database import Database, RowChange, connect
 from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.database_faults import DiskFailed
@@ -277,3 +277,27 @@ def test_a_folder_that_cannot_be_written_is_a_failed_disk(tmp_path: Path) -> Non
     (tmp_path / "h" / "history.db").mkdir()
     with pytest.raises(DiskFailed):
         Database(tmp_path / "h")
+
+
+def test_changes_are_held_for_a_sink_up_to_its_bound_and_then_released_in_slices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_log, "MOST_ROWS", 100)
+    monkeypatch.setattr(change_log, "MOST_REMOVED", 50)
+    database = Database(tmp_path)
+    database.changes.hold = ChangeHold(first=50, most_bytes=10**6)
+    for number in range(1, 501):
+        database.write([put(number, f"u{number}")])
+    assert database.changes.first in range(40, 51)
+    database.changes.hold = ChangeHold(first=50, most_bytes=256 * 200)
+    for number in range(501, 521):
+        database.write([put(number, f"u{number}")])
+    assert 520 - database.changes.first in range(199, 211)
+    first = database.changes.first
+    database.changes.hold = None
+    database.write([put(521, "u521")])
+    assert database.changes.first == first + 50  # no long pause of the writer
+    for number in range(522, 530):
+        database.write([put(number, f"u{number}")])
+    assert 529 - database.changes.first in range(98, 106)
+    database.close()

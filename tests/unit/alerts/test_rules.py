@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kronkeep_common.api import SinkView
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
@@ -222,3 +223,22 @@ def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
 def test_a_watch(status: Any, minutes: float, needed: bool, severities: list[str]) -> None:
     watch = WatchState(name="c cronjobs", status=status, since=ago(minutes), why="refused", needed=needed)
     assert [finding.severity for finding in rules.watch_findings(watch, NOW, 60)] == severities
+
+
+@pytest.mark.parametrize(
+    ("status", "minutes", "was_passed", "severities"),
+    [
+        ("live", 99, False, []),
+        ("copying", 99, True, []),
+        ("failed", 0.9, False, []),
+        ("failed", 1, False, ["warning"]),
+        ("failed", 1, True, ["critical"]),
+    ],
+)
+def test_a_sink(status: Any, minutes: float, was_passed: bool, severities: list[str]) -> None:
+    sink = SinkView(
+        name="fleet", kind="postgres", status=status, since=ago(minutes), was_passed=was_passed, lag=7
+    )
+    findings = rules.sink_findings(sink, NOW, 60)
+    assert [finding.severity for finding in findings] == severities
+    assert all(finding.next_step and "7 changes" in finding.message for finding in findings)

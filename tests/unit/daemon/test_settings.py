@@ -137,3 +137,17 @@ def test_the_log_has_the_format_that_suits_its_reader(
     chosen: str, environment: dict[str, str], on_terminal: bool, formatter: type[logging.Formatter]
 ) -> None:
     assert type(choose_formatter(chosen, environment, on_terminal=on_terminal)) is formatter
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('name = "a"\nkind = "postgres"', "sink a needs either url_file or url_secret"),
+        ('name = "a"\nkind = "mysql"\nurl_file = "x"', "Invalid enum value 'mysql'"),
+        ('name = "A b"\nkind = "postgres"\nurl_file = "x"', "name"),
+        ('name = "a"\nkind = "postgres"\nurl_file = "x"\nsslmode = "allow"', "sslmode"),
+    ],
+)
+def test_a_sink_that_cannot_be_used_is_refused(text: str, words: str) -> None:
+    with pytest.raises(InvalidSettings, match=words):
+        settings.parse(f"[[history.sinks]]\n{text}\n", "kronkeepd.toml")

@@ -17,6 +17,7 @@ _SINGULARS = {
     "storages": "storage",
     "policies": "policy",
     "manifests": "manifest",
+    "sinks": "sink",
     "alerts": "alert",
     "silences": "silence",
 }

@@ -234,6 +234,18 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("OBJECTS", "objects", _comma_list),
         OutputColumn("MESSAGE", "message"),
     ),
+    "sinks": (
+        OutputColumn("NAME", "name"),
+        OutputColumn("KIND", "kind"),
+        OutputColumn("STATUS", "status"),
+        OutputColumn("SINCE", "since", _age),
+        OutputColumn("LAG", "lag", _number),
+        OutputColumn("SEQUENCE", "sequence", _number),
+        OutputColumn("SHIPPED", "shipped_at", _age),
+        OutputColumn("REFUSED", "refused", _number),
+        OutputColumn("REASON", "reason"),
+        OutputColumn("MESSAGE", "message", _short),
+    ),
     "alerts": (
         OutputColumn("ID", "id", _id),
         OutputColumn("SEVERITY", "severity"),

@@ -28,6 +28,7 @@ KINDS = (
     "policies",
     "queue",
     "manifests",
+    "sinks",
     "alerts",
     "silences",
 )
@@ -97,6 +98,7 @@ async def _fetch_all(client: "Client", kind: str) -> "Page":
         "storages": client.storages.list,
         "queue": client.queue,
         "manifests": client.manifests,
+        "sinks": client.sinks,
     }
     return await calls[kind]()
 

@@ -12,6 +12,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column
 
+_NAMES = {"manifests": "file", "sinks": "name"}  # fields that name a record; elsewhere its id
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
 
 
@@ -78,7 +79,7 @@ def _name_of(kind: str, record: Any) -> str:
         return clean(f"{record.namespace}/{record.cronjob}")
     if kind == "figures":
         return clean("/".join(filter(None, (record.namespace, record.cronjob, record.storage_id))))
-    return clean(record.file if kind == "manifests" else record.id)
+    return clean(getattr(record, _NAMES.get(kind, "id")))
 
 
 def _print_lines(lines: Sequence[str]) -> None:
