@@ -18,11 +18,11 @@ class UrlOwner(Protocol):
 
     @property
     def url_file(self) -> str | None:
-        """The file."""
+        """The file whose first line it is."""
 
     @property
     def url_secret(self) -> SecretKeyRef | None:
-        """The Secret and its key."""
+        """The Secret and the key that hold it."""
 
 
 MAX_URL = 4096  # characters
