@@ -10,7 +10,6 @@ from itertools import takewhile
 from operator import attrgetter
 
 from kronkeep_common.alert_codes import AlertCode
-from kronkeep_common.api import SinkView
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, KeptLog
 from kronkeep_common.models.alert import Severity
@@ -35,7 +34,6 @@ from kronkeep_daemon.alerts.rule_results import (
     RuleResult,
     clock_finding,
     cronjob_finding,
-    sink_finding,
     storage_finding,
     watch_finding,
 )
@@ -439,26 +437,6 @@ def watch_findings(watch: WatchState, now: datetime, limit: float) -> list[Alert
             ),
         )
     ]
-
-
-def sink_findings(sink: SinkView, now: datetime, limit: float) -> list[AlertFinding]:
-    """Return a finding where a sink has taken nothing for `limit` seconds; it is critical once changes that
-    it needs are gone.
-    """
-    if sink.status != "failed" or now - sink.since < timedelta(seconds=limit):
-        return []
-    result = RuleResult(
-        code=AlertCode.SINK_NOT_SHIPPED,
-        severity="critical" if sink.was_passed else "warning",
-        message=f"{sink.message or 'It takes no changes.'} {_describe_backlog(sink)}".strip(),
-        next_step=sink.next_step or "Look at the sink: kronkeep get sinks.",
-        since=sink.since,
-    )
-    return [sink_finding(sink.name, result)]
-
-
-def _describe_backlog(sink: SinkView) -> str:
-    return f"{sink.lag} changes wait for it." if sink.lag else ""
 
 
 def clock_findings(fault: ClockFault) -> list[AlertFinding]:

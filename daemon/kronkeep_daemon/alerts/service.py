@@ -38,6 +38,7 @@ from kronkeep_daemon.alerts.shared_state import (
     problem_id,
 )
 from kronkeep_daemon.alerts.silences import Silences
+from kronkeep_daemon.alerts.sink_rules import sink_findings
 from kronkeep_daemon.events import (
     BackupChanged,
     Bus,
@@ -206,7 +207,7 @@ class AlertService:
         for watch in self._inputs.watch_states():
             findings += rules.watch_findings(watch, self._clock.now(), limit)
         for sink in self._inputs.sinks():
-            findings += rules.sink_findings(sink, self._clock.now(), limit)
+            findings += sink_findings(sink, self._clock.now(), limit)
         for fault in self._inputs.clock_faults():
             findings += rules.clock_findings(fault)
         findings += history_findings(self._history.facts.get(LOST_CHANGES), self._clock.now())

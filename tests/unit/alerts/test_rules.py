@@ -23,6 +23,7 @@ from kronkeep_common.models import (
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_daemon.alerts import rules
 from kronkeep_daemon.alerts.rule_results import CronJobFacts
+from kronkeep_daemon.alerts.sink_rules import sink_findings
 from kronkeep_daemon.kube.watch import WatchState
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -239,6 +240,6 @@ def test_a_sink(status: Any, minutes: float, was_passed: bool, severities: list[
     sink = SinkView(
         name="fleet", kind="postgres", status=status, since=ago(minutes), was_passed=was_passed, lag=7
     )
-    findings = rules.sink_findings(sink, NOW, 60)
+    findings = sink_findings(sink, NOW, 60)
     assert [finding.severity for finding in findings] == severities
     assert all(finding.next_step and "7 changes" in finding.message for finding in findings)
