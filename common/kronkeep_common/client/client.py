@@ -1,6 +1,7 @@
 """The asynchronous client: the daemon's resources as attributes, and what is about the daemon itself."""
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +20,7 @@ from kronkeep_common.client.runs import RunCalls
 from kronkeep_common.client.storages import StorageCalls
 from kronkeep_common.client.transport import Transport
 from kronkeep_common.models import QueueEntry
+from kronkeep_common.models.report import EvidenceReport
 
 
 class Client:
@@ -116,6 +118,11 @@ class Client:
         """Return who changed what, newest first."""
         return await self._connection.get("/v1/audit", api.ListOf[api.AuditEntry], {"limit": limit})
 
+    async def report(self, from_at: datetime | None = None, to_at: datetime | None = None) -> EvidenceReport:
+        """Return the evidence of a period, by default of the last 30 days."""
+        query = {"from": _as_text(from_at), "to": _as_text(to_at)}
+        return await self._connection.get("/v1/report", EvidenceReport, query)
+
     async def manifests(self) -> api.ListOf[api.ManifestFile]:
         """Return the files of the daemon's manifest folder and their states."""
         return await self._connection.get("/v1/manifests", api.ListOf[api.ManifestFile])
@@ -131,3 +138,7 @@ class Client:
     async def leftovers(self) -> api.ListOf[api.Leftover]:
         """Return what kronkeep has put into the clusters, with the commands that remove it."""
         return await self._connection.get("/v1/uninstall", api.ListOf[api.Leftover])
+
+
+def _as_text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None

@@ -221,6 +221,7 @@ class SyncClient(Blocking[Client]):
     ready = BlockingCall(Client.ready)
     doctor = BlockingCall(Client.doctor)
     audit = BlockingCall(Client.audit)
+    report = BlockingCall(Client.report)
     manifests = BlockingCall(Client.manifests)
     queue = BlockingCall(Client.queue)
     sinks = BlockingCall(Client.sinks)

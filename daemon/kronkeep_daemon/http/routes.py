@@ -14,6 +14,7 @@ from kronkeep_daemon.http import (
     routes_orphans,
     routes_policies,
     routes_queue,
+    routes_report,
     routes_restores,
     routes_runs,
     routes_storages,
@@ -41,6 +42,7 @@ _TABLES = (
     routes_restores.routes,
     routes_storages.routes,
     routes_alerts.routes,
+    routes_report.routes,
     routes_daemon.routes,
     _openapi,
 )

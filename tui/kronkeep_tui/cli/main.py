@@ -46,6 +46,7 @@ VERB_MODULES = (
     VerbModule(("apply", "edit"), "apply"),
     VerbModule(("describe",), "describe"),
     VerbModule(("audit",), "audit"),
+    VerbModule(("report",), "report"),
     VerbModule(("stats",), "stats"),
     VerbModule(("completion",), "completion"),
     VerbModule(("monitoring",), "monitoring_files"),

@@ -1,0 +1,131 @@
+"""`kronkeep report`: evidence that backups were made and can be restored, signed, and its verification."""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kronkeep_common.errors import InvalidRequest, ToolMissing, VerificationFailed
+from kronkeep_common.text import clean
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
+
+NAMESPACE = "kronkeep-report"  # of signatures (ssh-keygen -n): one for another purpose is none for a report
+FORMAT_NAMES = ("html", "json", "csv", "junit")
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `report`."""
+    report = add_verb(verbs, "report", routes=["GET /v1/report"])
+    report.add_argument(
+        "words", nargs="*", metavar="verify FILE", help="check the signature of a report; needs no daemon"
+    )
+    report.add_argument("--from", dest="from_at", metavar="DATE", help="such as 2026-01-01; 30 days ago")
+    report.add_argument("--to", dest="to_at", metavar="DATE", help="before this day or time; now")
+    report.add_argument("--format", choices=FORMAT_NAMES, default="html")
+    report.add_argument("--output", type=Path, metavar="FILE", help="standard output without it")
+    report.add_argument("--sign-key", type=Path, metavar="KEY", help="an SSH key: FILE.sig is its signature")
+    report.add_argument(
+        "--allowed-signers", type=Path, metavar="FILE", help="verify: who may sign (man ssh-keygen)"
+    )
+    report.add_argument("--signer", metavar="NAME", help="verify: who must have signed, as in that file")
+    report.set_defaults(func=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    if not options.words:
+        return with_blocking_client(_make)(options)
+    if len(options.words) != 2 or options.words[0] != "verify":
+        raise InvalidRequest("It is not clear what to do.", next_step="kronkeep report verify FILE")
+    return _verify(Path(options.words[1]), options)
+
+
+async def _make(client: "Client", options: argparse.Namespace) -> int:
+    from kronkeep_tui.cli.report_formats import FORMATS
+
+    if options.sign_key and not options.output:
+        raise InvalidRequest("A signature needs a file to lie beside.", next_step="Add --output FILE.")
+    report = await client.report(_read_moment(options.from_at), _read_moment(options.to_at))
+    content = FORMATS[options.format](report)
+    if options.output is None:
+        sys.stdout.buffer.write(content)
+        return 0
+    _write(options.output, content)
+    if options.sign_key:
+        _sign(options.output, options.sign_key)
+    return 0
+
+
+def _read_moment(text: str | None) -> datetime | None:
+    """Return a day or a time, in UTC where it names no zone; raise InvalidRequest."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as fault:
+        raise InvalidRequest(
+            f"{clean(repr(text), 80)} is no day.", next_step="Write 2026-01-01 or 2026-01-01T12:00Z."
+        ) from fault
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as fault:
+        raise InvalidRequest(f"{clean(str(file), 300)} cannot be written: {fault.strerror}.") from fault
+
+
+def _sign(file: Path, key: Path) -> None:
+    signature = Path(f"{file}.sig")
+    signature.unlink(missing_ok=True)  # ssh-keygen would ask whether to replace it
+    done = _run_ssh_keygen(["-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(file)])
+    if done.returncode:
+        raise InvalidRequest(
+            f"The report was not signed: {_last_line(done)}", next_step="Check the key of --sign-key."
+        )
+    print(f"{clean(str(file), 300)} is signed: {clean(str(signature), 300)}")
+
+
+def _verify(file: Path, options: argparse.Namespace) -> int:
+    """Check a signature; without --allowed-signers only that the file is as it was signed by some key."""
+    if bool(options.allowed_signers) != bool(options.signer):
+        raise InvalidRequest("--allowed-signers and --signer belong together.")
+    try:
+        content = file.read_bytes()
+    except OSError as fault:
+        raise InvalidRequest(f"{clean(str(file), 300)} cannot be read: {fault.strerror}.") from fault
+    signature = ("-n", NAMESPACE, "-s", f"{file}.sig")
+    if options.signer:
+        who = ("-f", str(options.allowed_signers), "-I", options.signer)
+        done = _run_ssh_keygen(["-Y", "verify", *who, *signature], content)
+    else:
+        done = _run_ssh_keygen(["-Y", "check-novalidate", *signature], content)
+    if done.returncode:
+        raise VerificationFailed(
+            f"{clean(str(file), 300)} is not what was signed: {_last_line(done)}",
+            next_step="Get the report and its .sig again from whoever made them.",
+        )
+    print(_last_line(done))
+    if not options.signer:
+        print("Who signed is not checked: name --allowed-signers and --signer for that.")
+    return 0
+
+
+def _run_ssh_keygen(argv: Sequence[str], content: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+    try:
+        return subprocess.run(["ssh-keygen", *argv], input=content, capture_output=True, check=False)
+    except FileNotFoundError as fault:
+        raise ToolMissing(
+            "There is no ssh-keygen.", next_step="Install it: apt-get install openssh-client."
+        ) from fault
+
+
+def _last_line(done: "subprocess.CompletedProcess[bytes]") -> str:
+    lines = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
+    return clean(lines[-1], 300) if lines else f"ssh-keygen ended with {done.returncode}"
