@@ -23,6 +23,7 @@ from kronkeep_common.models import (
     CronJobExecution,
     OrphanedPolicy,
     Progress,
+    QueueEntry,
     Restore,
     RestorePlan,
     RestoreRequest,
@@ -418,6 +419,7 @@ class CannedClient:
         self.runs_given = RUNS if runs is None else runs
         self.backups_given = BACKUPS if backups is None else backups
         self.orphans_given: list[OrphanedPolicy] = []
+        self.queue_given: list[QueueEntry] = []
         self.storages_given = storages or []
         self.alerts_given = alerts or []
         self.restores_given: list[Restore] = []
@@ -449,6 +451,9 @@ class CannedClient:
     def answer(self, *asked: str) -> CronJob:
         self.asked.append(asked)
         return self.cronjobs_given[0]
+
+    async def queue(self) -> api.ListOf[QueueEntry]:
+        return api.ListOf(items=self.queue_given)
 
     async def snapshot(self) -> api.Snapshot:
         await self.answers.wait()

@@ -1,0 +1,25 @@
+"""The queue before the repositories in the terminal."""
+
+from typing import Any
+
+from tests.ui.canned import CannedClient
+from tests.ui.driving import app_of, screen, until
+from tests.unit.tui.test_queue_page import entry
+
+from kronkeep_common.reasons import Reason
+
+
+async def test_the_queue_opens_from_any_view_and_is_read_again() -> None:
+    client = CannedClient()
+    async with app_of(client, start="storages").run_test(size=(100, 24)) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: "Nothing works on a repository" in screen(pilot))
+        busy: dict[str, Any] = {
+            "reason": "RepositoryBusy",
+            "message": Reason.REPOSITORY_BUSY.meaning,
+            "place": 1,
+        }
+        client.queue_given = [entry("archive", namespace="shop", cronjob="db-dump", **busy)]
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "shop/db-dump" in screen(pilot))
+        assert Reason.REPOSITORY_BUSY.meaning in screen(pilot)
