@@ -19,7 +19,7 @@ async def test_the_queue_opens_from_any_view_and_is_read_again() -> None:
             "message": Reason.REPOSITORY_BUSY.meaning,
             "place": 1,
         }
-        client.queue_given = [entry("archive", namespace="shop", cronjob="db-dump", **busy)]
+        client.queue_given = [entry("archive", namespace="shop", cronjob="db-dump", place=1, **busy)]
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "shop/db-dump" in screen(pilot))
         assert Reason.REPOSITORY_BUSY.meaning in screen(pilot)
