@@ -14,11 +14,7 @@ async def test_the_queue_opens_from_any_view_and_is_read_again() -> None:
     async with app_of(client, start="storages").run_test(size=(100, 24)) as pilot:
         await pilot.press("Q")
         await until(pilot, lambda: "Nothing works on a repository" in screen(pilot))
-        busy: dict[str, Any] = {
-            "reason": "RepositoryBusy",
-            "message": Reason.REPOSITORY_BUSY.meaning,
-            "place": 1,
-        }
+        busy: dict[str, Any] = {"reason": "RepositoryBusy", "message": Reason.REPOSITORY_BUSY.meaning}
         client.queue_given = [entry("archive", namespace="shop", cronjob="db-dump", place=1, **busy)]
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "shop/db-dump" in screen(pilot))
