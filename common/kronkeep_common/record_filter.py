@@ -2,9 +2,11 @@
 
     status:failed ns:pay age:<24h !name:test text
 
-A record must match all terms; `!` negates a term. `status`, `ns`, `cluster`, `storage`, `policy`, `trigger`,
-`reason`, `severity` and `code` must be equal to the value; `name`, and a word without a field, must contain
-it. `cluster` is a name in the settings or an id; `age` is < or > and a duration in s, m, h or d.
+A record must match all terms; `!` negates a term. `status`, `ns`, `cluster`, `storage`, `policy`,
+`trigger`, `reason`, `severity` and `code` must be equal to the value; `name`, and a word without a field,
+must contain it. `cluster` is a name in the settings or an id; `age` is < or > and a duration in s, m, h or
+d. A CronJob has the status of its newest run, and `suspended` and `late` besides, and its age is that of
+its newest run. A storage has every `ns` that it serves.
 """
 
 import re
@@ -14,6 +16,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kronkeep_common.errors import InvalidFilter
+from kronkeep_common.filter_words import FilterWords
+from kronkeep_common.models.storage import BackupStorage
+from kronkeep_common.spelling import suggest_name
 
 _AGE = re.compile(r"([<>])([0-9]{1,9})([smhd])")  # 999,999,999 days are the most that a timedelta holds
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -43,8 +48,14 @@ class RecordFilter(NamedTuple):
         return all(test(record, now) for test in self.tests)
 
 
-def parse_filter(text: str, clusters: Mapping[str, str] = MappingProxyType({})) -> RecordFilter:
-    """Parse a filter; raise InvalidFilter with the column of the fault. `clusters` are ids by name."""
+def parse_filter(
+    text: str, clusters: Mapping[str, str] = MappingProxyType({}), words: FilterWords | None = None
+) -> RecordFilter:
+    """Parse a filter; raise InvalidFilter with the column of the fault.
+
+    clusters: ids by name.
+    words: what the records may have; a key or a value that none of them can have is refused.
+    """
     tests: list[RecordTest] = []
     equal: dict[str, str] = {}
     for match in re.finditer(r"\S+", text):
@@ -53,6 +64,8 @@ def parse_filter(text: str, clusters: Mapping[str, str] = MappingProxyType({})) 
         negated = word.startswith("!")
         body = word.removeprefix("!")
         key, colon, value = body.partition(":")
+        if words is not None and colon and value and key in (*_FIELDS, "name", "age"):
+            words.check_term(key, value, column)
         value = clusters.get(value, value) if key == "cluster" else value
         if colon and key in _INDEXED and not negated:
             equal[_FIELDS[key]] = value
@@ -73,20 +86,40 @@ def _make_test(key: str, value: str, column: int) -> RecordTest:
     if key == "name":
         return lambda record, _: value.lower() in _name_text(record)
     if key not in _FIELDS:
-        known = ", ".join([*_FIELDS, "name", "age"])
-        raise InvalidFilter(f"The filter does not know {key!r}; it knows {known}.", column=column)
+        advice = suggest_name(key, [*_FIELDS, "name", "age"])
+        raise InvalidFilter(f"A filter does not know {key!r}.", next_step=advice, column=column)
     field = _FIELDS[key]
-    return lambda record, _: _field_text(record, field) == value
+    return lambda record, _: value in _field_texts(record, field)
 
 
-def _field_text(record: Any, field: str) -> str:
-    """Return a field of a record, or of its policy, as text; empty without one."""
-    if field == "status" and (recent := getattr(record, "recent", None)):
-        return str(recent[-1])
+def cronjob_statuses(cronjob: Any) -> tuple[str, ...]:
+    """Return the words that a filter knows for the state of a CronJob."""
+    words = [str(cronjob.recent[-1]) if cronjob.recent else "new"]
+    words += ["suspended"] if cronjob.suspended else []
+    words += ["late"] if cronjob.late_since is not None else []
+    ended = [str(status) for status in cronjob.recent if status not in ("pending", "running")]
+    return (*words, *ended[-1:])
+
+
+def _field_texts(record: Any, field: str) -> tuple[str, ...]:
+    """Return the values that a record, or its policy, has in a field; none without one."""
+    if field == "status" and hasattr(record, "recent"):
+        return cronjob_statuses(record)
+    if isinstance(record, BackupStorage):
+        return _storage_texts(record, field)
     policy = getattr(record, "policy", None)
     if policy is not None and not hasattr(record, field):
-        return str(getattr(policy, field.replace("policy_id", "id"), ""))
-    return str(getattr(record, field, None) or "")
+        return (str(getattr(policy, field.replace("policy_id", "id"), "")),)
+    value = getattr(record, field, None)
+    return () if value is None else (str(value),)
+
+
+def _storage_texts(storage: BackupStorage, field: str) -> tuple[str, ...]:
+    if field == "storage_id":
+        return (storage.id,)
+    if field == "namespace":
+        return storage.namespaces
+    return (str(getattr(storage, field, None) or ""),)
 
 
 def _make_age_test(value: str, column: int) -> RecordTest:
@@ -97,7 +130,8 @@ def _make_age_test(value: str, column: int) -> RecordTest:
     younger = match[1] == "<"
 
     def test(record: Any, now: datetime) -> bool:
-        at = getattr(record, "created_at", None) or getattr(record, "since", None)
+        times = (getattr(record, field, None) for field in ("last_started_at", "created_at", "since"))
+        at = next((time for time in times if time is not None), None)
         return at is not None and ((now - at) < limit) == younger
 
     return test

@@ -6,11 +6,11 @@ so that nothing that is typed is dropped.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Protocol
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.spelling import closest_name, suggest_name
 from kronkeep_tui import actions
 from kronkeep_tui.actions import BY_NAME, TABS, Action, Scope
 from kronkeep_tui.colours import SCHEMES
@@ -64,7 +64,9 @@ def run_command(target: CommandTarget, text: str) -> None:
     elif word.replace("-", "_") in BY_NAME:
         _perform(target, BY_NAME[word.replace("-", "_")], rest)
     else:
-        raise InvalidRequest(f"There is no command {word!r}.", next_step="tab completes; ? shows the keys.")
+        near = closest_name(word, command_words())
+        advice = f"Did you mean :{near}?" if near else "tab completes; ? shows the keys."
+        raise InvalidRequest(f"There is no command {word!r}.", next_step=advice)
 
 
 def _go_to_tab(target: CommandTarget, tab: str, question: str) -> None:
@@ -106,7 +108,9 @@ def _require_scope(view: View, action: Action) -> None:
 def _go_to_job(target: CommandTarget, name: str) -> None:
     matches = [c for c in target.store.cronjobs if name in (c.name, f"{c.namespace}/{c.name}")]
     if not matches:
-        raise InvalidRequest(f"There is no CronJob {name!r}.", next_step="tab completes names.")
+        near = closest_name(name, _cronjob_names(target.store))
+        advice = f"Did you mean {near}?" if near else "tab completes names."
+        raise InvalidRequest(f"There is no CronJob {name!r}.", next_step=advice)
     if len(matches) > 1:
         names = sorted(f"{c.namespace}/{c.name}" for c in matches)
         raise InvalidRequest(f"{name!r} is the name of several.", next_step=f"Choose: {', '.join(names)}.")
@@ -126,15 +130,14 @@ def _set_namespace(target: CommandTarget, name: str) -> None:
         return
     namespaces = sorted({cronjob.namespace for cronjob in target.store.cronjobs})
     if name not in namespaces:
-        near = get_close_matches(name, namespaces, n=1)
-        advice = f"Did you mean {near[0]}?" if near else f"There are {', '.join(namespaces[:8]) or 'none'}."
+        advice = suggest_name(name, namespaces)
         raise InvalidRequest(f"No CronJob is in a namespace {name!r}.", next_step=advice)
     target.set_namespace(name)
 
 
 def _set_theme(target: CommandTarget, name: str) -> None:
     if name not in SCHEMES:
-        raise InvalidRequest(f"There is no theme {name!r}; there are {', '.join(SCHEMES)}.")
+        raise InvalidRequest(f"There is no theme {name!r}.", next_step=suggest_name(name, SCHEMES))
     target.set_theme(name)
 
 
@@ -146,11 +149,15 @@ _HANDLERS: dict[str, Callable[[CommandTarget, str], None]] = {
 }
 
 
+def command_words() -> list[str]:
+    """Return every word that a command may begin with."""
+    names = [name.replace("_", "-") for name in BY_NAME if not name.startswith("view-")]
+    return sorted([*TABS, *COMMANDS, *SHORT_FORMS, *names])
+
+
 def completer(store: Store) -> Callable[[str], Sequence[str]]:
     """Return a function that completes commands, then the names that they take."""
-    words = sorted(
-        [*TABS, *COMMANDS, *SHORT_FORMS, *(n.replace("_", "-") for n in BY_NAME if not n.startswith("view-"))]
-    )
+    words = command_words()
 
     def complete(text: str) -> Sequence[str]:
         if " " not in text:

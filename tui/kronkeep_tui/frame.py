@@ -44,7 +44,7 @@ class Frame(Screen[None], Covered):
     AUTO_FOCUS = ""
     CSS = """
     Frame { layout: vertical; layers: default over; }
-    #more { layer: over; dock: bottom; margin-bottom: 1; background: $background; }
+    #more { layer: over; position: absolute; background: $background; }
     """
 
     def __init__(
@@ -146,6 +146,7 @@ class Frame(Screen[None], Covered):
         """Fit the bars to the new width."""
         if self._views:
             self.call_after_refresh(self.show)
+            self.call_after_refresh(self.message_line.fit_overflow)
 
     def redraw(self) -> None:
         """Draw everything in the colours of now."""

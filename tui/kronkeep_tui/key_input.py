@@ -29,6 +29,9 @@ class KeyTarget(Protocol):
     def perform(self, action: Action) -> None:
         """Do an action in the view in front, or show why it cannot be done."""
 
+    def tell(self, text: str, role: str = "warn") -> None:
+        """Show a message until the next action."""
+
     def answer(self, key: str, character: str | None) -> None:
         """Give a key to the open prompt."""
 
@@ -48,6 +51,8 @@ class KeyInput:
             target.answer(event.key, event.character)
         elif (action := target.keymap.action_for(target.view.SCOPES, event.key)) is not None:
             target.perform(action)
+        elif explanation := target.keymap.explain(target.view.SCOPES, event.key):
+            target.tell(explanation)
         else:
             return
         event.stop()

@@ -1,6 +1,6 @@
 """The keys in force: those of the registry of actions, with the user's own from the settings instead."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kronkeep_tui.actions import ACTIONS, BY_NAME, Action, Scope
@@ -74,6 +74,16 @@ class Keymap:
     def action_for(self, scopes: Iterable[str], key: str) -> Action | None:
         """Return what a key does in a view with these scopes."""
         return next((b.action for b in self.bindings_in(scopes) if key in b.keys), None)
+
+    def explain(self, scopes: Sequence[str], key: str) -> str:
+        """Return where a key that does nothing here does something; empty for keys that nobody is told of."""
+        if not is_text(key) and key not in _LABELS and len(key) > len("f12"):
+            return ""  # ctrl+c and the like have a meaning of their own
+        elsewhere = [b.action for b in self.bindings if key in b.keys]
+        if not elsewhere:
+            return f"{key_label(key)} does nothing here; ? shows the keys."
+        places = ", ".join(f"{action.label} in {', '.join(action.scopes)}" for action in elsewhere[:3])
+        return f"{key_label(key)} does nothing in {scopes[0]}. It is: {places}."
 
     def hints(self, scopes: Iterable[str], why_not: Callable[[Action], str]) -> list[tuple[str, str]]:
         """Return key and label of the key bar's actions, the most important first.

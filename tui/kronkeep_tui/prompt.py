@@ -9,12 +9,14 @@ class Prompt(Protocol):
 
     role: str
     """The role in which it is drawn."""
+    question: str
+    """What is asked, in whole words above the line that is typed; empty where `shown` says it."""
     notice: str
     """What the message line shows once it has ended without being accepted."""
 
     @property
     def shown(self) -> str:
-        """The question and what has been typed."""
+        """What has been typed, or the whole of a short question."""
 
     @property
     def completion(self) -> str:
@@ -37,7 +39,7 @@ def offer_nothing(_text: str) -> Sequence[str]:
 
 
 class LinePrompt:
-    """A line of text that is typed after `lead`.
+    """A line of text that is typed after `lead`, below a question that may be long.
 
     `accept` gets the text at enter, `on_change` after each edit; `on_cancel` is called at escape. `complete`
     returns whole texts that may follow what is typed. `history` holds earlier texts, the newest last; with
@@ -49,6 +51,7 @@ class LinePrompt:
         lead: str,
         accept: Callable[[str], None],
         *,
+        question: str = "",
         text: str = "",
         required: str = "",
         on_change: Callable[[str], None] = ignore_text,
@@ -58,6 +61,7 @@ class LinePrompt:
         on_arrow: Callable[[int], None] | None = None,
     ) -> None:
         self.role = "bad" if required else "accent"
+        self.question = question
         self.notice = ""
         self.text = text
         self._lead = lead
@@ -136,7 +140,8 @@ class LetterPrompt:
     def __init__(self, question: str, choose: Callable[[str], None]) -> None:
         self.role = "accent"
         self.notice = ""
-        self.shown = question
+        self.question = question
+        self.shown = ""
         self.completion = ""
         self._choose = choose
 
@@ -155,7 +160,8 @@ class YesNoPrompt:
     def __init__(self, question: str, confirm: Callable[[], None]) -> None:
         self.role = "bad"
         self.notice = ""
-        self.shown = f"{question} y/n"
+        self.question = f"{question} y/n"
+        self.shown = ""
         self.completion = ""
         self._confirm = confirm
 
@@ -177,4 +183,4 @@ def name_prompt(question: str, name: str, confirm: Callable[[], None]) -> LinePr
     def accept(_name: str) -> None:
         confirm()
 
-    return LinePrompt(f"{question} Type {name} and enter: ", accept, required=name)
+    return LinePrompt("> ", accept, question=f"{question} Type {name} and enter:", required=name)

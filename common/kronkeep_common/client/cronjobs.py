@@ -32,9 +32,10 @@ class CronJobCalls:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def list(self, namespace: str | None = None) -> api.ListOf[CronJob]:
-        """Return every CronJob, by namespace and name."""
-        return await self._connection.get("/v1/cronjobs", api.ListOf[CronJob], {"namespace": namespace})
+    async def list(self, namespace: str | None = None, *, filter: str | None = None) -> api.ListOf[CronJob]:
+        """Return every CronJob that passes the filter, by namespace and name."""
+        query: Query = {"namespace": namespace, "filter": filter}
+        return await self._connection.get("/v1/cronjobs", api.ListOf[CronJob], query)
 
     async def get(self, namespace: str, name: str) -> CronJob:
         """Return the CronJob of a name."""

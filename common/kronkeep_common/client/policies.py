@@ -1,7 +1,7 @@
 """Backup policies, their schedules and their retention. `client.cronjobs.set_policy` sets one."""
 
 from kronkeep_common import api
-from kronkeep_common.client.connection import Connection, path_part
+from kronkeep_common.client.connection import Connection, Query, path_part
 from kronkeep_common.client.operations import complete_operation
 from kronkeep_common.models import (
     Retention,
@@ -19,11 +19,12 @@ class PolicyCalls:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def list(self, namespace: str | None = None) -> api.ListOf[api.PolicyView]:
-        """Return every backup policy with the CronJob that has it."""
-        return await self._connection.get(
-            "/v1/policies", api.ListOf[api.PolicyView], {"namespace": namespace}
-        )
+    async def list(
+        self, namespace: str | None = None, *, filter: str | None = None
+    ) -> api.ListOf[api.PolicyView]:
+        """Return every backup policy that passes the filter, with the CronJob that has it."""
+        query: Query = {"namespace": namespace, "filter": filter}
+        return await self._connection.get("/v1/policies", api.ListOf[api.PolicyView], query)
 
     async def check_schedule(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
         """Return how a backup's schedule fits a CronJob's."""

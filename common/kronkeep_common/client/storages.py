@@ -20,9 +20,9 @@ class StorageCalls:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def list(self) -> api.ListOf[BackupStorage]:
-        """Return all storages of the daemon."""
-        return await self._connection.get("/v1/storages", api.ListOf[BackupStorage])
+    async def list(self, *, filter: str | None = None) -> api.ListOf[BackupStorage]:
+        """Return the storages of the daemon that pass the filter."""
+        return await self._connection.get("/v1/storages", api.ListOf[BackupStorage], {"filter": filter})
 
     async def get(self, name: str) -> BackupStorage:
         """Return the storage of a name."""

@@ -8,6 +8,7 @@ from kronkeep_common.models.cronjob import KeptLog
 from kronkeep_common.models.policy import BackupPolicy, BackupType, Retention, UnarchivedVolume
 from kronkeep_common.states import BackupStatus
 
+BackupTrigger = Literal["after-run", "scheduled", "manual", "catch-up"]
 SnapshotState = Literal["none", "present", "missing", "removed"]
 
 
@@ -92,7 +93,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     storage_id: str
     backup_type: BackupType = "incremental"
     overrides: dict[str, str] = {}
-    trigger: Literal["after-run", "scheduled", "manual", "catch-up"] = "after-run"
+    trigger: BackupTrigger = "after-run"
     status: BackupStatus
     attempt: int = 1
     created_at: Moment

@@ -1,7 +1,7 @@
 """The base service: CronJobs of all clusters and their runs, without backups."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from kronkeep_common.errors import (
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
 from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.schedule import Schedule
+from kronkeep_common.spelling import closest_name
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits
@@ -140,7 +141,7 @@ class CronJobService:
         ]
         title = _title(namespace, name)
         if not owners:
-            raise _not_found_error(title, candidates)
+            raise _not_found_error(namespace, name, candidates)
         if len(candidates) > 1:
             _require_unambiguous(title, owners, candidates)
         return CronJobRef(owners[0].cluster.id, namespace, name)
@@ -160,7 +161,7 @@ class CronJobService:
         recorder = self.recorders[self.clusters.by_name(ref.cluster).id]
         cronjob = recorder.cache.cronjobs.get(ref)
         if cronjob is None:
-            raise _not_found_error(_title(ref.namespace, ref.name), [recorder])
+            raise _not_found_error(ref.namespace, ref.name, [recorder])
         return cronjob
 
     def objects(self, namespace: str | None = None) -> Iterator[CronJobObject]:
@@ -373,12 +374,27 @@ def _title(namespace: str, name: str) -> str:
     return f"{clean(namespace, 63)}/{clean(name, 63)}"
 
 
-def _not_found_error(title: str, candidates: list[RunRecorder]) -> KronkeepError:
+def _not_found_error(namespace: str, name: str, candidates: list[RunRecorder]) -> KronkeepError:
     """Return CronJobNotFound, or Unavailable while a cluster that may have it has not been listed."""
+    title = _title(namespace, name)
     names = ", ".join(clean(r.cluster.name, 80) for r in candidates if not r.synced.is_set())
     if not names:
-        return CronJobNotFound(f"There is no CronJob {title}.")
+        refs = [ref for recorder in candidates for ref in recorder.cache.cronjobs]
+        near = _closest_cronjob(namespace, name, refs)
+        step = f"Did you mean {near}?" if near else None
+        return CronJobNotFound(f"There is no CronJob {title}.", next_step=step)
     return Unavailable(f"The CronJobs of {names} have not been listed yet, so {title} may be there.")
+
+
+def _closest_cronjob(namespace: str, name: str, refs: Iterable[CronJobRef]) -> str | None:
+    """Return the CronJob that was probably meant: of that name elsewhere, else of a name that is alike."""
+    elsewhere = sorted(_title(ref.namespace, ref.name) for ref in refs if ref.name == name)
+    if elsewhere:
+        return elsewhere[0]
+    beside = closest_name(name, (ref.name for ref in refs if ref.namespace == namespace))
+    if beside is not None:
+        return _title(namespace, beside)
+    return closest_name(f"{namespace}/{name}", (f"{ref.namespace}/{ref.name}" for ref in refs))
 
 
 def _require_unambiguous(title: str, owners: list[RunRecorder], candidates: list[RunRecorder]) -> None:

@@ -164,7 +164,7 @@ def _selector(call: ApiCall[object], tables: tuple[str, ...]) -> Callable[[Chang
     A removal passes every filter: the reader must learn of it.
     """
     text = call.query.get("filter", "")
-    accepted = filter_of(call)
+    accepted = filter_of(call, *tables)
     clock = call.services.clock
     records = call.services.backup_records
     kinds = api.HISTORY_TABLES | api.LIVE_TABLES

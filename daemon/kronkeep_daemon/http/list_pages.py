@@ -9,9 +9,11 @@ import msgspec
 
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.filter_words import FilterWords
 from kronkeep_common.record_filter import RecordFilter, parse_filter
 from kronkeep_daemon.history import Page, Records
 from kronkeep_daemon.history.records import HasId
+from kronkeep_daemon.http.filter_names import DaemonNames
 from kronkeep_daemon.http.route import ApiCall
 from kronkeep_daemon.http.services import Services
 
@@ -46,10 +48,16 @@ def _stale_since(services: Services) -> datetime | None:
     return min((state.since for state in states if state.status != "live"), default=None)
 
 
-def filter_of(call: ApiCall[object]) -> RecordFilter:
-    """Return the request's filter; raise InvalidFilter."""
+def filter_of(call: ApiCall[object], *kinds: str) -> RecordFilter:
+    """Return the request's filter of records of some kinds; raise InvalidFilter.
+
+    A namespace, cluster, storage or policy that nothing has is refused, in `namespace` too.
+    """
     ids = {cluster.name: cluster.id for cluster in call.services.clusters}
-    return parse_filter(call.query.get("filter", ""), ids)
+    words = FilterWords(kinds, DaemonNames(call.services))
+    if namespace := call.query.get("namespace"):
+        words.check_term("ns", namespace, 1)
+    return parse_filter(call.query.get("filter", ""), ids, words)
 
 
 def values_by_index(call: ApiCall[object], accepted: RecordFilter) -> dict[str, Any]:
@@ -63,6 +71,7 @@ async def page_of(
     call: ApiCall[object],
     records: Records[R],
     *,
+    kind: str,
     equal: dict[str, Any] | None = None,
     convert: Callable[[R], R] | None = None,
 ) -> api.ListOf[R]:
@@ -70,10 +79,11 @@ async def page_of(
 
     At most SCANNED records are read for it: a page may be short, or empty, and still have a next one.
 
+    kind: what the records are, for the filter (filter_words.KEYS).
     equal: the values of indexed fields that choose the candidates; without it those of the request.
     convert: turns a stored record into that which is filtered and returned.
     """
-    accepted = filter_of(call)
+    accepted = filter_of(call, kind)
     now = call.services.clock.now()
     limit = limit_of(call)
     if equal is None:

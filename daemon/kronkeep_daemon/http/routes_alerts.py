@@ -19,7 +19,7 @@ routes = RouteTable()
 @routes.get(ALERTS, query=LIST_QUERY)
 async def list_alerts(call: ApiCall[None]) -> api.ListOf[Alert]:
     """List the alerts, newest first."""
-    return with_cluster_names(call, await page_of(call, call.services.history.alerts))
+    return with_cluster_names(call, await page_of(call, call.services.history.alerts, kind="alerts"))
 
 
 @routes.get(ALERT)

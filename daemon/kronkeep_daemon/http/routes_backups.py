@@ -28,7 +28,7 @@ async def back_up(call: ApiCall[api.BackupRequest]) -> BackupExecution:
 @routes.get(BACKUPS, query=LIST_QUERY)
 async def list_backups(call: ApiCall[None]) -> api.ListOf[BackupExecution]:
     """List the backups, newest first; each alone has its policy too."""
-    page = await page_of(call, call.services.history.backups, convert=without_policy)
+    page = await page_of(call, call.services.history.backups, kind="backups", convert=without_policy)
     return with_staleness(call, page)
 
 

@@ -25,7 +25,7 @@ routes = RouteTable()
 @routes.get(CRONJOBS, query=("filter", "namespace"))
 async def list_cronjobs(call: ApiCall[None]) -> api.ListOf[CronJob]:
     """List the CronJobs of every cluster."""
-    accepted = filter_of(call)
+    accepted = filter_of(call, "cronjobs")
     now = call.services.clock.now()
     each = call.services.extended.iter_cronjobs(call.query.get("namespace"))
     items = [cronjob async for cronjob in each if accepted.matches(cronjob, now)]

@@ -21,7 +21,7 @@ routes = RouteTable()
 @routes.get("/v1/policies", query=("filter", "namespace"))
 async def list_policies(call: ApiCall[None]) -> api.ListOf[api.PolicyView]:
     """List the backup policies."""
-    accepted = filter_of(call)
+    accepted = filter_of(call, "policies")
     now = call.services.clock.now()
     each = call.services.extended.iter_cronjobs(call.query.get("namespace"))
     views = [_policy_view(call.services, cronjob) async for cronjob in each]

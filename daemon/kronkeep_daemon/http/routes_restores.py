@@ -102,7 +102,7 @@ async def drill(call: ApiCall[api.Empty]) -> Restore:
 @routes.get(RESTORES, query=LIST_QUERY)
 async def list_restores(call: ApiCall[None]) -> api.ListOf[Restore]:
     """List the restores and drills, newest first."""
-    return with_cluster_names(call, await page_of(call, call.services.history.restores))
+    return with_cluster_names(call, await page_of(call, call.services.history.restores, kind="restores"))
 
 
 @routes.get(RESTORE)

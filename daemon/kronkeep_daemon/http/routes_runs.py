@@ -29,7 +29,7 @@ routes = RouteTable()
 async def list_runs(call: ApiCall[None]) -> api.ListOf[CronJobExecution]:
     """List the runs, newest first."""
     records = call.services.backup_records
-    equal = values_by_index(call, filter_of(call))
+    equal = values_by_index(call, filter_of(call, "executions"))
     policy_id = equal.pop("policy_id", None)  # the backup names it, the run's record does not
     if policy_id is not None:
         cronjob_ids = records.cronjob_ids(policy_id)
@@ -38,7 +38,9 @@ async def list_runs(call: ApiCall[None]) -> api.ListOf[CronJobExecution]:
         if len(cronjob_ids) == 1:
             equal.setdefault("cronjob_id", cronjob_ids[0])
     runs = call.services.history.executions
-    return with_staleness(call, await page_of(call, runs, equal=equal, convert=records.link_to_backup))
+    return with_staleness(
+        call, await page_of(call, runs, kind="executions", equal=equal, convert=records.link_to_backup)
+    )
 
 
 @routes.get(RUN)

@@ -15,7 +15,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.models.storage_kinds import all_kinds
 from kronkeep_daemon.http.access import Level
-from kronkeep_daemon.http.list_pages import limit_of, with_cluster_names
+from kronkeep_daemon.http.list_pages import filter_of, limit_of, with_cluster_names
 from kronkeep_daemon.http.route import ApiCall, RouteTable
 
 STORAGES = "/v1/storages"
@@ -30,10 +30,13 @@ async def list_kinds(_: ApiCall[None]) -> api.ListOf[StorageKind]:
     return api.ListOf(items=list(all_kinds()))
 
 
-@routes.get(STORAGES)
+@routes.get(STORAGES, query=("filter",))
 async def list_storages(call: ApiCall[None]) -> api.ListOf[BackupStorage]:
     """List the storages of every cluster."""
-    return with_cluster_names(call, api.ListOf(items=call.services.storages.list()))
+    accepted = filter_of(call, "storages")
+    now = call.services.clock.now()
+    items = [storage for storage in call.services.storages.list() if accepted.matches(storage, now)]
+    return with_cluster_names(call, api.ListOf(items=items))
 
 
 async def find_created(call: ApiCall[BackupStorageCreate]) -> BackupStorage:

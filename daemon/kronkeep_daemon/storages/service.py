@@ -35,6 +35,7 @@ from kronkeep_common.models import (
 from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.name_rules import check_name, is_namespace
 from kronkeep_common.reasons import Reason
+from kronkeep_common.spelling import closest_name
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
     RESTORE_TRANSITIONS,
@@ -121,7 +122,12 @@ class StorageService:
         """Return a storage; raise StorageNotFound."""
         storage = self._history.storages.get(name)
         if storage is None:
-            raise StorageNotFound(f"There is no storage {clean(repr(name), 80)}.", field="storage_id")
+            near = closest_name(name, (each.id for each in self._history.storages.all()))
+            raise StorageNotFound(
+                f"There is no storage {clean(repr(name), 80)}.",
+                next_step=f"Did you mean {near}?" if near else None,
+                field="storage_id",
+            )
         return storage
 
     def require_active(self, name: str) -> BackupStorage:

@@ -8,7 +8,17 @@ from kronkeep_common.models import EnvVar
 from kronkeep_common.text import clean
 
 # What the terminal and people call a kind, and the name that it has in the API.
-_OTHER_NAMES = {"job": "cronjob", "jobs": "cronjobs", "run": "execution", "runs": "executions"}
+_OTHER_NAMES = {
+    "job": "cronjob",
+    "jobs": "cronjobs",
+    "cj": "cronjob",
+    "run": "execution",
+    "runs": "executions",
+    "snapshot": "backup",
+    "snapshots": "backups",
+    "drill": "restore",
+    "drills": "restores",
+}
 _SINGULARS = {
     "cronjobs": "cronjob",
     "executions": "execution",

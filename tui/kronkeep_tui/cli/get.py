@@ -66,8 +66,8 @@ async def _get(client: "Client", options: argparse.Namespace) -> int:
         page = await _fetch_page(client, options.kind, filter_text, options.limit)
         records: Sequence[object] = page.items
     else:
-        page = await _fetch_all(client, options.kind)
-        records = _apply_filter(page, filter_text)[: options.limit]
+        page = await _fetch_all(client, options.kind, filter_text)
+        records = page.items[: options.limit]
     if options.sort_by:
         records = output.sort_records(records, options.sort_by)
     names = {cluster.id: cluster.name for cluster in page.clusters}
@@ -91,27 +91,37 @@ async def _fetch_page(client: "Client", kind: str, filter_text: str | None, limi
     return await calls[kind](filter=filter_text, limit=limit)
 
 
-async def _fetch_all(client: "Client", kind: str) -> "Page":
-    calls: dict[str, Callable[[], Awaitable[Page]]] = {
-        "cronjobs": client.cronjobs.list,
-        "policies": client.policies.list,
-        "storages": client.storages.list,
+async def _fetch_all(client: "Client", kind: str, filter_text: str | None) -> "Page":
+    unfiltered: dict[str, Callable[[], Awaitable[Page]]] = {
         "queue": client.queue,
         "manifests": client.manifests,
         "sinks": client.sinks,
     }
-    return await calls[kind]()
+    if kind in unfiltered:
+        page = await unfiltered[kind]()
+        return page if filter_text is None else _filter_page(page, kind, filter_text)
+    calls: dict[str, Callable[..., Awaitable[Page]]] = {
+        "cronjobs": client.cronjobs.list,
+        "policies": client.policies.list,
+        "storages": client.storages.list,
+    }
+    return await calls[kind](filter=filter_text)
 
 
-def _apply_filter(page: "Page", filter_text: str | None) -> list[object]:
-    """Return the records that match; for lists that the daemon does not filter."""
-    if filter_text is None:
-        return page.items
+def _filter_page(page: "Page", kind: str, filter_text: str) -> "Page":
+    """Return the records that match, of a list that the daemon does not filter."""
+    import msgspec
+
+    from kronkeep_common.filter_words import FilterWords
     from kronkeep_common.record_filter import parse_filter
 
-    record_filter = parse_filter(filter_text, {cluster.name: cluster.id for cluster in page.clusters})
+    record_filter = parse_filter(
+        filter_text, {cluster.name: cluster.id for cluster in page.clusters}, FilterWords((kind,))
+    )
     now = datetime.now(UTC)
-    return [record for record in page.items if record_filter.matches(record, now)]
+    return msgspec.structs.replace(
+        page, items=[each for each in page.items if record_filter.matches(each, now)]
+    )
 
 
 async def _print_one(client: "Client", options: argparse.Namespace) -> int:

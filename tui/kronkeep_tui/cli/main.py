@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.text import clean
+from kronkeep_tui.cli.command_parser import CommandParser
 from kronkeep_common.version import VERSION
 
 EXIT_REFUSED = 1
@@ -62,7 +63,7 @@ VERB_MODULES = (
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """Build the parser of the command line; with `only`, of that verb, so that other modules stay unread."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="kronkeep",
         description="Scheduled jobs and their backups on Kubernetes.",
         epilog=EXIT_CODES,

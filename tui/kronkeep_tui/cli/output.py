@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column
 
@@ -30,8 +31,13 @@ def sort_records(records: Sequence[object], field: str) -> list[object]:
     with_value = [record for record in records if getattr(record, name) is not None]
     without = [record for record in records if getattr(record, name) is None]
     descending = field != name
+
+    def sort_key(record: object) -> Any:
+        value = getattr(record, name)
+        return natural_key(value) if isinstance(value, str) else value
+
     try:
-        return sorted(with_value, key=lambda record: getattr(record, name), reverse=descending) + without
+        return sorted(with_value, key=sort_key, reverse=descending) + without
     except TypeError:  # values of a field such as `policy` have no order
         return sorted(with_value, key=lambda record: str(getattr(record, name)), reverse=descending) + without
 

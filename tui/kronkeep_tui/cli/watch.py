@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kronkeep_common.text import clean
+from kronkeep_tui.cli.arguments import plural_kind
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `watch`."""
     help_text = "print changes as they happen, one line each, until interrupted"
     watch = add_verb(verbs, "watch", routes=["GET /v1/events"], help=help_text)
-    watch.add_argument("kind", nargs="?", choices=("executions", "backups", "restores", "storages", "alerts"))
+    kinds = ("executions", "backups", "restores", "storages", "alerts")
+    watch.add_argument("kind", nargs="?", choices=kinds, type=plural_kind)
     watch.add_argument("--filter", help="such as 'status:failed ns:pay'")
     watch.add_argument("--since", type=int, metavar="SEQ", help="begin after the change with this number")
     watch.add_argument("-o", "--output", choices=("table", "jsonl"), default="table")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.text import age
 from kronkeep_tui.pages.alerts import open_alerts
-from kronkeep_tui.pages.status_words import cause, counts
+from kronkeep_tui.pages.status_words import cause, count_words, counts
+from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text
 
 if TYPE_CHECKING:
@@ -22,18 +23,30 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     clusters = [c.name for c in store.clusters] or sorted({c.cluster for c in store.cronjobs}) or ["kronkeep"]
     found += [(clusters[0][:16] if len(clusters) == 1 else f"{len(clusters)} clusters", "strong"), ("  ", "")]
     found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
-    total = counts(store)
-    count = len(store.cronjobs)
-    found.append((f"{count} job{'' if count == 1 else 's'}  ", ""))
-    found += [(f"{count} {word}  ", role) for word, count, role in total if count]
-    if alerts := len(open_alerts(store)):
-        found.append((f"{alerts} alert{'s' if alerts > 1 else ''}  ", "bad"))
+    found += _count_spans(store, namespace)
     found += _fresh(reader, now)
     clock = f"{now:%H:%M}Z "
     used = sum(len(words) for words, _ in found)
     return (
         (*found, (clock.rjust(max(0, width - used)), "quiet")) if used + len(clock) < width else tuple(found)
     )
+
+
+def _count_spans(store: "Store", namespace: str) -> list[Span]:
+    """Return how many CronJobs and alerts there are in the namespace that is shown, and in which states."""
+    shown = [cronjob for cronjob in store.cronjobs if namespace in ("", cronjob.namespace)]
+    alerts = [alert for alert in open_alerts(store) if not namespace or alert.namespace in ("", namespace)]
+    acknowledged = sum(1 for alert in alerts if alert.status == "acknowledged")
+    count = count_words(len(shown), "job")
+    if namespace:
+        count = f"{len(shown)} of {count_words(len(store.cronjobs), 'job')}"
+    spans: list[Span] = [(f"{count}  ", "")]
+    spans += [(f"{number} {word}  ", role) for word, number, role in counts(shown) if number]
+    if unseen := len(alerts) - acknowledged:
+        spans.append((f"{count_words(unseen, 'alert')}  ", "bad"))
+    if acknowledged:
+        spans.append((f"+{acknowledged} ack  ", "quiet"))
+    return spans
 
 
 def _fresh(reader: "Reader", now: datetime) -> list[Span]:

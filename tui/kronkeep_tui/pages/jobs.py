@@ -1,7 +1,6 @@
 """Content of the CronJobs view: a row for each, and details of the row under the cursor."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from kronkeep_common.models import CronJob
 from kronkeep_common.text import age, duration, size
@@ -10,6 +9,7 @@ from kronkeep_tui.pages.status_words import (
     backup_words,
     cause,
     good_age,
+    job_role,
     job_state,
     progress_words,
     role,
@@ -21,7 +21,7 @@ from kronkeep_tui.widgets.cells import Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
-    Column(title="ST", width=5, letter="s"),
+    Column(title="ST", width=10, letter="s"),
     Column(title="LAST 10", width=11, drop=5),
     Column(title="NAMESPACE", width=11, drop=3, grow=2, letter="n"),
     Column(title="NAME", width=16, grow=6, letter="a"),
@@ -37,45 +37,12 @@ COLUMNS = (
 )
 
 
-class JobFacts(NamedTuple):
-    """The fields of a CronJob that a filter can use; `status` is the status of its last run."""
-
-    id: str
-    status: str
-    cluster: str
-    namespace: str
-    name: str
-    storage_id: str
-    policy_id: str
-    created_at: datetime
-
-
-def facts(cronjob: CronJob) -> JobFacts:
-    """Return the filter's fields of a CronJob; its age is the age of its last run."""
-    policy = cronjob.policy
-    shown = job_state(cronjob)
-    status = {"susp": "suspended", "late": "late"}.get(shown) or (
-        cronjob.recent[-1] if cronjob.recent else "new"
-    )
-    return JobFacts(
-        id=cronjob.id,
-        status=str(status),
-        cluster=cronjob.cluster,
-        namespace=cronjob.namespace,
-        name=cronjob.name,
-        storage_id=policy.storage_id if policy else "",
-        policy_id=policy.id if policy else "",
-        created_at=cronjob.last_started_at or cronjob.created_at,
-    )
-
-
 def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
     """Return the row of a CronJob."""
-    shown = job_state(cronjob)
     backup = newest_backup(store, cronjob)
     next_at = age(cronjob.next_at, now).removeprefix("in ") if cronjob.next_at else "--"
     cells = (
-        shown,
+        job_state(cronjob),
         strip(cronjob.recent, 10),
         cronjob.namespace,
         cronjob.name,
@@ -89,14 +56,7 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
         cronjob.policy.storage_id if cronjob.policy else "-",
         cronjob.time_zone or "controller's",
     )
-    return TableRow(cronjob.id, cells, role_of(shown))
-
-
-def role_of(shown: str) -> str:
-    """Return the role of a CronJob's state."""
-    return {"FAIL": "bad", "ok": "ok", "late": "warn", "run": "run", "MISS": "warn", "?": "warn"}.get(
-        shown, "quiet"
-    )
+    return TableRow(cronjob.id, cells, job_role(cronjob))
 
 
 def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
@@ -123,10 +83,11 @@ def fault_lines(cronjob: CronJob, width: int) -> list[Text]:
 
 
 def _head(cronjob: CronJob, now: datetime, where: str) -> Text:
-    shown = job_state(cronjob)
     when = "suspended" if cronjob.suspended else f"next {age(cronjob.next_at, now)}"
     text = cronjob.schedule_text or cronjob.schedule
-    return ((shown, role_of(shown)), (f"  {cronjob.name}{where}", "strong"), (f"  {text}, {when}", ""))
+    state_span = (job_state(cronjob), job_role(cronjob))
+    name = f"  {cronjob.namespace}/{cronjob.name}{where}"
+    return (state_span, (name, "strong"), (f"  {text}, {when}", ""))
 
 
 def _policy(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:

@@ -125,13 +125,35 @@ def progress_words(progress: Progress, began: datetime | None, now: datetime, wi
     return Drawing(f"{drawn}{words}", f"{drawn.words}{words}")
 
 
-def job_state(cronjob: CronJob) -> str:
-    """Return a CronJob's state: suspended and late come before the status of its last run."""
+UNENDED = ("pending", "running")
+
+
+def last_outcome(cronjob: CronJob) -> str:
+    """Return how a CronJob's newest run that has ended did end; `new` without one."""
+    return next((word(status) for status in reversed(cronjob.recent) if status not in UNENDED), "new")
+
+
+def present_state(cronjob: CronJob) -> str:
+    """Return what a CronJob does beside its last outcome: suspended, late, or running; nothing otherwise."""
     if cronjob.suspended:
         return "susp"
     if cronjob.late_since is not None:
         return "late"
-    return word(cronjob.recent[-1]) if cronjob.recent else "new"
+    return "run" if cronjob.recent and cronjob.recent[-1] in UNENDED else ""
+
+
+def job_state(cronjob: CronJob) -> str:
+    """Return a CronJob's last outcome and its present state: a failure counts while it runs again."""
+    outcome = last_outcome(cronjob)
+    present = present_state(cronjob)
+    return present if present and outcome == "new" else f"{outcome} {present}".strip()
+
+
+def job_role(cronjob: CronJob) -> str:
+    """Return the role of a CronJob's state: a failure comes first."""
+    outcome = last_outcome(cronjob)
+    present = present_state(cronjob)
+    return ROLES.get(outcome if outcome == "FAIL" or not present else present, "quiet")
 
 
 def backup_words(store: Store, cronjob: CronJob) -> Span:
@@ -146,13 +168,14 @@ def backup_words(store: Store, cronjob: CronJob) -> Span:
     return ("none yet", "quiet") if last is None else state(last.status)
 
 
-def counts(store: Store) -> list[tuple[str, int, str]]:
+def counts(cronjobs: Sequence[CronJob]) -> list[tuple[str, int, str]]:
     """Return how many CronJobs fail, are late, or run."""
-    states = [job_state(cronjob) for cronjob in store.cronjobs]
-    running = sum(1 for cronjob in store.cronjobs if cronjob.active)
+    outcomes = [last_outcome(cronjob) for cronjob in cronjobs]
+    late = sum(1 for cronjob in cronjobs if cronjob.late_since is not None)
+    running = sum(1 for cronjob in cronjobs if cronjob.active)
     return [
-        ("FAIL", states.count("FAIL"), "bad"),
-        ("late", states.count("late"), "warn"),
+        ("FAIL", outcomes.count("FAIL"), "bad"),
+        ("late", late, "warn"),
         ("run", running, "run"),
     ]
 

@@ -10,7 +10,8 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import alerts as page
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.sort_orders import SortOrder, name_key
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -20,6 +21,7 @@ class AlertsView(TableView[Alert]):
 
     SCOPES = (Scope.ALERTS, Scope.TABLE, Scope.ANY)
     DEFAULT_CSS = "AlertsView > .detail { height: 7; }"
+    FILTER_KIND = "alerts"
     COLUMNS = (
         Column(title="ST", width=5, letter="s"),
         Column(title="SINCE", width=7, letter="a", right=True),
@@ -32,7 +34,7 @@ class AlertsView(TableView[Alert]):
     SORT_ORDERS = {
         "s": SortOrder("severity", attrgetter("status", "severity")),
         "a": SortOrder("since", attrgetter("since")),
-        "n": SortOrder("name", attrgetter("namespace", "object")),
+        "n": SortOrder("name", name_key("namespace", "object")),
     }
 
     def crumb(self, store: Store) -> str:

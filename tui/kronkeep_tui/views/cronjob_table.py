@@ -1,11 +1,8 @@
 """The base of views with a CronJob in each row."""
 
-from typing import Any
-
 from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
 from kronkeep_tui.actions import handles
-from kronkeep_tui.pages.jobs import facts
 from kronkeep_tui.views.table_view import TableView
 
 
@@ -16,8 +13,7 @@ def _full_name(cronjob: CronJob) -> str:
 class CronJobTableView(TableView[CronJob]):
     """CronJobs as rows; a row opens its runs, its YAML or its form."""
 
-    def filter_facts(self, record: CronJob) -> Any:
-        return facts(record)
+    FILTER_KIND = "cronjobs"
 
     def copy_text(self, record: CronJob) -> str:
         return f"{record.namespace}/{record.name}"

@@ -19,7 +19,8 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView, moment_key
+from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -37,6 +38,7 @@ class FilesView(TableView[SnapshotFile]):
     """A folder of a snapshot; the argument is the backup's id, a space and the folder's path."""
 
     SCOPES = (Scope.FILES, Scope.TABLE, Scope.ANY)
+    FILTER_KIND = "files"
     COLUMNS = (
         Column(title="KIND", width=7, drop=2),
         Column(title="NAME", width=24, grow=4, letter="n"),
@@ -47,7 +49,7 @@ class FilesView(TableView[SnapshotFile]):
     )
     EMPTY_LINES = ("Reading the snapshot: a Job lists its files once.",)
     SORT_ORDERS = {
-        "n": SortOrder("name", attrgetter("name")),
+        "n": SortOrder("name", name_key("name")),
         "z": SortOrder("size", attrgetter("size"), True),
         "a": SortOrder("changed", moment_key("modified_at"), True),
     }

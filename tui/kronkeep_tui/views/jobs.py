@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from operator import attrgetter
 
 from kronkeep_common.models import CronJob
+from kronkeep_common.natural_order import NaturalKey, natural_key
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import jobs as page
-from kronkeep_tui.pages.status_words import FAULTS, job_state
+from kronkeep_tui.pages.status_words import FAULTS, UNENDED, last_outcome, present_state
 from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.cronjob_table import CronJobTableView
-from kronkeep_tui.views.table_view import SortOrder, moment_key, number_key
+from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key, number_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
-_SEVERITIES = {"FAIL": 0, "MISS": 1, "late": 2, "?": 3, "run": 4}
+_SEVERITIES = {"FAIL": 0, "MISS": 1, "late": 2, "?": 3, "run": 4}  # of states; any other comes last
 
 
 def _next_run_key(cronjob: CronJob) -> float:
@@ -26,7 +26,13 @@ def _next_run_key(cronjob: CronJob) -> float:
 
 
 def _severity(cronjob: CronJob) -> int:
-    return _SEVERITIES.get(job_state(cronjob), len(_SEVERITIES))
+    states = (last_outcome(cronjob), present_state(cronjob))
+    return min(_SEVERITIES.get(state, len(_SEVERITIES)) for state in states)
+
+
+def _natural_order_key(cronjob: CronJob) -> tuple[int, NaturalKey, NaturalKey]:
+    """Sort failures first, then by namespace and name."""
+    return _severity(cronjob), natural_key(cronjob.namespace), natural_key(cronjob.name)
 
 
 class JobsView(CronJobTableView):
@@ -43,8 +49,8 @@ class JobsView(CronJobTableView):
     )
     SORT_ORDERS = {
         "s": SortOrder("state", _severity),
-        "a": SortOrder("name", attrgetter("name")),
-        "n": SortOrder("namespace", attrgetter("namespace", "name")),
+        "a": SortOrder("name", name_key("name", "namespace")),
+        "n": SortOrder("namespace", name_key("namespace", "name")),
         "x": SortOrder("next", _next_run_key),
         "l": SortOrder("last", moment_key("last_started_at"), True),
         "d": SortOrder("duration", number_key("last_duration_seconds"), True),
@@ -55,7 +61,7 @@ class JobsView(CronJobTableView):
         return "Jobs"
 
     def records(self, store: Store) -> Sequence[CronJob]:
-        return store.cronjobs
+        return sorted(store.cronjobs, key=_natural_order_key)
 
     def version(self, store: Store) -> object:
         return store.cronjobs
@@ -65,8 +71,9 @@ class JobsView(CronJobTableView):
 
     def is_faulty(self, record: CronJob) -> bool:
         """Return whether it failed, missed a run, is late, or has a policy that cannot be applied."""
-        bad = bool(record.recent) and record.recent[-1] in FAULTS
-        return bad or record.late_since is not None or record.policy_fault is not None
+        ended = [status for status in record.recent if status not in UNENDED]
+        has_failed = bool(ended) and ended[-1] in FAULTS
+        return has_failed or record.late_since is not None or record.policy_fault is not None
 
     def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
         return page.detail(record, store, now, width)

@@ -39,6 +39,7 @@ class OverviewView(TableView[Alert]):
     """Alerts above, the rest below in two columns."""
 
     SCOPES = (Scope.OVERVIEW, Scope.TABLE, Scope.ANY)
+    FILTER_KIND = "alerts"
     COLUMNS = ALERT_COLUMNS
     EMPTY_LINES = ("Nothing needs attention.",)
     SCOPED_CSS = False  # widths and heights are classes of the screen, above the view

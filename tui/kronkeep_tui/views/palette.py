@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_tui import actions
-from kronkeep_tui.actions import BY_NAME, Scope, handles
+from kronkeep_tui.actions import ACTIONS, BY_NAME, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt
@@ -28,6 +28,7 @@ class PaletteView(TableView[PaletteEntry]):
     """What can be done in the kind of view that the argument names."""
 
     SCOPES = (Scope.PALETTE, Scope.TABLE, Scope.ANY)
+    EMPTY_LINES = ("Nothing matches.",)
     COLUMNS = (
         Column(title="DO", width=34, grow=3),
         Column(title="KEY", width=10),
@@ -79,6 +80,14 @@ class PaletteView(TableView[PaletteEntry]):
             )
             for binding, why_not in self.context.actions_below()
             if binding.action != actions.PALETTE
+        ]
+        here = {entry.id for entry in entries}
+        entries += [
+            PaletteEntry(
+                id=action.name, label=action.label, key="", why_not=f"for {', '.join(action.scopes)}"
+            )
+            for action in ACTIONS
+            if action.name not in here and action != actions.PALETTE
         ]
         return entries + [
             PaletteEntry(id=f"job {c.id}", label=f"go to {c.namespace}/{c.name}", key="")

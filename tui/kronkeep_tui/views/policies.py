@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from operator import attrgetter
 
 from kronkeep_common.models import CronJob
+from kronkeep_common.natural_order import NaturalKey, natural_key
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.cronjob_table import CronJobTableView
-from kronkeep_tui.views.table_view import SortOrder, moment_key
+from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -34,8 +34,8 @@ class PoliciesView(CronJobTableView):
         "n  creates a CronJob with its policy; e in Jobs adds one to an existing CronJob",
     )
     SORT_ORDERS = {
-        "a": SortOrder("name", attrgetter("name")),
-        "n": SortOrder("namespace", attrgetter("namespace", "name")),
+        "a": SortOrder("name", name_key("name", "namespace")),
+        "n": SortOrder("namespace", name_key("namespace", "name")),
         "g": SortOrder("last good", moment_key("last_good_backup_at")),
         "v": SortOrder("last verified", moment_key("last_verified_at")),
         "o": SortOrder("recovery point", _recovery_point_key),
@@ -46,7 +46,12 @@ class PoliciesView(CronJobTableView):
         return "Policies"
 
     def records(self, store: Store) -> Sequence[CronJob]:
-        return [c for c in store.cronjobs if c.policy is not None or c.policy_fault is not None]
+        carriers = [c for c in store.cronjobs if c.policy is not None or c.policy_fault is not None]
+        return sorted(carriers, key=self._natural_order_key)
+
+    def _natural_order_key(self, cronjob: CronJob) -> tuple[bool, NaturalKey, NaturalKey]:
+        """Sort policies with a fault first, then by namespace and name."""
+        return not self.is_faulty(cronjob), natural_key(cronjob.namespace), natural_key(cronjob.name)
 
     def is_faulty(self, record: CronJob) -> bool:
         """Return whether the policy cannot be read or archives nothing, is overdue, or has findings."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from operator import attrgetter
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan
@@ -13,7 +12,8 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import retention as page
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.sort_orders import SortOrder, name_key
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -27,7 +27,7 @@ class RemovalsView(TableView[CronJob]):
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "RemovalsView > .detail { height: 7; }"
     EMPTY_LINES = ("No policy keeps backups here, so retention removes nothing.",)
-    SORT_ORDERS = {"n": SortOrder("name", attrgetter("namespace", "name"))}
+    SORT_ORDERS = {"n": SortOrder("name", name_key("namespace", "name"))}
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)

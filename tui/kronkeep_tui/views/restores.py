@@ -16,7 +16,8 @@ from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.sort_orders import SortOrder, name_key
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -27,6 +28,7 @@ class RestoresView(TableView[Restore]):
     """Restores, the newest first."""
 
     SCOPES = (Scope.RESTORES, Scope.TABLE, Scope.ANY)
+    FILTER_KIND = "restores"
     COLUMNS = (
         Column(title="ST", width=5),
         Column(title="PURPOSE", width=8, drop=2),
@@ -40,7 +42,7 @@ class RestoresView(TableView[Restore]):
     EMPTY_LINES = ("Nothing has been restored yet.", "", "r in Restore restores a snapshot.")
     SORT_ORDERS = {
         "a": SortOrder("age", attrgetter("created_at"), True),
-        "n": SortOrder("CronJob", attrgetter("cronjob")),
+        "n": SortOrder("CronJob", name_key("cronjob", "namespace")),
     }
 
     def crumb(self, store: Store) -> str:

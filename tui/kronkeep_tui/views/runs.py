@@ -14,7 +14,8 @@ from kronkeep_tui.pages import runs as page
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
-from kronkeep_tui.views.table_view import SortOrder, TableView, number_key
+from kronkeep_tui.views.sort_orders import SortOrder, name_key, number_key
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -30,6 +31,7 @@ class RunsView(TableView[CronJobExecution]):
     """Runs, a row each; the argument is a CronJob's id, or empty for all."""
 
     SCOPES = (Scope.RUNS, Scope.TABLE, Scope.ANY)
+    FILTER_KIND = "executions"
     COLUMNS = page.COLUMNS
     CLUSTER_COLUMN_INDEX = 3
     EMPTY_LINES = ("No run yet.",)
@@ -37,7 +39,7 @@ class RunsView(TableView[CronJobExecution]):
         "s": SortOrder("state", _fault_key),
         "a": SortOrder("started", attrgetter("created_at"), True),
         "d": SortOrder("duration", number_key("duration_seconds"), True),
-        "n": SortOrder("CronJob", attrgetter("cronjob")),
+        "n": SortOrder("CronJob", name_key("cronjob", "namespace")),
     }
 
     def __init__(self, context: Context, place: Place) -> None:

@@ -12,7 +12,8 @@ from kronkeep_tui.pages.runs import backup_lines
 from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.files import ask_restore_target
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.sort_orders import SortOrder, name_key
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -25,6 +26,7 @@ class SnapshotsView(TableView[BackupExecution]):
     """Backups whose snapshot is kept, the newest first."""
 
     SCOPES = (Scope.RESTORE, Scope.TABLE, Scope.ANY)
+    FILTER_KIND = "backups"
     COLUMNS = (
         Column(title="ST", width=5),
         Column(title="SNAPSHOT", width=10),
@@ -40,7 +42,7 @@ class SnapshotsView(TableView[BackupExecution]):
     EMPTY_LINES = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")
     SORT_ORDERS = {
         "a": SortOrder("age", attrgetter("created_at"), True),
-        "n": SortOrder("CronJob", attrgetter("cronjob")),
+        "n": SortOrder("CronJob", name_key("cronjob", "namespace")),
         "z": SortOrder("size", _size_key, True),
     }
 

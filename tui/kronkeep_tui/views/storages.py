@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from operator import attrgetter
-from typing import Any, NamedTuple
 
 from kronkeep_common.models import BackupStorage, StorageUsage
+from kronkeep_common.natural_order import NaturalKey, natural_key
 from kronkeep_tui import actions, storage_line
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
@@ -15,27 +14,22 @@ from kronkeep_tui.pages import storages as page
 from kronkeep_tui.pages.status_words import CAPACITY_WARNING, used_share
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.sort_orders import SortOrder, name_key
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
 _ACTIVE_ONLY = (actions.CHECK, actions.MEASURE, actions.TEST, actions.PRUNE, actions.RESCAN)
 
 
-class StorageFacts(NamedTuple):
-    """What a filter may ask of a storage."""
-
-    id: str
-    name: str
-    status: str
-    cluster: str
-    storage_id: str
-    created_at: datetime
-
-
 def _state_key(storage: BackupStorage) -> tuple[bool, str]:
     """Sort storages that are not active first."""
     return storage.status == "active", storage.status
+
+
+def _natural_order_key(storage: BackupStorage) -> tuple[bool, NaturalKey]:
+    """Sort storages that are not active, or whose last check failed, first, then by name."""
+    return storage.status == "active" and storage.check_ok is not False, natural_key(storage.id)
 
 
 def _used_key(storage: BackupStorage) -> float:
@@ -51,6 +45,7 @@ class StoragesView(TableView[BackupStorage]):
     """Storages, a row each."""
 
     SCOPES = (Scope.STORAGES, Scope.TABLE, Scope.ANY)
+    FILTER_KIND = "storages"
     COLUMNS = page.COLUMNS
     CLUSTER_COLUMN_INDEX = 2
     DEFAULT_CSS = "StoragesView > .detail { height: 7; }"
@@ -61,7 +56,7 @@ class StoragesView(TableView[BackupStorage]):
     )
     SORT_ORDERS = {
         "s": SortOrder("state", _state_key),
-        "n": SortOrder("name", attrgetter("id")),
+        "n": SortOrder("name", name_key("id")),
         "u": SortOrder("used", _used_key, True),
         "f": SortOrder("full in", _days_until_full),
     }
@@ -88,20 +83,10 @@ class StoragesView(TableView[BackupStorage]):
             self.select_row(self.argument)
 
     def records(self, store: Store) -> Sequence[BackupStorage]:
-        return sorted(store.storages.newest(), key=attrgetter("id"))
+        return sorted(store.storages.newest(), key=_natural_order_key)
 
     def version(self, store: Store) -> object:
         return store.storages
-
-    def filter_facts(self, record: BackupStorage) -> Any:
-        return StorageFacts(
-            id=record.id,
-            name=record.id,
-            status=record.status,
-            cluster=record.cluster,
-            storage_id=record.id,
-            created_at=record.created_at,
-        )
 
     def is_faulty(self, record: BackupStorage) -> bool:
         """Return whether the storage failed, a check of it failed, or it is nearly full."""

@@ -1,6 +1,6 @@
 """The base of views that show a table: filter, sort order, marks, and details of the row under the cursor."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -9,7 +9,9 @@ from textual.app import ComposeResult
 from textual.timer import Timer
 
 from kronkeep_common.errors import InvalidRequest, KronkeepError
+from kronkeep_common.filter_words import FilterWords
 from kronkeep_common.record_filter import RecordFilter, parse_filter
+from kronkeep_common.spelling import closest_name, suggest_name
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
@@ -17,6 +19,8 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.prompt import LetterPrompt, LinePrompt
 from kronkeep_tui.store import Store
+from kronkeep_tui.store_names import StoreNames
+from kronkeep_tui.views.sort_orders import SortOrder
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans
 from kronkeep_tui.widgets.line_widget import ScrollablePage
@@ -35,6 +39,7 @@ class Selection(NamedTuple):
     filter_text: str
     faults_only: bool
     order: str
+    is_reversed: bool
     namespace: str
 
     def equals(self, other: "Selection | None") -> bool:
@@ -42,37 +47,11 @@ class Selection(NamedTuple):
         return other is not None and other.version is self.version and other[1:] == self[1:]
 
 
-class SortOrder(NamedTuple):
-    """A way to sort: its name, and the key of a record; `down` puts the largest first."""
-
-    name: str
-    key: Callable[[Any], Any]
-    down: bool = False
-
-
-def moment_key(field: str, missing: float = 0.0) -> Callable[[Any], float]:
-    """Return a sort key for a field with a time or None; `missing` is the key, in seconds, of None."""
-
-    def key(record: Any) -> float:
-        moment: datetime | None = getattr(record, field)
-        return missing if moment is None else moment.timestamp()
-
-    return key
-
-
-def number_key(field: str) -> Callable[[Any], float]:
-    """Return a sort key for a field with a number or None, which counts as 0."""
-
-    def key(record: Any) -> float:
-        return getattr(record, field) or 0.0
-
-    return key
-
-
 class TableView(View, Generic[R]):
     """Records as rows; a subclass gives `records`, `row_of` and whatever else differs."""
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.TABLE, Scope.ANY)
+    FILTER_KIND: ClassVar[str] = ""  # what the records are, of filter_words.KEYS; empty without a filter
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     SORT_ORDERS: ClassVar[dict[str, SortOrder]] = {}
     EMPTY_LINES: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
@@ -96,6 +75,7 @@ class TableView(View, Generic[R]):
         self.filter_text = ""
         self.faults_only = False
         self.order = ""
+        self.is_reversed = False
         self._filter: RecordFilter = parse_filter("")
         self._selection: Selection | None = None
         self._records: Sequence[R] = ()
@@ -152,6 +132,7 @@ class TableView(View, Generic[R]):
             filter_text=self.filter_text,
             faults_only=self.faults_only,
             order=self.order,
+            is_reversed=self.is_reversed,
             namespace=self.context.namespace,
         )
         if not selection.equals(self._selection):
@@ -183,17 +164,24 @@ class TableView(View, Generic[R]):
         if self.faults_only:
             records = [record for record in records if self.is_faulty(record)]
         if order := self.SORT_ORDERS.get(self.order):
-            records = sorted(records, key=order.key, reverse=order.down)
+            records = sorted(records, key=order.key, reverse=order.down != self.is_reversed)
         return records
 
     def _empty_text(self) -> tuple[Text, ...]:
         if self._total:
             return (
-                (("  None of ", ""), (str(self._total), "strong"), (" matches. esc shows all again.", "")),
+                (("  None of ", ""), (str(self._total), "strong"), (" matches.", "")),
+                *(((f"  {way}", ""),) for way in self._ways_back()),
             )
         if not self.context.reader.has_read:
             return ((("  Reading ...", "quiet"),),)
         return tuple(((f"  {line}", ""),) for line in self.EMPTY_LINES)
+
+    def _ways_back(self) -> list[str]:
+        """Return which keys show the hidden records again."""
+        namespace = self.context.namespace
+        ways = ["esc shows all again."] if self.filter_text or self.faults_only else []
+        return [*ways, f"0 leaves the namespace {namespace}."] if namespace else ways
 
     def show_detail(self) -> None:
         """Show the details of the record under the cursor."""
@@ -244,8 +232,14 @@ class TableView(View, Generic[R]):
         self.update()  # a view that has just been opened has not read its rows yet
         rows = self._rows_named(name)
         if not rows:
-            hidden = " The filter may hide it: esc shows all." if len(self._records) < self._total else ""
-            raise InvalidRequest(f"There is no {name!r} here.{hidden}", next_step="tab completes names.")
+            hidden = (
+                f" It may be hidden. {' '.join(self._ways_back())}"
+                if len(self._records) < self._total
+                else ""
+            )
+            near = closest_name(name, (each for record in self._records for each in self.names_of(record)))
+            advice = f"Did you mean {near}?" if near else "tab completes names."
+            raise InvalidRequest(f"There is no {name!r} here.{hidden}", next_step=advice)
         if len(rows) > 1:
             names = ", ".join(self.copy_text(self._records[row]) for row in rows[:5])
             raise InvalidRequest(f"{name!r} is the name of several.", next_step=f"Choose: {names}.")
@@ -260,7 +254,8 @@ class TableView(View, Generic[R]):
         if self.filter_text:
             headline += [("  filter: ", "quiet"), (self.filter_text, "warn")]
         if self.order:
-            headline += [("  sort: ", "quiet"), (self.SORT_ORDERS[self.order].name, "")]
+            direction = ", reversed" if self.is_reversed else ""
+            headline += [("  sort: ", "quiet"), (self.SORT_ORDERS[self.order].name + direction, "")]
         if self.faults_only:
             headline.append(("  faults only", "warn"))
         if self.table.marks:
@@ -282,10 +277,14 @@ class TableView(View, Generic[R]):
         """Open a row that was clicked twice."""
         self.context.perform(actions.CHOOSE)
 
+    def filter_words(self) -> FilterWords | None:
+        """Return what a filter of these records may say; None where any word may stand in it."""
+        return FilterWords((self.FILTER_KIND,), StoreNames(self.store)) if self.FILTER_KIND else None
+
     def set_filter(self, text: str) -> None:
         """Filter by a text; raise InvalidFilter, which leaves the filter as it is."""
         names = {cluster.name: cluster.id for cluster in self.store.clusters}
-        self._filter = parse_filter(text, names)
+        self._filter = parse_filter(text, names, self.filter_words())
         self.filter_text = text.strip()
         self.update()
 
@@ -345,20 +344,24 @@ class TableView(View, Generic[R]):
     @handles(actions.SORT)
     def ask_sort_order(self) -> None:
         """Ask for the letter of a sort order."""
-        orders = "  ".join(f"{letter} {order.name}" for letter, order in self.SORT_ORDERS.items())
-        self.context.ask(LetterPrompt(f"Sort by:  {orders}  (any other: natural order)", self.sort_by))
+        if not self.SORT_ORDERS:
+            raise InvalidRequest("The rows of this view have one order.", next_step="/ filters them.")
+        orders = " ".join(f"{letter}:{order.name}" for letter, order in self.SORT_ORDERS.items())
+        self.context.ask(LetterPrompt(f"Sort {orders} -:as at first", self.sort_by))
 
     def sort_by(self, letter: str) -> None:
-        """Sort by the order with a letter; any other letter gives the natural order."""
-        self.order = letter if letter in self.SORT_ORDERS else ""
+        """Sort by the order with a letter, reversed where it is the order already; `-` is the first order."""
+        if letter not in (*self.SORT_ORDERS, "-"):
+            raise InvalidRequest("That is no order: nothing was changed.", next_step="S shows the letters.")
+        self.is_reversed = letter == self.order and not self.is_reversed
+        self.order = "" if letter == "-" else letter
         self.update()
 
     def sort_by_name(self, name: str) -> None:
         letters = {order.name: letter for letter, order in self.SORT_ORDERS.items()}
         letter = letters.get(name, name)
         if letter not in self.SORT_ORDERS:
-            orders = ", ".join(letters) or "no orders here"
-            raise InvalidRequest(f"There is no order {name!r}.", next_step=f"There are: {orders}.")
+            raise InvalidRequest(f"There is no order {name!r}.", next_step=suggest_name(name, letters))
         self.sort_by(letter)
 
     @handles(actions.FAULTS)

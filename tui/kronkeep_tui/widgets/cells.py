@@ -126,6 +126,20 @@ def wrap(words: str, width: int) -> list[str]:
     return [*lines, line]
 
 
+def wrap_anywhere(text: str, width: int) -> list[str]:
+    """Break text into lines of at most `width` cells, wherever a line is full; always at least one line.
+
+    The last line has room for a cursor.
+    """
+    rest = clean(text)
+    lines = []
+    while cell_len(rest) > width:
+        head = _leading_part(rest, width)
+        lines.append(head)
+        rest = rest[len(head) :]
+    return [*lines, rest]
+
+
 def _leading_part(word: str, width: int) -> str:
     """Return the first characters that fit into `width` cells, at least one."""
     cells = 0

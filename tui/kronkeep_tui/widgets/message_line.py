@@ -1,12 +1,19 @@
 """The line above the key bar: a message, or a prompt while one is open."""
 
+from collections.abc import Sequence
+
 from kronkeep_tui.prompt import Prompt
-from kronkeep_tui.widgets.cells import wrap
+from kronkeep_tui.widgets.cells import Text, wrap, wrap_anywhere
 from kronkeep_tui.widgets.line_widget import TemporaryLines, TextLine
+
+ROWS_BELOW = 1  # the key bar
 
 
 class MessageLine(TextLine):
-    """One line for messages and prompts; `overflow` lies over the view and shows longer messages in full."""
+    """One line for messages and prompts; `overflow` lies over the view and shows longer ones in full.
+
+    What has several lines is drawn by `overflow` alone, which then covers this line, too.
+    """
 
     def __init__(self) -> None:
         super().__init__(id="message")
@@ -19,13 +26,37 @@ class MessageLine(TextLine):
         """Whether a prompt is open."""
         return self._prompt is not None
 
+    @property
+    def width(self) -> int:
+        """How many cells a line has between its margins."""
+        return max(1, self.app.size.width - 2)
+
     def tell(self, text: str, role: str) -> None:
         """Show a message in a role; while a prompt is open, once it has ended."""
         self._message = (text, role)
         if self._prompt is None:
-            lines = wrap(text, self.app.size.width - 2)
-            self.say((f" {lines[0]}" if text else "", role))
-            self.overflow.fit([((line, role),) for line in lines] if len(lines) > 1 else [])
+            self._show_message()
+
+    def _show_message(self) -> None:
+        text, role = self._message
+        self._put_lines([((line, role),) for line in wrap(text, self.width)] if text else [])
+
+    def _put_lines(self, lines: Sequence[Text]) -> None:
+        """Draw one line here, several lines over the view and this line."""
+        if len(lines) == 1:
+            self.say((" ", ""), *lines[0])
+        else:
+            self.say(("", ""))
+        shown = lines[-max(1, self.app.size.height - ROWS_BELOW) :]
+        self.overflow.fit(shown if len(shown) > 1 else [])
+        self.overflow.styles.offset = (0, self.app.size.height - ROWS_BELOW - len(shown))
+
+    def fit_overflow(self) -> None:
+        """Draw message or prompt for another size of the screen."""
+        if self._prompt is not None:
+            self._show_prompt()
+        else:
+            self._show_message()
 
     def speak(self, text: str) -> None:
         """Show the row under the cursor in words, for screen readers, where neither message nor prompt is."""
@@ -70,5 +101,14 @@ class MessageLine(TextLine):
             self._show_prompt()
 
     def _show_prompt(self) -> None:
-        if self._prompt is not None:
-            self.say((f" {self._prompt.shown}", self._prompt.role), (self._prompt.completion, "quiet"))
+        """Draw the question in whole words, then what is typed on lines of its own."""
+        prompt = self._prompt
+        if prompt is None:
+            return
+        question = wrap(prompt.question, self.width) if prompt.question else []
+        lines: list[Text] = [((line, prompt.role),) for line in question]
+        if prompt.shown:
+            typed = wrap_anywhere(prompt.shown, self.width)
+            lines += [((line, prompt.role),) for line in typed[:-1]]
+            lines.append(((typed[-1], prompt.role), (prompt.completion, "quiet")))
+        self._put_lines(lines)

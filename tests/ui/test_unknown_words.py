@@ -1,0 +1,100 @@
+"""In the terminal, too, a word or key that means nothing says so, and the hidden says how it comes back."""
+
+import msgspec
+import pytest
+from tests.ui.canned import CannedClient, cronjob
+from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.scenes import busy
+
+from kronkeep_common.models import CronJob
+from kronkeep_common.states import ExecutionStatus
+
+
+def several() -> list[CronJob]:
+    """CronJobs in two namespaces: task-2 and task-11 of default, and one that fails and is suspended."""
+    states = (ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED)
+    return [
+        msgspec.structs.replace(cronjob("task-2"), id="j2", namespace="default", recent=states[:1]),
+        msgspec.structs.replace(cronjob("task-11"), id="j11", namespace="default", recent=states[:1]),
+        msgspec.structs.replace(cronjob("zeta"), id="z", namespace="pay", recent=states, suspended=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "refusal"),
+    [
+        ("filter status:fialed", "Did you mean failed?"),
+        ("filter ns:defualt", "Did you mean default?"),
+        ("filter severity:critical", "A cronjob has no 'severity'."),
+        ("triger task-2", "There is no command 'triger'. Did you mean :trigger?"),
+        ("job task2", "There is no CronJob 'task2'. Did you mean task-2?"),
+        ("trigger task12", "Did you mean task-"),
+        ("theme drak", "Did you mean dark?"),
+    ],
+)
+async def test_a_word_that_means_nothing(line: str, refusal: str) -> None:
+    async with app_of(CannedClient(several(), [])).run_test(size=(160, 30)) as pilot:
+        await until(pilot, lambda: "task-11" in screen(pilot))
+        await pilot.press("colon")
+        await type_line(pilot, line)
+        await until(pilot, lambda: refusal in screen(pilot))
+
+
+async def test_what_a_namespace_hides_is_counted_and_comes_back_as_the_text_says() -> None:
+    async with app_of(CannedClient(several(), [])).run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "3 jobs  1 FAIL" in screen(pilot))
+        await pilot.press("colon")
+        await type_line(pilot, "ns default")
+        await until(pilot, lambda: "2 of 3 jobs" in screen(pilot) and "FAIL" not in screen(pilot))
+        await pilot.press("z")
+        await until(pilot, lambda: "0 leaves the namespace default." in screen(pilot))
+        await pilot.press("escape", "0")
+        await until(pilot, lambda: "zeta" in screen(pilot))
+
+
+async def test_failures_come_first_and_numbers_are_counted() -> None:
+    async with app_of(CannedClient(several(), [])).run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "task-11" in screen(pilot))
+
+        names = ("zeta", "task-2 ", "task-11")
+        rows = screen(pilot).splitlines()[4:7]
+        assert [name for row in rows for name in names if name in row[:60]] == list(names)
+        await pilot.press("S", "a")
+        await until(pilot, lambda: "sort: name" in screen(pilot))
+        await pilot.press("S", "a")
+        await until(pilot, lambda: "sort: name, reversed" in screen(pilot))
+        await pilot.press("S", "q")
+        await until(pilot, lambda: "That is no order: nothing was changed." in screen(pilot))
+        assert "sort: name, reversed" in screen(pilot)
+
+
+async def test_the_sort_prompt_fits_a_small_screen() -> None:
+    async with app_of(CannedClient(several(), [])).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "task-11" in screen(pilot))
+        await pilot.press("S")
+        await until(pilot, lambda: "-:as at first" in screen(pilot).replace("\n", " "))
+
+
+async def test_the_palette_has_the_actions_of_every_view() -> None:
+    async with app_of(CannedClient(*busy()), start="runs").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+        await pilot.press("ctrl+p", *"susp")
+        await until(pilot, lambda: "suspend/resume" in screen(pilot) and "for jobs" in screen(pilot))
+        await pilot.press(*"zzz")
+        await until(pilot, lambda: "Nothing matches." in screen(pilot))
+
+
+@pytest.mark.parametrize(
+    ("start", "key", "words"),
+    [
+        ("runs", "E", "edit as YAML in $EDITOR in jobs"),
+        ("policies", "h", "history in jobs"),
+        ("policies", "W", "W does nothing here"),
+        ("overview", "f12", "f12 does nothing here"),
+    ],
+)
+async def test_a_key_that_means_nothing_says_so(start: str, key: str, words: str) -> None:
+    async with app_of(CannedClient(*busy()), start=start).run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: pilot.app.reader.has_read)  # type: ignore[attr-defined]
+        await pilot.press(key)
+        await until(pilot, lambda: words in screen(pilot))
