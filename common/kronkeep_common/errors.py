@@ -46,7 +46,7 @@ class InvalidRequest(KronkeepError):
 
     code = "InvalidRequest"
     status = 422
-    default_next_step = "Correct the named field and send the request again."
+    default_next_step = "Correct what the message names, then try again."
 
 
 class InvalidSchedule(InvalidRequest):

@@ -11,18 +11,21 @@ The first two are the bodies of POST /v1/cronjobs and POST /v1/storages (`kind_o
 `kind`). A manifest with an `apiVersion` is Kubernetes' own, with its policy in annotations.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.model_faults import find_faults
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
+from kronkeep_common.spelling import suggest_name
 from kronkeep_common.text import clean
 
 LARGEST = 1024 * 1024  # characters
 DEEPEST = 32  # levels; libyaml's composer calls itself for each, and too many end the process
+KINDS = ("CronJob", "BackupStorage")
 SUFFIXES = (".yaml", ".yml", ".json")
 ManifestBody = CronJobCreate | BackupStorageCreate | CronJobManifest
 
@@ -46,34 +49,79 @@ def read_file(path: Path) -> list[ManifestDocument]:
     try:
         with path.open(encoding="utf-8") as opened:
             text = opened.read(LARGEST + 1)
-    except (OSError, UnicodeDecodeError) as fault:
-        raise InvalidRequest(f"{clean(str(path))} cannot be read: {clean(str(fault), 200)}") from fault
+    except OSError as fault:
+        message = f"{clean(str(path))} cannot be read: {fault.strerror}."
+        raise InvalidRequest(message, next_step="Check its path and who may read it.") from fault
+    except UnicodeDecodeError as fault:
+        message = f"{clean(str(path))} is no text in UTF-8: {clean(str(fault), 200)}."
+        raise InvalidRequest(message, next_step="Write it as YAML or JSON in UTF-8.") from fault
     return parse_documents(text, str(path))
 
 
 def parse_documents(text: str, where: str) -> list[ManifestDocument]:
-    """Parse the documents of a text; raise InvalidRequest, which names the line of the faulty document."""
+    """Parse the documents of a text, those in a `kind: List` too.
+
+    Raise InvalidRequest, which names file and line of the first fault; `faults` in its details has all.
+    """
     import yaml
 
     if len(text) > LARGEST:
         raise InvalidRequest(f"{clean(where)} is larger than {LARGEST} characters.")
     documents: list[ManifestDocument] = []
+    faults: list[str] = []
     try:
         _check_tokens(yaml.scan(text, Loader=yaml.CSafeLoader), where)
         loader = yaml.CSafeLoader(text)
         while loader.check_node():
             node = loader.get_node()
             assert node is not None
-            place = f"{clean(where)}:{node.start_mark.line + 1}"
-            value = loader.construct_document(node)
-            if value is not None:
-                documents.append(ManifestDocument(place, _convert_body(value, place)))
+            for item in _items_of(node):
+                value = loader.construct_document(item)
+                if value is not None:
+                    converted = _convert_body(value, item, clean(where))
+                    documents += converted.documents
+                    faults += converted.faults
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 1
         raise InvalidRequest(f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}.") from fault
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         raise InvalidRequest(f"{clean(where)}: {clean(str(fault), 200)}") from fault
+    if faults:
+        raise faulty_manifests(faults)
     return documents
+
+
+def faulty_manifests(faults: Sequence[str]) -> InvalidRequest:
+    """Return the error for one or several faults, each with its file and line."""
+    more = f" {len(faults) - 1} more faults are in what was read." if len(faults) > 1 else ""
+    return InvalidRequest(faults[0] + more, faults=list(faults))
+
+
+def _items_of(node: Any) -> list[Any]:
+    """Return the nodes of a document: those of its items for a `kind: List`, as kubectl writes it."""
+    keys = {key.value: value for key, value in node.value} if node.id == "mapping" else {}
+    kind = keys.get("kind")
+    items = keys.get("items")
+    if kind is None or kind.value != "List" or items is None or items.id != "sequence":
+        return [node]
+    return list(items.value)
+
+
+def _line_of(node: Any, steps: Sequence[str | int]) -> int:
+    """Return the line of a field, from 1: that of the deepest node on its path that there is."""
+    line: int = node.start_mark.line
+    for step in steps:
+        if isinstance(step, int):
+            below = node.value[step] if node.id == "sequence" and step < len(node.value) else None
+            key = below
+        else:
+            pairs = node.value if node.id == "mapping" else []
+            key, below = next(((k, v) for k, v in pairs if k.value == step), (None, None))
+        if key is None or below is None:
+            break
+        line = key.start_mark.line
+        node = below
+    return line + 1
 
 
 def _check_tokens(tokens: Iterable[Any], where: str) -> None:
@@ -88,16 +136,32 @@ def _check_tokens(tokens: Iterable[Any], where: str) -> None:
             raise InvalidRequest(f"{clean(where)}:{token.start_mark.line + 1}: {fault}.")
 
 
-def _convert_body(value: Any, where: str) -> ManifestBody:
-    if not isinstance(value, dict) or value.get("kind") not in ("CronJob", "BackupStorage"):
-        raise InvalidRequest(f"{where}: kind must be CronJob or BackupStorage.")
+class _Converted(NamedTuple):
+    documents: list[ManifestDocument]
+    faults: list[str]
+
+
+def _convert_body(value: Any, node: Any, where: str) -> _Converted:
+    """Return the document of a value, or its faults, each with the line of its field."""
+    place = f"{where}:{_line_of(node, ())}"
+    if not isinstance(value, dict) or value.get("kind") not in KINDS:
+        kind = value.get("kind") if isinstance(value, dict) else None
+        advice = suggest_name(kind, KINDS) if isinstance(kind, str) else f"There are: {', '.join(KINDS)}."
+        return _Converted([], [f"{place}: kind must be CronJob or BackupStorage. {advice}"])
+    fields, kind = _fields_and_kind(value)
     try:
-        if "apiVersion" in value:
-            return msgspec.convert({k: v for k, v in value.items() if k != "status"}, CronJobManifest)
-        fields = {key: entry for key, entry in value.items() if key != "kind"}
-        if value["kind"] == "CronJob":
-            return msgspec.convert(fields, CronJobCreate)
-        fields["kind"] = fields.pop("kind_of_storage", "local")
-        return msgspec.convert(fields, BackupStorageCreate)
-    except msgspec.ValidationError as fault:
-        raise InvalidRequest(f"{where}: {clean(str(fault), 300)}.") from fault
+        return _Converted([ManifestDocument(place, msgspec.convert(fields, kind))], [])
+    except msgspec.ValidationError:
+        faults = find_faults(fields, kind)
+    return _Converted([], [f"{where}:{_line_of(node, fault.steps)}: {fault.sentence}" for fault in faults])
+
+
+def _fields_and_kind(value: dict[str, Any]) -> tuple[dict[str, Any], type[ManifestBody]]:
+    """Return what is converted of a manifest, and to what."""
+    if "apiVersion" in value:
+        return {k: v for k, v in value.items() if k != "status"}, CronJobManifest
+    fields = {key: entry for key, entry in value.items() if key != "kind"}
+    if value["kind"] == "CronJob":
+        return fields, CronJobCreate
+    fields["kind"] = fields.pop("kind_of_storage", "local")
+    return fields, BackupStorageCreate

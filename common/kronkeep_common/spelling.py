@@ -1,7 +1,6 @@
 """What somebody probably meant who wrote a name that does not exist."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 MOST_NAMED = 12
 MOST_COMPARED = 20_000
@@ -17,6 +16,8 @@ def closest_name(word: str, names: Iterable[str]) -> str | None:
         by_lower_case.setdefault(name.lower(), name)
     if not word:
         return None
+    from difflib import get_close_matches
+
     near = get_close_matches(word.lower()[:200], by_lower_case, n=1, cutoff=_LIKENESS)
     return by_lower_case[near[0]] if near else None
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest, InvalidSettings
+from kronkeep_common.model_faults import describe_fault
 from kronkeep_common.models.base import Request, Seconds
 from kronkeep_common.models.policy import SecretKeyRef
 from kronkeep_common.record_filter import parse_filter
@@ -358,7 +359,10 @@ def parse(text: str, where: str) -> Settings:
     try:
         settings = msgspec.toml.decode(text.encode(), type=Settings)
         Schedule.parse(settings.archive.prune_schedule, controller_zone=settings.controller_zone)
-    except (msgspec.ValidationError, msgspec.DecodeError, InvalidRequest) as fault:
+    except msgspec.ValidationError as fault:
+        described = describe_fault(fault, Settings)
+        raise InvalidSettings(f"{where}: {described.sentence}", file=where, field=described.path) from fault
+    except (msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
     _check_channels(settings.alerts.channels, where)
     _check_heartbeats(settings.alerts.heartbeats, where)

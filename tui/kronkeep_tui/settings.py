@@ -45,7 +45,12 @@ def read_settings(path: Path | None = None) -> TerminalSettings:
         raise InvalidSettings(f"{path} cannot be read: {fault.strerror}.") from fault
     try:
         settings = msgspec.toml.decode(text, type=TerminalSettings)
-    except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+    except msgspec.ValidationError as fault:
+        from kronkeep_common.model_faults import describe_fault
+
+        sentence = describe_fault(fault, TerminalSettings).sentence
+        raise InvalidSettings(f"{path}: {sentence}", next_step="Correct the file.") from fault
+    except msgspec.DecodeError as fault:
         raise InvalidSettings(f"{path}: {fault}") from fault
     return _require_valid_keys(_with_environment(settings), path)
 

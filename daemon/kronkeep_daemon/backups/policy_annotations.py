@@ -9,6 +9,7 @@ import msgspec
 from kronkeep_common import object_keys
 from kronkeep_common.errors import InvalidPolicy, KronkeepError, NothingToArchive
 from kronkeep_common.json_decoding import DECODING_ERRORS
+from kronkeep_common.model_faults import describe_fault
 from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
 from kronkeep_common.name_rules import check_image
 from kronkeep_common.schedule import Schedule
@@ -136,6 +137,9 @@ def _parse_policy(text: str, uid: str) -> ParsedPolicy:
             fields.setdefault("id", derive_id("policy", uid))
         policy = msgspec.convert(fields, BackupPolicy)
         check_policy(policy)
+    except msgspec.ValidationError as fault:
+        sentence = describe_fault(fault, BackupPolicy).sentence
+        return ParsedPolicy(None, clean(f"The backup policy cannot be read: {sentence}", 500))
     except (*DECODING_ERRORS, KronkeepError) as fault:
         return ParsedPolicy(None, clean(f"The backup policy cannot be read: {fault}", 500))
     return ParsedPolicy(policy, None)

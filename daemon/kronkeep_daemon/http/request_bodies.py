@@ -9,6 +9,7 @@ from aiohttp import web
 
 from kronkeep_common.errors import InvalidRequest, TooSlow
 from kronkeep_common.json_decoding import DECODING_ERRORS
+from kronkeep_common.model_faults import describe_fault
 from kronkeep_common.text import clean
 
 DEPTH = 32
@@ -34,7 +35,15 @@ async def read_body(request: web.Request, decoder: "msgspec.json.Decoder[Any] | 
     try:
         return decoder.decode(raw or b"{}")
     except DECODING_ERRORS as fault:
-        raise InvalidRequest(f"The body is refused: {clean(str(fault), 300)}.") from fault
+        raise _refused_body(fault, decoder.type) from fault
+
+
+def _refused_body(fault: Exception, kind: Any) -> InvalidRequest:
+    """Return the error for a body that is no JSON, or has not the shape of the route's type."""
+    if not isinstance(fault, msgspec.ValidationError):
+        return InvalidRequest(f"The body is no JSON: {clean(str(fault), 300)}.")
+    described = describe_fault(fault, kind)
+    return InvalidRequest(f"The body is refused: {described.sentence}", field=described.path)
 
 
 def check_depth(raw: bytes) -> None:

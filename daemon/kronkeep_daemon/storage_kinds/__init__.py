@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.model_faults import ModelFault, describe_fault
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage import Settings
 from kronkeep_common.models.storage_kinds import KINDS as ROWS
@@ -83,20 +84,22 @@ def parse_settings(kind: str, settings: Settings) -> Any:
     try:
         typed = msgspec.convert(settings, ROWS[kind].settings, strict=False)
     except msgspec.ValidationError as fault:
-        message = f"The settings are refused: {_readable_fault(kind, str(fault))}."
-        raise InvalidRequest(message, field="settings") from fault
+        described = _readable_fault(kind, fault)
+        message = f"The settings are refused: {described.sentence}"
+        step = f"kronkeep storage create {kind} --help has each field."
+        raise InvalidRequest(message, next_step=step, field="settings") from fault
     functions.validate(typed)
     return typed
 
 
-def _readable_fault(kind: str, fault: str) -> str:
-    """Return msgspec's message with the field's name for its path, and a description for its pattern."""
-    message, _, path = fault.partition(" - at `$.")
-    name = path.rstrip("`")
+def _readable_fault(kind: str, fault: msgspec.ValidationError) -> ModelFault:
+    """Return the fault, with a field's description where its value has not the right form."""
+    described = describe_fault(fault, ROWS[kind].settings)
     descriptions = {field.name: field.description for field in fields_of(ROWS[kind].settings)}
-    if name in descriptions and "regex" in message:
-        message = f"that is not {descriptions[name]}"
-    return clean(f"{name}: {message}" if name else message, 300)
+    if "regex" in str(fault) and described.path in descriptions:
+        words = f"that is not {descriptions[described.path]}."
+        return ModelFault(described.steps, words)
+    return described
 
 
 def access_of(storage: BackupStorage) -> RepositoryAccess:

@@ -34,7 +34,7 @@ def test_what_is_closed_again_does_not_count() -> None:
     [
         ("a: &x [1]\nb: *x\n", "shop.yaml:2: aliases are refused"),
         (f"{CRONJOB}---\nkind: Secret\n", "shop.yaml:6: kind must be CronJob or BackupStorage"),
-        (f"{CRONJOB}nothing: 1\n", "shop.yaml:1: Object contains unknown field `nothing`"),
+        (f"{CRONJOB}nothing: 1\n", "shop.yaml:5: nothing: there is no such field."),
         ("kind: !!python/object:os.system x\n", "shop.yaml:1: could not determine a constructor"),
         ("a: b: c\n", "shop.yaml:1: mapping values are not allowed"),
         ("a" * (manifests.LARGEST + 1), "shop.yaml is larger than 1048576 characters"),
@@ -51,3 +51,25 @@ def test_a_manifest_of_kubernetes_keeps_all_but_its_status() -> None:
     (found,) = manifests.parse_documents(text, "shop.yaml")
     assert isinstance(found.body, CronJobManifest)
     assert (found.body.name, found.body.spec) == ("a", {"schedule": "x"})
+
+
+def test_every_fault_has_its_own_line_and_a_list_its_items() -> None:
+    text = (
+        "kind: List\napiVersion: v1\nitems:\n"
+        "- kind: CronJob\n  name: a\n  image: x\n  schedul: '* * * * *'\n"
+        "- kind: CronJob\n  name: b\n  image: 3\n  schedule: '* * * * *'\n  policy:\n    storage_id: v\n"
+        "    rpo_seconds: 30\n---\nkind: CronJb\n"
+    )
+    with pytest.raises(InvalidRequest) as refusal:
+        manifests.parse_documents(text, "shop.yaml")
+    lines = [fault.partition(" ")[0] for fault in refusal.value.details["faults"]]
+    assert lines == ["shop.yaml:7:", "shop.yaml:4:", "shop.yaml:10:", "shop.yaml:14:", "shop.yaml:16:"]
+    assert "Did you mean schedule?" in refusal.value.details["faults"][0]
+    assert "Did you mean CronJob?" in refusal.value.details["faults"][4]
+
+
+def test_a_list_as_kubectl_writes_it_is_its_items() -> None:
+    item = "- apiVersion: batch/v1\n  kind: CronJob\n  metadata: {name: NAME}\n  spec: {schedule: x}\n"
+    text = "kind: List\napiVersion: v1\nmetadata: {resourceVersion: ''}\nitems:\n"
+    documents = manifests.parse_documents(text + item + item.replace("NAME", "B"), "shop.yaml")
+    assert [document.where for document in documents] == ["shop.yaml:5", "shop.yaml:9"]

@@ -5,6 +5,7 @@ All files are read before anything is sent.
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,17 +42,37 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def _read_bodies(paths: list[str]) -> list[ManifestBody]:
-    """Read every document of files and folders; raise InvalidRequest, which names file and line."""
+    """Read every document of files and folders; raise InvalidRequest with the file and line of each fault."""
     documents: list[ManifestDocument] = []
-    for name in paths:
-        if name == "-":
-            documents += manifests.parse_documents(sys.stdin.read(manifests.LARGEST + 1), "standard input")
-            continue
-        path = Path(name)
-        files = sorted(p for p in path.rglob("*") if p.suffix in manifests.SUFFIXES)
-        for file in files if path.is_dir() else [path]:
-            documents += manifests.read_file(file)
+    faults: list[str] = []
+    for file in _files_of(paths):
+        try:
+            documents += _read_documents(file)
+        except InvalidRequest as error:
+            if "faults" not in error.details:
+                raise
+            faults += error.details["faults"]
+    if faults:
+        raise manifests.faulty_manifests(faults)
     return [document.body for document in documents]
+
+
+def _files_of(names: list[str]) -> Iterator[Path | None]:
+    """Yield the files that names mean, those of a folder in order; None for standard input."""
+    for name in names:
+        path = Path(name)
+        if name == "-":
+            yield None
+        elif path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.suffix in manifests.SUFFIXES)
+        else:
+            yield path
+
+
+def _read_documents(file: Path | None) -> list[ManifestDocument]:
+    if file is None:
+        return manifests.parse_documents(sys.stdin.read(manifests.LARGEST + 1), "standard input")
+    return manifests.read_file(file)
 
 
 async def _apply_files(client: "Client", options: argparse.Namespace) -> int:

@@ -143,11 +143,21 @@ def _split_command(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv[:separator], argv[separator + 1 :]
 
 
+# What the command line's options are called that a refused request lacked, by code and field.
+_NEXT_STEPS: dict[str, dict[object, str]] = {
+    "ConfirmationMissing": {
+        "confirm": "Repeat the command with --yes and that name.",
+        "overwrite": "Repeat the command with --overwrite.",
+    }
+}
+
+
 def report_error(error: KronkeepError) -> int:
     """Write an error, what to do and its code to standard error; return the exit code for it."""
-    sys.stderr.write(
-        f"kronkeep: {clean(error.message, 2000)}\n{clean(error.next_step, 500)} [{error.code}]\n"
-    )
+    sentences = error.details.get("faults") or [error.message]
+    lines = "".join(f"kronkeep: {clean(sentence, 2000)}\n" for sentence in sentences)
+    step = _NEXT_STEPS.get(error.code, {}).get(error.details.get("field"), error.next_step)
+    sys.stderr.write(f"{lines}{clean(step, 500)} [{error.code}]\n")
     if isinstance(error, DaemonUnreachable):
         return EXIT_UNREACHABLE
     return EXIT_INPUT if isinstance(error, InvalidRequest) else EXIT_REFUSED

@@ -4,7 +4,6 @@ Keys are the fields' paths; a field of many rows has `path.0`, `path.1`, ... A d
 it describes no CronJob, it says for each field what is wrong.
 """
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -13,6 +12,7 @@ import msgspec
 
 from kronkeep_common.archive_contents import find_unarchived, require_contents, volumes_of_spec
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NothingToArchive
+from kronkeep_common.model_faults import ModelFault, describe_fault
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate, OtherVolume, UnarchivedVolume
 from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.schedule import Schedule
@@ -23,7 +23,6 @@ from kronkeep_tui.form.fields import FIELDS, SECTIONS, FormField, leading_fields
 Draft = Mapping[str, str]
 CLAIMS_KEY = "policy.source.claims.0"  # where it is shown that there is nothing to archive
 _MOST_FAULTS = 20
-_WHERE = re.compile(r" - at `\$.*`$")
 
 
 class ParsedDraft(NamedTuple):
@@ -176,7 +175,7 @@ def _convert(plain: dict[str, Any]) -> tuple[CronJobCreate | None, dict[str, str
         try:
             return msgspec.convert(plain, CronJobCreate), faults
         except msgspec.ValidationError as fault:
-            located = _locate_fault(str(fault))
+            located = _locate_fault(describe_fault(fault, CronJobCreate))
             faults = located | faults
             if not _remove_refused(plain, next(iter(located))):
                 break
@@ -245,18 +244,15 @@ _CHECKS: dict[str, Any] = {
 }
 
 
-def _locate_fault(message: str) -> dict[str, str]:
-    """Return msgspec's message by the key of the field that it names (`... - at `$.policy.hooks.pre[0]``)."""
-    location = _WHERE.search(message)
-    fault = clean(_WHERE.sub("", message), 200) + "."
-    if location is None:
-        return {"name": fault}
-    path = location.group()[8:-1].removeprefix(".")
+def _locate_fault(fault: ModelFault) -> dict[str, str]:
+    """Return a fault's words by the key of the field that it is about."""
+    path = fault.path
+    words = f"{fault.words[0].upper()}{fault.words[1:]}"
     for key, field in FIELDS.items():
         dotted = key + "["
         if field.many and path.startswith(dotted):
             number = path[len(dotted) :].split("]")[0]
-            return {f"{key}.{number if number.isdigit() else 0}": fault}
+            return {f"{key}.{number if number.isdigit() else 0}": words}
         if path == key or path.startswith(key + ".") or path.startswith(dotted):
-            return {key: fault}
-    return {"name": f"{fault[:-1]} ({clean(path, 60)})."}
+            return {key: words}
+    return {"name": clean(fault.sentence, 200)}
