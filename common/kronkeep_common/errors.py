@@ -9,8 +9,8 @@
                             PreconditionFailed (412)
       Denied (403)          NamespaceNotServed
       TooMany (429), TooSlow (408)
-      Unavailable (503)     ClusterUnreachable, DaemonUnreachable, ToolMissing, StorageFailed (502),
-                            JobNotStarted (502),
+      Unavailable (503)     ClusterUnreachable, DaemonUnreachable, NoAnswerYet, ToolMissing,
+                            StorageFailed (502), JobNotStarted (502),
                             ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, OldHistory, HistoryTooNew
 
@@ -339,6 +339,13 @@ class DaemonUnreachable(Unavailable):
 
     code = "DaemonUnreachable"
     default_next_step = "Start it (systemctl start kronkeepd, or make demo) or name its socket with --socket."
+
+
+class NoAnswerYet(Unavailable):
+    """The daemon runs and has not answered in time: it may wait for a cluster."""
+
+    code = "NoAnswerYet"
+    default_next_step = "It runs, and may wait for a cluster: kronkeep doctor says which. Then try again."
 
 
 class EventsLost(Unavailable):

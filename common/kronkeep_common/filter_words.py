@@ -66,6 +66,13 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "manifests": {"status": MANIFEST_STATUSES, "code": FREE, **_FOR_ALL},
     "sinks": {"status": FREE, **_FOR_ALL},
+    "queue": {
+        "status": ("working", "waiting"),
+        "ns": FREE,
+        "cluster": FREE,
+        "storage": FREE,
+        **_FOR_ALL,
+    },
     "files": _FOR_ALL,
     "watches": {"status": FREE, "cluster": FREE, **_FOR_ALL},
 }

@@ -250,9 +250,9 @@ class ExtendedCronJobService:
         """Return one run with the backup that belongs to it; raises ExecutionNotFound."""
         return self._records.link_to_backup(self._cronjobs.execution(execution_id))
 
-    async def cancel(self, execution_id: str) -> CronJobExecution:
-        """Delete the Job of a run that has not ended; raises ExecutionNotFound."""
-        return self._records.link_to_backup(await self._cronjobs.cancel(execution_id))
+    async def cancel(self, execution_id: str, user: str) -> CronJobExecution:
+        """Delete the Job of a run that has not ended, for a user; raises ExecutionNotFound."""
+        return self._records.link_to_backup(await self._cronjobs.cancel(execution_id, user))
 
     async def suspend(self, ref: CronJobRef) -> CronJob:
         """Stop new runs of the CronJob."""
@@ -264,9 +264,9 @@ class ExtendedCronJobService:
         await self._cronjobs.resume(ref)
         return self.get(ref)
 
-    async def delete(self, ref: CronJobRef, *, confirm: str | None) -> None:
+    async def delete(self, ref: CronJobRef, *, confirm: str | None, user: str) -> None:
         """Delete the CronJob; its history and snapshots stay."""
-        await self._cronjobs.delete(ref, confirm=confirm)
+        await self._cronjobs.delete(ref, confirm=confirm, user=user)
 
     def storage_users(self, storage_id: str) -> Names:
         """Return the CronJobs whose policies use a storage; raises NotAllowedNow while a cluster is not

@@ -11,7 +11,13 @@ from collections.abc import AsyncGenerator, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
-from kronkeep_common.client.transport import TIMEOUT_SECONDS, ConnectionBroken, HttpAnswer, RequestRefused
+from kronkeep_common.client.transport import (
+    TIMEOUT_SECONDS,
+    AnswerMissing,
+    ConnectionBroken,
+    HttpAnswer,
+    RequestRefused,
+)
 
 T = TypeVar("T")
 CHUNK = 65536  # bytes
@@ -59,6 +65,8 @@ class BlockingTransport:
                 return HttpAnswer(response.status, response.read(), response.headers.get("ETag", ""))
             finally:
                 connection.close()
+        except TimeoutError as fault:
+            raise AnswerMissing(str(fault)) from fault
         except (OSError, http.client.HTTPException) as fault:
             raise ConnectionBroken(str(fault)) from fault
 

@@ -9,7 +9,14 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from kronkeep_common import api, errors
-from kronkeep_common.client.transport import ConnectionBroken, HttpAnswer, RequestRefused, Transport
+from kronkeep_common.client.transport import (
+    TIMEOUT_SECONDS,
+    AnswerMissing,
+    ConnectionBroken,
+    HttpAnswer,
+    RequestRefused,
+    Transport,
+)
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.socket_path import check_length, check_server, socket_path
 
@@ -107,6 +114,9 @@ class Connection:
         check_server(self.socket)
         try:
             return await self.transport.request(method, _target(path, query), content, headers)
+        except AnswerMissing as fault:
+            message = f"The daemon at {self.socket} has not answered for {TIMEOUT_SECONDS:.0f} s."
+            raise errors.NoAnswerYet(message) from fault
         except ConnectionBroken as fault:
             raise errors.DaemonUnreachable(f"Nobody answers at {self.socket}.") from fault
 

@@ -8,7 +8,13 @@ import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from kronkeep_common.client.transport import TIMEOUT_SECONDS, ConnectionBroken, HttpAnswer, RequestRefused
+from kronkeep_common.client.transport import (
+    TIMEOUT_SECONDS,
+    AnswerMissing,
+    ConnectionBroken,
+    HttpAnswer,
+    RequestRefused,
+)
 
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: importing it is an ImportError
 import httpx  # noqa: E402
@@ -33,6 +39,8 @@ class HttpxTransport:
     ) -> HttpAnswer:
         try:
             response = await self._http.request(method, target, content=content, headers=headers)
+        except httpx.ReadTimeout as fault:
+            raise AnswerMissing(str(fault)) from fault
         except (httpx.HTTPError, OSError) as fault:
             raise ConnectionBroken(str(fault)) from fault
         return HttpAnswer(response.status_code, response.content, response.headers.get("ETag", ""))

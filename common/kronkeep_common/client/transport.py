@@ -21,6 +21,10 @@ class ConnectionBroken(Exception):
     """Nobody answered, or the connection ended before the answer did."""
 
 
+class AnswerMissing(ConnectionBroken):
+    """The connection stands, but no answer came within TIMEOUT_SECONDS."""
+
+
 class RequestRefused(Exception):
     """A stream that was refused; `answer` says why."""
 

@@ -16,12 +16,14 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 
-_CANCELLED = BackupTransition(
-    status=BackupStatus.CANCELLED,
-    reason=Reason.CANCELLED,
-    message="The backup was cancelled by request.",
-    next_step="Back up now when it is needed.",
-)
+
+def _cancellation_by(user: str) -> BackupTransition:
+    return BackupTransition(
+        status=BackupStatus.CANCELLED,
+        reason=Reason.CANCELLED,
+        message=f"The backup was cancelled by {user}.",
+        next_step="Back up now when it is needed.",
+    )
 
 
 class BackupService:
@@ -106,25 +108,26 @@ class BackupService:
             return None
         return await self._planner.create_after_run(cronjob, policy, run)
 
-    async def cancel(self, backup_id: str) -> BackupExecution:
-        """Stop a backup that has not ended and delete its Jobs; raises NotAllowedNow.
+    async def cancel(self, backup_id: str, user: str) -> BackupExecution:
+        """Stop a backup that has not ended and delete its Jobs, for a user; raises NotAllowedNow.
 
         A backup with post hooks ends only once they have run.
         """
         backup = self.get(backup_id)
         if is_final(BACKUP_TRANSITIONS, backup.status) or backup.ending is BackupStatus.CANCELLED:
             raise NotAllowedNow(f"The backup has ended already: {backup.ending or backup.status}.")
+        cancellation = _cancellation_by(user)
         await self._planner.stop_archive(backup_id)
         backup = self.get(backup_id)
         if backup.status is BackupStatus.RUNNING and backup.policy is not None and backup.policy.hooks.post:
             ending = await self._records.change(
                 backup_id,
-                ending=_CANCELLED.status,
-                reason=_CANCELLED.reason,
-                message=_CANCELLED.message,
-                next_step=_CANCELLED.next_step,
+                ending=cancellation.status,
+                reason=cancellation.reason,
+                message=cancellation.message,
+                next_step=cancellation.next_step,
             )
             self._planner.start_archive(ending)  # which runs the post hooks
         else:
-            await self._planner.record_transition(backup, _CANCELLED)
+            await self._planner.record_transition(backup, cancellation)
         return self.get(backup_id)

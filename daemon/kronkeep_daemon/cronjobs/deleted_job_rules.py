@@ -45,6 +45,8 @@ def final_record(
     completed = facts.events.get(f"SawCompletedJob {run.job}")
     if completed is not None and not facts.watched:
         return _record_completion(run, completed, now)
+    if run.cancelled_by is not None:
+        return _record_cancellation(run, facts, now)
     # Of a Job that runs the controller writes SuccessfulDelete for Replace only. Where the Event is lost
     # (Events are kept for an hour and are rate limited), a newer Job is evidence enough if the deletion
     # itself was watched.
@@ -67,6 +69,13 @@ def _record_completion(run: CronJobExecution, completed: Event, now: datetime) -
         reason = Reason.FAILED_WHILE_AWAY
         return _close(run, ended_at, ExecutionStatus.FAILED, reason=reason, evidence=evidence)
     return _record_unknown_end(run, now)
+
+
+def _record_cancellation(run: CronJobExecution, facts: DeletedJobFacts, now: datetime) -> CronJobExecution:
+    """Record that a user of kronkeep stopped the run, or deleted its CronJob while it ran."""
+    how = "The run was cancelled" if facts.cronjob_exists else "The CronJob was deleted during this run"
+    message = f"{how} by {run.cancelled_by}."
+    return _close(run, now, ExecutionStatus.CANCELLED, reason=Reason.CANCELLED, message=message)
 
 
 def _record_deletion(run: CronJobExecution, facts: DeletedJobFacts, now: datetime) -> CronJobExecution:

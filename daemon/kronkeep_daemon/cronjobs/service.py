@@ -328,13 +328,19 @@ class CronJobService:
             patch = partial(cluster.patch, paths.cronjobs(cronjob.namespace, cronjob.name))
             self._supervisor.start(name, partial(resume.restore_deadline, cronjob, patch), death="quiet")
 
-    async def delete(self, ref: CronJobRef, *, confirm: str | None) -> None:
+    async def delete(self, ref: CronJobRef, *, confirm: str | None, user: str) -> None:
         """Delete a CronJob and its Jobs; its history stays. Raises ConfirmationMissing."""
         cronjob = self.find(ref)
         if confirm != ref.name:
             raise ConfirmationMissing(f"Deleting {ref} needs its name as confirmation.", field="confirm")
         cluster = self.clusters.by_name(ref.cluster)
-        await cluster.delete(paths.cronjobs(ref.namespace, ref.name), uid=cronjob.uid)
+        runs = [r for r in self.recent_runs(cronjob.uid) if not is_final(EXECUTION_TRANSITIONS, r.status)]
+        await self._record_canceller(runs, user)
+        try:
+            await cluster.delete(paths.cronjobs(ref.namespace, ref.name), uid=cronjob.uid)
+        except KronkeepError:
+            await self._record_canceller(runs, None)
+            raise
 
     def recent_runs(self, cronjob_id: str) -> Sequence[CronJobExecution]:
         """Return the newest runs of a CronJob."""
@@ -347,13 +353,26 @@ class CronJobService:
             raise ExecutionNotFound(f"There is no execution {clean(execution_id, 80)}.")
         return run
 
-    async def cancel(self, execution_id: str) -> CronJobExecution:
-        """Delete the Job of a run that has not ended; its record follows from that."""
+    async def cancel(self, execution_id: str, user: str) -> CronJobExecution:
+        """Delete the Job of a run that has not ended; its record, with the user's name, follows from that."""
         run = self.execution(execution_id)
         if run.job and not is_final(EXECUTION_TRANSITIONS, run.status):
             path = paths.jobs(run.namespace, run.job)
-            await self.clusters.of(run.cluster).delete(path, uid=job_uid(run))
+            await self._record_canceller([run], user)
+            try:
+                await self.clusters.of(run.cluster).delete(path, uid=job_uid(run))
+            except KronkeepError:
+                await self._record_canceller([run], None)
+                raise
         return self.execution(execution_id)
+
+    async def _record_canceller(self, runs: Sequence[CronJobExecution], user: str | None) -> None:
+        """Record, before their Jobs are deleted, who stops the runs; None where that failed."""
+        for run in runs:
+            current = self._history.executions.get(run.id) or run
+            if not is_final(EXECUTION_TRANSITIONS, current.status):
+                self._history.executions.put(msgspec.structs.replace(current, cancelled_by=user))
+        await self._history.commit()
 
 
 async def _create_object(cluster: Cluster, path: str, body: JsonObject, dry_run: bool) -> JsonObject:

@@ -86,6 +86,11 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def user_of(request: web.Request) -> str:
+    """Return the name of the user who sent a request."""
+    return user_name(peer_of(request).uid)
+
+
 def program_name(pid: int) -> str:
     """Return the name of the program of a process, empty where /proc does not show it."""
     try:
@@ -94,11 +99,18 @@ def program_name(pid: int) -> str:
         return ""
 
 
+# What clients of Unix sockets write for a host that there is not: curl's and Docker's examples among them.
+OWN_HOSTS = ("", "localhost", "kronkeepd", "unix", "d")
+
+
 def refuse_browsers(request: web.Request) -> None:
     """Raise Denied for a header that only a web page's request has, or for a Host other than ours."""
     headers = request.headers
     site = headers.get("Sec-Fetch-Site", "none")
     if "Origin" in headers or "Referer" in headers or site != "none":
-        raise Denied("Requests from web pages are refused.")
-    if headers.get("Host", "") not in ("", "localhost", "kronkeepd"):
-        raise Denied("The Host of a request must be localhost.")
+        step = "Send it from a program, without Origin, Referer and Sec-Fetch headers."
+        raise Denied("Requests from web pages are refused.", next_step=step)
+    host = headers.get("Host", "").lower().partition(":")[0]
+    if host not in OWN_HOSTS:
+        step = "Use http://localhost/ in the address, as curl --unix-socket SOCKET http://localhost/v1/ does."
+        raise Denied("The Host of a request must be localhost.", next_step=step)

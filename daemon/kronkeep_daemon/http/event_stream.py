@@ -32,6 +32,8 @@ async def send(call: ApiCall[object]) -> web.StreamResponse:
     history = call.services.history
     live = call.services.live if set(tables) & set(api.LIVE_TABLES) else None
     after = _last_event_id(call.request)
+    if call.request.method == "HEAD":
+        return web.Response(content_type="text/event-stream")
     if live is not None:
         await live.ensure_started()
     # Nothing is awaited from here until both subscriptions stand: no change falls between past and queue.

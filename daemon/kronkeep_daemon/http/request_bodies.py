@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+import zlib
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kronkeep_common.errors import InvalidRequest, TooSlow
 from kronkeep_common.json_decoding import DECODING_ERRORS
@@ -13,6 +15,18 @@ from kronkeep_common.model_faults import describe_fault
 from kronkeep_common.text import clean
 
 DEPTH = 32
+# What aiohttp raises for a body that is not compressed as Content-Encoding says, or is cut off.
+UNREADABLE = (ClientPayloadError, HttpProcessingError, zlib.error)
+
+
+class UnreadableBody(InvalidRequest):
+    """The body is not compressed as its Content-Encoding says."""
+
+    code = "UnreadableBody"
+    status = 400
+    default_next_step = "Send it without Content-Encoding, or compressed as that header says."
+
+
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
@@ -27,6 +41,8 @@ async def read_body(request: web.Request, decoder: "msgspec.json.Decoder[Any] | 
             raw = await request.read()
     except TimeoutError as fault:
         raise TooSlow(f"The body did not arrive within {seconds:.0f} s.") from fault
+    except UNREADABLE as fault:
+        raise UnreadableBody("The body cannot be unpacked as its headers say.") from fault
     if decoder is None:
         if raw:
             raise InvalidRequest("This request takes no body.")

@@ -50,7 +50,10 @@ class RequestHandler:
             decoder: msgspec.json.Decoder[Any] | None = None
             if route.request is not None:
                 decoder = msgspec.json.Decoder(route.request)
-            app.router.add_route(route.method, route.path, partial(self._handle, route, decoder))
+            handle = partial(self._handle, route, decoder)
+            app.router.add_route(route.method, route.path, handle)
+            if route.method == "GET":  # RFC 9110: HEAD wherever GET is; aiohttp leaves the body away
+                app.router.add_route("HEAD", route.path, handle)
         return app
 
     @web.middleware

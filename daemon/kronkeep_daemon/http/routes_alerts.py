@@ -31,7 +31,7 @@ async def get_alert(call: ApiCall[None]) -> Alert:
 @routes.post(ALERT + "/acknowledge", Level.OPERATE)
 async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
     """Acknowledge an alert: nobody is reminded of it any more, and missing snapshots hold up no prune."""
-    user = access.user_name(access.peer_of(call.request).uid)
+    user = access.user_of(call.request)
     alert = await call.services.alerts.acknowledge(call.id, user)
     if alert.code == AlertCode.SNAPSHOT_MISSING:
         await call.services.retention.acknowledge_missing_of(alert.object_id)

@@ -5,6 +5,7 @@ from aiohttp import web
 
 from kronkeep_common import api
 from kronkeep_common.models import BackupExecution
+from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import LIST_QUERY, page_of, with_staleness
 from kronkeep_daemon.http.route import TEXT, ApiCall, RouteTable
@@ -54,7 +55,7 @@ async def send_log(call: ApiCall[None]) -> web.StreamResponse:
 @routes.post(BACKUP + "/cancel", Level.OPERATE)
 async def cancel_backup(call: ApiCall[api.Empty]) -> BackupExecution:
     """Stop a backup that has not ended."""
-    return await call.services.backups.cancel(call.id)
+    return await call.services.backups.cancel(call.id, access.user_of(call.request))
 
 
 @routes.post(BACKUP + "/pin", Level.OPERATE)

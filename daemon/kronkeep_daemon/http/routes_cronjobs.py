@@ -11,6 +11,7 @@ from kronkeep_common.models import (
     ScheduleCheckRequest,
     ScheduleVerdict,
 )
+from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import filter_of, with_staleness
 from kronkeep_daemon.http.route import ApiCall, RouteTable
@@ -79,7 +80,8 @@ async def replace_cronjob(call: ApiCall[CronJobCreate]) -> CronJob:
 @routes.delete(CRONJOB, Level.ADMIN, status=204)
 async def delete_cronjob(call: ApiCall[api.DeleteRequest]) -> None:
     """Delete a CronJob; its history stays."""
-    await call.services.extended.delete(call.ref, confirm=call.body.confirm)
+    user = access.user_of(call.request)
+    await call.services.extended.delete(call.ref, confirm=call.body.confirm, user=user)
 
 
 @routes.post(CRONJOB + "/trigger", Level.OPERATE, status=201)

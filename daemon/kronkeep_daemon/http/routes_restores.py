@@ -63,6 +63,8 @@ async def _send(request: web.Request, sending: FileDownload) -> web.StreamRespon
         "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
         "Repr-Digest": f"sha-256=:{digest}:",
     }
+    if request.method == "HEAD":
+        return web.Response(headers=headers)
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     try:
@@ -124,4 +126,4 @@ async def send_log(call: ApiCall[None]) -> web.Response:
 @routes.post(RESTORE + "/cancel", Level.OPERATE)
 async def cancel_restore(call: ApiCall[api.Empty]) -> Restore:
     """Stop a restore that has not ended."""
-    return await call.services.restores.cancel(call.id)
+    return await call.services.restores.cancel(call.id, access.user_of(call.request))

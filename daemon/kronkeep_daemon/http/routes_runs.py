@@ -7,6 +7,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.json_decoding import JsonObject
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import clean
+from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import (
     LIST_QUERY,
@@ -52,7 +53,7 @@ async def get_run(call: ApiCall[None]) -> CronJobExecution:
 @routes.post(RUN + "/cancel", Level.OPERATE)
 async def cancel_run(call: ApiCall[api.Empty]) -> CronJobExecution:
     """Stop a run that has not ended."""
-    return await call.services.extended.cancel(call.id)
+    return await call.services.extended.cancel(call.id, access.user_of(call.request))
 
 
 @routes.get(RUN + "/manifest")

@@ -24,6 +24,8 @@ def count_stream(call: ApiCall[object]) -> Iterator[None]:
 async def send_text(request: web.Request, chunks: AsyncIterator[bytes]) -> web.StreamResponse:
     """Send the chunks of a log as they come; a fault after the first chunk is sent as the last line."""
     first = await anext(chunks, b"")
+    if request.method == "HEAD":
+        return web.Response(content_type="text/plain", charset="utf-8")
     response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
     await response.prepare(request)
     try:

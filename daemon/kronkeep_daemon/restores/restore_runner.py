@@ -112,7 +112,7 @@ class RestoreRunner:
                 await self._abort(restore.id, Fault(reason, fault.message, fault.next_step))
         await self.resume_cronjob(restore_id)
 
-    async def cancel(self, restore_id: str) -> None:
+    async def cancel(self, restore_id: str, user: str) -> None:
         """Record the end of a restore whose task was stopped; the caller has its target cleaned."""
         restore = self._records.get(restore_id)
         rest = "what it had written stays"
@@ -120,7 +120,7 @@ class RestoreRunner:
             rest = "the target is left as it was, or has all of it if it was nearly done"
         fault = Fault(
             Reason.CANCELLED,
-            f"The restore was cancelled by request; {rest}.",
+            f"The restore was cancelled by {user}; {rest}.",
             "Restore again when it is needed.",
         )
         if _may_have_stage(restore):

@@ -189,13 +189,13 @@ class RestoreService:
                 next_step="Try again in a minute.",
             )
 
-    async def cancel(self, restore_id: str) -> Restore:
-        """Stop a restore and delete its Job; raise RestoreNotFound, NotAllowedNow for one that has ended."""
+    async def cancel(self, restore_id: str, user: str) -> Restore:
+        """Stop a restore and delete its Job, for a user; raise RestoreNotFound, NotAllowedNow."""
         restore = self._records.get(restore_id)
         if restore.ended_at is not None:
             raise NotAllowedNow(f"The restore has ended already: {restore.status}.")
         await self._supervisor.stop(f"restore {restore.id}")
-        await self._restore_runner.cancel(restore_id)
+        await self._restore_runner.cancel(restore_id, user)
         self._cleaned_targets[restore.id] = _target_key(restore)
         name = f"cleaning after restore {restore_id}"
         self._supervisor.start(name, partial(self._clean_target, restore), death="quiet")

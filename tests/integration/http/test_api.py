@@ -71,6 +71,32 @@ async def test_web_pages_are_refused(http: HTTP, headers: dict[str, str]) -> Non
     assert (await http.get("/v1/cronjobs", headers=headers)).status_code == 403
 
 
+async def test_a_refused_host_says_which_one_is_meant(http: HTTP) -> None:
+    problem = (await http.get("/v1/cronjobs", headers={"Host": "evil"})).json()
+    assert "http://localhost/" in problem["next_step"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "localhost:8080", "unix", "d", "", "kronkeepd"])
+async def test_what_clients_of_sockets_write_for_a_host_is_served(http: HTTP, host: str) -> None:
+    assert (await http.get("/healthz", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/v1/cronjobs", "/v1/events", "/metrics", "/openapi.json", "/v1/executions/none"]
+)
+async def test_head_is_answered_where_get_is(http: HTTP, path: str) -> None:
+    answer = await http.head(path)
+    assert answer.status_code == (404 if path.endswith("none") else 200)
+    assert answer.content == b""
+    assert (await http.get("/healthz")).text == "ok"
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused(http: HTTP) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = await http.post("/v1/cronjobs", content=b"{}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "UnreadableBody")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [
