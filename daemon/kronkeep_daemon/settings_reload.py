@@ -28,9 +28,16 @@ class SettingsReloader:
         self._apply = apply
 
     async def follow(self, file: Path) -> None:
-        """Reload whenever the file changes."""
-        async for changes in awatch(file.parent, recursive=False, debounce=DEBOUNCE_MILLISECONDS):
-            if any(Path(name) == file for _, name in changes):
+        """Reload whenever the file has another text after something in its folder changed.
+
+        A ConfigMap's volume replaces the link `..data` beside the file, and an editor may rename another file
+        to its name, so what changed says nothing.
+        """
+        seen = _read_or_none(file)
+        async for _ in awatch(file.parent, recursive=False, debounce=DEBOUNCE_MILLISECONDS):
+            text = _read_or_none(file)
+            if text != seen:
+                seen = text
                 self._reload()
 
     def reload_for_signal(self) -> None:
@@ -54,3 +61,10 @@ class SettingsReloader:
             log.warning("a change of %s takes effect at the next start", ", ".join(differing))
         self._apply(msgspec.structs.replace(new, **kept))
         log.info("the settings were reloaded")
+
+
+def _read_or_none(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None

@@ -103,6 +103,30 @@ async def test_a_changed_file_is_put_in_force(tmp_path: Path) -> None:
     assert reloads.in_force[-1].namespace == "one"
 
 
+async def test_a_relative_file_of_a_configmap_is_read_when_its_link_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kubelet writes a new folder and renames a link to it; the file's own link stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / f"..{name}").mkdir()
+        (tmp_path / f"..{name}" / "kronkeepd.toml").write_text(f'namespace = "{name}"')
+    (tmp_path / "..data").symlink_to("..one")
+    file = Path("kronkeepd.toml")
+    file.symlink_to("..data/kronkeepd.toml")
+    in_force: list[settings.Settings] = []
+    reloader = SettingsReloader(
+        load=lambda: settings.load(file), old=settings.load(file), apply=in_force.append
+    )
+    follow = asyncio.create_task(reloader.follow(file))
+    while not in_force:  # the watch may begin after a swap
+        for name in ("two", "one"):
+            (tmp_path / "..data_tmp").symlink_to(f"..{name}")
+            (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+            await asyncio.wait([follow], timeout=0.3)
+    follow.cancel()
+
+
 def test_a_signal_reloads_what_can_be_and_names_the_rest(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

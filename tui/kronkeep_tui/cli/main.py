@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.text import clean
-from kronkeep_tui.cli.command_parser import CommandParser
 from kronkeep_common.version import VERSION
+from kronkeep_tui.cli.command_parser import CommandParser
 
 EXIT_REFUSED = 1
 EXIT_INPUT = 2
