@@ -10,8 +10,8 @@ from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.errors import InvalidFilter
 from kronkeep_common.models.alert import Severity
 from kronkeep_common.models.backup import BackupTrigger
+from kronkeep_common.name_suggestions import closest_name, suggest_name
 from kronkeep_common.reasons import Reason
-from kronkeep_common.spelling import closest_name, suggest_name
 from kronkeep_common.states import (
     AlertStatus,
     BackupStatus,

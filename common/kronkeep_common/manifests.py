@@ -20,7 +20,7 @@ import msgspec
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.model_faults import find_faults
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
-from kronkeep_common.spelling import suggest_name
+from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_common.text import clean
 
 LARGEST = 1024 * 1024  # characters

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
-from kronkeep_common.spelling import suggest_name
+from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_common.text import clean, duration
 
 MOST_FAULTS = 20

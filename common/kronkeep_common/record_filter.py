@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from kronkeep_common.errors import InvalidFilter
 from kronkeep_common.filter_words import FilterWords
 from kronkeep_common.models.storage import BackupStorage
-from kronkeep_common.spelling import suggest_name
+from kronkeep_common.name_suggestions import suggest_name
 
 _AGE = re.compile(r"([<>])([0-9]{1,9})([smhd])")  # 999,999,999 days are the most that a timedelta holds
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -87,7 +87,7 @@ def _make_test(key: str, value: str, column: int) -> RecordTest:
         return lambda record, _: value.lower() in _name_text(record)
     if key not in _FIELDS:
         advice = suggest_name(key, [*_FIELDS, "name", "age"])
-        raise InvalidFilter(f"A filter does not know {key!r}.", next_step=advice, column=column)
+        raise InvalidFilter(f"The filter does not know {key!r}.", next_step=advice, column=column)
     field = _FIELDS[key]
     return lambda record, _: value in _field_texts(record, field)
 

@@ -33,10 +33,10 @@ class SettingsReloader:
         A ConfigMap's volume replaces the link `..data` beside the file, and an editor may rename another file
         to its name, so what changed says nothing.
         """
-        seen = _read_or_none(file)
+        seen: bytes | None = None  # the first change is always read: it may have come before the watch began
         async for _ in awatch(file.parent, recursive=False, debounce=DEBOUNCE_MILLISECONDS):
             text = _read_or_none(file)
-            if text != seen:
+            if text is None or text != seen:
                 seen = text
                 self._reload()
 

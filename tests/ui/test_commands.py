@@ -47,7 +47,7 @@ async def test_a_command_acts_on_the_name_and_not_on_the_row_under_the_cursor(
         ("suspend dump", "'dump' is the name of several. Choose: "),
         ("job dump", "'dump' is the name of several. Choose: billing/dump, shop/dump."),
         ("create dump", ":create takes no name."),
-        ("sort nope", "There is no order 'nope'. There are: state, name"),
+        ("sort nope", "There is no order 'nope'. There are: duration, last,"),
         ("filter nope:x", "nope"),
         ("ns shopp", "No CronJob is in a namespace 'shopp'. Did you mean shop?"),
         ("acknowledge dump", "acknowledge is for alerts"),

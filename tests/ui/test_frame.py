@@ -96,11 +96,11 @@ async def test_marked_rows_are_changed_together_after_one_question() -> None:
         await pilot.press("space", "down", "ctrl+@", "t")
         await until(
             pilot,
-            lambda: "main-nightly, payments/pg-wal-hourly, billing/pg-ledger? y/n" in screen(pilot),
+            lambda: "main-nightly, infra/etcd-snap, billing/pg-ledger? y/n" in screen(pilot),
         )
         await pilot.press("y")
         await until(pilot, lambda: "Started 3 of them" in screen(pilot))
-        assert sorted(name for _, _, name in given.asked) == ["pg-ledger", "pg-main-nightly", "pg-wal-hourly"]
+        assert sorted(name for _, _, name in given.asked) == ["etcd-snap", "pg-ledger", "pg-main-nightly"]
 
 
 async def test_a_disabled_action_says_why() -> None:
@@ -170,7 +170,7 @@ async def test_plain_mode_reads_the_row_and_shows_no_strips() -> None:
         await wait_for_jobs(pilot)
         await until(pilot, lambda: "st FAIL, last 10 8 of 10 ok" in screen(pilot))
         await pilot.press("down")
-        await until(pilot, lambda: "name pg-wal-hourly" in screen(pilot).split("\n")[-2])
+        await until(pilot, lambda: "name etcd-snap" in screen(pilot).split("\n")[-2])
         assert "........" not in screen(pilot)
 
 
@@ -215,7 +215,7 @@ async def test_a_click_moves_the_cursor_and_a_second_one_enters() -> None:
     async with app_of(client()).run_test(size=(100, 30)) as pilot:
         await wait_for_jobs(pilot)
         await pilot.click("RowTable", offset=(20, 3))
-        await until(pilot, lambda: ">run" in screen(pilot).split("\n")[6])
+        await until(pilot, lambda: ">ok run" in screen(pilot).split("\n")[6])
         await pilot.click("RowTable", offset=(20, 3), times=2)
         await until(pilot, lambda: "Jobs › pg-ledger" in screen(pilot))
 

@@ -16,7 +16,7 @@ async def test_jobs_are_listed_with_state_strip_and_backup() -> None:
         await wait_for_jobs(pilot)
         await until(pilot, lambda: "5 jobs  1 FAIL" in screen(pilot) and "b back up" in screen(pilot))
         text = screen(pilot)
-        assert ".........x default    pg-main-nightly" in text
+        assert "FAIL      .........x default      pg-main-nightly" in text
         for word in ("susp", "late", "live", "b back up"):
             assert word in text
 
@@ -42,7 +42,7 @@ async def test_a_run_s_page_shows_cause_backup_and_log() -> None:
         (["b", "y"], [("back_up", "default", "pg-main-nightly")]),
         (["x", *"pg-main-nightly", "enter"], [("delete", "default", "pg-main-nightly", "pg-main-nightly")]),
         (["x", *"pg-main", "enter"], []),
-        (["end", "s", "y"], [("resume", "default", "pg-old")]),
+        (["end", "up", "s", "y"], [("resume", "default", "pg-old")]),
     ],
 )
 async def test_changes_need_their_confirmation(keys: list[str], asked: list[tuple[str, ...]]) -> None:

@@ -72,7 +72,7 @@ async def test_the_sort_prompt_fits_a_small_screen() -> None:
     async with app_of(CannedClient(several(), [])).run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "task-11" in screen(pilot))
         await pilot.press("S")
-        await until(pilot, lambda: "-:as at first" in screen(pilot).replace("\n", " "))
+        await until(pilot, lambda: "-:as at first" in screen(pilot).replace("\n", " ").replace("  ", " "))
 
 
 async def test_the_palette_has_the_actions_of_every_view() -> None:
@@ -98,3 +98,25 @@ async def test_a_key_that_means_nothing_says_so(start: str, key: str, words: str
         await until(pilot, lambda: pilot.app.reader.has_read)  # type: ignore[attr-defined]
         await pilot.press(key)
         await until(pilot, lambda: words in screen(pilot))
+
+
+async def test_a_message_of_several_lines_is_drawn_once_above_the_keys() -> None:
+    async with app_of(CannedClient(*busy()), start="restore").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and ">ok" in screen(pilot))
+        await pilot.press("r", "ctrl+u")
+        await type_line(pilot, "bla")
+        await until(pilot, lambda: "A target begins with new-claim, claim, in-place." in screen(pilot))
+        lines = screen(pilot).splitlines()
+        assert len(lines) == 24
+        assert lines[-1].strip().startswith("enter open")
+        assert screen(pilot).count("A target begins with") == 1
+
+
+@pytest.mark.parametrize("width", [80, 40])
+async def test_a_name_is_typed_on_a_line_of_its_own(width: int) -> None:
+    async with app_of(CannedClient(*busy())).run_test(size=(width, 24)) as pilot:
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+        await pilot.press("x", *"pg")
+        await until(pilot, lambda: screen(pilot).splitlines()[-2].startswith(" > pg_"))
+        question = " ".join(line.strip() for line in screen(pilot).splitlines()[-7:-2])
+        assert "Type pg-ledger and enter:" in question

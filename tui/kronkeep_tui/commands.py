@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.spelling import closest_name, suggest_name
+from kronkeep_common.name_suggestions import closest_name, suggest_name
 from kronkeep_tui import actions
 from kronkeep_tui.actions import BY_NAME, TABS, Action, Scope
 from kronkeep_tui.colours import SCHEMES

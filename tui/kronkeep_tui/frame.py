@@ -42,9 +42,10 @@ class Frame(Screen[None], Covered):
 
     BINDINGS = []
     AUTO_FOCUS = ""
-    CSS = """
+    # Not CSS: Textual does not load that of an application's default screen.
+    DEFAULT_CSS = """
     Frame { layout: vertical; layers: default over; }
-    #more { layer: over; position: absolute; background: $background; }
+    Frame > #more { layer: over; dock: bottom; margin-bottom: 1; background: $background; }
     """
 
     def __init__(

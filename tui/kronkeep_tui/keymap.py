@@ -76,7 +76,7 @@ class Keymap:
         return next((b.action for b in self.bindings_in(scopes) if key in b.keys), None)
 
     def explain(self, scopes: Sequence[str], key: str) -> str:
-        """Return where a key that does nothing here does something; empty for keys that nobody is told of."""
+        """Return where a key that does nothing here does something; empty for keys such as ctrl+c."""
         if not is_text(key) and key not in _LABELS and len(key) > len("f12"):
             return ""  # ctrl+c and the like have a meaning of their own
         elsewhere = [b.action for b in self.bindings if key in b.keys]

@@ -22,8 +22,8 @@ from kronkeep_common.errors import (
 )
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
 from kronkeep_common.name_rules import check_image, check_name
+from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.spelling import closest_name
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits

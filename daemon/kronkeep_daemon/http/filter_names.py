@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from kronkeep_common.spelling import MOST_COMPARED
+from kronkeep_common.name_suggestions import MOST_COMPARED
 from kronkeep_daemon.history import Records
 from kronkeep_daemon.http.services import Services
 

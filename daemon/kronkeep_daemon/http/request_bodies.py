@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 import msgspec
-from aiohttp import ClientPayloadError, web
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from kronkeep_common.errors import InvalidRequest, TooSlow
@@ -16,7 +16,7 @@ from kronkeep_common.text import clean
 
 DEPTH = 32
 # What aiohttp raises for a body that is not compressed as Content-Encoding says, or is cut off.
-UNREADABLE = (ClientPayloadError, HttpProcessingError, zlib.error)
+UNREADABLE = (web.RequestPayloadError, HttpProcessingError, zlib.error)
 
 
 class UnreadableBody(InvalidRequest):

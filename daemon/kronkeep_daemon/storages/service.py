@@ -34,8 +34,8 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.name_rules import check_name, is_namespace
+from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.reasons import Reason
-from kronkeep_common.spelling import closest_name
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
     RESTORE_TRANSITIONS,

@@ -23,7 +23,7 @@ NAMES = NameSets({"ns": {"pay", "shop"}, "storage": {"vault"}, "cluster": {"prod
         ("backups", "storage:valut", "There is no storage 'valut'. Did you mean vault?"),
         ("executions", "cluster:test", "There is no cluster 'test'. There are: prod."),
         ("executions", "reason:oomkilled", "No reason is 'oomkilled'. Did you mean OOMKilled?"),
-        ("executions", "stauts:failed", "A filter does not know 'stauts'. Did you mean status?"),
+        ("executions", "stauts:failed", "The filter does not know 'stauts'. Did you mean status?"),
     ],
 )
 def test_what_no_record_can_have_is_refused(kind: str, text: str, refusal: str) -> None:

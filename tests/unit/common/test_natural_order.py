@@ -2,8 +2,8 @@
 
 import pytest
 
+from kronkeep_common.name_suggestions import closest_name, suggest_name
 from kronkeep_common.natural_order import natural_key
-from kronkeep_common.spelling import closest_name, suggest_name
 
 
 def test_numbers_in_names_are_counted() -> None:

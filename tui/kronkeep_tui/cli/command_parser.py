@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from kronkeep_common.spelling import suggest_name
+from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_common.text import clean
 
 # argparse's words for a value that is not among the choices; the quotes depend on Python's version.
@@ -21,7 +21,7 @@ class CommandParser(argparse.ArgumentParser):
         self._has_verbs = False
 
     def add_subparsers(self, **kwargs: Any) -> Any:
-        """Add verbs; what is left over after one of them is told by that verb's parser."""
+        """Add verbs; each has a parser of its own, which refuses what it does not know."""
         self._has_verbs = True
         return super().add_subparsers(**kwargs)
 

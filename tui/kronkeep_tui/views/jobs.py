@@ -31,8 +31,9 @@ def _severity(cronjob: CronJob) -> int:
 
 
 def _natural_order_key(cronjob: CronJob) -> tuple[int, NaturalKey, NaturalKey]:
-    """Sort failures first, then by namespace and name."""
-    return _severity(cronjob), natural_key(cronjob.namespace), natural_key(cronjob.name)
+    """Sort failures first, then by namespace and name; a run that begins moves no row."""
+    severity = min(_severity(cronjob), _SEVERITIES["run"])
+    return severity, natural_key(cronjob.namespace), natural_key(cronjob.name)
 
 
 class JobsView(CronJobTableView):

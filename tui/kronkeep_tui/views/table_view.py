@@ -10,8 +10,8 @@ from textual.timer import Timer
 
 from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.filter_words import FilterWords
+from kronkeep_common.name_suggestions import closest_name, suggest_name
 from kronkeep_common.record_filter import RecordFilter, parse_filter
-from kronkeep_common.spelling import closest_name, suggest_name
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context

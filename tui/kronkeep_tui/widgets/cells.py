@@ -127,10 +127,7 @@ def wrap(words: str, width: int) -> list[str]:
 
 
 def wrap_anywhere(text: str, width: int) -> list[str]:
-    """Break text into lines of at most `width` cells, wherever a line is full; always at least one line.
-
-    The last line has room for a cursor.
-    """
+    """Break text into one or more lines of at most `width` cells, between any two letters."""
     rest = clean(text)
     lines = []
     while cell_len(rest) > width:

@@ -49,7 +49,6 @@ class MessageLine(TextLine):
             self.say(("", ""))
         shown = lines[-max(1, self.app.size.height - ROWS_BELOW) :]
         self.overflow.fit(shown if len(shown) > 1 else [])
-        self.overflow.styles.offset = (0, self.app.size.height - ROWS_BELOW - len(shown))
 
     def fit_overflow(self) -> None:
         """Draw message or prompt for another size of the screen."""
