@@ -15,7 +15,8 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import orphans as page
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.sort_orders import SortOrder
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
