@@ -73,6 +73,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "storage": FREE,
         **_FOR_ALL,
     },
+    "silences": {"status": ("active", "ended"), **_FOR_ALL},
     "files": _FOR_ALL,
     "watches": {"status": FREE, "cluster": FREE, **_FOR_ALL},
 }

@@ -41,7 +41,7 @@ async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
 @routes.get(SILENCES, query=("filter", "limit"))
 async def list_silences(call: ApiCall[None]) -> api.ListOf[SilenceView]:
     """List the silences, newest first; `status:active` are those that hold alerts back now."""
-    accepted = filter_of(call)
+    accepted = filter_of(call, "silences")
     now = call.services.clock.now()
     views = call.services.alerts.silence_views(call.services.alerts.silences.newest())
     return api.ListOf(items=[view for view in views if accepted.matches(view, now)][: limit_of(call)])

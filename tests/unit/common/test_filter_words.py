@@ -2,8 +2,9 @@
 
 import pytest
 
+from kronkeep_common.api import HISTORY_TABLES, LIVE_TABLES
 from kronkeep_common.errors import InvalidFilter
-from kronkeep_common.filter_words import FilterWords, NameSets
+from kronkeep_common.filter_words import KEYS, FilterWords, NameSets
 from kronkeep_common.record_filter import parse_filter
 
 NAMES = NameSets({"ns": {"pay", "shop"}, "storage": {"vault"}, "cluster": {"prod"}, "policy": {"p1"}})
@@ -44,3 +45,7 @@ def test_what_no_record_can_have_is_refused(kind: str, text: str, refusal: str) 
 )
 def test_what_a_record_may_have_passes(kinds: tuple[str, ...], text: str) -> None:
     parse_filter(text, words=FilterWords(kinds, NAMES))
+
+
+def test_every_table_that_can_be_filtered_has_its_words() -> None:
+    assert {*HISTORY_TABLES, *LIVE_TABLES} <= set(KEYS)
