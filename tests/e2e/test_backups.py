@@ -49,7 +49,7 @@ async def test_a_run_is_archived_linked_and_restored_byte_for_byte(
     assert (backup.status, backup.reason) == ("succeeded", None)  # type: ignore[attr-defined]
     assert backup.cronjob_execution_id == run.id  # type: ignore[attr-defined]
     snapshots = json.loads(await run_restic(daemon, storage, "snapshots", "--json"))
-    assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id]  # type: ignore[attr-defined]
+    assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]]  # type: ignore[attr-defined]
     assert set(snapshots[0]["tags"]) >= {
         f"run={run.id}",
         f"policy={created.policy.id}",
@@ -95,7 +95,7 @@ async def test_incremental_adds_only_the_change_and_retention_forgets(
     )
     assert len(page.items) == 2
     left = json.loads(await run_restic(daemon, storage, "snapshots", "--json"))
-    assert [snapshot["short_id"] for snapshot in left] == [results[1].snapshot_id]
+    assert [snapshot["short_id"] for snapshot in left] == [results[1].snapshot_id[:8]]
 
 
 async def test_killed_during_an_archive_and_started_again_makes_exactly_one_snapshot(

@@ -140,7 +140,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("STORAGE", "storage_id"),
         OutputColumn("AGE", "created_at", _age),
         OutputColumn("TOOK", "duration_seconds", duration),
-        OutputColumn("SNAPSHOT", "result.snapshot_id"),
+        OutputColumn("SNAPSHOT", "result.snapshot_id", _id),
         OutputColumn("MISSING", "snapshot_missing_at", _age),
         OutputColumn("RECOVERED", "recovered_at", _age),
         OutputColumn("READ", "result.bytes_read", size),
