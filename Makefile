@@ -82,11 +82,12 @@ figures: $(VENV)/.dev ## what makes the code hard to read, counted (ARGS=--list 
 	@$(BIN)/python tests/code_figures.py $(ARGS)
 
 .PHONY: reference
-reference: $(VENV)/.runtime ## write the generated pages from their tables: API, reasons, keys, and the help's routes
+reference: $(VENV)/.runtime ## write what is generated: API, reasons, keys, settings, the help's routes, deploy/
 	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md docs/REASONS.md tui/kronkeep_tui/cli/routes.json
 	@$(BIN)/python -m kronkeep_tui.key_reference tui/KEYS.md
 	@$(BIN)/python -m kronkeep_daemon.manual settings docs/settings.md
 	@$(BIN)/python -m kronkeep_common.monitoring.reference docs/metrics.md
+	@$(BIN)/python -m release.manifests
 
 .PHONY: manual
 manual: $(VENV)/.runtime ## write the manual pages and a settings file with every default into build/
