@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from kronkeep_common.models import Alert
-from kronkeep_common.text import age
+from kronkeep_common.text import age, short_id
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.store import Store
@@ -13,18 +13,21 @@ _ORDER = {"critical": 0, "warning": 1}
 
 
 def open_alerts(store: Store) -> list[Alert]:
-    """Return the open alerts: unacknowledged first, then by severity, the newest first."""
+    """Return the open alerts: first those that nobody knows of, then by severity, the newest first."""
     return sorted((alert for alert in store.alerts.newest() if alert.status != "resolved"), key=_urgency)
 
 
 def _urgency(alert: Alert) -> tuple[bool, int, float]:
-    return alert.status == "acknowledged", _ORDER.get(alert.severity, 2), -alert.since.timestamp()
+    is_known = alert.status == "acknowledged" or alert.silence_id is not None
+    return is_known, _ORDER.get(alert.severity, 2), -alert.since.timestamp()
 
 
 def state(alert: Alert) -> Span:
-    """Return an alert's severity, or that it is acknowledged."""
+    """Return an alert's severity, or that it is acknowledged or silenced."""
     if alert.status == "acknowledged":
         return "ack", "quiet"
+    if alert.silence_id is not None:
+        return "sil", "quiet"
     return ("CRIT", "bad") if alert.severity == "critical" else ("warn", "warn")
 
 
@@ -45,6 +48,9 @@ def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
         )
     ]
     lines += cause(alert.message, alert.next_step, width, "")
+    if alert.silence_id is not None:
+        silence = short_id(alert.silence_id)
+        lines.append(((f"held back by silence {silence}: kronkeep get silences {silence}", "quiet"),))
     if alert.acknowledged_at is not None:
         who = f"acknowledged by {alert.acknowledged_by or 'somebody'}, {age(alert.acknowledged_at, now)} ago"
         lines.append(((who, "quiet"),))

@@ -52,8 +52,8 @@ class AlertsView(TableView[Alert]):
         return TableRow(record.id, cells, kind)
 
     def is_faulty(self, record: Alert) -> bool:
-        """Return whether nobody has acknowledged the alert."""
-        return record.status == "open"
+        """Return whether nobody has acknowledged or silenced the alert."""
+        return record.status == "open" and record.silence_id is None
 
     def detail_lines(self, record: Alert, store: Store, now: datetime, width: int) -> list[Text]:
         return page.detail(record, now, width)
