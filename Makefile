@@ -73,6 +73,11 @@ torture: $(VENV)/.dev debian servers newer-restic images ## long fault injection
 	@systemd/require-debian strace xfsprogs >&2
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
 
+.PHONY: on-debian
+on-debian: ## both commands of the README in fresh Debian 12 and 13 (root)
+	@tests/on-debian 12
+	@tests/on-debian 13
+
 .PHONY: bench
 bench: $(VENV)/.bench debian ## benchmarks as ratios (ONLY=store for one group); the last line is one JSON object
 	@$(BIN)/python -m benchmarks $(ONLY)
@@ -127,6 +132,8 @@ release-check: $(VENV)/.dev build/vendor/.done ## packages, chart and image, eac
 	@release/build-deb $(VENV) build/vendor dist
 	@lintian --fail-on error dist/kronkeep_*.deb
 	@release/check-deb build/old/kronkeep_0.0.9-1_*.deb dist/kronkeep_*.deb
+	@release/build-image dist/kronkeep_*.deb dist
+	@release/check-image $(VENV) dist/kronkeep-*.oci.tar
 
 .PHONY: release
 release: $(VENV)/.runtime build/vendor/.done ## make a release: VERSION=1.2.3
