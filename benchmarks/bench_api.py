@@ -46,7 +46,8 @@ async def _measure_requests(http: httpx.AsyncClient, path: str) -> tuple[float, 
     return REQUESTS / sum(durations), durations[int(REQUESTS * 0.99)] * 1000
 
 
-async def _read_events(path: str, times: asyncio.Queue[float], ready: asyncio.Semaphore) -> None:
+async def read_events(path: str, times: asyncio.Queue[float], ready: asyncio.Semaphore) -> None:
+    """Read the events of the socket for ever, and note when each comes."""
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(b"GET /v1/events?table=executions HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b": kronkeep")
@@ -62,7 +63,7 @@ async def _measure_fan_out(daemon: Daemon) -> float:
     ready = asyncio.Semaphore(0)
     spread = list[float]()
     tasks = [
-        asyncio.create_task(_read_events(daemon.announcement["socket"], times, ready)) for _ in range(READERS)
+        asyncio.create_task(read_events(daemon.announcement["socket"], times, ready)) for _ in range(READERS)
     ]
     for _ in tasks:
         await ready.acquire()

@@ -36,7 +36,7 @@ def cpu_ms(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     return 1000 * best
 
 
-async def _frame_ms(pilot: Pilot[Any], work: Callable[[], object], rounds: int = 20) -> float:
+async def frame_ms(pilot: Pilot[Any], work: Callable[[], object], rounds: int = 20) -> float:
     """Return the CPU milliseconds from a call until its frame is composed."""
     best = float("inf")
     for _ in range(rounds):
@@ -67,9 +67,9 @@ async def measure_kronkeep() -> dict[str, float]:
         page = with_records(app.reader.store, "executions", [])
         figures = {
             "ui_100k_merge_ms": round(merged, 1),
-            "ui_100k_first_rows_ms": round(await _frame_ms(pilot, view.update), 2),
-            "ui_100k_cursor_ms": round(await _frame_ms(pilot, partial(view.table.move, 1)), 2),
-            "ui_100k_page_ms": round(await _frame_ms(pilot, partial(view.table.page, 1)), 2),
+            "ui_100k_first_rows_ms": round(await frame_ms(pilot, view.update), 2),
+            "ui_100k_cursor_ms": round(await frame_ms(pilot, partial(view.table.move, 1)), 2),
+            "ui_100k_page_ms": round(await frame_ms(pilot, partial(view.table.page, 1)), 2),
             "ui_100k_filter_ms": round(cpu_ms(partial(_filter_and_reset, view), 1), 1),
             "ui_100k_sort_ms": round(cpu_ms(partial(_sort_and_reset, view), 1), 1),
         }
@@ -113,7 +113,7 @@ async def measure_data_table() -> dict[str, float]:
         table.add_rows(rows)
         await pilot.pause(0.3)
         loaded = 1000 * (time.process_time() - start_time)
-        moved = await _frame_ms(pilot, table.action_cursor_down)
+        moved = await frame_ms(pilot, table.action_cursor_down)
         return {"datatable_10k_load_ms": round(loaded, 1), "datatable_10k_cursor_ms": round(moved, 2)}
 
 
