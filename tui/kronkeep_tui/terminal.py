@@ -3,9 +3,18 @@
 Textual reads the environment variables TEXTUAL_* when it is imported, so they are set before that.
 """
 
+import fcntl
 import gc
 import os
+import struct
+import sys
+import termios
 from pathlib import Path
+
+from kronkeep_common.errors import InvalidRequest
+
+ROWS = 24
+COLUMNS = 80
 
 
 def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
@@ -13,6 +22,8 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
 
     `socket` is the daemon's socket, None for the default one. With `read_only` every change is refused.
     """
+    require_terminal()
+    set_missing_size(sys.stdin.fileno())
     _set_textual_environment()
     # Importing leaves no garbage, and each collection costs 12 ms; the app enables it after the first frame.
     gc.disable()
@@ -27,6 +38,23 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
         settings = msgspec.structs.replace(settings, read_only=True)
     app = KronkeepApp(Client(socket), settings, has_colours=pop_colour_choice())
     return app.run(mouse=settings.mouse) or 0
+
+
+def require_terminal() -> None:
+    """Raise InvalidRequest where there is no screen to draw on, or no keyboard."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InvalidRequest(
+            "The terminal needs a screen and a keyboard, and standard input or output is something else.",
+            next_step="Use kronkeep get, describe and watch in scripts; ssh needs -t.",
+        )
+
+
+def set_missing_size(descriptor: int) -> None:
+    """Give a terminal that has no size, as of expect, some consoles and CI, 80 columns and 24 rows."""
+    columns, rows = os.get_terminal_size(descriptor)
+    if columns == 0 or rows == 0:
+        size = struct.pack("HHHH", rows or ROWS, columns or COLUMNS, 0, 0)  # struct winsize, ioctl_tty(2)
+        fcntl.ioctl(descriptor, termios.TIOCSWINSZ, size)
 
 
 def pop_colour_choice() -> bool:
