@@ -115,6 +115,12 @@ class BackupSite:
         )
         return await wait_for_end(client, begun.id)
 
+    def has_exit_codes(self) -> bool:
+        """Whether the site's restic is 0.17 or newer: a code for each fault, dumps, no encryption."""
+        done = subprocess.run([self.program, "version"], capture_output=True, text=True, check=True)
+        major, minor = done.stdout.split()[1].split(".")[:2]
+        return (int(major), int(minor)) >= (0, 17)
+
     def run_restic(self, repository: Path, password: str | None, *argv: str, code: int = 0) -> str:
         """Run the site's restic on a repository, outside of the cluster; return its output."""
         line = [self.program, "-r", str(repository), "--no-cache"]

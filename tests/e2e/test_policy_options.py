@@ -212,10 +212,13 @@ async def test_a_key_of_the_policys_own_and_a_wrong_one(old: BackupSite) -> None
     (below,) = folder.glob(f"policy-{policy_id}-*")
     assert good.result is not None
     assert good.result.snapshot_id in old.run_restic(below, "right key", "snapshots", "--json")
-    old.run_restic(below, await old.read_password("keyed"), "snapshots", code=1)
+    wrong_password = 12 if old.has_exit_codes() else 1
+    old.run_restic(below, await old.read_password("keyed"), "snapshots", code=wrong_password)
 
 
 async def test_what_the_machines_restic_cannot_do_is_refused(old: BackupSite) -> None:
+    if old.has_exit_codes():
+        pytest.skip("this machine's restic can do all of it")
     await old.create_storage("refused")
     await old.create_claim("refused")
     dump = Include(database=DatabaseDump(image="postgres:16", command=("pg_dump",)))
