@@ -13,23 +13,19 @@ from kronkeep_common import archive_contents, object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
+from kronkeep_daemon.backups.cronjob_events import CronJobEvent, write_event
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
 from kronkeep_daemon.events import Bus, CronJobChanged, StorageChanged
 from kronkeep_daemon.history.record_ids import derive_id
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import AlreadyExists
-from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 600.0
 PAUSE_SECONDS = 60.0  # between two reports on one CronJob
-REPORTED = "kronkeep.dev/reported"  # the annotation with the hash of what an Event reports
 
 
 class PolicyFault(NamedTuple):
@@ -124,55 +120,22 @@ class PolicyFaultReporter:
 
     async def _create_event(self, cronjob: CronJobObject, fault: PolicyFault, text_hash: str) -> bool:
         """Create the Event, or count the report on the one of its name; return whether that worked."""
-        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        cronjob_reference = {
-            "apiVersion": "batch/v1",
-            "kind": "CronJob",
-            "namespace": cronjob.namespace,
-            "name": cronjob.name,
-            "uid": cronjob.uid,
-        }
-        body = {
-            "metadata": {
-                "name": f"{cronjob.name[:200]}.{derive_id('policy fault', cronjob.uid, fault.reason)}",
-                "namespace": cronjob.namespace,
-                "annotations": {REPORTED: text_hash},
-            },
-            "involvedObject": cronjob_reference,
-            "reason": str(fault.reason),
-            "message": clean(fault.message, 1000),
-            "source": {"component": "kronkeep"},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-            "type": "Warning",
-        }
-        cluster = self._cronjobs.clusters.of(cronjob.cluster)
+        event = CronJobEvent(
+            ref=cronjob.ref,
+            uid=cronjob.uid,
+            kind="policy fault",
+            reason=str(fault.reason),
+            message=fault.message,
+            type="Warning",
+            report=text_hash,
+            at=self._clock.now(),
+        )
         try:
-            try:
-                await cluster.create(paths.events(cronjob.namespace), body)
-            except AlreadyExists:
-                await _count_report(cluster, body)
+            await write_event(self._cronjobs.clusters.of(cronjob.cluster), event)
         except KronkeepError as refusal:
             log.warning("the Event about the policy of %s could not be written: %s", cronjob.ref, refusal)
             return False
         return True
-
-
-async def _count_report(cluster: Cluster, body: JsonObject) -> None:
-    """Put a report into the Event of its name that exists, unless it is there already."""
-    path = paths.events(body["metadata"]["namespace"], body["metadata"]["name"])
-    event = await cluster.get(path)
-    annotations = event["metadata"].get("annotations") or {}
-    if annotations.get(REPORTED) == body["metadata"]["annotations"][REPORTED]:
-        return
-    changes = {
-        "metadata": {"annotations": body["metadata"]["annotations"]},
-        "message": body["message"],
-        "lastTimestamp": body["lastTimestamp"],
-        "count": int(event.get("count") or 1) + 1,
-    }
-    await cluster.patch(path, changes)
 
 
 def _hash_of(cronjob: CronJobObject, fault: PolicyFault) -> str:

@@ -5,6 +5,7 @@ import msgspec
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputsResolver
 from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.attempt_runner import AttemptRunner
+from kronkeep_daemon.backups.backup_event_reporter import BackupEventReporter
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
@@ -33,6 +34,7 @@ class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     reconciliation: SnapshotReconciliation
     orphans: OrphanedPolicies
     policy_faults: PolicyFaultReporter
+    backup_events: BackupEventReporter
 
 
 def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: RepositoryLayer) -> BackupLayer:
@@ -91,6 +93,13 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         clock=base.clock,
         supervisor=base.supervisor,
     )
+    backup_events = BackupEventReporter(
+        cronjobs=cronjobs,
+        history=base.history,
+        bus=base.bus,
+        clock=base.clock,
+        supervisor=base.supervisor,
+    )
     return BackupLayer(
         policies=policies,
         records=records,
@@ -101,6 +110,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         reconciliation=reconciliation,
         orphans=orphans,
         policy_faults=policy_faults,
+        backup_events=backup_events,
     )
 
 

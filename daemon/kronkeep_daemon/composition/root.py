@@ -9,6 +9,7 @@ from functools import partial
 
 import msgspec
 
+from kronkeep_daemon.backups.backup_event_reporter import BackupEventReporter
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
@@ -43,6 +44,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     maintenance: RepositoryMaintenance
     backup_planner: BackupPlanner
     policy_faults: PolicyFaultReporter
+    backup_events: BackupEventReporter
     data_checks: DataChecks
     clocks: ClockMonitor
     reconciliation: SnapshotReconciliation
@@ -59,6 +61,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.retention.start()
         self.reconciliation.start()
         self.policy_faults.start()
+        self.backup_events.start()
         self.data_checks.start()
         services.restores.start()
         services.sinks.start()
@@ -109,6 +112,7 @@ def compose(
         maintenance=repositories.maintenance,
         backup_planner=backups.planner,
         policy_faults=backups.policy_faults,
+        backup_events=backups.backup_events,
         data_checks=data_checks,
         clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base)),
         reconciliation=backups.reconciliation,

@@ -56,7 +56,7 @@ RIGHTS = (
         group="",
         resource="events",
         verbs=("create", "patch"),
-        purpose="report an invalid policy on its CronJob",
+        purpose="report backups and invalid policies on their CronJob",
         needed=False,
     ),
     Right(
