@@ -31,7 +31,7 @@ MOST_WAITING = 10_000
 OVERDUE = AlertCode.BACKUP_OVERDUE.encode()
 
 
-class EventKey(NamedTuple):
+class ReportKey(NamedTuple):
     """The Event of one CronJob and reason."""
 
     uid: str
@@ -47,7 +47,7 @@ class BackupEventReporter:
         self._cronjobs = cronjobs
         self._clock = clock
         self._supervisor = supervisor
-        self._waiting: dict[EventKey, CronJobEvent] = {}
+        self._waiting: dict[ReportKey, CronJobEvent] = {}
         self._wake = asyncio.Event()
         self._forbidden_until: dict[str, float] = {}  # by cluster, in monotonic time
         bus.subscribe(BackupChanged, self._on_backup)
@@ -113,7 +113,7 @@ class BackupEventReporter:
 
     def _put(self, event: CronJobEvent) -> None:
         if len(self._waiting) < MOST_WAITING and self._cronjobs.leads.leads(event.ref.cluster):
-            self._waiting[EventKey(event.uid, event.reason)] = event
+            self._waiting[ReportKey(event.uid, event.reason)] = event
             self._wake.set()
 
     async def _write_waiting(self) -> None:
