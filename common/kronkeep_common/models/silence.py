@@ -1,12 +1,13 @@
 """Silences: alerts that are not sent for a while, and why."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 
 from kronkeep_common.models.base import MONTH, Moment, Record, Request
 
+CLOCKS_DIFFER = timedelta(minutes=5)  # that the clocks of two daemons may differ
 FilterText = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Why = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
@@ -35,8 +36,8 @@ class Silence(Record, frozen=True, kw_only=True):
     ended_by: str | None = None
 
     def is_active(self, now: datetime) -> bool:
-        """Whether it holds alerts back at the time `now`."""
-        return self.ended_at is None and now < self.ends_at
+        """Whether it holds alerts back at the time `now`; one of a clock that was ahead does not."""
+        return self.ended_at is None and self.created_at - CLOCKS_DIFFER <= now < self.ends_at
 
     @property
     def last_at(self) -> datetime:

@@ -78,7 +78,8 @@ def choose_event(
         return "opened" if alert.status is AlertStatus.OPEN else None
     if alert.severity == "critical" and sent.severity == "warning":
         return "escalated"
-    is_due = route.repeat and now - sent.created_at >= timedelta(seconds=route.repeat)
+    is_recent = sent.created_at <= now < sent.created_at + timedelta(seconds=route.repeat)
+    is_due = route.repeat and not is_recent  # also where a clock that was ahead dated it in the future
     return "repeated" if is_due and alert.status is AlertStatus.OPEN else None
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import Alert
 from kronkeep_common.models.base import Moment, Record
+from kronkeep_common.models.silence import CLOCKS_DIFFER
 from kronkeep_daemon.alerts.alert_changes import EventName
 from kronkeep_daemon.alerts.channel_rules import (
     ChannelRoute,
@@ -111,7 +112,9 @@ class NoticeSelection:
         key = sent_id(alert, channel)
         sent = self._sent.get(key)
         shared = None if is_local(alert) else self._shared.of(alert.cluster).state.sent.get(key)
-        if shared is None or (sent is not None and sent.created_at >= shared.at):
+        if shared is None or shared.at > self._clock.now() + CLOCKS_DIFFER:
+            return sent
+        if sent is not None and sent.created_at >= shared.at:
             return sent
         sent = SentAlert(
             id=key,

@@ -14,6 +14,7 @@ import msgspec
 from kronkeep_common.models import Alert, Silence
 from kronkeep_common.models.alert import Severity
 from kronkeep_common.models.base import Moment, Record
+from kronkeep_common.models.silence import CLOCKS_DIFFER
 from kronkeep_common.states import AlertStatus
 from kronkeep_daemon.alerts.alert_changes import EventName
 from kronkeep_daemon.history.record_ids import derive_id
@@ -92,10 +93,19 @@ def _choose_later(one: Mapping[str, Dated], other: Mapping[str, Dated]) -> dict[
 
 
 def prune(state: SharedState, now: datetime) -> SharedState:
-    """Return a state without what nobody needs any more; of the rest, the newest up to a limit of each."""
-    silences = [silence for silence in state.silences.values() if silence.last_at > now - KEEP_ENDED]
-    known = {k: a for k, a in state.acknowledged.items() if a.at > now - KEEP_ACKNOWLEDGED}
+    """Return a state without what nobody needs any more; of the rest, the newest up to a limit of each.
+
+    What is dated in the future was recorded by a clock that was wrong.
+    """
+    latest = now + CLOCKS_DIFFER
+    silences = [
+        silence
+        for silence in state.silences.values()
+        if silence.last_at > now - KEEP_ENDED and silence.created_at <= latest
+    ]
+    known = {k: a for k, a in state.acknowledged.items() if now - KEEP_ACKNOWLEDGED < a.at <= latest}
     sent = {k: t for k, t in state.sent.items() if t.event != "resolved" or t.at > now - KEEP_RESOLVED}
+    sent = {key: message for key, message in sent.items() if message.at <= latest}
     newest = sorted(silences, key=attrgetter("last_at", "id"))[-MOST_SILENCES:]
     return SharedState(
         silences={silence.id: silence for silence in sorted(newest, key=attrgetter("id"))},

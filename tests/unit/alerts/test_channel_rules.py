@@ -74,6 +74,7 @@ CRITICAL = alert(severity="critical")
         (ALERT, sent(at=NOW - HOUR), route(repeat=3601), None),
         (ALERT, sent(at=NOW - 9 * HOUR), route(), None),
         (ACKNOWLEDGED, sent(at=NOW - 9 * HOUR), route(repeat=60), None),
+        (ALERT, sent(at=NOW + 9000 * HOUR), route(repeat=3600), "repeated"),  # sent by a clock that was ahead
         (ALERT, None, route(severity="critical"), None),
         (CRITICAL, None, route(severity="critical"), "opened"),
         (ALERT, None, route(filter="ns:shop code:RunFailed"), "opened"),

@@ -114,3 +114,17 @@ def test_an_acknowledgement_is_of_the_problem_that_was_known_and_of_no_later_or_
     assert acknowledgement_of(state, alert("critical", NOW)) is None
     resolved = msgspec.structs.replace(alert("warning", NOW), status=AlertStatus.RESOLVED)
     assert acknowledgement_of(state, resolved) is None
+
+
+def test_what_is_dated_in_the_future_by_a_wrong_clock_is_forgotten() -> None:
+    ahead = NOW + timedelta(days=400)
+    silence = Silence(
+        id="s", filter="ns:a", because="b", created_at=ahead, created_by="eve", ends_at=ahead + MINUTE
+    )
+    state = SharedState(
+        silences={"s": silence},
+        acknowledged={"a": SharedAcknowledgement(at=ahead, by="eve", severity="warning")},
+        sent={"b": SharedMessage(at=ahead, event="resolved", severity="warning")},
+    )
+    assert prune(state, NOW) == SharedState()
+    assert not silence.is_active(NOW)
