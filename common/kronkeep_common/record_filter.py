@@ -38,10 +38,15 @@ RecordTest = Callable[[Any, datetime], bool]
 
 
 class RecordFilter(NamedTuple):
-    """A parsed filter: tests that must all pass, and values by field that an index can find first."""
+    """A parsed filter: tests that must all pass, and what an index can find first.
+
+    indexed_values: values by field.
+    greatest_age: that of every record that passes; None is no bound.
+    """
 
     tests: tuple[RecordTest, ...]
     indexed_values: dict[str, str]
+    greatest_age: timedelta | None = None
 
     def matches(self, record: Any, now: datetime) -> bool:
         """Whether a record passes all tests."""
@@ -58,6 +63,7 @@ def parse_filter(
     """
     tests: list[RecordTest] = []
     equal: dict[str, str] = {}
+    ages: list[timedelta] = []
     for match in re.finditer(r"\S+", text):
         word = match.group()
         column = match.start() + 1
@@ -71,7 +77,9 @@ def parse_filter(
             equal[_FIELDS[key]] = value
         test = _make_test(key, value, column) if colon else _make_text_test(body)
         tests.append(_negate(test) if negated else test)
-    return RecordFilter(tuple(tests), equal)
+        if key == "age" and value.startswith("<") and not negated:
+            ages.append(_parse_age(value, column).limit)
+    return RecordFilter(tuple(tests), equal, min(ages, default=None))
 
 
 def _negate(test: RecordTest) -> RecordTest:
@@ -122,17 +130,27 @@ def _storage_texts(storage: BackupStorage, field: str) -> tuple[str, ...]:
     return (str(getattr(storage, field, None) or ""),)
 
 
-def _make_age_test(value: str, column: int) -> RecordTest:
+class AgeBound(NamedTuple):
+    """An age that is compared: younger than the limit, or older."""
+
+    younger: bool
+    limit: timedelta
+
+
+def _parse_age(value: str, column: int) -> AgeBound:
     match = _AGE.fullmatch(value)
     if match is None:
         raise InvalidFilter(f"The filter's age {value!r} is not like <24h.", column=column)
-    limit = timedelta(**{_UNITS[match[3]]: int(match[2])})
-    younger = match[1] == "<"
+    return AgeBound(younger=match[1] == "<", limit=timedelta(**{_UNITS[match[3]]: int(match[2])}))
+
+
+def _make_age_test(value: str, column: int) -> RecordTest:
+    bound = _parse_age(value, column)
 
     def test(record: Any, now: datetime) -> bool:
         times = (getattr(record, field, None) for field in ("last_started_at", "created_at", "since"))
         at = next((time for time in times if time is not None), None)
-        return at is not None and ((now - at) < limit) == younger
+        return at is not None and ((now - at) < bound.limit) == bound.younger
 
     return test
 

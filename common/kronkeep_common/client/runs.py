@@ -3,10 +3,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import msgspec
+
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
 from kronkeep_common.json_decoding import JsonObject
 from kronkeep_common.models import CronJobExecution
+from kronkeep_common.models.log_search import SearchLine
 
 
 class RunCalls:
@@ -55,6 +58,29 @@ class RunCalls:
         async with aclosing(self._connection.stream(f"{_path(run_id)}/logs", query)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def grep(
+        self,
+        text: str,
+        filter: str | None = None,
+        context: int = 0,
+        ignore_case: bool = False,
+        limit: int | None = None,
+    ) -> AsyncGenerator[SearchLine, None]:
+        """Yield the hits of a text in kept logs, the newest run first, and at last the end."""
+        query = {
+            "text": text,
+            "filter": filter,
+            "context": context,
+            "ignore_case": "true" if ignore_case else None,
+            "limit": limit,
+        }
+        rest = b""
+        async with aclosing(self._connection.stream("/v1/grep", query)) as chunks:
+            async for chunk in chunks:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield msgspec.json.decode(line, type=SearchLine)
 
 
 def _path(run_id: str) -> str:

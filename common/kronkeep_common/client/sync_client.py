@@ -107,6 +107,7 @@ class SyncRuns(Blocking[RunCalls]):
     manifest = BlockingCall(RunCalls.manifest)
     events = BlockingCall(RunCalls.events)
     log = BlockingStream(RunCalls.log)
+    grep = BlockingStream(RunCalls.grep)
 
 
 class SyncBackups(Blocking[BackupCalls]):

@@ -107,6 +107,10 @@ class KeptLogStore:
         path = self._path(record_id, container)
         return await asyncio.to_thread(_read, path)
 
+    def read_now(self, record_id: str, container: str) -> bytes | None:
+        """Do what `read` does, in a thread of the caller's."""
+        return _read(self._path(record_id, container))
+
     async def remove_one(self, record_id: str, container: str) -> None:
         """Remove the kept log of one container, if there is one."""
         await asyncio.to_thread(self._path(record_id, container).unlink, missing_ok=True)

@@ -11,6 +11,7 @@ from kronkeep_daemon.http import (
     routes_daemon,
     routes_events,
     routes_figures,
+    routes_log_search,
     routes_orphans,
     routes_policies,
     routes_queue,
@@ -33,6 +34,7 @@ async def get_openapi(_: ApiCall[None]) -> JsonObject:
 _TABLES = (
     routes_events.routes,
     routes_figures.routes,
+    routes_log_search.routes,
     routes_cronjobs.routes,
     routes_runs.routes,
     routes_backups.routes,
