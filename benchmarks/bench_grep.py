@@ -33,7 +33,7 @@ WORDS = [
 def build_log(number: int) -> bytes:
     """Return the text of one log, with times and words as a program writes them."""
     chance = random.Random(number)
-    lines = []
+    lines: list[str] = []
     size = 0
     while size < LOG_BYTES:
         line = (

@@ -166,6 +166,7 @@ class Leadership:
         try:
             lease = await self._cluster.get(self._path)
         except NotFoundInCluster:
+            self._is_compared = True  # there is none of before, and the next one that is read is our own
             return await self._create_lease(now)
         await self._compare_note(lease)
         spec = lease["spec"]

@@ -1,6 +1,7 @@
 """The newest sequence on the Lease: a history that was put back, `newest` included, is noticed and told."""
 
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from kronkeep_daemon.history.facts import LOST_CHANGES
 from kronkeep_daemon.history.sequence_note import SequenceNote
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.lease import MOST_NOTES, NOTE_PREFIX, Leadership
 from kronkeep_daemon.testing import FakeClock
 
@@ -99,6 +101,21 @@ async def test_a_history_that_is_whole_and_the_notes_of_others_stay(
         await leadership_of(cluster, again).refresh()
         assert again.facts.get(LOST_CHANGES) is None
         await again.close()
+
+
+async def test_the_first_lease_of_all_is_renewed_without_an_alarm(
+    tmp_path: Path,
+    cluster: Cluster,  # noqa: F811
+) -> None:
+    with suppress(NotFoundInCluster):
+        await cluster.delete(paths.leases("kronkeep", "kronkeepd"))
+    history = await open_history(tmp_path)
+    leadership = leadership_of(cluster, history)
+    for _ in range(3):
+        await leadership.refresh()
+        await write(history, 2)
+    assert history.facts.get(LOST_CHANGES) is None
+    await history.close()
 
 
 async def test_what_somebody_wrote_on_the_lease_is_no_sequence(
