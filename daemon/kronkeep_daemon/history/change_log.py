@@ -43,7 +43,7 @@ class ChangeLog:
         self.hold: ChangeHold | None = None
         self.last = last_sequence(connection)
         (first,) = connection.execute("SELECT coalesce(min(sequence), 1) FROM changes").fetchone()
-        self.first = int(first)
+        self.first = _require_integer(first)
         self._place = _place_of(connection, self.last)
         self._first_place = _place_of(connection, self.first)
         self._has_gap = False
@@ -130,19 +130,26 @@ class ChangeLog:
         self._place += sum(len(body or b"") for _, _, body in changes)
         (first,) = connection.execute("SELECT min(sequence) FROM changes").fetchone()
         if first != self.first:
-            self.first = int(first)
+            self.first = _require_integer(first)
             self._first_place = _place_of(connection, self.first)
 
 
 def _place_of(connection: sqlite3.Connection, sequence: int) -> int:
     row = connection.execute("SELECT place FROM changes WHERE sequence = ?", (sequence,)).fetchone()
-    return int(row[0]) if row else 0
+    return _require_integer(row[0]) if row else 0
+
+
+def _require_integer(value: object) -> int:
+    """Return a number as it was read; raise DamagedHistory for what one flipped bit makes of its type."""
+    if not isinstance(value, int):
+        raise DamagedHistory("The history is damaged: a number of its changes is none.")
+    return value
 
 
 def last_sequence(connection: sqlite3.Connection) -> int:
     """Return the sequence of the newest change; 0 before the first."""
     (last,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM changes").fetchone()
-    return int(last)
+    return _require_integer(last)
 
 
 def read_changes(connection: sqlite3.Connection, after: int, limit: int) -> list[Change]:

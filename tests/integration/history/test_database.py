@@ -215,6 +215,23 @@ def write_small(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, bytes],
 FILES = ("history.db", "history.db-wal", "newest")
 
 
+@pytest.mark.parametrize("value", ["NULL", "x'00'", "1.5", "'seven'"])
+def test_a_place_of_another_type_is_damage(tmp_path: Path, value: str) -> None:
+    fill(tmp_path, 5)
+    with sqlite3.connect(tmp_path / "history.db") as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'place INTEGER NOT NULL', 'place')"
+            " WHERE name = 'changes'"
+        )
+    connection.close()
+    with sqlite3.connect(tmp_path / "history.db") as connection:
+        connection.execute(f"UPDATE changes SET place = {value}")
+    connection.close()
+    with pytest.raises(DamagedHistory):
+        Database(tmp_path)
+
+
 def test_a_flipped_bit_is_noticed_or_harmless(tmp_path: Path) -> None:
     is_open, closed = write_small(tmp_path / "whole", FILES)
     assert flip_bits(tmp_path / "copy", is_open, "history.db-wal", 20_011) > 10

@@ -110,6 +110,7 @@ async def test_the_first_lease_of_all_is_renewed_without_an_alarm(
     with suppress(NotFoundInCluster):
         await cluster.delete(paths.leases("kronkeep", "kronkeepd"))
     history = await open_history(tmp_path)
+    await write(history, 2)
     leadership = leadership_of(cluster, history)
     for _ in range(3):
         await leadership.refresh()
