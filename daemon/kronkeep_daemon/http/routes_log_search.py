@@ -24,7 +24,7 @@ routes = RouteTable()
 async def search_logs(call: ApiCall[None]) -> web.StreamResponse:
     """Search a text in the kept logs of runs, the newest run first; the last line is the end."""
     question = _read_question(call)
-    accepted = filter_of(call)
+    accepted = filter_of(call, "executions")
     clock = call.services.clock
     equal = {name: str(value) for name, value in values_by_index(call, accepted).items()}
 
