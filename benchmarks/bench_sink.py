@@ -17,7 +17,7 @@ from kronkeep_daemon.history import History
 
 CHANGES = int(os.environ.get("SINK_CHANGES", "1000000"))
 BATCH = 1000
-START = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime.now(UTC) - timedelta(days=80)
 MESSAGE = "The container ended with exit code 1: disk quota exceeded while writing the dump. " * 4
 
 

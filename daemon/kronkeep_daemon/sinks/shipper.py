@@ -41,7 +41,7 @@ from kronkeep_daemon.sinks.postgres import PostgresSink, TlsSettings, connect
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 MOST_CHANGES = 4_000  # in one transaction of the sink
-MOST_BYTES = 1024 * 1024  # of documents in one transaction
+MOST_BYTES = 512 * 1024  # of documents in one transaction
 GATHER_SECONDS = 0.2  # in which changes gather after one has come
 SEEN_SECONDS = 30.0  # between two signs of life of a sink that has nothing to ship
 LONGEST_PAUSE = 15.0  # between two attempts to reach a sink
