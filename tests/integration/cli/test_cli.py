@@ -64,7 +64,7 @@ def test_a_failed_run_is_exit_code_1_with_reason_and_next_step(daemon: Daemon) -
         (("get", "cronjobs", "--sort-by", "colour"), 2, "no field"),
         (("trigger", "none"), 1, "CronJobNotFound"),
         (("delete", "good"), 2, "ConfirmationMissing"),
-        (("nonsense",), 2, "invalid choice"),
+        (("nonsense",), 2, "there is no verb 'nonsense'"),
         (("--host", "http://x", "get", "cronjobs"), 2, "is not a host"),
         (("--host", "ssh://-oProxyCommand=x", "get", "cronjobs"), 2, "is not a host"),
     ],
