@@ -169,7 +169,7 @@ def test_the_log_has_the_format_that_suits_its_reader(
     ("text", "words"),
     [
         ('name = "a"\nkind = "postgres"', "sink a needs either url_file or url_secret"),
-        ('name = "a"\nkind = "mysql"\nurl_file = "x"', "Invalid enum value 'mysql'"),
+        ('name = "a"\nkind = "mysql"\nurl_file = "x"', "it cannot be 'mysql'"),
         ('name = "A b"\nkind = "postgres"\nurl_file = "x"', "name"),
         ('name = "a"\nkind = "postgres"\nurl_file = "x"\nsslmode = "allow"', "sslmode"),
     ],
