@@ -241,3 +241,25 @@ async def test_tls_is_required_and_verified(
                 ssl = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
                 assert server.query_at(port, f"{ssl} WHERE application_name = 'kronkeepd'") == [(True,)]
     assert server.query_at(port, "SELECT count(*) FROM kronkeep.runs") == [(3,)]
+
+
+async def test_the_position_is_not_ahead_of_changes_that_the_database_did_not_take(
+    server: PostgresServer, history: History
+) -> None:
+    put_runs(history, 0, 5)
+    await history.commit()
+    async with shipper_of(history, server.url) as shipper:
+        await wait_until_live(shipper, history)
+        server.query(
+            "CREATE FUNCTION kronkeep.refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN RAISE EXCEPTION 'stopped' USING ERRCODE = '57014'; END$$"
+        )
+        server.query(
+            "CREATE TRIGGER refuse BEFORE INSERT ON kronkeep.runs EXECUTE FUNCTION kronkeep.refuse()"
+        )
+        put_runs(history, 5, 5)
+        await history.commit()
+        await wait_for_fault(shipper, "SinkUnreachable")
+        server.query("DROP TRIGGER refuse ON kronkeep.runs")
+        await wait_until_live(shipper, history)
+    await assert_same(server, history)
