@@ -108,7 +108,7 @@ async def test_a_disabled_action_says_why() -> None:
     async with app_of(given).run_test(size=(100, 30)) as pilot:
         await wait_for_jobs(pilot)
         await pilot.press("end", "b")
-        await until(pilot, lambda: "pg-old has no backup policy" in screen(pilot))
+        await until(pilot, lambda: "pg-wal-hourly has no backup policy" in screen(pilot))
         await pilot.press("home", "enter")
         await until(pilot, lambda: "STARTED" in screen(pilot))
         await pilot.press("x")

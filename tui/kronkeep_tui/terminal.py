@@ -23,7 +23,6 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
     `socket` is the daemon's socket, None for the default one. With `read_only` every change is refused.
     """
     require_terminal()
-    set_missing_size(sys.stdin.fileno())
     _set_textual_environment()
     # Importing leaves no garbage, and each collection costs 12 ms; the app enables it after the first frame.
     gc.disable()
@@ -36,6 +35,7 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
     settings = read_settings()
     if read_only:
         settings = msgspec.structs.replace(settings, read_only=True)
+    set_missing_size(sys.stdin.fileno())
     app = KronkeepApp(Client(socket), settings, has_colours=pop_colour_choice())
     return app.run(mouse=settings.mouse) or 0
 

@@ -89,7 +89,7 @@ class BackupEventReporter:
                     ref=CronJobRef(alert.cluster, alert.namespace, alert.cronjob),
                     uid=alert.cronjob_id,
                     kind="backup",
-                    reason="BackupOverdue",
+                    reason=AlertCode.BACKUP_OVERDUE,
                     message=alert.message,
                     type="Warning",
                     report=alert.id,

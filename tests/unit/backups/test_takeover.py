@@ -21,6 +21,7 @@ from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic.snapshots import SnapshotTags
+from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import FakeClock
 
@@ -125,7 +126,7 @@ class Scene:
         clusters: Any = self.cronjobs.clusters
         self.records = BackupRecords(history, self.bus, clusters)
         index = RepositoryIndex(history, self.clock)
-        queues = RepositoryQueues()
+        queues = RepositoryQueues(clock=self.clock, settings=Settings)
         nothing: Any = None
         policies: Any = Policies()
         self.service = SnapshotReconciliation(

@@ -218,7 +218,7 @@ def test_what_a_kind_refuses(kind: str, change: Settings) -> None:
 def test_an_unknown_kind_and_a_missing_field() -> None:
     with pytest.raises(InvalidRequest, match="there are local, nfs"):
         storage_kinds.parse_settings("tape", {})
-    with pytest.raises(InvalidRequest, match="missing required field `bucket`"):
+    with pytest.raises(InvalidRequest, match="bucket: it is missing"):
         storage_kinds.parse_settings("s3", {})
 
 

@@ -30,5 +30,5 @@ def test_wrong_settings_are_a_sentence_and_bad_input(
     finally:
         gc.enable()
     error = capsys.readouterr().err
-    assert "terminal.toml: Invalid enum value 'pink'" in error
+    assert "terminal.toml: theme: it cannot be 'pink'" in error
     assert "[InvalidSettings]" in error

@@ -44,8 +44,8 @@ def test_a_sum_is_said_where_each_part_of_it_was_told() -> None:
 
 
 def test_why_a_size_is_not_known_is_read() -> None:
-    job = canned.cronjob("job")
+    owner = retention.PlanOwner("job")
     for found in (plan(1024, None), plan(1024)):
         said = WHY in [plain(line).strip() for line in retention.detail(found, NOW, 100)]
         assert said is (found.sizes_unknown is not None)
-        assert said is any(WHY in plain(line) for line in retention.plan_lines(found, job, NOW, 100))
+        assert said is any(WHY in plain(line) for line in retention.plan_lines(found, owner, NOW, 100))

@@ -306,6 +306,18 @@ SECTIONS = (
                 help="KiB a second from the storage; empty: none",
             ),
             FormField(
+                path=P + "read_concurrency",
+                label="files at once",
+                format=INTEGER,
+                help="that are read; empty: restic's own number",
+            ),
+            FormField(
+                path=P + "pack_size_mib",
+                label="pack size",
+                format=INTEGER,
+                help="MiB of the repository's files; empty: restic's own",
+            ),
+            FormField(
                 path=P + "encryption.enabled",
                 label="encrypted",
                 format=YES,
