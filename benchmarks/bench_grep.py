@@ -12,6 +12,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
@@ -51,7 +53,6 @@ async def fill(history: History, count: int) -> None:
     for number in range(count):
         capped = CappedLog()
         capped.add(build_log(number) + (b"disk quota exceeded\n" if number == count // 2 else b""))
-        kept = await history.logs.save(f"r{number}", "p.main", "p", capped)
         run = CronJobExecution(
             id=f"r{number}",
             cluster="c",
@@ -61,9 +62,10 @@ async def fill(history: History, count: int) -> None:
             status=ExecutionStatus.SUCCEEDED,
             trigger=Trigger.SCHEDULED,
             created_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number),
-            logs=(type(kept)(container="main", pod="p", bytes=kept.bytes, kept=kept.kept),),
         )
-        history.executions.put(run)
+        kept = await history.logs.save(run, "p.main", "p", capped)
+        log = msgspec.structs.replace(kept, container="main")
+        history.executions.put(msgspec.structs.replace(run, logs=(log,)))
     await history.commit()
 
 

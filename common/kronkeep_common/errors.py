@@ -190,6 +190,12 @@ class LogNotFound(NotFound):
     default_next_step = "Look at the run itself: its cause and its Events are kept."
 
 
+class LogRemoved(LogNotFound):
+    """The log was kept, but was removed since then, as there were too many bytes of logs."""
+
+    code = "LogRemoved"
+
+
 class ManifestNotFound(NotFound):
     """The run's Job no longer exists, and its manifest was not kept."""
 

@@ -294,6 +294,9 @@ class HistorySettings(Request, frozen=True, kw_only=True):
     keep_days: finished records.
     keep_runs_per_cronjob: so many of the newest runs of each CronJob.
     keep_audit_days: who did what.
+    keep_log_bytes_per_namespace: kept logs of the runs, backups and restores of one namespace, on the disk.
+        Beyond it the oldest of that namespace are removed; their records say so.
+    keep_log_bytes: kept logs of all namespaces; beyond it those with the most bytes lose their oldest.
     sinks: databases that runs, backups, restores and alerts are shipped to.
     sink_backlog_bytes: how many bytes of changes are kept for sinks that do not answer; a sink that needs
         older ones gets the whole history again.
@@ -302,6 +305,8 @@ class HistorySettings(Request, frozen=True, kw_only=True):
     keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
     keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=1)] | None = None
     keep_audit_days: Annotated[int, msgspec.Meta(ge=1)] = 400
+    keep_log_bytes_per_namespace: Annotated[int, msgspec.Meta(ge=2**20)] = 2 * 2**30
+    keep_log_bytes: Annotated[int, msgspec.Meta(ge=2**20)] = 20 * 2**30
     sinks: Annotated[tuple[SinkSettings, ...], msgspec.Meta(max_length=5)] = ()
     sink_backlog_bytes: Annotated[int, msgspec.Meta(ge=2**24)] = 2**30
 

@@ -170,12 +170,24 @@ class PodRecord(Record, frozen=True, kw_only=True):
     cause: Cause | None = None
 
 
+LogLimit = Literal["namespace", "total"]
+
+
+class LogRemoval(Record, frozen=True, kw_only=True):
+    """The removal of kept logs for space: the limit that was reached, of their namespace or of all."""
+
+    at: Moment
+    limit: LogLimit
+    limit_bytes: Bytes
+
+
 class KeptLog(Record, frozen=True, kw_only=True):
     """A container's log that was stored: the pod wrote `bytes`, of which `kept` are stored.
 
     A long log is stored without its middle (`truncated`). `attempt` is the start of the container in its pod,
     from 1; of a container that was restarted the first attempt and the newest four are kept. `last_lines` are
-    the last five lines of a container that failed, each of at most 300 characters.
+    the last five lines of a container that failed, each of at most 300 characters. `removed` is set where the
+    log itself had to go since then.
     """
 
     container: str
@@ -185,6 +197,7 @@ class KeptLog(Record, frozen=True, kw_only=True):
     kept: Bytes
     truncated: bool = False
     last_lines: tuple[str, ...] = ()
+    removed: LogRemoval | None = None
 
 
 class CronJobExecution(Record, frozen=True, kw_only=True):

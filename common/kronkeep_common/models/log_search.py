@@ -24,9 +24,13 @@ class LogHit(Record, frozen=True, kw_only=True):
 
 
 class SearchEnd(Record, frozen=True, kw_only=True):
-    """The end of a search: how many logs and bytes it read, and whether it ended at its limit of hits."""
+    """The end of a search: how many logs and bytes it read, and whether it ended at its limit of hits.
+
+    removed: logs of such runs that were not read, as they had been removed for space.
+    """
 
     logs: int
+    removed: int = 0
     bytes: Bytes
     hits: int
     limited: bool = False

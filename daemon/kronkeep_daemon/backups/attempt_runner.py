@@ -299,7 +299,7 @@ class AttemptRunner:
             if files:
                 objects = self._repository_jobs.objects_on(inputs.cluster.id)
                 await objects.remove(_config_map_path(backup))
-        logs = await self._logs.save(backup.id, finished)
+        logs = await self._logs.save(backup, finished)
         await self._records.change(backup.id, logs=(*self._records.get(backup.id).logs, *logs))
         return finished
 

@@ -8,6 +8,7 @@ from kronkeep_common.errors import LogNotFound, ReadOnlyHistory
 from kronkeep_common.models import BackupExecution, KeptLog
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
+from kronkeep_daemon.history.removed_logs import describe_removal, refuse_removed
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.restic import snapshots
 
@@ -20,7 +21,7 @@ class BackupLogs:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def save(self, backup_id: str, finished: FinishedJob) -> tuple[KeptLog, ...]:
+    async def save(self, backup: BackupExecution, finished: FinishedJob) -> tuple[KeptLog, ...]:
         """Save the containers' logs without restic's progress lines; return what was saved.
 
         On a full disk the rest is left out.
@@ -34,7 +35,7 @@ class BackupLogs:
             capped.add(b"".join(line + b"\n" for line in lines))
             try:
                 log = await self._history.logs.save(
-                    backup_id, f"{finished.pod}.{container.name}", finished.pod, capped
+                    backup, f"{finished.pod}.{container.name}", finished.pod, capped
                 )
             except ReadOnlyHistory:
                 break
@@ -42,14 +43,17 @@ class BackupLogs:
         return tuple(saved)
 
     async def read(self, backup: BackupExecution) -> AsyncIterator[bytes]:
-        """Yield all saved logs in order, each under a heading; raises LogNotFound where none is saved."""
+        """Yield all saved logs in order, each under a heading; raises LogNotFound, LogRemoved."""
         logs = [*backup.logs, *(log for run in backup.hooks for log in run.logs)]
         if not logs:
             raise LogNotFound(f"No log of backup {backup.id} is kept yet.")
+        refuse_removed(logs, backup.namespace)
         for entry in logs:
-            text = await self._history.logs.read(backup.id, f"{entry.pod}.{entry.container}")
             yield f"--- {entry.pod} {entry.container}\n".encode()
-            yield text or b""
+            if entry.removed is not None:
+                yield f"[kronkeep: {describe_removal(entry.removed, backup.namespace)}]\n".encode()
+            else:
+                yield await self._history.logs.read(backup, f"{entry.pod}.{entry.container}") or b""
 
 
 def _is_progress(line: bytes) -> bool:

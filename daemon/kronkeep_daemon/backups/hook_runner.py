@@ -142,7 +142,7 @@ class HookRunner:
         except (JobNotStarted, NameTaken) as fault:
             ended = _with_end(run, "failed", message=clean(f"It never ran: {fault.message}", 500))
         else:
-            logs = await self._logs.save(backup.id, finished)
+            logs = await self._logs.save(backup, finished)
             ended = msgspec.structs.replace(judge_hook(run, finished), logs=logs)
         ended = msgspec.structs.replace(ended, ended_at=self._clock.now())
         await self._record(backup.id, ended)

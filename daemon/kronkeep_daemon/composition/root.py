@@ -22,6 +22,8 @@ from kronkeep_daemon.composition.restore_layer import compose_restores
 from kronkeep_daemon.composition.service_layer import compose_services
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History, time_repair
+from kronkeep_daemon.history.log_limits import LogLimits
+from kronkeep_daemon.history.log_trimmer import LogTrimmer
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clock_monitor import ClockMonitor
@@ -48,6 +50,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     data_checks: DataChecks
     clocks: ClockMonitor
     reconciliation: SnapshotReconciliation
+    log_trimmer: LogTrimmer
     base: Foundation
 
     def start(self) -> None:
@@ -66,10 +69,16 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.restores.start()
         services.sinks.start()
         services.alerts.start()
+        self.supervisor.start("kept log limits", self.log_trimmer.run, death="restart")
         self.supervisor.start("computed changes", services.live.run, death="restart")
         self.supervisor.start("schedule findings", services.schedules.compute_findings, death="restart")
         services.manifest_folder.start(self.supervisor)
         start_outlets(self.base, services.exposition)
+
+
+def _log_limits(base: Foundation) -> LogLimits:
+    limits = base.settings().history
+    return LogLimits(limits.keep_log_bytes_per_namespace, limits.keep_log_bytes)
 
 
 async def _repair_times(base: Foundation) -> None:
@@ -116,5 +125,6 @@ def compose(
         data_checks=data_checks,
         clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base)),
         reconciliation=backups.reconciliation,
+        log_trimmer=LogTrimmer(history=history, clock=base.clock, limits=partial(_log_limits, base)),
         base=base,
     )

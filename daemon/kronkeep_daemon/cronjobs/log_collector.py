@@ -158,10 +158,11 @@ class LogCollector:
 
     async def _copy_log(self, copy: _LogCopy) -> None:
         capped = await self._read_log(copy)
-        if capped is None:
+        run = self._history.executions.get(copy.record_id)
+        if capped is None or run is None:
             return
         name = run_logs.log_name(copy.pod, copy.container, copy.source.attempt)
-        saved = await self._history.logs.save(copy.record_id, name, copy.pod, capped)
+        saved = await self._history.logs.save(run, name, copy.pod, capped)
         kept = KeptLog(
             container=copy.container,
             pod=copy.pod,

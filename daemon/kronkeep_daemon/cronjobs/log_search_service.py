@@ -27,6 +27,7 @@ class LogSearch:
         self._question = question
         self._limit = limit
         self._logs = 0
+        self._removed = 0
         self._bytes = 0
         self._hits = 0
 
@@ -58,16 +59,21 @@ class LogSearch:
                 break
             await asyncio.sleep(0)
         limited = self._hits >= self._limit
-        end = SearchEnd(logs=self._logs, bytes=self._bytes, hits=self._hits, limited=limited)
+        end = SearchEnd(
+            logs=self._logs, removed=self._removed, bytes=self._bytes, hits=self._hits, limited=limited
+        )
         yield SearchLine(end=end)
 
     def _search(self, parts: list[KeptPart]) -> list[LogHit]:
         return [hit for run, log in parts for hit in self._search_log(run, log)]
 
     def _search_log(self, run: CronJobExecution, log: KeptLog) -> Iterator[LogHit]:
+        if log.removed is not None:
+            self._removed += 1
+            return
         name = run_logs.log_name(log.pod, log.container, log.attempt)
         try:
-            text = self._history.logs.read_now(run.id, name)
+            text = self._history.logs.read_now(run, name)
         except (OSError, EOFError, zlib.error):  # one damaged file ends no search
             return
         if text is None:

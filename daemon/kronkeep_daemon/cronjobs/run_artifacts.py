@@ -29,17 +29,17 @@ async def save_artifacts(cluster: Cluster, history: History, run: CronJobExecuti
     """Save the manifest and the Events that the cluster still has; raises what the history raises."""
     manifest = await _fetch_job(cluster, run)
     if manifest is not None:
-        await _save(history, run.id, MANIFEST, msgspec.json.encode(manifest))
+        await _save(history, run, MANIFEST, msgspec.json.encode(manifest))
     events = await _fetch_events(cluster, run)
     if events:
-        await _save(history, run.id, EVENTS, msgspec.json.encode(events))
+        await _save(history, run, EVENTS, msgspec.json.encode(events))
 
 
-async def _save(history: History, record_id: str, name: str, body: bytes) -> None:
+async def _save(history: History, run: CronJobExecution, name: str, body: bytes) -> None:
     capped = CappedLog()
     capped.add(body)
     if not capped.truncated:
-        await history.logs.save(record_id, name, "", capped)
+        await history.logs.save(run, name, "", capped)
 
 
 async def read_manifest(cluster: Cluster, history: History, run: CronJobExecution) -> JsonObject | None:
@@ -51,13 +51,13 @@ async def read_manifest(cluster: Cluster, history: History, run: CronJobExecutio
         manifest = None
     if manifest is not None:
         return manifest
-    saved = await history.logs.read(run.id, MANIFEST)
+    saved = await history.logs.read(run, MANIFEST)
     return msgspec.json.decode(saved, type=JsonObject) if saved is not None else None
 
 
 async def read_events(cluster: Cluster, history: History, run: CronJobExecution) -> list[EventView]:
     """Return the Events about the Job and its pods, oldest first; Kubernetes keeps them for an hour."""
-    saved = await history.logs.read(run.id, EVENTS)
+    saved = await history.logs.read(run, EVENTS)
     events = msgspec.json.decode(saved, type=list[EventView]) if saved else []
     try:
         events += await _fetch_events(cluster, run)

@@ -7,7 +7,7 @@ the third pod of a Job with restartPolicy Never, the third start in the one pod 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from kronkeep_common.models import CronJobExecution, PodRecord
+from kronkeep_common.models import CronJobExecution, KeptLog, LogRemoval, PodRecord
 from kronkeep_daemon.kube.container_attempts import log_sources
 from kronkeep_daemon.kube.objects import Pod
 
@@ -40,9 +40,19 @@ class AttemptNumbers:
 
 def saved_parts(run: CronJobExecution) -> list[LogPart]:
     """Return the logs that are kept, those of later attempts after those of earlier ones."""
-    parts = [LogPart(log.pod, log.container, log.attempt) for log in run.logs]
+    parts = [part_of(log) for log in run.logs]
     numbers = AttemptNumbers(run, ())
     return sorted(parts, key=numbers.number_of)
+
+
+def removal_of(run: CronJobExecution, part: LogPart) -> LogRemoval | None:
+    """Return the removal of a log that was kept, None where it is kept still."""
+    return next((log.removed for log in run.logs if part_of(log) == part), None)
+
+
+def part_of(log: KeptLog) -> LogPart:
+    """Return which log was kept."""
+    return LogPart(log.pod, log.container, log.attempt)
 
 
 def live_parts(pod: Pod) -> list[LogPart]:

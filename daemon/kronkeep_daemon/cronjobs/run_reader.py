@@ -12,9 +12,10 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import run_artifacts, run_attempts, run_logs
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
-from kronkeep_daemon.cronjobs.run_attempts import AttemptNumbers, LogPart
+from kronkeep_daemon.cronjobs.run_attempts import AttemptNumbers, LogPart, part_of
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.removed_logs import describe_removal, refuse_removed
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.container_attempts import AttemptPlace, place_of_attempt
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
@@ -80,7 +81,7 @@ class RunReader:
         """Return the run's Job as Kubernetes writes it; raises ManifestNotFound."""
         manifest = await run_artifacts.read_manifest(self._recorder(run).cluster, self._history, run)
         if manifest is None:
-            raise ManifestNotFound(f"The Job of run {clean(run.id, 120)} is deleted and was not saved.")
+            raise ManifestNotFound(f"The Job of run {clean(run.id, 120)} is deleted, and no copy is kept.")
         return manifest
 
     async def events(self, run: CronJobExecution) -> Events:
@@ -90,12 +91,15 @@ class RunReader:
     async def log(
         self, run: CronJobExecution, *, follow: bool, attempt: int | None = None
     ) -> AsyncIterator[bytes]:
-        """Yield the log attempt by attempt, saved parts first; raises LogNotFound where there is none.
+        """Yield the log attempt by attempt, saved parts first.
+
+        Raise LogNotFound where there is none, LogRemoved where all was removed for space.
 
         follow: go on until the run has ended.
         attempt: only the attempt of that number, see `run_attempts`.
         """
         reading = _ReadParts(attempt)
+        self._refuse_removed(run, attempt)
         while True:
             latest = self._history.executions.get(run.id) or run
             ended = is_final(EXECUTION_TRANSITIONS, latest.status)
@@ -113,9 +117,11 @@ class RunReader:
         """Yield the logs that have not been read, in the order in which they were written."""
         pods = self._pods_by_age(run)
         numbers = AttemptNumbers(run, pods)
+        names = {pod.metadata.name for pod in pods}
         for part in run_attempts.saved_parts(run):
-            if reading.takes(part, numbers):
-                text = await self._history.logs.read(run.id, run_logs.log_name(*part))
+            is_removed = run_attempts.removal_of(run, part) is not None
+            if not (is_removed and part.pod in names) and reading.takes(part, numbers):
+                text = await self._saved_log(run, part)
                 if text:
                     yield reading.show(part, numbers, text)
         for pod in pods:
@@ -123,6 +129,19 @@ class RunReader:
                 if self._place_of(run, pod, part) is not AttemptPlace.GONE and reading.takes(part, numbers):
                     async for chunk in self._live_log(run, pod, part, follow=follow):
                         yield reading.show(part, numbers, chunk)
+
+    def _refuse_removed(self, run: CronJobExecution, attempt: int | None) -> None:
+        """Raise LogRemoved where all that was kept was removed, and the cluster has no pod either."""
+        if not self._pods_by_age(run):
+            numbers = AttemptNumbers(run, ())
+            logs = [log for log in run.logs if attempt in (None, numbers.number_of(part_of(log)))]
+            refuse_removed(logs, run.namespace)
+
+    async def _saved_log(self, run: CronJobExecution, part: LogPart) -> bytes | None:
+        removal = run_attempts.removal_of(run, part)
+        if removal is not None:
+            return f"[kronkeep: {describe_removal(removal, run.namespace)}]\n".encode()
+        return await self._history.logs.read(run, run_logs.log_name(*part))
 
     def _pods_by_age(self, run: CronJobExecution) -> list[Pod]:
         pods = self._recorder(run).cache.pods_of(run.namespace, job_uid(run))

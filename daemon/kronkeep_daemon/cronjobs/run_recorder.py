@@ -352,7 +352,7 @@ class RunRecorder:
         await changes.commit()
         for dropped in run_logs.dropped_logs(run, new):
             name = run_logs.log_name(dropped.pod, dropped.container, dropped.attempt)
-            await self._history.logs.remove_one(record_id, name)
+            await self._history.logs.remove_one(run, name)
 
     async def adopt(self, manifest: JsonObject) -> CronJobExecution:
         """Record a Job that this daemon has just created, without waiting for the watch.

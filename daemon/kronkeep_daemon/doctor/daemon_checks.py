@@ -16,6 +16,7 @@ from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.doctor import cluster_checks, leftovers, storage_checks
 from kronkeep_daemon.doctor.leftovers import Leftovers
+from kronkeep_daemon.doctor.log_checks import check_kept_logs
 from kronkeep_daemon.doctor.sink_checks import check_sink
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import LOST_CHANGES
@@ -56,6 +57,7 @@ class Doctor:
             _check_disk(Path(self._settings().state)),
         ]
         checks.append(await self._check_history())
+        checks.append(check_kept_logs(self._history.logs.usage.by_namespace(), self._settings().history))
         checks += map(check_sink, self._sinks.views())
         for recorder in self._cronjobs.recorders.values():
             own = self._settings().namespace

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from kronkeep_common.models import BackupExecution, CronJobExecution
+from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
     EXECUTION_TRANSITIONS,
@@ -201,11 +201,13 @@ async def _remove_backups(history: History, ids: tuple[str, ...]) -> None:
 async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -> None:
     for start in range(0, len(ids), SLICE):
         batch = ids[start : start + SLICE]
+        going = [record for record_id in batch if (record := records.get(record_id)) is not None]
         for record_id in batch:
             records.remove(record_id)
         await history.commit()
-        for record_id in batch:
-            await history.logs.remove(record_id)
+        for record in going:
+            if isinstance(record, CronJobExecution | BackupExecution | Restore):
+                await history.logs.remove(record)
 
 
 async def _iterate(

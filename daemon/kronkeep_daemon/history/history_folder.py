@@ -3,7 +3,7 @@
 history.db        the database, with history.db-wal and history.db-shm beside it while it is open
 newest            the sequence of the newest change, outside the database
 lock              held by the process that writes
-logs/             kept logs; tmp/: files that are not whole yet
+logs/             kept logs, a folder for each namespace of a cluster; tmp/: files that are not whole yet
 """
 
 import fcntl

@@ -8,14 +8,27 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from kronkeep_common.models import KeptLog
 from kronkeep_daemon.history import durable, history_folder
+from kronkeep_daemon.history.log_usage import BLOCK, LogUsage, folder_bytes, occupied_bytes
 
 HEAD_BYTES = 1024 * 1024
 TAIL_BYTES = 3 * 1024 * 1024
 LONGEST_NAME = 240  # characters of a file's name, which may have 255 bytes
-_SAFE = re.compile(r"[^A-Za-z0-9._-]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]|^\.+")
+
+
+class LogOwner(Protocol):
+    """The record that logs are of: a run, a backup or a restore."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def cluster(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
 
 
 class CappedLog:
@@ -52,72 +65,115 @@ class CappedLog:
 
 
 class KeptLogStore:
-    """Stores logs: a folder for each record, a file for each container."""
+    """Stores logs: a folder for each namespace of a cluster, in it one for each record, a file a container.
+
+    usage: the bytes of each namespace, kept up with each change.
+    """
 
     def __init__(self, history: Path, guard: Callable[[], AbstractContextManager[None]]) -> None:
-        self._folder = history / "logs"
+        self.folder = history / "logs"
+        self.usage = LogUsage()
         self._temporary = history / history_folder.TEMPORARY
         self._numbers = itertools.count()
         self._guard = guard
         self._writers: dict[Path, asyncio.Event] = {}
 
-    def _path(self, record_id: str, container: str) -> Path:
-        return (
-            self._folder
-            / _SAFE.sub("_", record_id)[:200]
-            / f"{_SAFE.sub('_', container)[:LONGEST_NAME]}.log.gz"
-        )
+    def _folder_of(self, owner: LogOwner) -> Path:
+        return self.folder / namespace_folder(owner) / _file_name(owner.id, 200)
 
-    async def save(self, record_id: str, container: str, pod: str, capped: CappedLog) -> KeptLog:
+    def _path(self, owner: LogOwner, container: str) -> Path:
+        return self._folder_of(owner) / f"{_file_name(container, LONGEST_NAME)}.log.gz"
+
+    async def save(self, owner: LogOwner, container: str, pod: str, capped: CappedLog) -> KeptLog:
         """Store a container's log durably, in place of an earlier one.
 
         Raise ReadOnlyHistory while the disk is full, DamagedHistory where it failed.
         """
         text = capped.content()
-        path = self._path(record_id, container)
-        async with self._reserve(path):
+        path = self._path(owner, container)
+        async with self._reserve(path.parent):
             with self._guard():
-                await asyncio.to_thread(self._write, path, text)
+                more = await asyncio.to_thread(self._write, path, text)
+            self.usage.add(namespace_folder(owner), more)
         return KeptLog(
             container=container, pod=pod, bytes=capped.total, kept=len(text), truncated=capped.truncated
         )
 
     @asynccontextmanager
-    async def _reserve(self, path: Path) -> AsyncIterator[None]:
-        """Let others that write the same file wait, so that the later log stays."""
-        while path in self._writers:
-            await self._writers[path].wait()
-        self._writers[path] = asyncio.Event()
+    async def _reserve(self, folder: Path) -> AsyncIterator[None]:
+        """Let others that change the logs of one record wait.
+
+        Of one log that two write the later stays, and no folder is removed while a file is put into it.
+        """
+        while folder in self._writers:
+            await self._writers[folder].wait()
+        self._writers[folder] = asyncio.Event()
         try:
             yield
         finally:
-            self._writers.pop(path).set()
+            self._writers.pop(folder).set()
 
-    def _write(self, path: Path, text: bytes) -> None:
+    def _write(self, path: Path, text: bytes) -> int:
+        """Write a log and return how many bytes more than before are occupied."""
+        before = occupied_bytes(path)
         if not path.parent.is_dir():
+            before -= BLOCK
             path.parent.mkdir(parents=True, exist_ok=True)
-            durable.sync_folder(path.parent.parent)
-            durable.sync_folder(self._folder.parent)
+            for folder in (path.parent.parent, self.folder, self.folder.parent):
+                durable.sync_folder(folder)
         self._temporary.mkdir(exist_ok=True)
         temporary = self._temporary / str(next(self._numbers))
         durable.write_whole(path, [gzip.compress(text, 6)], temporary)
+        return occupied_bytes(path) - before
 
-    async def read(self, record_id: str, container: str) -> bytes | None:
+    async def read(self, owner: LogOwner, container: str) -> bytes | None:
         """Return the kept log of a container; None where none is kept."""
-        path = self._path(record_id, container)
+        path = self._path(owner, container)
         return await asyncio.to_thread(_read, path)
 
-    def read_now(self, record_id: str, container: str) -> bytes | None:
+    def read_now(self, owner: LogOwner, container: str) -> bytes | None:
         """Do what `read` does, in a thread of the caller's."""
-        return _read(self._path(record_id, container))
+        return _read(self._path(owner, container))
 
-    async def remove_one(self, record_id: str, container: str) -> None:
+    async def remove_one(self, owner: LogOwner, container: str) -> None:
         """Remove the kept log of one container, if there is one."""
-        await asyncio.to_thread(self._path(record_id, container).unlink, missing_ok=True)
+        path = self._path(owner, container)
+        async with self._reserve(path.parent):
+            freed = await asyncio.to_thread(_remove_file, path)
+            self.usage.add(namespace_folder(owner), -freed)
 
-    async def remove(self, record_id: str) -> None:
+    async def remove(self, owner: LogOwner) -> None:
         """Remove every log of a record."""
-        await asyncio.to_thread(shutil.rmtree, self._path(record_id, "x").parent, True)
+        folder = self._folder_of(owner)
+        await self.remove_folder(folder.parent.name, folder.name)
+
+    async def remove_folder(self, namespace: str, record: str) -> None:
+        """Remove every log in the folder of a record below that of a namespace."""
+        folder = self.folder / namespace / record
+        async with self._reserve(folder):
+            freed = await asyncio.to_thread(_remove_folder, folder)
+            self.usage.add(namespace, -freed)
+
+
+def namespace_folder(owner: LogOwner) -> str:
+    """Return the name of the folder with the logs of a namespace: no namespace's name has a `_`."""
+    return f"{_file_name(owner.cluster, 100)}_{_file_name(owner.namespace, 100)}"
+
+
+def _file_name(text: str, longest: int) -> str:
+    return _UNSAFE.sub("_", text)[:longest]
+
+
+def _remove_file(path: Path) -> int:
+    freed = occupied_bytes(path)
+    path.unlink(missing_ok=True)
+    return freed
+
+
+def _remove_folder(folder: Path) -> int:
+    freed = folder_bytes(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return freed
 
 
 def _read(path: Path) -> bytes | None:

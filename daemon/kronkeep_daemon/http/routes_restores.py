@@ -10,6 +10,7 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError, LogNotFound
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
+from kronkeep_daemon.history.removed_logs import refuse_removed
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import LIST_QUERY, limit_of, page_of, with_cluster_names
@@ -117,7 +118,8 @@ async def get_restore(call: ApiCall[None]) -> Restore:
 async def send_log(call: ApiCall[None]) -> web.Response:
     """Send the log of a restore's Jobs."""
     record = call.services.restore_records.get(call.id)
-    logs = [await call.services.history.logs.read(record.id, log.container) or b"" for log in record.logs]
+    refuse_removed(record.logs, record.namespace)
+    logs = [await call.services.history.logs.read(record, log.container) or b"" for log in record.logs]
     if not logs:
         raise LogNotFound(f"No log of restore {record.id} is kept.")
     return web.Response(body=b"".join(logs), content_type=TEXT, charset="utf-8")

@@ -365,7 +365,7 @@ class RestoreRunner:
     async def _store_logs(self, restore: Restore, parser: RestoreLogParser, finished: FinishedJob) -> None:
         logs = []
         for container, capped in parser.logs.items():
-            logs.append(await self._history.logs.save(restore.id, container, finished.pod, capped))
+            logs.append(await self._history.logs.save(restore, container, finished.pod, capped))
         await self._records.change(restore.id, logs=tuple(logs))
 
     # After the restore: what came back is compared with what was archived.

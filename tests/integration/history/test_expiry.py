@@ -117,13 +117,13 @@ async def test_logs_go_with_their_run_and_the_disk_falls(tmp_path: Path) -> None
     history = await history_of(tmp_path, [run(number) for number in range(1, 400)], [])
     capped = CappedLog()
     capped.add(b"hello")
-    for record_id in ("r1", "r300"):
-        await history.logs.save(record_id, "main", "pod", capped)
+    for number in (1, 300):
+        await history.logs.save(run(number), "main", "pod", capped)
     await history.compact()
     before = (tmp_path / "history.db").stat().st_size
     await remove(history, await plan(history, ExpiryRules(runs=10), NOW))
-    assert await history.logs.read("r300", "main") is None
-    assert await history.logs.read("r1", "main") == b"hello"
+    assert await history.logs.read(run(300), "main") is None
+    assert await history.logs.read(run(1), "main") == b"hello"
     await history.close()
     assert (tmp_path / "history.db").stat().st_size < before / 1.5  # most of the rest are the latest changes
     again = await History.open(tmp_path, clock=SystemClock())

@@ -155,7 +155,7 @@ async def test_check_export_and_backup_read_while_a_daemon_writes(folder: Path, 
     await history.commit()
     capped = CappedLog()
     capped.add(b"hello")
-    await history.logs.save("u50", "main", "pod", capped)
+    await history.logs.save(run(50), "main", "pod", capped)
     assert json.loads(store("check", folder).stdout)["documents"]["executions"] == 8
     exported = store("export", folder).stdout
     assert json.loads(store("backup", folder, tmp_path / "copy").stdout)["seq"] == history.seq
@@ -169,7 +169,7 @@ async def test_check_export_and_backup_read_while_a_daemon_writes(folder: Path, 
     assert store("export", tmp_path / "copy").stdout == exported
     copy = await History.open(tmp_path / "copy", clock=SystemClock())
     assert copy.executions.get("u50") == run(50)
-    assert await copy.logs.read("u50", "main") == b"hello"
+    assert await copy.logs.read(run(50), "main") == b"hello"
     await copy.close()
 
 

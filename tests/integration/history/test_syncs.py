@@ -11,6 +11,7 @@ import pytest
 ACTOR = """
 import asyncio, sys
 from pathlib import Path
+from types import SimpleNamespace
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
@@ -23,7 +24,8 @@ async def main():
             print("acknowledged", flush=True)
         capped = CappedLog()
         capped.add(b"hello")
-        await history.logs.save(f"run{again}", "main", "pod", capped)
+        run = SimpleNamespace(id=f"run{again}", cluster="c", namespace="n")
+        await history.logs.save(run, "main", "pod", capped)
         print("acknowledged", flush=True)
         await history.compact()
         print("acknowledged", flush=True)

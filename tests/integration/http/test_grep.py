@@ -27,17 +27,19 @@ async def fill(folder: Path) -> None:
         capped = CappedLog()
         word = "disk quota exceeded" if number % 10 == 3 else "all is well"
         capped.add(f"begin {number}\nerror: {word}\nend\n".encode())
-        kept = await history.logs.save(run_id, "pod-x.main", "pod-x", capped)
+        namespace = "shop" if number % 2 else "web"
+        run = make_run(id=run_id, namespace=namespace)
+        kept = await history.logs.save(run, "pod-x.main", "pod-x", capped)
         log = type(kept)(container="main", pod="pod-x", bytes=kept.bytes, kept=kept.kept)
         history.executions.put(
             make_run(
                 id=run_id,
-                namespace="shop" if number % 2 else "web",
+                namespace=namespace,
                 created_at=datetime.now(UTC) - timedelta(days=RUNS - number),
                 logs=(log,),
             )
         )
-    (folder / "logs" / "run-07" / "pod-x.main.log.gz").write_bytes(b"no gzip")
+    (folder / "logs" / "c_shop" / "run-07" / "pod-x.main.log.gz").write_bytes(b"no gzip")
     await history.close()
 
 

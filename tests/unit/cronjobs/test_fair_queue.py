@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.records import make_run
 from tests.unit.cronjobs.slot_scene import Scene
 from tests.waiting import eventually
 
@@ -79,6 +80,7 @@ async def test_logs_without_an_end_keep_nobody_elses_log_waiting(tmp_path: Path)
     collector.start(supervisor)
     for number in range(20_000):
         collector.collect_logs(f"evil-{number}", ended_pod("evil", f"e-{number}"))
+    scene.history.executions.put(make_run(id="victim"))
     collector.collect_logs("victim", ended_pod("shop", "s"))
 
     async def saved_records() -> list[str]:

@@ -135,14 +135,14 @@ async def test_of_many_attempts_the_first_and_the_newest_are_kept(tmp_path: Path
     for attempt in range(1, 10):
         capped = CappedLog()
         capped.add(STAMP + b"try %d\n" % attempt)
-        await history.logs.save("job-1", run_logs.log_name("dump-1", "main", attempt), "dump-1", capped)
+        await history.logs.save(run(EXIT), run_logs.log_name("dump-1", "main", attempt), "dump-1", capped)
         await recorder.log_collector.on_log_saved("job-1", kept(attempt, f"try {attempt}"))
     record = history.executions.get("job-1")
     assert record is not None
     assert [log.attempt for log in record.logs] == [1, 6, 7, 8, 9]
     assert record.message == f"{EXIT} Its last line: try 9"
-    assert await history.logs.read("job-1", "dump-1.main.5") is None
-    assert await history.logs.read("job-1", "dump-1.main.6") == STAMP + b"try 6\n"
+    assert await history.logs.read(run(EXIT), "dump-1.main.5") is None
+    assert await history.logs.read(run(EXIT), "dump-1.main.6") == STAMP + b"try 6\n"
     await history.close()
 
 
@@ -152,8 +152,8 @@ async def test_the_logs_of_two_containers_with_long_names_are_two_files(tmp_path
     for container in ("c" * 62 + "1", "c" * 62 + "2"):
         capped = CappedLog()
         capped.add(container.encode())
-        await history.logs.save("job-1", run_logs.log_name(pod, container, 1), pod, capped)
-    assert await history.logs.read("job-1", f"{pod}.{'c' * 62}1") == b"c" * 62 + b"1"
+        await history.logs.save(run(EXIT), run_logs.log_name(pod, container, 1), pod, capped)
+    assert await history.logs.read(run(EXIT), f"{pod}.{'c' * 62}1") == b"c" * 62 + b"1"
     await history.close()
 
 
@@ -165,8 +165,8 @@ async def test_one_log_is_saved_by_many_at_once(tmp_path: Path) -> None:
     async def save(text: bytes) -> None:
         capped = CappedLog()
         capped.add(text)
-        await history.logs.save("job-1", "dump-1.main", "dump-1", capped)
+        await history.logs.save(run(EXIT), "dump-1.main", "dump-1", capped)
 
     await asyncio.gather(*map(save, texts))
-    assert await history.logs.read("job-1", "dump-1.main") in texts
+    assert await history.logs.read(run(EXIT), "dump-1.main") in texts
     await history.close()

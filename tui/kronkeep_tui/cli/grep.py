@@ -43,6 +43,8 @@ async def _search(client: "Client", options: argparse.Namespace) -> int:
         return 1
     if end.limited:
         sys.stderr.write(f"kronkeep: ended after {end.hits} hits.\n")
+    if end.removed:
+        sys.stderr.write(f"kronkeep: {end.removed} logs were removed for space (kronkeep doctor).\n")
     return 0 if end.hits else 1
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from textual.app import ComposeResult
 
-from kronkeep_common.errors import DaemonUnreachable, KronkeepError
+from kronkeep_common.errors import DaemonUnreachable, KronkeepError, LogRemoved
 from kronkeep_common.models import CronJob, CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_tui import actions
@@ -102,6 +102,8 @@ class RunView(View):
             self._unshown_lines.append(self._end_line())
         except DaemonUnreachable:
             self._unshown_lines.append("-- the connection to the daemon broke; ctrl+r reads the log again --")
+        except LogRemoved as error:
+            self._unshown_lines += [f"-- {clean(error.message)} --", f"-- {clean(error.next_step)} --"]
         except KronkeepError as error:
             self._unshown_lines.append(f"-- {clean(error.message)} --")
         self._show_lines()
