@@ -194,6 +194,7 @@ class LogRemoved(LogNotFound):
     """The log was kept, but was removed since then, as there were too many bytes of logs."""
 
     code = "LogRemoved"
+    default_next_step = "Look at the record itself: its cause and the last lines of failures are kept."
 
 
 class ManifestNotFound(NotFound):

@@ -1,5 +1,6 @@
 """The terminal driven by keys over a canned client: what is asked, and what is on the screen."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from tests.ui.driving import HOSTILE, app_of, screen, until, wait_for_jobs
 from tests.ui.idleness import settle
 
 from kronkeep_common.api import WatchView
+from kronkeep_common.errors import LogRemoved
 
 
 async def test_jobs_are_listed_with_state_strip_and_backup() -> None:
@@ -31,6 +33,20 @@ async def test_a_run_s_page_shows_cause_backup_and_log() -> None:
         assert "part 311/402 uploaded" in text
         await pilot.press("escape", "escape")
         await until(pilot, lambda: "NAMESPACE" in screen(pilot))
+
+
+async def test_a_log_that_was_removed_says_why_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def log(*_: object, **__: object) -> AsyncIterator[bytes]:
+        raise LogRemoved("The log was removed at 02:00.", next_step="Raise history.keep_log_bytes.")
+        yield b""
+
+    client = CannedClient()
+    monkeypatch.setattr(client.runs, "log", log)
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await wait_for_jobs(pilot)
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "-- Raise history.keep_log_bytes. --" in screen(pilot))
+        assert "-- The log was removed at 02:00. --" in screen(pilot)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from kronkeep_daemon.history.log_usage import RecordLogs
 log = logging.getLogger(__name__)
 REVIEW_SECONDS = 30.0  # between two looks while nothing grows: limits may have been lowered
 BATCH = 100  # records marked in one commit
+FULL_DISK_PAUSE = 2.0  # seconds between two tries
 RecordWithLogs = TypeVar("RecordWithLogs", CronJobExecution, BackupExecution, Restore)
 
 
@@ -87,8 +88,19 @@ class LogTrimmer:
             await self._mark(batch, removal)
         except ReadOnlyHistory:
             await self._remove_folders(namespace, batch)
-            await self._mark(batch, removal)
-        await self._remove_folders(namespace, batch)
+            await self._mark_when_writable(batch, removal)
+        else:
+            await self._remove_folders(namespace, batch)
+
+    async def _mark_when_writable(self, batch: Sequence[RecordLogs], removal: LogRemoval) -> None:
+        """Mark records whose logs are gone; wait for space elsewhere rather than remove more."""
+        while True:
+            try:
+                await self._mark(batch, removal)
+            except ReadOnlyHistory:
+                await self._clock.sleep(FULL_DISK_PAUSE)
+            else:
+                return
 
     async def _remove_folders(self, namespace: str, batch: Sequence[RecordLogs]) -> None:
         for record in batch:

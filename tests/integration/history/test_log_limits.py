@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,10 @@ from tests.records import make_backup, make_run
 from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import LogRemoved
-from kronkeep_common.models import KeptLog
+from kronkeep_common.errors import LogRemoved, ReadOnlyHistory
+from kronkeep_common.models import BackupExecution, HookRun, KeptLog, Restore
+from kronkeep_common.states import RestoreStatus
+from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.history.log_limits import LogLimits
@@ -26,6 +28,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 MIB = 2**20
 LIMITS = LogLimits(MIB, 8 * MIB)
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 LOG = random.Random(1).randbytes(200_000)  # which gzip cannot shorten
 
 
@@ -106,6 +109,66 @@ async def test_a_log_is_saved_while_those_of_its_run_are_removed(tmp_path: Path)
         saving = [save_again(number) for number in range(10)]
         await asyncio.gather(*saving, history.logs.remove(run), history.logs.remove(run))
     assert not history.failed.is_set()
+    await history.close()
+
+
+async def test_backups_hooks_and_restores_say_so_too_once_the_disk_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the files go first: they make space, and their records follow."""
+    history = await History.open(tmp_path, clock=SystemClock())
+    logs = (KeptLog(container="main", pod="p", bytes=9, kept=9),)
+    hook = HookRun(name="h", stage="pre", status="succeeded", job="j", started_at=AT, logs=logs)
+    backup = make_backup(id="b1", namespace="flood", logs=logs, hooks=(hook,))
+    restore = Restore(
+        id="r1",
+        cluster="c",
+        namespace="flood",
+        cronjob="j",
+        cronjob_id="u",
+        policy_id="p",
+        backup_id="b1",
+        storage_id="s",
+        purpose="drill",
+        status=RestoreStatus.COMPLETED,
+        created_at=AT,
+        logs=logs,
+    )
+    history.backups.put(backup)
+    history.restores.put(restore)
+    await history.commit()
+    for owner in (backup, restore):
+        capped = CappedLog()
+        capped.add(LOG)
+        await history.logs.save(owner, "p.main", "p", capped)
+    commit = history.commit
+    refused: list[int] = []
+
+    async def refuse_while_files_are_there() -> int:
+        if disk_bytes(tmp_path, "flood"):
+            refused.append(1)
+            raise ReadOnlyHistory("The disk is full.")
+        return await commit()
+
+    monkeypatch.setattr(history, "commit", refuse_while_files_are_there)
+    supervisor = Supervisor(SystemClock())
+    trimmer = LogTrimmer(history=history, clock=SystemClock(), limits=lambda: LogLimits(1000, MIB))
+    supervisor.start("kept log limits", trimmer.run, death="fatal")
+
+    async def read_records() -> tuple[BackupExecution | None, Restore | None]:
+        return history.backups.get("b1"), history.restores.get("r1")
+
+    def is_marked(records: tuple[BackupExecution | None, Restore | None]) -> bool:
+        return all(record is not None and record.logs[0].removed is not None for record in records)
+
+    marked, _ = await eventually(read_records, is_marked)
+    await commit()
+    assert refused
+    assert marked is not None
+    assert marked.hooks[0].logs[0].removed is not None
+    with pytest.raises(LogRemoved, match="namespace flood"):
+        _ = [chunk async for chunk in BackupLogs(history).read(marked)]
+    await supervisor.close()
     await history.close()
 
 
