@@ -175,10 +175,12 @@ async def _start(
     if options.embedded:
         kubeconfig = await _start_embedded(options, state, supervisor, stack)
         cluster = await Cluster.connect(kubeconfig=kubeconfig, name="embedded")
-        connections.append((cluster, ClusterSettings()))
-    connections += await connect.connect(settings().clusters, history, clock)
-    for cluster, _ in connections:
         stack.push_async_callback(cluster.close)
+        connections.append((cluster, ClusterSettings()))
+    configured = await connect.connect(settings().clusters, history, clock)
+    for cluster, _ in configured:
+        stack.push_async_callback(cluster.close)
+    connections += configured
     stack.push_async_callback(supervisor.close)
     composition = compose(connections, history, settings, supervisor)
     composition.start()

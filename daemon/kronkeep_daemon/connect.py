@@ -7,6 +7,7 @@ identity is confirmed by the first response of the cluster.
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -38,18 +39,28 @@ async def connect(clusters: Mapping[str, ClusterSettings], history: History, clo
     """Connect to every cluster of the settings; raises ClusterUnreachable for one that never answered."""
     known: Records[ClusterIdentity] = Records(history.table("clusters"), ClusterIdentity)
     connected: Configured = []
-    for name, configured in clusters.items():
-        before = known.get(name)
-        cluster = await _connect_one(name, configured, before)
-        if before is None or before.uid != cluster.id:
-            former = (*before.former, before.uid)[-MOST_FORMER:] if before else ()
-            before = ClusterIdentity(id=name, uid=cluster.id, former=former, created_at=clock.now())
-            known.put(before)
+    async with AsyncExitStack() as opened:  # which closes what was opened before a fault
+        for name, configured in clusters.items():
+            before = known.get(name)
+            cluster = await _connect_one(name, configured, before)
+            opened.push_async_callback(cluster.close)
+            _record_identity(cluster, before, known, clock.now())
             await history.commit()
-        cluster.former = before.former
-        _refuse_twin(cluster, connected)
-        connected.append((cluster, configured))
+            _refuse_twin(cluster, connected)
+            connected.append((cluster, configured))
+        opened.pop_all()
     return connected
+
+
+def _record_identity(
+    cluster: Cluster, before: ClusterIdentity | None, known: Records[ClusterIdentity], created_at: datetime
+) -> None:
+    """Put the cluster's identity where it is new, and let the cluster stand in for those before it."""
+    former = before.former if before else ()
+    if before is None or before.uid != cluster.id:
+        former = (*former, before.uid)[-MOST_FORMER:] if before else ()
+        known.put(ClusterIdentity(id=cluster.name, uid=cluster.id, former=former, created_at=created_at))
+    cluster.former = former
 
 
 def _refuse_twin(cluster: Cluster, others: Configured) -> None:

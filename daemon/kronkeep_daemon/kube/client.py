@@ -75,6 +75,7 @@ class Cluster:
         self._in_cluster = in_cluster
         self._client: Any = None
         self._former_client: Any = None
+        self._is_closed = False
         self.loads = 0  # how many times configuration and credentials were loaded
         self._renewing = asyncio.Lock()
         self._confirming = asyncio.Lock()
@@ -141,11 +142,14 @@ class Cluster:
     async def reload(self) -> None:
         """Read configuration and credentials again, as tokens, certificates and CAs are rotated.
 
-        Streams over the former connections continue until they end or the next reload.
+        Streams over the former connections continue until they end or the next reload. Raise
+        ClusterUnreachable once the connection is closed.
         """
         from kubernetes.aio import client
 
         settings = await credentials.load(self._kubeconfig, self._context, self._in_cluster)
+        if self._is_closed:
+            raise self._closed_error()
         outdated = self._former_client
         self._former_client = self._client
         self._client = client.ApiClient(configuration=settings)
@@ -166,7 +170,12 @@ class Cluster:
             if loads == self.loads:
                 await self.reload()
 
+    def _closed_error(self) -> ClusterUnreachable:
+        return ClusterUnreachable(f"the connection to {self.name} is closed")
+
     async def close(self) -> None:
+        """Close the connections for good."""
+        self._is_closed = True
         for client in (self._client, self._former_client):
             if client is not None:
                 await client.close()
@@ -333,7 +342,7 @@ class Cluster:
 
     async def _send(self, request: ApiRequest) -> aiohttp.ClientResponse:
         if self._client is None:
-            raise ClusterUnreachable(f"the connection to {self.name} is closed")
+            raise self._closed_error()
         url = f"{self._base}{request.path}" + (f"?{urlencode(request.params)}" if request.params else "")
         headers = {"Accept": "application/json", "Content-Type": request.kind, **await self._credentials()}
         response = await self._request(request.method, url, headers, request.body, _timeout(request))
