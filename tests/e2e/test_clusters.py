@@ -150,7 +150,9 @@ async def test_each_has_its_own_backups_and_one_continues_without_the_other(pair
     await check_foreign_storage_is_refused(pair)
     async with pair.client() as client:
         leftovers = (await client.leftovers()).items
-        assert {(line.cluster, line.name) for line in leftovers if line.kind == "secrets"} == {
+        secrets = {(line.cluster, line.name) for line in leftovers if line.kind == "secrets"}
+        # A Job that lists snapshots may have its key lent at this moment.
+        assert {(cluster, name) for cluster, name in secrets if "-list-" not in name} == {
             (name, f"kronkeep-storage-vault-{name}") for name in pair.clusters
         }
         assert {line.cluster for line in leftovers if line.kind == "cronjobs"} == set(pair.clusters)
