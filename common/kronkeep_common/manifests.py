@@ -93,8 +93,9 @@ def parse_documents(text: str, where: str) -> list[ManifestDocument]:
 
 def faulty_manifests(faults: Sequence[str]) -> InvalidRequest:
     """Return the error for one or several faults, each with its file and line."""
-    more = f" {len(faults) - 1} more faults are in what was read." if len(faults) > 1 else ""
-    return InvalidRequest(faults[0] + more, faults=list(faults))
+    more = len(faults) - 1
+    others = f" {more} more {'faults are' if more > 1 else 'fault is'} in what was read." if more else ""
+    return InvalidRequest(faults[0] + others, faults=list(faults))
 
 
 def _items_of(node: Any) -> list[Any]:

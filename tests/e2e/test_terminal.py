@@ -209,7 +209,7 @@ async def test_from_an_empty_start_to_the_first_good_backup(
     backups = await eventually(
         lambda: client.backups.list(), lambda page: bool(page.items) and page.items[0].status == "succeeded"
     )
-    await tmux.see(">ok", "0 2 * * *")
+    await tmux.see(">ok", "every day at 02:00")
     duration = asyncio.get_running_loop().time() - start
     shutil.rmtree(folder)
     assert backups.items[0].result is not None

@@ -38,6 +38,9 @@ async def send_exposition(request: web.Request, exposition: Exposition) -> web.S
     """Answer a scrape, in the format that it asks for; give up after 30 s on a client that does not read."""
     format_name = content_type(request.headers.get("Accept", ""))
     response = web.StreamResponse(headers={"Content-Type": format_name})
+    if request.method == "HEAD":
+        await response.prepare(request)
+        return response
     async with asyncio.timeout(SEND_SECONDS):
         await response.prepare(request)
         async for text in exposition.slices(format_name):

@@ -111,7 +111,7 @@ async def there(client: Client, name: str, but: str = "") -> bool:
             3,
             "InvalidSchedule",
         ),
-        (native("good") + "\n---\nkind: CronJob\nname: a\nimge: b\n", 3, "InvalidRequest"),
+        (native("good") + "\n---\nkind: CronJob\nname: a\nimge: b\n", 5, "InvalidRequest"),
         (
             native("good") + "\n---\n" + native("b", **{"kronkeep.dev/backup-policy": "{}"}),
             3,
