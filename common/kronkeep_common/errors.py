@@ -281,6 +281,14 @@ class VerificationFailed(Conflict):
     default_next_step = "See why it failed, then verify it again."
 
 
+class UnreadableBody(InvalidRequest):
+    """The body is not compressed as its Content-Encoding says."""
+
+    code = "UnreadableBody"
+    status = 400
+    default_next_step = "Send it without Content-Encoding, or compressed as that header says."
+
+
 class PreconditionFailed(Conflict):
     """The object has changed since it was read (If-Match, resourceVersion)."""
 

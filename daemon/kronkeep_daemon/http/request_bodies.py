@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from kronkeep_common.errors import InvalidRequest, TooSlow
+from kronkeep_common.errors import InvalidRequest, TooSlow, UnreadableBody
 from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.model_faults import describe_fault
 from kronkeep_common.text import clean
@@ -17,16 +17,6 @@ from kronkeep_common.text import clean
 DEPTH = 32
 # What aiohttp raises for a body that is not compressed as Content-Encoding says, or is cut off.
 UNREADABLE = (web.RequestPayloadError, HttpProcessingError, zlib.error)
-
-
-class UnreadableBody(InvalidRequest):
-    """The body is not compressed as its Content-Encoding says."""
-
-    code = "UnreadableBody"
-    status = 400
-    default_next_step = "Send it without Content-Encoding, or compressed as that header says."
-
-
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 

@@ -6,7 +6,7 @@ A Job of that name that somebody else created is refused.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
@@ -255,6 +255,32 @@ class JobRunner:
         on_pod: OnPod | None = None,
         limits: JobLimits,
         log_limit: LogLimit = LONG_LOG,
+    ) -> FinishedJob:
+        try:
+            return await self._follow_to_end(
+                created,
+                on_line=on_line,
+                on_waiting=on_waiting,
+                on_pod=on_pod,
+                limits=limits,
+                log_limit=log_limit,
+            )
+        except NotFoundInCluster:
+            # Its pod works on for up to its grace period: what it did is known once that is over.
+            meta = created.job.metadata
+            with suppress(KronkeepError):
+                await self._wait_until_gone(meta.namespace, meta.uid)
+            raise
+
+    async def _follow_to_end(
+        self,
+        created: _CreatedJob,
+        *,
+        on_line: OnLine | None,
+        on_waiting: OnWaiting | None,
+        on_pod: OnPod | None,
+        limits: JobLimits,
+        log_limit: LogLimit,
     ) -> FinishedJob:
         watch = self._start_watch(on_waiting)
         runtime = RuntimeLimit(limits.last_container_seconds, created.created_at, self._clock)

@@ -74,6 +74,7 @@ class FakeCluster:
         self.broken_streams = 0
         self.silent_streams = 0
         self.pods_deleted = False
+        self.pods_outlive_job = False
         self.other_pods: list[JsonObject] = []
         self.injected: dict[str, JsonObject] = {}
         self.events: list[JsonObject] = []
@@ -156,7 +157,11 @@ class FakeCluster:
         self._more = asyncio.Event()
 
     def _pods(self) -> list[JsonObject]:
-        if (not self.states and not self.is_pending) or self.pods_deleted or self.job is None:
+        if (
+            (not self.states and not self.is_pending)
+            or self.pods_deleted
+            or not (self.job or self.pods_outlive_job)
+        ):
             return []
         *first, last = ({"name": name, "state": self.states.get(name, {})} for name in self.containers)
         meta = {

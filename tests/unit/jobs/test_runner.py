@@ -95,6 +95,20 @@ async def test_a_job_that_is_deleted_before_its_end_is_not_found(watched: bool) 
             await task
 
 
+async def test_a_deleted_job_is_told_once_its_pod_has_ended_too() -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster) as task:
+        cluster.start("main")
+        await asyncio.sleep(0.01)
+        cluster.pods_outlive_job = True
+        cluster.delete_job()
+        await asyncio.sleep(0.1)  # five seconds of its clock: restic may save a snapshot in them
+        assert not task.done()
+        cluster.pods_deleted = True
+        with pytest.raises(NotFoundInCluster):
+            await task
+
+
 async def test_a_job_that_ends_and_is_deleted_at_once_has_still_ended() -> None:
     cluster = FakeCluster("main")
     async with running(cluster) as task:
