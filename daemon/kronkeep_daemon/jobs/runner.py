@@ -6,7 +6,7 @@ A Job of that name that somebody else created is refused.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
@@ -106,21 +106,23 @@ class JobRunner:
         ClusterUnreachable by `limits`. A cancelled call leaves the Job running.
         """
         created = await self._create(manifest)
-        return await self._finish(
-            created,
-            on_line=on_line,
-            on_waiting=on_waiting,
-            on_pod=on_pod,
-            limits=limits,
-            log_limit=log_limit,
-        )
+        async with self._outlive_pods(created.job):
+            return await self._finish(
+                created,
+                on_line=on_line,
+                on_waiting=on_waiting,
+                on_pod=on_pod,
+                limits=limits,
+                log_limit=log_limit,
+            )
 
     async def wait(self, namespace: str, name: str, *, limits: JobLimits = WITHOUT_LIMITS) -> FinishedJob:
         """Return how a Job that was created earlier ended; raise as `run` does."""
         existing = await self.objects.fetch(paths.jobs(namespace, name))
         job = objects.convert_object(existing, Job)
         created = _CreatedJob(job=job, containers=_container_names(existing), created_at=None)
-        return await self._finish(created, limits=limits)
+        async with self._outlive_pods(job):
+            return await self._finish(created, limits=limits)
 
     async def run_until_started(
         self, manifest: JsonObject, container: str, *, is_abandoned: Callable[[], bool]
@@ -180,6 +182,19 @@ class JobRunner:
             return
         await self.remove(namespace, name)
         await self._wait_until_gone(namespace, job.metadata.uid)
+
+    @asynccontextmanager
+    async def _outlive_pods(self, job: Job) -> AsyncIterator[None]:
+        """Let NotFoundInCluster pass once the pods of the deleted Job are gone, or after GONE_SECONDS.
+
+        They work on for up to their grace period: what they did is known once that is over.
+        """
+        try:
+            yield
+        except NotFoundInCluster:
+            with suppress(KronkeepError):
+                await self._wait_until_gone(job.metadata.namespace, job.metadata.uid)
+            raise
 
     async def _wait_until_gone(self, namespace: str, job_uid: str) -> None:
         end = self._clock.monotonic() + GONE_SECONDS
@@ -255,32 +270,6 @@ class JobRunner:
         on_pod: OnPod | None = None,
         limits: JobLimits,
         log_limit: LogLimit = LONG_LOG,
-    ) -> FinishedJob:
-        try:
-            return await self._follow_to_end(
-                created,
-                on_line=on_line,
-                on_waiting=on_waiting,
-                on_pod=on_pod,
-                limits=limits,
-                log_limit=log_limit,
-            )
-        except NotFoundInCluster:
-            # Its pod works on for up to its grace period: what it did is known once that is over.
-            meta = created.job.metadata
-            with suppress(KronkeepError):
-                await self._wait_until_gone(meta.namespace, meta.uid)
-            raise
-
-    async def _follow_to_end(
-        self,
-        created: _CreatedJob,
-        *,
-        on_line: OnLine | None,
-        on_waiting: OnWaiting | None,
-        on_pod: OnPod | None,
-        limits: JobLimits,
-        log_limit: LogLimit,
     ) -> FinishedJob:
         watch = self._start_watch(on_waiting)
         runtime = RuntimeLimit(limits.last_container_seconds, created.created_at, self._clock)
