@@ -71,7 +71,7 @@ def _component(package: Distribution, entry: str) -> dict[str, Any]:
         "externalReferences": [
             {
                 "type": "distribution",
-                "url": f"https://pypi.org/project/{canonicalize_name(package.name)}/{package.version}/",
+                "url": _reference(package),
                 "hashes": files,
             }
         ],
