@@ -132,7 +132,7 @@ class ExtendedCronJobService:
         claims = archive_contents.claims_to_archive(policy, volumes) if policy is not None else ()
         cluster = self._cronjobs.clusters.of(live.cluster)
         warnings = await claim_checks.find_warnings(cluster, live.namespace, claims)
-        excluded = await self._exclude_preview.explain(live.uid, policy)
+        excluded = await self._exclude_preview.describe(live.uid, policy)
         warnings = (*warnings, excluded) if excluded else warnings
         return msgspec.structs.replace(self.view(live), resolution=resolution, claim_warnings=warnings)
 
@@ -183,7 +183,6 @@ class ExtendedCronJobService:
         self._cronjobs.check_spec(spec)
         _require_same_others(spec, cronjob_manifests.read_other_volumes(cronjob))
         spec, resolution = await self.settle_spec(ref, spec)
-        await self._exclude_preview.explain(cronjob.uid, spec.policy)
         annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
         if spec.policy is not None:
             old = policies.read_policy(cronjob).policy
@@ -199,6 +198,9 @@ class ExtendedCronJobService:
         cluster = self._cronjobs.clusters.by_name(ref.cluster)
         self._storages.require_usable(policy.storage_id, cluster, ref.namespace)
         policies.check_policy(policy)
+        existing = self.find(ref)
+        if existing is not None:
+            await self._exclude_preview.require_rest(existing.id, policy)
         await self._probe.require(cluster, policy)
         return await self._schedules.settle(ref, schedule, zone, policy)
 
@@ -217,7 +219,6 @@ class ExtendedCronJobService:
         spec = cronjob.spec
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, policy)
         archive_contents.require_contents(settled.policy, pod_volumes.mounted_volumes(cronjob))
-        await self._exclude_preview.explain(cronjob.uid, policy)
         old: BackupPolicy | None = policies.read_policy(cronjob).policy
         policy = policies.new_policy(settled.policy, old.id if old else None)
         revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.e2e.restore_site import back_up
 from tests.waiting import eventually
 
+from kronkeep_common import object_keys
 from kronkeep_common.client import Client
 from kronkeep_common.errors import InvalidPolicy, StillReading
 from kronkeep_common.models import (
     BackupPolicySpec,
     ClaimSource,
     CronJobCreate,
+    CronJobManifest,
     Limits,
     SnapshotFolder,
     Source,
@@ -28,6 +31,23 @@ def policy_of(**source: object) -> BackupPolicySpec:
         retries=0,
         limits=Limits(upload_kib=100_000, download_kib=100_000),
     )
+
+
+def manifest_of(policy: BackupPolicySpec) -> CronJobManifest:
+    """Return a manifest of the CronJob with another policy."""
+    container = {"name": "main", "image": "busybox", "command": ["true"]}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    body = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {
+            "name": "job",
+            "namespace": "default",
+            "annotations": {object_keys.POLICY: msgspec.json.encode(policy).decode()},
+        },
+        "spec": {"schedule": "0 2 29 2 *", "jobTemplate": {"spec": {"template": template}}},
+    }
+    return msgspec.convert(body, CronJobManifest)
 
 
 async def list_files(client: Client, backup_id: str, path: str) -> set[str]:
@@ -67,5 +87,10 @@ async def test_excludes_are_told_before_and_kept_in_the_archive(client: Client, 
     assert all_.value.details["field"] == "policy.source.exclude"
     with pytest.raises(InvalidPolicy, match="leave out everything"):
         await client.cronjobs.set_policy("default", "job", policy_of(exclude=("*",)))
+    with pytest.raises(InvalidPolicy, match="leave out all 2 files"):
+        await client.cronjobs.apply(manifest_of(policy_of(exclude=("keep*",))))
+    kept = (await client.cronjobs.get("default", "job")).policy
+    assert kept is not None
+    assert kept.source.exclude == ("*.tmp", "/cache/*", "!/cache/keep")
     with pytest.raises(InvalidPolicy, match="cannot be used"):
         await client.cronjobs.set_policy("default", "job", policy_of(exclude=("[",)))
