@@ -1,9 +1,11 @@
 """The changes of a release, from CHANGELOG.md.
 
 python -m release.changelog debian VERSION prints a changelog for Debian's tools, `notes VERSION` prints the
-section of a version, and `cut VERSION DATE` gives the changes under "Unreleased" the heading of a version.
+section of a version, `cut VERSION DATE` gives the changes under "Unreleased" the heading of a version, and
+`maintainer` prints who maintains a package that is built now (DEBFULLNAME, DEBEMAIL).
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "CHANGELOG.md"
 UNRELEASED = "Unreleased"
-MAINTAINER = "kronkeep developers <developers@kronkeep.dev>"
+# Whoever builds a package for others is its maintainer; .invalid (RFC 2606) says that nobody has been named.
+_NAME = os.environ.get("DEBFULLNAME", "nobody named")
+MAINTAINER = f"{_NAME} <{os.environ.get('DEBEMAIL', 'maintainer@kronkeep.invalid')}>"
 _HEADING = re.compile(r"^## (\S+).*\n", re.MULTILINE)
 
 
@@ -55,13 +59,16 @@ def commit_time() -> float:
 
 def main(words: list[str]) -> None:
     """Run one of the commands."""
-    command, version = words[:2]
-    if command == "debian":
+    command, *rest = words
+    version = rest[0] if rest else ""
+    if command == "maintainer":
+        sys.stdout.write(f"{MAINTAINER}\n")
+    elif command == "debian":
         sys.stdout.write(debian_changelog(version, commit_time()))
     elif command == "notes":
         sys.stdout.write(section(FILE.read_text(), version))
     else:
-        FILE.write_text(cut(FILE.read_text(), version, words[2]))
+        FILE.write_text(cut(FILE.read_text(), version, rest[1]))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from kronkeep_common.client.transport import (
     TIMEOUT_SECONDS,
+    USER_AGENT,
     AnswerMissing,
     ConnectionBroken,
     HttpAnswer,
@@ -48,7 +49,7 @@ class BlockingTransport:
     ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
         connection = _UnixConnection(self._path, TIMEOUT_SECONDS)
         try:
-            connection.request(method, target, content, headers)
+            connection.request(method, target, content, headers | USER_AGENT)
             assert connection.sock is not None
             connection.sock.settimeout(timeout)
             return connection, connection.getresponse()

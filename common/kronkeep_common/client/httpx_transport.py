@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kronkeep_common.client.transport import (
     TIMEOUT_SECONDS,
+    USER_AGENT,
     AnswerMissing,
     ConnectionBroken,
     HttpAnswer,
@@ -31,7 +32,11 @@ class HttpxTransport:
     def __init__(self, path: Path) -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(path), verify=False)
         self._http = httpx.AsyncClient(
-            transport=transport, base_url=BASE, trust_env=False, timeout=TIMEOUT_SECONDS
+            transport=transport,
+            base_url=BASE,
+            trust_env=False,
+            timeout=TIMEOUT_SECONDS,
+            headers=USER_AGENT,
         )
 
     async def request(

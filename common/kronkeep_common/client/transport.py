@@ -6,6 +6,9 @@
 from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
 
+from kronkeep_common.version import VERSION
+
+USER_AGENT = {"User-Agent": f"kronkeep/{VERSION}"}  # the audit trail has it
 TIMEOUT_SECONDS = 30.0  # until a request without an answer is given up
 
 

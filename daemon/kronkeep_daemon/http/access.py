@@ -6,7 +6,6 @@ import pwd
 import socket
 import struct
 from enum import IntEnum
-from pathlib import Path
 from typing import NamedTuple
 
 from aiohttp import web
@@ -91,12 +90,13 @@ def user_of(request: web.Request) -> str:
     return user_name(peer_of(request).uid)
 
 
-def program_name(pid: int) -> str:
-    """Return the name of the program of a process, empty where /proc does not show it."""
-    try:
-        return clean(Path(f"/proc/{pid}/comm").read_text().strip(), 16)
-    except OSError:
-        return ""
+def program_of(request: web.Request) -> str:
+    """Return what the program that sent a request calls itself (RFC 9110, User-Agent), or nothing.
+
+    A process chooses its name in /proc too; that says only `python3` of a script, and to read it would need a
+    unit without ProtectProc.
+    """
+    return clean(request.headers.get("User-Agent", ""), 64)
 
 
 # What clients of Unix sockets write for a host that there is not: curl's and Docker's examples among them.

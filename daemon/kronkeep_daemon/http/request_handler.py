@@ -155,7 +155,7 @@ class RequestHandler:
             "uid": peer.uid,
             "user": access.user_name(peer.uid),
             "pid": peer.pid,
-            "program": access.program_name(peer.pid),
+            "program": access.program_of(request),
             "method": route.method,
             "route": route.path,
             "object": {key: clean(value, 253) for key, value in request.match_info.items()},

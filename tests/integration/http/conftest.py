@@ -57,8 +57,9 @@ async def request_as_nobody(daemon: Daemon, path: str) -> bytes:
     script = (
         "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
-        "head = f'GET {sys.argv[2]} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n'\n"
-        "s.sendall(head.encode())\n"
+        "head = f'GET {sys.argv[2]} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n'\n"
+        "program = b'User-Agent: evil\\xff\\xe2\\x80\\xae/1 ' + 70 * b'x'\n"
+        "s.sendall(head.encode() + program + b'\\r\\n\\r\\n')\n"
         "data = b''\nwhile chunk := s.recv(4096): data += chunk\nsys.stdout.buffer.write(data)\n"
     )
     command = [sys.executable, "-c", script, str(open_to_all(daemon)), path]

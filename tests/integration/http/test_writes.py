@@ -354,7 +354,9 @@ async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: D
     await request_as_nobody(daemon, "/v1/cronjobs")
     newest = (await http.get("/v1/audit?limit=1")).json()["items"][0]
     assert (newest["uid"], newest["outcome"], newest["route"]) == (65534, "Denied", "/v1/cronjobs")
-    assert newest["program"].startswith("python")
+    assert newest["program"].startswith("evil")
+    assert newest["program"].isprintable()
+    assert len(newest["program"]) <= 80
 
 
 async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) -> None:
