@@ -51,6 +51,10 @@ class AlertCode(StrEnum):
         "HistoryWentBack",
         "The history lacks changes that were acknowledged: an older copy of it was put back.",
     )
+    LOGS_REMOVED = (
+        "LogsRemoved",
+        "Kept logs reached a limit within the last day: the oldest went before their time.",
+    )
     SINK_NOT_SHIPPED = (
         "SinkNotShipped",
         "A sink of the history takes no changes; it is critical once changes that it needs are gone.",

@@ -64,6 +64,14 @@ RULES = (
         todo="Look at the disk of the state folder (`iostat -x 1`).",
     ),
     AlertingRule(
+        name="KronkeepLogsRemoved",
+        expression=f"increase({families.KEPT_LOGS_REMOVED.name}_total[1d]) > 0",
+        wait="0m",
+        severity="warning",
+        summary="kept logs of {{ $labels.namespace }} were removed: a limit was reached",
+        todo="`kronkeep doctor` names the largest: let their jobs write less, or raise the limit.",
+    ),
+    AlertingRule(
         name="KronkeepWatchNotLive",
         expression=f"{families.WATCH_LIVE.name} == 0",
         wait="10m",

@@ -171,6 +171,16 @@ HISTORY_WRITABLE = MetricFamily(
 HISTORY_SIZE = MetricFamily(
     name="kronkeep_history_size_bytes", kind="gauge", help="Bytes of the history's database."
 )
+KEPT_LOGS_SIZE = MetricFamily(
+    name="kronkeep_kept_logs_bytes", kind="gauge", help="Bytes of all kept logs on the disk."
+)
+KEPT_LOGS_REMOVED = MetricFamily(
+    name="kronkeep_kept_logs_removed",
+    kind="counter",
+    help="Runs, backups and restores whose kept logs went: a limit of their namespace or of all.",
+    labels=("cluster", "namespace", "limit"),
+    one_for="each namespace that lost logs",
+)
 SINK_LAG = MetricFamily(
     name="kronkeep_sink_lag",
     kind="gauge",
@@ -273,6 +283,8 @@ DAEMON_FAMILIES = (
     HISTORY_COMMIT,
     HISTORY_WRITABLE,
     HISTORY_SIZE,
+    KEPT_LOGS_SIZE,
+    KEPT_LOGS_REMOVED,
     SINK_LAG,
     ALERTS,
     NOTICES,

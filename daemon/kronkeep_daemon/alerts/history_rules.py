@@ -1,11 +1,20 @@
 """The alert rules about kronkeep's own history."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from kronkeep_common.alert_codes import AlertCode
-from kronkeep_daemon.alerts.rule_results import AlertFinding, RuleResult, history_finding
+from kronkeep_common.text import clean, size
+from kronkeep_daemon.alerts.rule_results import (
+    AlertFinding,
+    RuleResult,
+    history_finding,
+    kept_logs_finding,
+)
 from kronkeep_daemon.history.facts import Fact
+from kronkeep_daemon.history.log_removals import NamespaceLogRemovals, next_step_for
 
+NAMED = 5  # namespaces in one message
 TOLD_DAYS = 7  # days after which the loss is in the log and in the record of the alert alone
 WENT_BACK_NEXT_STEP = (
     "Find out what put an old copy of the state folder back (a volume or a machine that was rolled back). "
@@ -35,3 +44,37 @@ def history_findings(lost: Fact | None, now: datetime) -> list[AlertFinding]:
     """
     result = history_went_back(lost, now) if lost is not None else None
     return [history_finding(result)] if result is not None else []
+
+
+def log_findings(removals: Sequence[NamespaceLogRemovals]) -> Iterator[AlertFinding]:
+    """Yield a finding for each namespace that passed its own limit, and one for the limit of all.
+
+    removals: those of the last day.
+    """
+    of_all = [each for each in removals if each.limit == "total"]
+    for each in removals:
+        if each.limit == "namespace":
+            yield kept_logs_finding(each.cluster, each.namespace, _logs_removed([each]))
+    if of_all:
+        yield kept_logs_finding("", "", _logs_removed(of_all))
+
+
+def _logs_removed(removals: Sequence[NamespaceLogRemovals]) -> RuleResult:
+    """Kept logs went because of a limit; `removals` are by one limit."""
+    newest = max(removals, key=_removed_at)
+    limit = size(newest.limit_bytes)
+    names = ", ".join(clean(each.namespace, 63) for each in removals[:NAMED])
+    more = f" and {len(removals) - NAMED} more namespaces" if len(removals) > NAMED else ""
+    whose = f"The kept logs of {names}" if newest.limit == "namespace" else "All kept logs together"
+    return RuleResult(
+        code=AlertCode.LOGS_REMOVED,
+        severity="warning",
+        message=f"{whose} reached {limit}: the oldest of {names}{more} were removed, "
+        f"the last at {newest.created_at:%Y-%m-%d %H:%M} UTC.",
+        next_step=next_step_for(removals),
+        since=min(each.since for each in removals),
+    )
+
+
+def _removed_at(removals: NamespaceLogRemovals) -> datetime:
+    return removals.created_at

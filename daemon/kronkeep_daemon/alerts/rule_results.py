@@ -128,6 +128,18 @@ def history_finding(result: RuleResult) -> AlertFinding:
     return AlertFinding(**result._asdict(), kind="history", object="history", object_id="history")
 
 
+def kept_logs_finding(cluster: str, namespace: str, result: RuleResult) -> AlertFinding:
+    """Return the finding of a rule about the kept logs of a namespace, or of all for an empty one."""
+    return AlertFinding(
+        **result._asdict(),
+        kind="history",
+        object=f"kept logs of {namespace}" if namespace else "kept logs",
+        object_id=f"kept logs {cluster}/{namespace}" if namespace else "kept logs",
+        cluster=cluster,
+        namespace=namespace,
+    )
+
+
 def sink_finding(name: str, result: RuleResult) -> AlertFinding:
     """Return the finding of a rule about a sink of the history."""
     return AlertFinding(**result._asdict(), kind="sink", object=f"sink {name}", object_id=f"sink {name}")

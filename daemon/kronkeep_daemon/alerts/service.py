@@ -27,7 +27,7 @@ from kronkeep_daemon.alerts.alert_changes import compare_alerts
 from kronkeep_daemon.alerts.channel_rules import apply_silences
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
 from kronkeep_daemon.alerts.heartbeats import Heartbeats
-from kronkeep_daemon.alerts.history_rules import history_findings
+from kronkeep_daemon.alerts.history_rules import history_findings, log_findings
 from kronkeep_daemon.alerts.inputs import AlertInputs
 from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey, CronJobFacts
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
@@ -211,6 +211,7 @@ class AlertService:
         for fault in self._inputs.clock_faults():
             findings += rules.clock_findings(fault)
         findings += history_findings(self._history.facts.get(LOST_CHANGES), self._clock.now())
+        findings += log_findings(self._history.log_removals.recent(self._clock.now()))
         findings += map(delivery_rules.channel_finding, self._dispatcher.stuck_channels())
         findings += map(delivery_rules.heartbeat_finding, self._heartbeats.faults())
         undecided |= {

@@ -78,15 +78,19 @@ class RunReader:
         return self._recorders[self._clusters.of(run.cluster).id]
 
     async def manifest(self, run: CronJobExecution) -> JsonObject:
-        """Return the run's Job as Kubernetes writes it; raises ManifestNotFound."""
+        """Return the run's Job as Kubernetes writes it; raises ManifestNotFound, LogRemoved."""
         manifest = await run_artifacts.read_manifest(self._recorder(run).cluster, self._history, run)
         if manifest is None:
+            refuse_removed(run.logs, run.namespace, "The copy of the manifest, if there was one,")
             raise ManifestNotFound(f"The Job of run {clean(run.id, 120)} is deleted, and no copy is kept.")
         return manifest
 
     async def events(self, run: CronJobExecution) -> Events:
-        """Return the Events about the run, oldest first."""
-        return await run_artifacts.read_events(self._recorder(run).cluster, self._history, run)
+        """Return the Events about the run, oldest first; raises LogRemoved where their copy had to go."""
+        events = await run_artifacts.read_events(self._recorder(run).cluster, self._history, run)
+        if not events:
+            refuse_removed(run.logs, run.namespace, "The copy of the Events, if there was one,")
+        return events
 
     async def log(
         self, run: CronJobExecution, *, follow: bool, attempt: int | None = None

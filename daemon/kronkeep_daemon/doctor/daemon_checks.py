@@ -57,7 +57,13 @@ class Doctor:
             _check_disk(Path(self._settings().state)),
         ]
         checks.append(await self._check_history())
-        checks.append(check_kept_logs(self._history.logs.usage.by_namespace(), self._settings().history))
+        checks.append(
+            check_kept_logs(
+                self._history.logs.usage.by_namespace(),
+                self._settings().history,
+                self._history.log_removals.recent(self._cronjobs.clusters.first.clock.now()),
+            )
+        )
         checks += map(check_sink, self._sinks.views())
         for recorder in self._cronjobs.recorders.values():
             own = self._settings().namespace

@@ -1,38 +1,34 @@
-"""The check of how much the disk holds of kept logs, by namespace."""
+"""The check of how much the disk holds of kept logs, by namespace, and which had to go."""
 
 from collections.abc import Sequence
 
 from kronkeep_common.api import Check
 from kronkeep_common.text import clean, size
+from kronkeep_daemon.alerts.history_rules import log_findings
+from kronkeep_daemon.history.log_removals import NamespaceLogRemovals
 from kronkeep_daemon.history.log_usage import NamespaceUsage
 from kronkeep_daemon.settings import HistorySettings
 
+NAME = "kept logs"
 NAMED = 5  # the largest namespaces that are named
-NEARLY_FULL = 0.9  # of a limit: a namespace that has reached it stays at this and above
 
 
-def check_kept_logs(usages: Sequence[NamespaceUsage], limits: HistorySettings) -> Check:
-    """Name the largest namespaces; warn where one, or all together, are at their limit.
+def check_kept_logs(
+    usages: Sequence[NamespaceUsage], limits: HistorySettings, removals: Sequence[NamespaceLogRemovals]
+) -> Check:
+    """Name the largest namespaces; warn where one, or all together, reached their limit.
 
     usages: the largest first.
+    removals: those of the last day.
     """
-    name = "kept logs"
     total = sum(usage.bytes for usage in usages)
-    message = f"They have {size(total)} of {size(limits.keep_log_bytes)}{_describe_largest(usages)}."
-    full = [
-        clean(usage.namespace, 63)
-        for usage in usages
-        if usage.bytes >= limits.keep_log_bytes_per_namespace * NEARLY_FULL
-    ]
-    if full:
-        message += f" Old ones are removed of {', '.join(full[:NAMED])} ({len(full)} at their limit)."
-        next_step = "Let its jobs write less, or raise history.keep_log_bytes_per_namespace."
-        return Check(name=name, status="warn", message=message, next_step=next_step)
-    if total >= limits.keep_log_bytes * NEARLY_FULL:
-        message += " Old ones of the largest are removed."
-        next_step = "Raise history.keep_log_bytes, or lower history.keep_log_bytes_per_namespace."
-        return Check(name=name, status="warn", message=message, next_step=next_step)
-    return Check(name=name, status="ok", message=message)
+    held = f"They have {size(total)} of {size(limits.keep_log_bytes)}{_describe_largest(usages)}."
+    told = list(log_findings(removals))
+    if not told:
+        return Check(name=NAME, status="ok", message=held)
+    more = f" ({len(told) - NAMED} more: kronkeep get alerts)" if len(told) > NAMED else ""
+    message = " ".join([held, *(finding.message for finding in told[:NAMED])]) + more
+    return Check(name=NAME, status="warn", message=message, next_step=told[0].next_step)
 
 
 def _describe_largest(usages: Sequence[NamespaceUsage]) -> str:

@@ -32,6 +32,7 @@ from kronkeep_daemon.history.figures import TABLE as FIGURES
 from kronkeep_daemon.history.figures import WeekFigures
 from kronkeep_daemon.history.history_folder import database_size
 from kronkeep_daemon.history.kept_logs import KeptLogStore
+from kronkeep_daemon.history.log_removals import LogRemovals
 from kronkeep_daemon.history.records import Records
 from kronkeep_daemon.history.sqlite_storage import SqliteStorage
 from kronkeep_daemon.history.sqlite_table import SqliteTable, SqliteTinyDB
@@ -73,6 +74,7 @@ class History:
         self.db = SqliteTinyDB(storage=lambda: self._storage)
         self.logs = KeptLogStore(folder, self._translate_faults)
         self.facts = Facts(self.table("facts"))
+        self.log_removals = LogRemovals(self.table("log_removals"))
         self.executions: Records[CronJobExecution] = Records(self.table("executions"), CronJobExecution)
         self.backups = BackupTable(self.table("backups"), PolicyTable(self.table("policies")))
         self.restores: Records[Restore] = Records(self.table("restores"), Restore)

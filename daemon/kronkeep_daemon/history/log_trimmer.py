@@ -85,18 +85,20 @@ class LogTrimmer:
     async def _remove(self, namespace: str, batch: Sequence[RecordLogs], removal: LogRemoval) -> None:
         """Mark some records and remove their logs; on a full disk remove the logs first."""
         try:
-            await self._mark(batch, removal)
+            await self._mark(namespace, batch, removal)
         except ReadOnlyHistory:
             await self._remove_folders(namespace, batch)
-            await self._mark_when_writable(batch, removal)
+            await self._mark_when_writable(namespace, batch, removal)
         else:
             await self._remove_folders(namespace, batch)
 
-    async def _mark_when_writable(self, batch: Sequence[RecordLogs], removal: LogRemoval) -> None:
+    async def _mark_when_writable(
+        self, namespace: str, batch: Sequence[RecordLogs], removal: LogRemoval
+    ) -> None:
         """Mark records whose logs are gone; wait for space elsewhere rather than remove more."""
         while True:
             try:
-                await self._mark(batch, removal)
+                await self._mark(namespace, batch, removal)
             except ReadOnlyHistory:
                 await self._clock.sleep(FULL_DISK_PAUSE)
             else:
@@ -106,7 +108,7 @@ class LogTrimmer:
         for record in batch:
             await self._history.logs.remove_folder(namespace, record.folder)
 
-    async def _mark(self, batch: Sequence[RecordLogs], removal: LogRemoval) -> None:
+    async def _mark(self, namespace: str, batch: Sequence[RecordLogs], removal: LogRemoval) -> None:
         history = self._history
         for entry in batch:
             if (run := history.executions.get(entry.folder)) is not None:
@@ -115,6 +117,7 @@ class LogTrimmer:
                 history.backups.put(_marked_backup(backup, removal))
             elif (restore := history.restores.get(entry.folder)) is not None:
                 history.restores.put(_marked(restore, removal))
+        history.log_removals.add(namespace, removal, len(batch))
         await history.commit()
 
 

@@ -52,11 +52,12 @@ class LogUsage:
 
     def by_namespace(self) -> list[NamespaceUsage]:
         """Return the namespaces, the largest first."""
-        usages = [NamespaceUsage(*_split(folder), count) for folder, count in self.bytes.items()]
+        usages = [NamespaceUsage(*split_folder(folder), count) for folder, count in self.bytes.items()]
         return sorted(usages, key=_largest_first)
 
 
-def _split(folder: str) -> tuple[str, str]:
+def split_folder(folder: str) -> tuple[str, str]:
+    """Return the cluster's id and the namespace of a folder."""
     cluster, _, namespace = folder.rpartition("_")
     return cluster, namespace
 

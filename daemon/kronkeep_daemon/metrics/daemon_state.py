@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -69,8 +69,19 @@ class DaemonState(Collector):
     def _collect_history(self) -> Iterator[Metric]:
         yield _gauge(families.HISTORY_WRITABLE, [((), self._history.is_writable)])
         yield _gauge(families.HISTORY_SIZE, [((), self._history.size_bytes())])
+        yield _gauge(families.KEPT_LOGS_SIZE, [((), sum(self._history.logs.usage.bytes.values()))])
+        yield self._count_removed_logs()
         lags = [((sink.name,), sink.lag) for sink in self._sinks.views() if sink.lag is not None]
         yield _gauge(families.SINK_LAG, lags)
+
+    def _count_removed_logs(self) -> Metric:
+        family = families.KEPT_LOGS_REMOVED
+        names = {cluster.id: cluster.name for cluster in self._cronjobs.clusters}
+        counter = CounterMetricFamily(family.name, family.help, labels=family.labels)
+        for each in self._history.log_removals.all():
+            cluster = names.get(each.cluster, each.cluster)
+            counter.add_metric((cluster, each.namespace, each.limit), each.records)
+        return counter
 
     def _collect_queues(self) -> Iterator[Metric]:
         waiting = self._queues.waits.waiting()

@@ -3,17 +3,20 @@
 import asyncio
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.daemon_process import Daemon
 from tests.records import make_backup, make_run
 from tests.waiting import eventually
 
+from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import LogRemoved, ReadOnlyHistory
 from kronkeep_common.models import BackupExecution, HookRun, KeptLog, Restore
@@ -212,6 +215,18 @@ async def test_what_is_said_of_a_removed_log(daemon: Daemon) -> None:
         assert "history.keep_log_bytes_per_namespace" in error.value.next_step
         assert await read_log(daemon, "shop-0") == b"hello\n"
         assert await read_log(daemon, "flood-7") == LOG
+        for read, what in ((client.runs.manifest, "manifest"), (client.runs.events, "Events")):
+            with pytest.raises(LogRemoved, match=f"The copy of the {what}.* namespace flood reached"):
+                await read("flood-0")
+            with pytest.raises(LogRemoved):
+                await read("flood-1")
+        assert (await client.runs.events("shop-0")).items == []
+        alerts = await eventually(
+            lambda: client.alerts.list(filter=f"code:{AlertCode.LOGS_REMOVED}"), lambda page: page.items
+        )
+        (alert,) = alerts.items
+        assert (alert.object, alert.namespace) == ("kept logs of flood", "flood")
+        assert "The kept logs of flood reached 1.0 MiB" in alert.message
     told = await kronkeep(daemon, "logs", "flood-0")
     assert told.returncode != 0
     assert "namespace flood reached 1.0 MiB" in told.stderr
@@ -223,11 +238,23 @@ async def test_what_is_said_of_a_removed_log(daemon: Daemon) -> None:
     line = next(line for line in checks.stdout.splitlines() if "kept logs" in line)
     assert "of 20.0 GiB: flood 8" in line
     assert ", shop 8.0 KiB" in line
+    assert line.startswith("warn")
+    assert "The kept logs of flood reached 1.0 MiB: the oldest of flood were removed" in line
+    metrics = await read_metrics(daemon)
+    (count,) = re.findall(r'^kronkeep_kept_logs_removed_total{.*namespace="flood".*} (\d+)', metrics, re.M)
+    assert 3 <= int(count) <= 5
+    assert re.search(r"^kronkeep_kept_logs_bytes \d{6}", metrics, re.M)
 
 
 async def read_log(daemon: Daemon, run_id: str) -> bytes:
     async with daemon.client() as client:
         return b"".join([chunk async for chunk in client.runs.log(run_id)])
+
+
+async def read_metrics(daemon: Daemon) -> str:
+    transport = httpx.AsyncHTTPTransport(uds=str(daemon.announcement["socket"]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        return (await client.get("/metrics")).text
 
 
 async def kronkeep(daemon: Daemon, *words: str) -> "subprocess.CompletedProcess[str]":

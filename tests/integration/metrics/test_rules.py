@@ -57,6 +57,11 @@ CASES: dict[str, tuple[list[tuple[str, str]], int, list[tuple[str, str]]]] = {
             ('kronkeep_leading{cluster="prod",instance="b"}', "1+0x60"),
         ],
     ),
+    "KronkeepLogsRemoved": (
+        [('kronkeep_kept_logs_removed_total{namespace="shop",limit="namespace"}', "0+1x60")],
+        10,
+        [('kronkeep_kept_logs_removed_total{namespace="shop",limit="namespace"}', "7+0x60")],
+    ),
     "CronJobFailed": (
         [(f"kronkeep_cronjob_last_run_ok{{{CRONJOB}}}", "0+0x60")],
         1,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kronkeep_common.api import EventView
+from kronkeep_common.errors import LogRemoved
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
@@ -11,6 +12,8 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text, wrap
+
+NO_EVENTS = "There are no Events of this run; Kubernetes keeps them for an hour."
 
 
 class EventsView(PageView):
@@ -21,6 +24,7 @@ class EventsView(PageView):
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         self._events: Sequence[EventView] | None = None
+        self._why_none = NO_EVENTS
 
     def crumb(self, store: Store) -> str:
         return "events"
@@ -29,11 +33,15 @@ class EventsView(PageView):
         if self._events is None:
             return [(("Reading ...", "quiet"),)]
         if not self._events:
-            return [(("There are no Events of this run; Kubernetes keeps them for an hour.", "quiet"),)]
+            return [((line, "quiet"),) for line in wrap(self._why_none, width)]
         return [line for event in self._events for line in _event_lines(event, width)]
 
     async def load(self) -> None:
-        self._events = (await self.context.client.runs.events(self.argument)).items
+        try:
+            self._events = (await self.context.client.runs.events(self.argument)).items
+        except LogRemoved as removed:
+            self._events = ()
+            self._why_none = removed.message
         self.update()
 
     @handles(actions.RESYNC)
