@@ -146,9 +146,10 @@ class ChangeRequests:
 
     def verify(self, backup: BackupExecution) -> None:
         """Restore a backup to scratch space and compare it."""
-        self._context.tell(f"Verifying {backup.cronjob}; it may take a while.", "quiet")
+        name = f"backup {short_id(backup.id)} of {backup.namespace}/{backup.cronjob}"
+        self._context.tell(f"Verifying {name}; it may take a while.", "quiet")
         send = partial(self._client.backups.verify, backup.id)
-        self._start([ChangeRequest(backup.id, send)], f"verify {short_id(backup.id)}", "Verified")
+        self._start([ChangeRequest(name, send)], f"verify {short_id(backup.id)}", "Verified")
 
     def drill(self, backup: BackupExecution) -> None:
         """Start a drill of the backup's CronJob."""

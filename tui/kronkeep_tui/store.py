@@ -5,7 +5,8 @@ cost four copies a second, not two hundred.
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -18,6 +19,7 @@ from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJo
 L = TypeVar("L", CronJob, WatchView)
 R = TypeVar("R", bound=CronJobExecution | BackupExecution | BackupStorage | Restore | Alert)
 SHOWN_TABLES = (*HISTORY_TABLES, *LIVE_TABLES)
+NAMING_TABLES = ("executions", "backups", "restores")  # whose records name a CronJob
 FEW_NEW_RECORDS = 100  # up to here inserting each in its place is faster than sorting all
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -90,6 +92,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     `seq` is the sequence of the last change of the history, `at` when the daemon last sent something.
     Every run created at `complete_since` or later is here; of older runs perhaps only some.
     `backup_by_run` has the id of a run's newest backup, `backup_by_cronjob` of a CronJob's.
+    `full_names` has name and namespace of every CronJob that a record names, `shared_names` the names that
+    are in several namespaces.
     """
 
     seq: int = 0
@@ -106,6 +110,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     clusters: tuple[ClusterView, ...] = ()
     backup_by_run: Mapping[str, str] = {}
     backup_by_cronjob: Mapping[str, str] = {}
+    full_names: frozenset[tuple[str, str]] = frozenset()
+    shared_names: frozenset[str] = frozenset()
 
     @property
     def stale_watches(self) -> list[WatchView]:
@@ -120,6 +126,10 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         """Return ` on NAME` where there are several clusters, else nothing."""
         return f" on {self.cluster_name(cluster_id)}" if len(self.clusters) > 1 else ""
 
+    def label(self, namespace: str, name: str) -> str:
+        """Return a CronJob's name, as NAMESPACE/NAME where another namespace has the name too."""
+        return f"{namespace}/{name}" if name in self.shared_names else name
+
     def cronjob(self, cronjob_id: str) -> CronJob | None:
         """Return a CronJob by its uid."""
         return next((cronjob for cronjob in self.cronjobs if cronjob.id == cronjob_id), None)
@@ -127,22 +137,39 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
 
 def store_from(snapshot: Snapshot) -> Store:
     """Return the store of a snapshot, which holds every run since its oldest."""
-    return _with_newest_backups(
-        Store(
-            seq=snapshot.seq,
-            at=snapshot.now,
-            complete_since=min((run.created_at for run in snapshot.executions), default=EARLIEST),
-            version=snapshot.version,
-            cronjobs=tuple(snapshot.cronjobs),
-            executions=table_of(snapshot.executions),
-            backups=table_of(snapshot.backups),
-            storages=table_of(snapshot.storages),
-            restores=table_of(snapshot.restores),
-            alerts=table_of(snapshot.alerts),
-            watches=tuple(snapshot.watches),
-            clusters=tuple(snapshot.clusters),
-        )
+    store = Store(
+        seq=snapshot.seq,
+        at=snapshot.now,
+        complete_since=min((run.created_at for run in snapshot.executions), default=EARLIEST),
+        version=snapshot.version,
+        cronjobs=tuple(snapshot.cronjobs),
+        executions=table_of(snapshot.executions),
+        backups=table_of(snapshot.backups),
+        storages=table_of(snapshot.storages),
+        restores=table_of(snapshot.restores),
+        alerts=table_of(snapshot.alerts),
+        watches=tuple(snapshot.watches),
+        clusters=tuple(snapshot.clusters),
     )
+    names = {(cronjob.name, cronjob.namespace) for cronjob in snapshot.cronjobs}
+    names |= _names_in((*snapshot.executions, *snapshot.backups, *snapshot.restores))
+    return _with_newest_backups(_with_names(store, names))
+
+
+def _names_in(
+    records: Iterable[CronJobExecution | BackupExecution | Restore],
+) -> set[tuple[str, str]]:
+    return {(record.cronjob, record.namespace) for record in records}
+
+
+def _with_names(store: Store, names: Set[tuple[str, str]]) -> Store:
+    """Return the store with more names of CronJobs; none is forgotten before the next snapshot."""
+    if names <= store.full_names:
+        return store
+    full_names = store.full_names | names
+    counts = Counter(name for name, _ in full_names)
+    shared_names = frozenset(name for name, count in counts.items() if count > 1)
+    return msgspec.structs.replace(store, full_names=full_names, shared_names=shared_names)
 
 
 def _with_newest_backups(store: Store) -> Store:
@@ -168,11 +195,13 @@ def apply_events(store: Store, events: Sequence[ChangeEvent], now: datetime) -> 
         if is_new and event.table in SHOWN_TABLES:
             changes.setdefault(event.table, {})[event.id] = event.decode_record()
         seq = max(seq, event.seq)
+    cronjobs = changes.pop("cronjobs", {})
+    names = {(cronjob.name, cronjob.namespace) for cronjob in cronjobs.values() if cronjob is not None}
     store = msgspec.structs.replace(
-        store,
+        _with_names(store, names),
         seq=seq,
         at=now,
-        cronjobs=_apply_cronjob_changes(store, changes.pop("cronjobs", {})),
+        cronjobs=_apply_cronjob_changes(store, cronjobs),
         watches=_apply_live_changes(store.watches, changes.pop("watches", {}), watch_id),
     )
     return _with_changes(store, changes)
@@ -245,6 +274,9 @@ def _with_changes(store: Store, changes: Mapping[str, Mapping[str, Any]]) -> Sto
     if not tables:
         return store
     store = msgspec.structs.replace(store, **tables)
+    for table in NAMING_TABLES:
+        records = changes.get(table, {}).values()
+        store = _with_names(store, _names_in(record for record in records if record is not None))
     return _with_newest_backups(store) if "backups" in tables else store
 
 

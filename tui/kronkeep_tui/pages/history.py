@@ -70,7 +70,10 @@ def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bo
     half = min(width - wide - 3, max(sum(len(words) for words, _ in line) for line in left))
     both = [*left, (), *right] if plain else put_side_by_side(left, right, half)
     return [
-        ((cronjob.name, "strong"), (f"  {cronjob.schedule_text or cronjob.schedule}", "quiet")),
+        (
+            (store.label(cronjob.namespace, cronjob.name), "strong"),
+            (f"  {cronjob.schedule_text or cronjob.schedule}", "quiet"),
+        ),
         *figures(runs),
         (),
         *both,

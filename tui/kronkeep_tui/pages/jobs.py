@@ -45,7 +45,7 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
         job_state(cronjob),
         strip(cronjob.recent, 10),
         cronjob.namespace,
-        cronjob.name,
+        store.label(cronjob.namespace, cronjob.name),
         cronjob.schedule,
         next_at if not cronjob.suspended else "--",
         age(cronjob.last_started_at, now),

@@ -28,12 +28,18 @@ def running(store: Store, now: datetime, width: int) -> list[Text]:
     for run in store.executions.newest()[:200]:
         if run.status in ("running", "pending"):
             took = duration((now - run.started_at).total_seconds() // 1) if run.started_at else "waits"
-            lines.append((("run    ", "run"), (fit(run.cronjob, width - 18), ""), (f" {took:>7}", "quiet")))
+            lines.append(
+                (
+                    ("run    ", "run"),
+                    (fit(store.label(run.namespace, run.cronjob), width - 18), ""),
+                    (f" {took:>7}", "quiet"),
+                )
+            )
     for backup in store.backups.newest()[:200]:
         if backup.status in ("running", "queued", "waiting"):
             words = _progress(backup, now, width)
-            name = min(24, max(10, width // 3))
-            lines.append((("backup ", "run"), (fit(backup.cronjob, name), ""), (" ", ""), (words, "quiet")))
+            name = fit(store.label(backup.namespace, backup.cronjob), min(24, max(10, width // 3)))
+            lines.append((("backup ", "run"), (name, ""), (" ", ""), (words, "quiet")))
     return lines if len(lines) > 1 else [*lines, (("nothing is running", "quiet"),)]
 
 
@@ -53,7 +59,7 @@ def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
     soon = [pair for pair in due if pair[0] - now <= SOON]
     lines: list[Text] = [title("NEXT", "60 minutes" if soon or not due else "nothing within 60 minutes")]
     lines += [
-        ((fit(cronjob.name, width - 10), ""), (f"{age(at, now):>8}", "quiet"))
+        ((fit(store.label(cronjob.namespace, cronjob.name), width - 10), ""), (f"{age(at, now):>8}", "quiet"))
         for at, cronjob in (soon or due)[:6]
     ]
     return lines if len(lines) > 1 else [*lines, (("no CronJob is due", "quiet"),)]

@@ -35,7 +35,7 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
     cells = (
         (backup_words(store, cronjob),),
         cronjob.namespace,
-        cronjob.name,
+        store.label(cronjob.namespace, cronjob.name),
         (rpo(cronjob),),
         (good_age(cronjob, now),),
         (verification_age(cronjob, now),),

@@ -40,7 +40,7 @@ def row(run: CronJobExecution, store: Store, now: datetime) -> TableRow:
         age(run.started_at or run.created_at, now),
         took(run, now),
         run.namespace,
-        run.cronjob,
+        store.label(run.namespace, run.cronjob),
         run.trigger.value,
         (state(backup.status),) if backup else "-",
         run.message or "",

@@ -73,7 +73,7 @@ def detail(
     lines += _usage_history(past, width)
     lines.append((("check  ", "quiet"), *_check_words(storage, now), *_data_check_words(storage, now)))
     lines += _snapshot_lines(storage, width)
-    names = ", ".join(c.name for c in users(storage, store)) or "no policy uses it"
+    names = ", ".join(store.label(c.namespace, c.name) for c in users(storage, store)) or "no policy uses it"
     lines += _labelled_lines("used by", names, width)
     lines += _labelled_lines("serves", _served_words(storage), width)
     secret = f"the Secret {storage.password.secret}; without a copy elsewhere nothing can be restored"

@@ -166,13 +166,20 @@ def _create_file(target: Path) -> IO[bytes]:
 
 
 def ask_restore_target(
-    context: Context, backup_id: str, paths: Sequence[str], text: str = "new-claim "
+    context: Context, backup_id: str, paths: Sequence[str], text: str = "new-claim ", whose: str = ""
 ) -> None:
     """Ask for the target of a restore, then show its plan, in place of the plan in front if there is one.
 
-    `paths` are what to restore, nothing for the whole snapshot; `text` is the target to begin with.
+    `paths` are what to restore, nothing for the whole snapshot; `text` is the target to begin with, `whose`
+    the CronJob that the snapshot is of.
     """
-    what = "all" if not paths else paths[0] if len(paths) == 1 else f"{len(paths)} entries"
+    what = (
+        f"all of {whose}".removesuffix(" of ")
+        if not paths
+        else paths[0]
+        if len(paths) == 1
+        else f"{len(paths)} entries"
+    )
 
     def accept(line: str) -> None:
         request = restore_target_line.parse(line, paths)

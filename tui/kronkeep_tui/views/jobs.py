@@ -80,8 +80,8 @@ class JobsView(CronJobTableView):
         return page.detail(record, store, now, width)
 
     def refusal(self, action: Action) -> str:
-        if action == actions.BACK_UP and (bare := [c.name for c in self.targets() if c.policy is None]):
-            return f"{bare[0]} has no backup policy: e edits it."
+        if action == actions.BACK_UP and (bare := [c for c in self.targets() if c.policy is None]):
+            return f"{clusters.label(bare[0], self.store)} has no backup policy: e edits it."
         return ""
 
     @handles(actions.HISTORY)

@@ -7,6 +7,7 @@ from kronkeep_common.models import CronJob
 from kronkeep_common.natural_order import NaturalKey, natural_key
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.cronjob_table import CronJobTableView
@@ -67,7 +68,8 @@ class PoliciesView(CronJobTableView):
     def refusal(self, action: Action) -> str:
         cronjob = self.subject()
         if action == actions.RETENTION and cronjob is not None and cronjob.policy is None:
-            return f"The policy of {cronjob.name} cannot be read, so its retention removes nothing."
+            name = clusters.label(cronjob, self.store)
+            return f"The policy of {name} cannot be read, so its retention removes nothing."
         return ""
 
     @handles(actions.RETENTION)

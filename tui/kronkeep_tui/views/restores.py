@@ -62,7 +62,7 @@ class RestoresView(TableView[Restore]):
         cells = (
             shown,
             record.purpose,
-            record.cronjob,
+            store.label(record.namespace, record.cronjob),
             target_words(record.target),
             age(record.created_at, now),
             duration(record.duration_seconds),

@@ -54,7 +54,7 @@ class RetentionView(PageView):
 
     def crumb(self, store: Store) -> str:
         policy = self._policy(store)
-        return f"retention of {policy.cronjob}" if policy else "retention"
+        return f"retention of {store.label(policy.namespace, policy.cronjob)}" if policy else "retention"
 
     def _policy(self, store: Store) -> _ShownPolicy | None:
         if " " in self.argument:

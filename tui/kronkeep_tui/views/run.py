@@ -12,6 +12,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
@@ -137,7 +138,7 @@ class RunView(View):
         if action in (actions.TRIGGER, actions.BACK_UP) and cronjob is None:
             return "The CronJob no longer exists."
         if action == actions.BACK_UP and cronjob is not None and cronjob.policy is None:
-            return f"{cronjob.name} has no backup policy."
+            return f"{clusters.label(cronjob, self.store)} has no backup policy."
         if action == actions.CANCEL and run is not None and run.status not in ("running", "pending"):
             return "The run has ended; there is nothing to stop."
         return ""

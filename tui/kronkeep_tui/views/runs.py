@@ -10,6 +10,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
@@ -57,8 +58,9 @@ class RunsView(TableView[CronJobExecution]):
             return "Runs"
         cronjob = store.cronjob(self.argument)
         if cronjob is None:
-            return next((r.cronjob for r in runs_of(store, self.argument)), "a deleted CronJob")
-        return cronjob.name + store.cluster_suffix(cronjob.cluster)
+            runs = runs_of(store, self.argument)
+            return store.label(runs[0].namespace, runs[0].cronjob) if runs else "a deleted CronJob"
+        return store.label(cronjob.namespace, cronjob.name) + store.cluster_suffix(cronjob.cluster)
 
     def headline(self) -> Text:
         """Return the counts, with a + while older runs are not read yet."""
@@ -175,9 +177,9 @@ class RunsView(TableView[CronJobExecution]):
         if action in (actions.TRIGGER, actions.BACK_UP) and run is not None:
             cronjob = self.store.cronjob(run.cronjob_id)
             if cronjob is None:
-                return f"The CronJob {run.cronjob} no longer exists."
+                return f"The CronJob {run.namespace}/{run.cronjob} no longer exists."
             if action == actions.BACK_UP and cronjob.policy is None:
-                return f"{cronjob.name} has no backup policy."
+                return f"{clusters.label(cronjob, self.store)} has no backup policy."
         if action == actions.CANCEL and not self._stoppable_runs():
             return "Only a run that has not ended can be stopped."
         return ""

@@ -29,13 +29,13 @@ class SnapshotsView(TableView[BackupExecution]):
     FILTER_KIND = "backups"
     COLUMNS = (
         Column(title="ST", width=5),
-        Column(title="SNAPSHOT", width=10),
+        Column(title="SNAPSHOT", width=9),
         Column(title="AGE", width=6, right=True, letter="a"),
-        Column(title="CRONJOB", width=18, grow=3, letter="n"),
+        Column(title="CRONJOB", width=21, grow=3, letter="n"),
         Column(title="STORAGE", width=12, drop=2, grow=1),
         Column(title="SIZE", width=10, drop=1, right=True, letter="z"),
         Column(title="NEW", width=10, drop=4, right=True),
-        Column(title="FILES", width=9, drop=3, right=True),
+        Column(title="FILES", width=7, drop=3, right=True),
         Column(title="VERIFIED", width=9, drop=2, right=True),
     )
     CLUSTER_COLUMN_INDEX = 3
@@ -62,7 +62,7 @@ class SnapshotsView(TableView[BackupExecution]):
             shown,
             result.snapshot_id[:8] if result else "-",
             age(record.ended_at or record.created_at, now),
-            record.cronjob,
+            store.label(record.namespace, record.cronjob),
             record.storage_id,
             size(result.bytes_read) if result else "-",
             size(result.bytes_added) if result else "-",
@@ -72,7 +72,8 @@ class SnapshotsView(TableView[BackupExecution]):
         return TableRow(record.id, cells, kind)
 
     def detail_lines(self, record: BackupExecution, store: Store, now: datetime, width: int) -> list[Text]:
-        return backup_lines(record, store, now, width)
+        name = f"{record.namespace}/{record.cronjob}{store.cluster_suffix(record.cluster)}"
+        return [((name, "strong"),), *backup_lines(record, store, now, width)]
 
     def copy_text(self, record: BackupExecution) -> str:
         return record.result.snapshot_id if record.result else record.id
@@ -88,7 +89,8 @@ class SnapshotsView(TableView[BackupExecution]):
             return "It was started by hand and belongs to no run; y shows its record."
         cronjob = self.store.cronjob(backup.cronjob_id)
         if action == actions.DRILL and (cronjob is None or cronjob.policy is None):
-            return f"{backup.cronjob} has no policy any more; v verifies this snapshot."
+            name = self.store.label(backup.namespace, backup.cronjob)
+            return f"{name} has no policy any more; v verifies this snapshot."
         return ""
 
     @handles(actions.CHOOSE)
@@ -101,7 +103,7 @@ class SnapshotsView(TableView[BackupExecution]):
     def ask_restore(self) -> None:
         """Ask where to restore the whole snapshot."""
         if (backup := self.subject()) is not None:
-            ask_restore_target(self.context, backup.id, ())
+            ask_restore_target(self.context, backup.id, (), whose=f"{backup.namespace}/{backup.cronjob}")
 
     @handles(actions.VERIFY)
     def verify(self) -> None:

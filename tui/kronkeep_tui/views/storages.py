@@ -126,7 +126,7 @@ class StoragesView(TableView[BackupStorage]):
         storage = self.subject()
         if storage is None:
             return ""
-        users = [c.name for c in page.users(storage, self.store)]
+        users = [self.store.label(c.namespace, c.name) for c in page.users(storage, self.store)]
         if action == actions.DELETE and users:
             return f"{storage.id} is used by {', '.join(users[:3])}."
         if action == actions.RETRY and storage.status != "failed":
