@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from kronkeep_common.monitoring.alerting_rules import RUNBOOKS
+
 VALUES: dict[str, Any] = {
     "image": {"repository": "kronkeep", "tag": "", "pullPolicy": "IfNotPresent", "pullSecrets": []},
     "namespaces": [],
@@ -9,13 +11,31 @@ VALUES: dict[str, Any] = {
     "existingSecret": "",
     "state": {"size": "10Gi"},
     "standby": {"enabled": False},
-    "networkPolicy": {"enabled": True, "apiPort": 6443},
+    "networkPolicy": {"enabled": True, "egress": []},
+    "metrics": {
+        "enabled": False,
+        "address": "0.0.0.0",  # noqa: S104 - in a pod, behind a NetworkPolicy
+        "port": 9877,
+        "from": [],
+        "labels": {},
+        "serviceMonitor": {"enabled": False, "interval": "60s"},
+        "prometheusRule": {"enabled": False, "runbooks": RUNBOOKS},
+    },
     "resources": {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"memory": "512Mi"}},
     "nodeSelector": {},
     "tolerations": [],
 }
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 _SWITCH = {"type": "boolean"}
+_PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+_OPEN_PORT = {
+    "type": "object",
+    "required": ["port"],
+    "additionalProperties": False,
+    "properties": {"port": _PORT, "endPort": _PORT, "protocol": {"enum": ["TCP", "UDP", "SCTP"]}},
+}
+_DURATION = {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"}
+_ON = {"required": ["enabled"], "properties": {"enabled": {"const": True}}}
 
 
 def _group(description: str, properties: dict[str, Any]) -> dict[str, Any]:
@@ -25,6 +45,32 @@ def _group(description: str, properties: dict[str, Any]) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": properties,
     }
+
+
+def _metrics() -> dict[str, Any]:
+    group = _group(
+        "Metrics over HTTP, which name CronJobs: `from` are the peers (NetworkPolicyPeer) that may read "
+        "them, empty for all; `address` is [::] in a cluster of IPv6. `labels` are those by which a "
+        "Prometheus of the Operator selects; `runbooks` is the address of docs/metrics.md.",
+        {
+            "enabled": _SWITCH,
+            "address": {"type": "string", "pattern": "^([0-9.]+|\\[[0-9a-f:]+\\])$"},
+            "port": _PORT,
+            "from": {"type": "array", "items": {"type": "object"}},
+            "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+            "serviceMonitor": _group(
+                "For the Prometheus Operator.", {"enabled": _SWITCH, "interval": _DURATION}
+            ),
+            "prometheusRule": _group(
+                "The rules of `kronkeep monitoring rules`.",
+                {"enabled": _SWITCH, "runbooks": {"type": "string", "pattern": "^[a-z]+://[^\\s\"']+$"}},
+            ),
+        },
+    )
+    # A monitor of a port that nobody listens on would look like a daemon that is down.
+    group["if"] = {"properties": {"serviceMonitor": _ON}}
+    group["then"] = {"properties": {"enabled": {"const": True}}}
+    return group
 
 
 SCHEMA: dict[str, Any] = {
@@ -56,9 +102,11 @@ SCHEMA: dict[str, Any] = {
             "A second daemon with a state of its own; a Lease lets one act.", {"enabled": _SWITCH}
         ),
         "networkPolicy": _group(
-            "Whether pods may only reach DNS, HTTPS and the API server, and nobody reaches them.",
-            {"enabled": _SWITCH, "apiPort": {"type": "integer", "minimum": 1, "maximum": 65535}},
+            "Whether pods may only reach DNS, HTTPS (443), API servers (6443) and the ports in `egress`, "
+            "such as {port: 587} for mail; nobody reaches them but for metrics.",
+            {"enabled": _SWITCH, "egress": {"type": "array", "items": _OPEN_PORT}},
         ),
+        "metrics": _metrics(),
         "resources": {"type": "object", "description": "Of the container."},
         "nodeSelector": {"type": "object", "description": "Of the pods."},
         "tolerations": {"type": "array", "description": "Of the pods."},

@@ -4,8 +4,11 @@ The chart is rendered with several values, each checked against values.schema.js
 """
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ import jsonschema
 import kubernetes_validate
 import yaml
 from gotpl.exts.helm import HelmTemplateEngine
+
+from release.operator_schemas import SCHEMAS
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 CHART = DEPLOY / "helm/kronkeep"
@@ -26,13 +31,26 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "settings": "[alerts]\nfailing_runs = 5\n[archive]\nimage = \"a: 'b' {{c}}\"\n",
         "existingSecret": "channels",
         "networkPolicy": {"enabled": False},
+        "metrics": {"enabled": True, "address": "[::]"},
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "a", "operator": "Exists"}],
+    },
+    "monitoring": {
+        "networkPolicy": {"egress": [{"port": 587, "protocol": "TCP"}]},
+        "metrics": {
+            "enabled": True,
+            "port": 9100,
+            "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+            "labels": {"release": "prometheus"},
+            "serviceMonitor": {"enabled": True},
+            "prometheusRule": {"enabled": True, "runbooks": "https://wiki.example/kronkeep"},
+        },
     },
 }
 WRONG: dict[str, dict[str, Any]] = {
     "an unknown value": {"replicas": 3},
     "a size that is none": {"state": {"size": "much"}},
+    "a monitor of a port that nobody listens on": {"metrics": {"serviceMonitor": {"enabled": True}}},
 }
 
 
@@ -45,13 +63,13 @@ def merge(defaults: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def render(chosen: dict[str, Any]) -> list[dict[str, Any]]:
+def render(chosen: dict[str, Any], namespace: str = "backups") -> list[dict[str, Any]]:
     """Return the resources of the chart with the chosen values; raise ValidationError for wrong ones."""
     values = merge(yaml.safe_load((CHART / "values.yaml").read_text()), chosen)
     jsonschema.validate(values, json.loads((CHART / "values.schema.json").read_text()))
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     titled = {name[:1].upper() + name[1:]: value for name, value in chart.items()}
-    release = {"Namespace": "backups", "Name": "kronkeep", "Service": "Helm"}
+    release = {"Namespace": namespace, "Name": "kronkeep", "Service": "Helm"}
     context = {"Values": values, "Chart": titled, "Release": release}
     sources = {path.name: path.read_text() for path in (CHART / "templates").iterdir()}
     engine = HelmTemplateEngine.from_sources(sources, strict=True)
@@ -67,11 +85,39 @@ def kustomized() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         yield overlay.name, list(yaml.safe_load_all(done.stdout))
 
 
+def key_of(resource: dict[str, Any]) -> tuple[str, str | None, str]:
+    """Return what a cluster knows a resource by."""
+    metadata = resource["metadata"]
+    return resource["kind"], metadata.get("namespace"), metadata["name"]
+
+
+def check_rules(groups: dict[str, Any]) -> None:
+    """Have Prometheus's own program read rules, where there is one; raise CalledProcessError for a fault."""
+    if shutil.which("promtool"):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(groups, file)
+            file.flush()
+            subprocess.run(["promtool", "check", "rules", file.name], check=True, stdout=subprocess.DEVNULL)
+
+
+def check_releases() -> None:
+    """Exit where two releases in one cluster would share a resource."""
+    keys = [{key_of(r) for r in render({"namespaces": ["shop"]}, namespace)} for namespace in ("a", "b")]
+    shared = {key for key in keys[0] & keys[1] if key[1] != "shop"}
+    if shared:
+        raise SystemExit(f"two releases share {shared}")
+
+
 def check(name: str, resources: list[dict[str, Any]]) -> None:
     """Raise ValidationError for a resource that Kubernetes' schemas refuse, unknown fields too."""
     for resource in resources:
-        kubernetes_validate.validate(resource, KUBERNETES, strict=True)
-    keys = [(r["kind"], r["metadata"].get("namespace"), r["metadata"]["name"]) for r in resources]
+        if resource["kind"] in SCHEMAS:
+            jsonschema.validate(resource, SCHEMAS[resource["kind"]])
+        else:
+            kubernetes_validate.validate(resource, KUBERNETES, strict=True)
+        if resource["kind"] == "PrometheusRule":
+            check_rules(resource["spec"])
+    keys = [key_of(resource) for resource in resources]
     if len(keys) != len(set(keys)):
         raise SystemExit(f"{name}: a resource twice: {keys}")
     print(f"{name}: {len(resources)} resources are valid for Kubernetes {KUBERNETES}")
@@ -90,10 +136,15 @@ def main() -> int:
             print(f"chart, {name}: refused: {fault.message}")
         else:
             raise SystemExit(f"chart, {name}: accepted")
+    check_releases()
     everything = {r["kind"]: r for r in render(VARIANTS["everything"])}
     settings = everything["ConfigMap"]["data"]["kronkeepd.toml"]
     if VARIANTS["everything"]["settings"] not in settings or 'namespace = "backups"' not in settings:
         raise SystemExit(f"the settings were changed on the way: {settings}")
+    tomllib.loads(settings.replace("a: 'b' {{c}}", "c"))
+    for resource in render(VARIANTS["monitoring"]):
+        if resource["kind"] == "PrometheusRule" and "{{ $labels" not in json.dumps(resource):
+            raise SystemExit("the rules lost Prometheus's own braces")
     return 0
 
 

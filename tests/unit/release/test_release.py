@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kronkeep_common.monitoring.alerting_rules import rule_groups
 from kronkeep_common.version import VERSION
 from kronkeep_daemon import settings
 from kronkeep_daemon.embedded.apiserver.pod_security import find_violations
@@ -19,7 +20,7 @@ from release.licences import PERMITTED, licence_of
 
 ROOT = Path(__file__).parents[3]
 KUBECTL = Path(sys.executable).with_name("kubectl")
-OVERLAYS = ["all-namespaces", "chosen-namespaces", "standby"]
+OVERLAYS = ["all-namespaces", "chosen-namespaces", "monitoring", "standby"]
 TEXT = "# Changes\n\n## Unreleased\n\n- new\n\n## 0.0.1 (2026-01-01)\n\n- old\n"
 
 
@@ -44,9 +45,28 @@ def test_an_overlay_passes_the_restricted_level_and_has_settings_that_load(overl
     assert len(pods) == (2 if overlay == "standby" else 1)
     assert [violation for pod in pods for violation in find_violations(pod)] == []
     (text,) = [r["data"]["kronkeepd.toml"] for r in resources if r["kind"] == "ConfigMap"]
-    cluster = settings.parse(text, overlay).clusters["default"]
+    parsed = settings.parse(text, overlay)
+    cluster = parsed.clusters["default"]
     assert cluster.in_cluster
+    assert (parsed.metrics.listen is not None) == (overlay == "monitoring")
     assert cluster.namespaces == (("shop",) if overlay == "chosen-namespaces" else ())
+
+
+def test_prometheus_scrapes_where_the_daemon_listens_with_the_rules_of_the_command_line() -> None:
+    resources = {(r["kind"], r["metadata"]["name"]): r for r in kustomize("monitoring")}
+    text = resources["ConfigMap", "kronkeepd"]["data"]["kronkeepd.toml"]
+    _, listened = settings.parse_address(settings.parse(text, "monitoring").metrics.listen or "")
+    service = resources["Service", "kronkeepd"]
+    (port,) = service["spec"]["ports"]
+    (endpoint,) = resources["ServiceMonitor", "kronkeepd"]["spec"]["endpoints"]
+    (admitted,) = resources["NetworkPolicy", "kronkeepd-metrics"]["spec"]["ingress"][0]["ports"]
+    assert (port["targetPort"], admitted["port"], endpoint["port"]) == (listened, listened, port["name"])
+    labels = resources["Deployment", "kronkeepd"]["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    selected = resources["ServiceMonitor", "kronkeepd"]["spec"]["selector"]["matchLabels"]
+    assert selected.items() <= service["metadata"]["labels"].items()
+    assert endpoint["honorLabels"], "`namespace` is the CronJob's"
+    assert resources["PrometheusRule", "kronkeepd"]["spec"] == rule_groups()
 
 
 @pytest.mark.parametrize(

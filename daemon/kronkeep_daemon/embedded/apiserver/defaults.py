@@ -18,6 +18,8 @@ def apply_defaults(resource: Resource, obj: JsonObject) -> None:
         _complete_pod_spec(obj.setdefault("spec", {}))
         obj["spec"].setdefault("enableServiceLinks", True)
         obj.setdefault("status", {"phase": "Pending", "qosClass": "BestEffort"})
+    elif resource.kind == "Deployment":
+        _complete_pod_spec(obj.setdefault("spec", {}).setdefault("template", {}).setdefault("spec", {}))
     elif resource.kind == "Namespace":
         obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
         obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])

@@ -64,7 +64,14 @@ class ObjectOperations:
             self._check_pod_security(resource, obj)
         if self._store.get(resource, meta.get("namespace", ""), meta["name"]) is not None:
             raise status_responses.name_conflict(resource, meta["name"])
-        return obj if dry_run else self._store.put(resource, obj)
+        if dry_run:
+            return obj
+        if resource.dry_run_only:
+            explanation = (
+                f"nothing acts on a {resource.kind} in the embedded cluster: only dry runs are answered"
+            )
+            raise status_responses.access_denied(resource, meta["name"], explanation)
+        return self._store.put(resource, obj)
 
     def _check_pod_security(self, resource: Resource, pod: JsonObject) -> None:
         """Raise a 403 Refusal for a pod that the level of its namespace does not allow."""

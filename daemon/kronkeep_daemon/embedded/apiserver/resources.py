@@ -8,7 +8,8 @@ VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update
 class Resource(NamedTuple):
     """One kind: its path, its names, and what it can do.
 
-    `status` says that it has a status subresource; `short` and `categories` are names for kubectl.
+    `status` says that it has a status subresource; `short` and `categories` are names for kubectl. Kinds that
+    nothing acts on here are `dry_run_only`, so that manifests with them can be tried.
     """
 
     group: str
@@ -20,6 +21,7 @@ class Resource(NamedTuple):
     status: bool = False
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = VERBS
+    dry_run_only: bool = False
 
     @property
     def singular(self) -> str:
@@ -88,6 +90,23 @@ RESOURCES = (
         short=("sc",),
     ),
     Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease"),
+    Resource(
+        group="apps",
+        version="v1",
+        plural="deployments",
+        kind="Deployment",
+        short=("deploy",),
+        dry_run_only=True,
+    ),
+    Resource(group="", version="v1", plural="services", kind="Service", short=("svc",), dry_run_only=True),
+    Resource(
+        group="networking.k8s.io",
+        version="v1",
+        plural="networkpolicies",
+        kind="NetworkPolicy",
+        short=("netpol",),
+        dry_run_only=True,
+    ),
     *(
         Resource(
             group="rbac.authorization.k8s.io",

@@ -96,6 +96,8 @@ def check_object(resource: Resource, obj: JsonObject, old: JsonObject | None) ->
             causes += check_job_update(spec, old.get("spec") or {})
     elif resource.kind == "Pod" and old is None:
         causes += check_pod_spec(spec, "spec")
+    elif resource.kind == "Deployment":
+        causes += _check_deployment(spec)
     if causes:
         raise invalid_object(resource, obj["metadata"]["name"], causes)
 
@@ -136,6 +138,19 @@ def _check_cronjob(obj: JsonObject, old: JsonObject | None) -> list[StatusCause]
     for field in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         causes += check_not_negative(spec, field, "spec")
     return causes
+
+
+def _check_deployment(spec: JsonObject) -> list[StatusCause]:
+    template = spec.get("template") or {}
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    causes = check_labels(labels, "spec.template.metadata.labels")
+    selected = (spec.get("selector") or {}).get("matchLabels") or {}
+    if not selected:
+        causes.append(value_required("spec.selector"))
+    elif not selected.items() <= labels.items():
+        message = "`selector` does not match template `labels`"
+        causes.append(invalid_value("spec.template.metadata.labels", labels, message))
+    return causes + check_pod_spec(template.get("spec") or {}, "spec.template.spec")
 
 
 def _check_schedule(spec: JsonObject, old: str | None) -> list[StatusCause]:
