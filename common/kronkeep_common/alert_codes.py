@@ -43,6 +43,7 @@ class AlertCode(StrEnum):
     STORAGE_FILLING = "StorageFilling", "85 % of the storage's capacity is used; from 95 % on it is critical."
     BACKUPS_UNRECORDED = "BackupsUnrecorded", "The storage has backups of this kronkeep that have no record."
     PRUNE_WAITS = "PruneWaits", "The space of removed snapshots is not freed: something is in the way."
+    UNCOVERED = "Uncovered", "A claim has been there for a day, and no policy in force archives all of it."
     CLOCK_JUMPED = (
         "ClockJumped",
         "The clocks of this machine and the cluster disagree, or one jumped: nothing is removed now.",

@@ -18,6 +18,7 @@ from kronkeep_common.models import (
     UnarchivedVolume,
 )
 from kronkeep_common.models.base import Bytes, Moment, Record, Request
+from kronkeep_common.models.coverage import ClaimCoverage, CoverageFault
 from kronkeep_common.models.policy import BackupType, Compression
 from kronkeep_common.version import VERSION as VERSION
 
@@ -81,6 +82,14 @@ class ListOf(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_default
     items: list[T]
     next_cursor: str | None = None
     stale_since: datetime | None = None
+    clusters: list[ClusterView] = []
+
+
+class CoverageList(Record, frozen=True, kw_only=True):
+    """Claims and who backs each up, those that nobody does first; `faults` say which are not known."""
+
+    items: list[ClaimCoverage]
+    faults: list[CoverageFault] = []
     clusters: list[ClusterView] = []
 
 

@@ -10,6 +10,7 @@ from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.errors import InvalidFilter
 from kronkeep_common.models.alert import Severity
 from kronkeep_common.models.backup import BackupTrigger
+from kronkeep_common.models.coverage import ClaimStatus
 from kronkeep_common.name_suggestions import closest_name, suggest_name
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import (
@@ -73,6 +74,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "storage": FREE,
         **_FOR_ALL,
     },
+    "claims": {"status": get_args(ClaimStatus), "ns": FREE, "cluster": FREE, **_FOR_ALL},
     "silences": {"status": ("active", "ended"), **_FOR_ALL},
     "files": _FOR_ALL,
     "watches": {"status": FREE, "cluster": FREE, **_FOR_ALL},

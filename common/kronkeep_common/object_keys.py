@@ -5,6 +5,7 @@ POLICY = PREFIX + "backup-policy"
 POLICY_ID = PREFIX + "backup-policy-id"
 POLICY_ENABLED = PREFIX + "backup-enabled"
 POLICY_REVISION = PREFIX + "policy-revision"
+EXEMPT = PREFIX + "backup-exempt"  # on a claim: why it needs no backup
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "kronkeep"
 ROLE_LABEL = PREFIX + "role"  # archive | restore | maintenance | storage | credentials

@@ -1,11 +1,14 @@
 """The inputs of the alert rules, read from the services."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from kronkeep_common.api import SinkView
 from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
+from kronkeep_daemon.coverage.service import CoverageService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.watch import WatchState
@@ -25,7 +28,9 @@ class ServiceAlertInputs:
         storages: StorageService,
         schedules: ScheduleService,
         sinks: SinkService,
+        coverage: CoverageService,
     ) -> None:
+        self._coverage = coverage
         self._sinks = sinks
         self._cronjobs = cronjobs
         self._extended = extended
@@ -43,6 +48,15 @@ class ServiceAlertInputs:
 
     def storages(self) -> Sequence[BackupStorage]:
         return self._storages.list()
+
+    def claims(self) -> Sequence[ClaimCoverage]:
+        return self._coverage.latest.claims
+
+    def claims_first_listed_at(self, cluster: str) -> datetime | None:
+        return self._coverage.first_listed_at(cluster)
+
+    def knows_claims(self, cluster: str) -> bool:
+        return self._coverage.is_known(cluster)
 
     def sinks(self) -> Sequence[SinkView]:
         return self._sinks.views()

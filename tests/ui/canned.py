@@ -420,6 +420,7 @@ class CannedClient:
         self.backups_given = BACKUPS if backups is None else backups
         self.orphans_given: list[OrphanedPolicy] = []
         self.queue_given: list[QueueEntry] = []
+        self.coverage_given = api.CoverageList(items=[])
         self.storages_given = storages or []
         self.alerts_given = alerts or []
         self.restores_given: list[Restore] = []
@@ -454,6 +455,9 @@ class CannedClient:
 
     async def queue(self) -> api.ListOf[QueueEntry]:
         return api.ListOf(items=self.queue_given)
+
+    async def coverage(self) -> api.CoverageList:
+        return self.coverage_given
 
     async def snapshot(self) -> api.Snapshot:
         await self.answers.wait()

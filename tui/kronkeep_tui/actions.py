@@ -38,6 +38,7 @@ class Scope(StrEnum):
     ALERTS = "alerts"
     EVENTS = "events"
     QUEUE = "queue"
+    COVERAGE = "coverage"
     YAML = "yaml"
     PALETTE = "palette"
 
@@ -212,6 +213,7 @@ ACCEPT = _define("accept", ("f8",), "fix a conflict: accept it", (Scope.FORM,))
 SWAP = _define("swap", ("ctrl+t",), "their text, or mine again", (Scope.FORM,), hint=1)
 COMMAND = _define("command", ("colon",), "command", (Scope.ANY,), hint=8)
 QUEUE = _define("queue", ("Q",), "queue of archives and repository work", (Scope.ANY,))
+COVERAGE = _define("coverage", ("C",), "which claims are backed up", (Scope.ANY,))
 HELP = _define("help", ("question_mark", "f1"), "help", (Scope.ANY,), hint=9)
 PALETTE = _define("palette", ("ctrl+p",), "search all actions", (Scope.ANY,))
 RESYNC = _define("resync", ("ctrl+r",), "read again", (Scope.ANY,))

@@ -340,6 +340,12 @@ class Frame(Screen[None], Covered):
         if self.place.kind != "queue":
             self.enter("queue")
 
+    @handles(actions.COVERAGE)
+    def show_coverage(self) -> None:
+        """Show which claims are backed up, and which are not."""
+        if self.place.kind != "coverage":
+            self.enter("coverage")
+
     @handles(actions.HELP)
     def show_help(self) -> None:
         """Show the keys of this view."""

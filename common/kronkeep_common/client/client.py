@@ -131,6 +131,11 @@ class Client:
         """Return what works on repositories, and what waits for them."""
         return await self._connection.get("/v1/queue", api.ListOf[QueueEntry])
 
+    async def coverage(self, namespace: str | None = None, *, filter: str | None = None) -> api.CoverageList:
+        """Return the claims and who backs each up, those that nobody does first."""
+        query = {"namespace": namespace, "filter": filter}
+        return await self._connection.get("/v1/coverage", api.CoverageList, query)
+
     async def sinks(self) -> api.ListOf[api.SinkView]:
         """Return the databases that the history is shipped to, and how far each is."""
         return await self._connection.get("/v1/sinks", api.ListOf[api.SinkView])

@@ -225,5 +225,6 @@ class SyncClient(Blocking[Client]):
     report = BlockingCall(Client.report)
     manifests = BlockingCall(Client.manifests)
     queue = BlockingCall(Client.queue)
+    coverage = BlockingCall(Client.coverage)
     sinks = BlockingCall(Client.sinks)
     leftovers = BlockingCall(Client.leftovers)

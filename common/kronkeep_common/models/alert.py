@@ -6,7 +6,7 @@ from kronkeep_common.models.base import Moment, Record
 from kronkeep_common.states import AlertStatus
 
 Severity = Literal["warning", "critical"]
-Kind = Literal["cronjob", "storage", "watch", "history", "channel", "sink"]
+Kind = Literal["cronjob", "storage", "claim", "watch", "history", "channel", "sink"]
 
 
 class Alert(Record, frozen=True, kw_only=True):

@@ -76,8 +76,9 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     not removed; empty again once the snapshot is back. `snapshot_missing_acknowledged_at` is when somebody
     said that they know of it. `recovered_at` is when the record was made from a snapshot that no record knew;
     such a backup has no `sequence`, so it is older than all others. `tagged_policy_id` is the policy in its
-    snapshot's tags, where another one has adopted it. `unarchived_volumes` are volumes that the CronJob
-    mounted and the archive does not have (20 at most).
+    snapshot's tags, where another one has adopted it. `claims` are those that it archived, whole or the paths
+    that its policy's source names (100 at most). `unarchived_volumes` are volumes that the CronJob mounted
+    and the archive does not have (20 at most).
     """
 
     id: str
@@ -118,6 +119,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     verified_at: Moment | None = None
     verified_by: str | None = None
     warnings: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
     unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
     reason: str | None = None
     message: str | None = None

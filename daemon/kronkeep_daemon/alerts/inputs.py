@@ -1,10 +1,12 @@
 """What one evaluation of the alert rules reads from the other services."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from kronkeep_common.api import SinkView
 from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
 from kronkeep_daemon.kube.watch import WatchState
@@ -24,6 +26,15 @@ class AlertInputs(Protocol):
 
     def storages(self) -> Sequence[BackupStorage]:
         """Return every storage that is known."""
+
+    def claims(self) -> Sequence[ClaimCoverage]:
+        """Return the claims as they were judged last."""
+
+    def claims_first_listed_at(self, cluster: str) -> datetime | None:
+        """Return when the claims of a cluster were first listed."""
+
+    def knows_claims(self, cluster: str) -> bool:
+        """Return whether all claims of a cluster were judged."""
 
     def sinks(self) -> Sequence[SinkView]:
         """Return the databases that the history is shipped to, and how each is."""

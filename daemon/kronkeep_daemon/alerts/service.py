@@ -25,6 +25,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import delivery_rules, rules
 from kronkeep_daemon.alerts.alert_changes import compare_alerts
 from kronkeep_daemon.alerts.channel_rules import apply_silences
+from kronkeep_daemon.alerts.coverage_rules import uncovered_findings
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
 from kronkeep_daemon.alerts.heartbeats import Heartbeats
 from kronkeep_daemon.alerts.history_rules import history_findings, log_findings
@@ -203,6 +204,7 @@ class AlertService:
             undecided |= rules.keys_not_decided(facts)
         for storage in self._inputs.storages():
             findings += rules.storage_findings(storage)
+        findings += self._find_uncovered(undecided)
         limit = self._settings().alerts.watch_seconds
         for watch in self._inputs.watch_states():
             findings += rules.watch_findings(watch, self._clock.now(), limit)
@@ -217,6 +219,21 @@ class AlertService:
         undecided |= {
             (AlertCode.CHANNEL_STUCK, "channel", name) for name in self._dispatcher.untried_channels()
         }
+        return findings
+
+    def _find_uncovered(self, undecided: set[AlertKey]) -> list[AlertFinding]:
+        """Return the claims that nobody backs up; alerts about claims that are not known now stay."""
+        undecided |= {
+            (alert.code, alert.kind, alert.object_id)
+            for alert in self.active_alerts()
+            if alert.kind == "claim" and not self._inputs.knows_claims(alert.cluster)
+        }
+        now = self._clock.now()
+        listed_at = {each.id: self._inputs.claims_first_listed_at(each.id) for each in self._clusters}
+        findings: list[AlertFinding] = []
+        for claim in self._inputs.claims():
+            first = listed_at.get(claim.cluster)
+            findings += uncovered_findings(claim, self._settings().alerts, first, now)
         return findings
 
     def _facts_of(self, cronjob: CronJob) -> CronJobFacts:

@@ -15,6 +15,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
+from kronkeep_common.text import clean
 from kronkeep_daemon.backups import archive_outcome, hook_runner, planning_rules
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputs, ArchiveInputsResolver
 from kronkeep_daemon.backups.attempt_runner import LIST_SECONDS, AttemptRunner
@@ -35,6 +36,7 @@ from kronkeep_daemon.restic.snapshots import SnapshotTags
 log = logging.getLogger(__name__)
 FIRST_PAUSE = 5.0  # seconds before the second attempt; each later pause is four times as long
 LONGEST_PAUSE = 300.0
+MOST_CLAIMS = 100  # that a record names
 _HAS_SNAPSHOT = (BackupStatus.SUCCEEDED, BackupStatus.PARTIAL)
 
 
@@ -68,8 +70,9 @@ class Archiver:
         except KronkeepError as fault:
             await self._record_end(backup_id, archive_outcome.outcome_of_fault(fault))
             return
-        if inputs.unarchived != backup.unarchived_volumes:
-            await self._records.change(backup_id, unarchived_volumes=inputs.unarchived)
+        claims = tuple(clean(claim, 253) for claim in inputs.claims[:MOST_CLAIMS])
+        if (claims, inputs.unarchived) != (backup.claims, backup.unarchived_volumes):
+            await self._records.change(backup_id, claims=claims, unarchived_volumes=inputs.unarchived)
         try:
             await self._archive_and_validate(backup_id, inputs)
         except TimeoutError:

@@ -70,6 +70,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.sinks.start()
         services.alerts.start()
         self.supervisor.start("kept log limits", self.log_trimmer.run, death="restart")
+        self.supervisor.start("coverage", services.coverage.run, death="restart")
         self.supervisor.start("computed changes", services.live.run, death="restart")
         self.supervisor.start("schedule findings", services.schedules.compute_findings, death="restart")
         services.manifest_folder.start(self.supervisor)

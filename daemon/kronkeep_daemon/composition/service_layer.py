@@ -13,6 +13,7 @@ from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.metrics_layer import compose_exposition
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.composition.restore_layer import RestoreLayer
+from kronkeep_daemon.coverage.service import CoverageService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
@@ -61,6 +62,9 @@ def compose_services(
         supervisor=base.supervisor,
         cluster=base.clusters.first,
     )
+    coverage = CoverageService(
+        cronjobs=cronjobs, storages=repositories.storages, history=history, clock=clock
+    )
     alerts = AlertService(
         inputs=ServiceAlertInputs(
             cronjobs=cronjobs,
@@ -68,6 +72,7 @@ def compose_services(
             storages=repositories.storages,
             schedules=schedules,
             sinks=sinks,
+            coverage=coverage,
         ),
         history=history,
         bus=base.bus,
@@ -91,6 +96,7 @@ def compose_services(
         retention=backups.retention,
         reconciliation=backups.reconciliation,
         queues=repositories.queues,
+        coverage=coverage,
         orphans=backups.orphans,
         storages=repositories.storages,
         storage_upkeep=repositories.upkeep,

@@ -84,6 +84,14 @@ RIGHTS = (
         needed=False,
     ),
     Right(
+        scope=WATCHED,
+        group="",
+        resource="persistentvolumeclaims",
+        verbs=("list",),
+        purpose="say which claims nobody backs up",
+        needed=False,
+    ),
+    Right(
         scope=OWN,
         group="",
         resource="secrets",

@@ -40,6 +40,11 @@ def adopted_policies_key(cronjob_id: str) -> str:
     return f"adopted-policies/{cronjob_id}"
 
 
+def claims_seen_key(cluster_id: str) -> str:
+    """Return the key of when the claims of a cluster were first listed; later ones are new."""
+    return f"claims-seen/{cluster_id}"
+
+
 def watch_key(cluster_id: str) -> str:
     """Return the key of how far (`created_at`) and since when (`since`) a cluster was watched."""
     return f"watched-until/{cluster_id}"

@@ -13,6 +13,7 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
+from kronkeep_daemon.coverage.service import CoverageService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
@@ -51,6 +52,7 @@ class Services(NamedTuple):
     retention: RetentionService
     reconciliation: SnapshotReconciliation
     queues: RepositoryQueues
+    coverage: CoverageService
     orphans: OrphanedPolicies
     storages: StorageService
     storage_upkeep: StorageUpkeep

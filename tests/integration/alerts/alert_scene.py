@@ -18,6 +18,7 @@ from kronkeep_common.api import SinkView
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
@@ -91,6 +92,15 @@ class Inputs:
 
     def storages(self) -> list[BackupStorage]:
         return []
+
+    def claims(self) -> list[ClaimCoverage]:
+        return self._daemon.claims
+
+    def claims_first_listed_at(self, _: str) -> datetime | None:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    def knows_claims(self, _: str) -> bool:
+        return self._daemon.knows_claims
 
     def sinks(self) -> list[SinkView]:
         return []
@@ -177,6 +187,8 @@ class Daemon:
         self.leads: list[LeadState] = []
         self.watches: list[WatchState] = []
         self.clock_faults: list[ClockFault] = []
+        self.claims: list[ClaimCoverage] = []
+        self.knows_claims = True
         self.unknown: frozenset[str] = frozenset()
         self.clock = MovableClock()
         clusters = Clusters([cluster])  # type: ignore[list-item]

@@ -1,6 +1,6 @@
 """Alerts over a history on disk, and channels over real sockets: a web server counts what it receives."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -9,6 +9,7 @@ from tests.integration.alerts.alert_scene import WELL, WRONG, Receiver, channel,
 
 from kronkeep_common.errors import AlertNotFound, NotAllowedNow
 from kronkeep_common.models import BackupPolicy
+from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_common.states import AlertStatus
 from kronkeep_daemon.alerts import dispatch
 from kronkeep_daemon.alerts.rule_results import ClockFault
@@ -49,6 +50,38 @@ async def test_what_cannot_be_told_stays_as_it_is(tmp_path: Path, receiver: Rece
         await it.service.evaluate()
         assert it.service.active_alerts() == []
         await receiver.wait_for(lambda: receiver.events == ["opened", "resolved"])
+
+
+async def test_an_alert_about_a_claim_stays_while_the_claims_are_not_known(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as it:
+        it.cronjob = WELL
+        created = datetime(2026, 1, 2, tzinfo=UTC)
+        it.claims = [
+            ClaimCoverage(
+                id="u",
+                cluster="c",
+                namespace="shop",
+                name="data",
+                status="nobody",
+                created_at=created,
+                message="No CronJob mounts it.",
+            )
+        ]
+        await it.service.evaluate()
+        (alert,) = it.service.active_alerts()
+        assert (alert.code, alert.kind, alert.object, alert.namespace) == (
+            "Uncovered",
+            "claim",
+            "shop/data",
+            "shop",
+        )
+        it.claims = []
+        it.knows_claims = False
+        await it.service.evaluate()
+        assert len(it.service.active_alerts()) == 1
+        it.knows_claims = True
+        await it.service.evaluate()
+        assert it.service.active_alerts() == []
 
 
 async def test_no_alert_ends_while_a_clock_is_at_fault(tmp_path: Path) -> None:

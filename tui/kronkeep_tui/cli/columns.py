@@ -92,6 +92,14 @@ def _policy_state(policy: Any) -> str:
     return ", ".join(state for state, is_so in states.items() if is_so) or "-"
 
 
+def _policy_cronjobs(policies: tuple[Any, ...]) -> str:
+    return _comma_list(tuple(policy.cronjob for policy in policies))
+
+
+def _optional_size(value: int | None) -> str:
+    return "-" if value is None else size(value)
+
+
 def _comma_list(names: tuple[str, ...]) -> str:
     return clean(", ".join(names)) or "-"
 
@@ -275,6 +283,16 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("OBJECT", "object", _path),
         OutputColumn("OUTCOME", "outcome"),
     ),
+    "claims": (
+        OutputColumn("NAMESPACE", "namespace"),
+        OutputColumn("CLAIM", "name"),
+        OutputColumn("STATUS", "status"),
+        OutputColumn("SIZE", "size_bytes", _optional_size),
+        OutputColumn("POLICY OF", "policies", _policy_cronjobs),
+        OutputColumn("MOUNTED BY", "mounted_by", _comma_list),
+        OutputColumn("GOOD COPY", "last_good_at", _age),
+        OutputColumn("VERIFIED", "last_verified_at", _age),
+    ),
     "figures": (
         OutputColumn("OF", "", _subject),
         OutputColumn("FROM", "from_at", _day),
@@ -304,6 +322,11 @@ WIDE_COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("VERIFIED", "verified_at", _age),
     ),
     "storages": (OutputColumn("REPOSITORY", "repository"),),
+    "claims": (
+        OutputColumn("AGE", "created_at", _age),
+        OutputColumn("CLASS", "storage_class"),
+        OutputColumn("WHY", "message", _short),
+    ),
     "queue": (
         OutputColumn("NODE", "node"),
         OutputColumn("GOOD UNTIL", "good_until", _age),

@@ -49,6 +49,7 @@ VERB_MODULES = (
     VerbModule(("audit",), "audit"),
     VerbModule(("report",), "report"),
     VerbModule(("stats",), "stats"),
+    VerbModule(("coverage",), "coverage"),
     VerbModule(("grep",), "grep"),
     VerbModule(("completion",), "completion"),
     VerbModule(("monitoring",), "monitoring_files"),

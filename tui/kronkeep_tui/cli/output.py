@@ -79,7 +79,7 @@ def print_document(value: object, form: str) -> None:
 
 def _name_of(kind: str, record: Any) -> str:
     """Return what other verbs take for the record: NAMESPACE/NAME of a CronJob, otherwise an id."""
-    if kind == "cronjobs":
+    if kind in ("cronjobs", "claims"):
         return clean(f"{record.namespace}/{record.name}")
     if kind == "policies":
         return clean(f"{record.namespace}/{record.cronjob}")

@@ -58,11 +58,13 @@ def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
 
 
 def leads_to(alert: Alert, store: Store) -> Place | None:
-    """Return the place that shows more: the run, the CronJob's runs, or the storage."""
+    """Return the place that shows more: the run, the CronJob's runs, the storage, or the claims."""
     backup = store.backups.get(alert.record_id)
     run_id = alert.record_id if backup is None else backup.cronjob_execution_id
     if run_id is not None and store.executions.get(run_id) is not None:
         return Place("run", run_id)
     if alert.cronjob_id is not None:
         return Place("runs", alert.cronjob_id)
+    if alert.kind == "claim":
+        return Place("coverage")
     return Place("storages", alert.object_id) if alert.kind == "storage" else None

@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "history": ("history", "HistoryView"),
     "compare": ("compare", "CompareView"),
     "queue": ("queue", "QueueView"),
+    "coverage": ("coverage", "CoverageView"),
     "events": ("events", "EventsView"),
     "yaml": ("yaml", "YamlView"),
     "help": ("help", "HelpView"),

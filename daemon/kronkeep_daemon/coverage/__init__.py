@@ -1,0 +1,1 @@
+"""Coverage: which claims are backed up, by whom, and which are not."""
