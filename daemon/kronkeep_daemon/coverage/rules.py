@@ -107,7 +107,7 @@ def judge_claim(claim: ClaimFacts, users: Sequence[ClaimUser], storage_id: str |
     """
     policies = [policy for user in users if (policy := _policy_for(claim, user)) is not None]
     mounting = [user for user in users if any(volume.claim == claim.name for volume in user.volumes)]
-    uses = _ClaimUses(claim, tuple(policies), tuple(mounting), storage_id)
+    uses = _ClaimUses(claim=claim, policies=tuple(policies), mounting=tuple(mounting), storage_id=storage_id)
     status = _status_of(uses)
     copies = [user.copies[claim.name] for user in users if claim.name in user.copies]
     is_partly = status == "partly"

@@ -11,13 +11,13 @@ from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 class _Capacity(msgspec.Struct, gc=False):
-    """spec.resources.requests or status.capacity."""
+    """The quantities of spec.resources.requests or of status.capacity."""
 
     storage: str | int | None = None
 
 
 class _Resources(msgspec.Struct, gc=False):
-    """spec.resources."""
+    """The resources in the spec of a claim."""
 
     requests: _Capacity | None = None
 
