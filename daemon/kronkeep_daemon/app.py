@@ -246,10 +246,14 @@ async def _expire_history(history: History, settings: CurrentSettings, clusters:
             await clock.sleep(CLOCK_SECONDS)
             continue
         rules = expiry.ExpiryRules(
-            days=limits.keep_days, runs=limits.keep_runs_per_cronjob, audit_days=limits.keep_audit_days
+            days=limits.keep_days or None,
+            runs=limits.keep_runs_per_cronjob or None,
+            audit_days=limits.keep_audit_days,
         )
-        await expiry.remove(history, await expiry.plan(history, rules, clock.now()))
-        await clock.sleep(EXPIRY_SECONDS)
+        plan = await expiry.plan(history, rules, clock.now())
+        await expiry.remove(history, plan)
+        if plan.is_whole:
+            await clock.sleep(EXPIRY_SECONDS)
 
 
 async def _ping_watchdog(services: Services) -> None:

@@ -294,10 +294,10 @@ class SinkSettings(Request, frozen=True, kw_only=True):
 
 
 class HistorySettings(Request, frozen=True, kw_only=True):
-    """How long the history keeps finished records and its audit trail; no limit means for ever.
+    """How long the history keeps finished records and its audit trail.
 
-    keep_days: finished records.
-    keep_runs_per_cronjob: so many of the newest runs of each CronJob.
+    keep_days: finished records; 0 keeps them for ever. The figures of each day stay in any case.
+    keep_runs_per_cronjob: so many of the newest runs of each CronJob; 0 is no limit.
     keep_audit_days: who did what.
     keep_log_bytes_per_namespace: kept logs of the runs, backups and restores of one namespace, on the disk.
         Beyond it the oldest of that namespace are removed; their records say so.
@@ -307,8 +307,8 @@ class HistorySettings(Request, frozen=True, kw_only=True):
         older ones gets the whole history again.
     """
 
-    keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    keep_days: Annotated[int, msgspec.Meta(ge=0)] = 400
+    keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=0)] = 10_000
     keep_audit_days: Annotated[int, msgspec.Meta(ge=1)] = 400
     keep_log_bytes_per_namespace: Annotated[int, msgspec.Meta(ge=2**20)] = 2 * 2**30
     keep_log_bytes: Annotated[int, msgspec.Meta(ge=2**20)] = 20 * 2**30

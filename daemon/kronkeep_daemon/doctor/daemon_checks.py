@@ -5,6 +5,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from kronkeep_common.api import VERSION, Check, Grade
@@ -15,11 +16,19 @@ from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.doctor import cluster_checks, leftovers, storage_checks
+from kronkeep_daemon.doctor.history_checks import (
+    HistoryPace,
+    check_growth,
+    check_memory,
+    read_memory_limit,
+    read_used_memory,
+)
 from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.doctor.log_checks import check_kept_logs
 from kronkeep_daemon.doctor.sink_checks import check_sink
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import LOST_CHANGES
+from kronkeep_daemon.history.figure_reader import FigureQuestion, read_figures
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.sinks.service import SinkService
 from kronkeep_daemon.storages.service import StorageService
@@ -57,6 +66,8 @@ class Doctor:
             _check_disk(Path(self._settings().state)),
         ]
         checks.append(await self._check_history())
+        checks.append(check_growth(await self._measure_pace(), self._settings().history))
+        checks.append(check_memory(read_used_memory(), read_memory_limit()))
         checks.append(
             check_kept_logs(
                 self._history.logs.usage.by_namespace(),
@@ -89,6 +100,23 @@ class Doctor:
             return Check(name="history", status="warn", message=lost[0].message, next_step=lost[0].next_step)
         count = sum(self._history.executions.count().values())
         return Check(name="history", status="ok", message=f"It accepts changes and holds {count} runs.")
+
+    async def _measure_pace(self) -> HistoryPace:
+        """Return how fast the history grows, by the figures of the last seven days, fewer where it is new."""
+        today = self._cronjobs.clusters.first.clock.now().date()
+        question = FigureQuestion(
+            by="namespace", first=today - timedelta(days=7), last=today - timedelta(days=1), period="day"
+        )
+        figures = await read_figures(self._history, question)
+        first = min((figure.from_at.date() for figure in figures), default=today)
+        return HistoryPace(
+            runs=sum(self._history.executions.count().values()),
+            bytes=self._history.size_bytes(),
+            runs_per_day=sum(figure.runs + figure.missed for figure in figures)
+            / max((today - first).days, 1),
+            cronjobs=sum(1 for _ in self._history.executions.distinct("cronjob_id")),
+            free=shutil.disk_usage(self._settings().state).free,
+        )
 
     def _check_storages(self) -> Iterator[Check]:
         storages = self._storages.list()

@@ -1,16 +1,16 @@
 """Expiry: which records are removed from the history, by age and by the number of runs of each CronJob.
 
-By default nothing is removed. Some records always stay: those that have not ended, open alerts included,
+Some records always stay: those that have not ended, open alerts included,
 backups whose snapshot still exists, the newest successful backup of each policy, and the runs of backups that
 stay. A backup is removed with its run, and kept logs with their record; the space is then given back.
 The plan is the preview: nothing outside it is removed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from heapq import merge
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,7 @@ from kronkeep_daemon.history.records import Records, T
 from kronkeep_daemon.history.rows import sort_time
 
 MOST_AUDIT_LINES = 10_000
+MOST_RECORDS = 20_000  # of a plan: 1 MB of ids
 SLICE = 100  # records read or removed between two turns of the event loop
 
 
@@ -39,52 +40,76 @@ class ExpiryRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExpiryPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The ids of the records to remove; audit lines by their number in the table."""
+    """The ids of the records to remove; audit lines by their number in the table.
+
+    is_whole: whether the rules remove nothing else; else the plan is made again once it is carried out.
+    """
 
     executions: tuple[str, ...] = ()
     backups: tuple[str, ...] = ()
     restores: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
     audit: tuple[int, ...] = ()
+    is_whole: bool = True
 
     def __bool__(self) -> bool:
-        return any(getattr(self, field) for field in self.__struct_fields__)
+        return any((self.executions, self.backups, self.restores, self.alerts, self.audit))
 
 
-async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPlan:
-    """Return what the rules remove as of `now`; read in slices and change nothing."""
+async def plan(
+    history: History, rules: ExpiryRules, now: datetime, *, most: int = MOST_RECORDS
+) -> ExpiryPlan:
+    """Return what the rules remove as of `now`; read in slices and change nothing.
+
+    most: runs, restores or alerts of a plan, so that its size does not grow with the history.
+    """
     audit = _select_audit_lines(history, now - timedelta(days=rules.audit_days)) if rules.audit_days else ()
     if rules.days is None and rules.runs is None:
         return ExpiryPlan(audit=audit)
     cut = now - timedelta(days=rules.days) if rules.days is not None else None
     runs: list[str] = []
     backups: list[str] = []
-    for cronjob in merge_values(history.executions, history.backups):
-        all_backups = [backup async for backup in _iterate(history.backups, cronjob_id=cronjob)]
-        old_runs = await _read_old_runs(history, cronjob, rules.runs, cut)
-        expired_runs, expired_backups = select_of_cronjob(
-            old_runs, all_backups, cut, history.executions.__contains__
+    for cronjob_id in merge_values(history.executions, history.backups):
+        expired_runs, expired_backups = await _select_of_cronjob(
+            history, cronjob_id, rules.runs, cut, most - len(runs)
         )
         runs += expired_runs
         backups += expired_backups
         await asyncio.sleep(0)
-    restores = [
-        restore.id
-        async for restore in _iterate(history.restores)
-        if cut is not None and restore.created_at < cut and is_final(RESTORE_TRANSITIONS, restore.status)
-    ]
-    alerts = [
-        alert.id
-        async for alert in _iterate(history.alerts)
-        if alert.resolved_at is not None and _before(alert.resolved_at, cut)
-    ]
+        if len(runs) >= most:
+            break
+    restores = await _take(_iterate_old_restores(history, cut), most)
+    alerts = await _take(_iterate_old_alerts(history, cut), most)
     return ExpiryPlan(
         executions=tuple(runs),
         backups=tuple(backups),
         restores=tuple(restores),
         alerts=tuple(alerts),
         audit=audit,
+        is_whole=max(len(runs), len(restores), len(alerts)) < most and len(audit) < MOST_AUDIT_LINES,
     )
+
+
+async def _take(ids: AsyncIterator[str], most: int) -> list[str]:
+    taken: list[str] = []
+    async for record_id in ids:
+        if len(taken) >= most:
+            break
+        taken.append(record_id)
+    return taken
+
+
+async def _iterate_old_restores(history: History, cut: datetime | None) -> AsyncIterator[str]:
+    if cut is not None:
+        async for restore in _iterate(history.restores, until=cut):
+            if is_final(RESTORE_TRANSITIONS, restore.status):
+                yield restore.id
+
+
+async def _iterate_old_alerts(history: History, cut: datetime | None) -> AsyncIterator[str]:
+    async for alert in _iterate(history.alerts):
+        if alert.resolved_at is not None and _before(alert.resolved_at, cut):
+            yield alert.id
 
 
 def _select_audit_lines(history: History, cut: datetime) -> tuple[int, ...]:
@@ -102,54 +127,67 @@ def merge_values(*tables: Records[Any]) -> Iterator[str]:
         last = cronjob_id
 
 
-async def _read_old_runs(
+class _Start(NamedTuple):
+    """Where the old runs of a CronJob begin, newest first: at a cursor, or before a time."""
+
+    cursor: str | None
+    until: datetime | None
+
+
+def _find_old_runs(
     history: History, cronjob_id: str, number: int | None, cut: datetime | None
-) -> list[CronJobExecution]:
-    """Return the runs of a CronJob before a time, or behind its newest ones; no others are read."""
-    runs: dict[str, CronJobExecution] = {}
-    if cut is not None:
-        async for run in _iterate(history.executions, until=cut, cronjob_id=cronjob_id):
-            runs[run.id] = run
-    if number is not None:
-        cursor = history.executions.cursor_of_nth(number, cronjob_id=cronjob_id)
-        if cursor is not None:
-            async for run in _iterate(history.executions, cursor=cursor, cronjob_id=cronjob_id):
-                runs[run.id] = run
-    return list(runs.values())
+) -> _Start | None:
+    """Return where the runs begin that are before a time or behind so many newer ones, None without any."""
+    runs = history.executions
+    cursor = runs.cursor_of_nth(number, cronjob_id=cronjob_id) if number is not None else None
+    behind = runs.newest(limit=1, cursor=cursor, cronjob_id=cronjob_id).items if cursor else []
+    before = runs.newest(limit=1, until=cut, cronjob_id=cronjob_id).items if cut else []
+    # Both are all runs from some place on, so the one that begins with the newer run has the other's too.
+    if before and (not behind or before[0].created_at >= behind[0].created_at):
+        return _Start(cursor=None, until=cut)
+    return _Start(cursor=cursor, until=None) if behind else None
 
 
-def select_of_cronjob(
-    old_runs: Iterable[CronJobExecution],
-    backups: Iterable[BackupExecution],
-    cut: datetime | None,
-    has_run: Callable[[str], bool],
+async def _select_of_cronjob(
+    history: History, cronjob_id: str, number: int | None, cut: datetime | None, most: int
 ) -> tuple[list[str], list[str]]:
-    """Return the ids of one CronJob's runs and backups to remove.
-
-    old_runs: those that the rules remove unless something needs them.
-    backups: all of them, newest first.
-    cut: the time before which records are removed, None for never.
-    has_run: whether a run is recorded.
-    """
-    backups = list(backups)
+    """Return the ids of one CronJob's runs, at most so many, and backups to remove."""
+    start = _find_old_runs(history, cronjob_id, number, cut)
+    old_backups = history.backups.newest(limit=1, until=cut, cronjob_id=cronjob_id).items if cut else []
+    if start is None and not old_backups:
+        return [], []
+    backups = [backup async for backup in _iterate(history.backups, cronjob_id=cronjob_id)]
     protected = _ids_to_protect(backups)
     needed_runs = {backup.cronjob_execution_id for backup in backups if backup.id in protected}
-    expired_runs = [
-        run.id
-        for run in old_runs
-        if is_final(EXECUTION_TRANSITIONS, run.status) and run.id not in needed_runs
-    ]
+    unneeded = _iterate_unneeded_runs(history, cronjob_id, start, needed_runs)
+    expired_runs = await _take(unneeded, most)
     removed = set(expired_runs)
-    expired_backups = [
+    return expired_runs, [
         backup.id
         for backup in backups
-        if backup.id not in protected
-        and (
-            backup.cronjob_execution_id in removed
-            or (_before(backup.created_at, cut) and not has_run(backup.cronjob_execution_id or ""))
-        )
+        if backup.id not in protected and _is_backup_expired(backup, cut, removed, history.executions)
     ]
-    return expired_runs, expired_backups
+
+
+async def _iterate_unneeded_runs(
+    history: History, cronjob_id: str, start: _Start | None, needed: set[str | None]
+) -> AsyncIterator[str]:
+    if start is None:
+        return
+    async for run in _iterate(
+        history.executions, cursor=start.cursor, until=start.until, cronjob_id=cronjob_id
+    ):
+        if is_final(EXECUTION_TRANSITIONS, run.status) and run.id not in needed:
+            yield run.id
+
+
+def _is_backup_expired(
+    backup: BackupExecution, cut: datetime | None, removed: set[str], runs: Records[CronJobExecution]
+) -> bool:
+    """Return whether a backup goes: with its run, or by its age where its run is not recorded."""
+    if backup.cronjob_execution_id in removed:
+        return True
+    return _before(backup.created_at, cut) and (backup.cronjob_execution_id or "") not in runs
 
 
 def _before(moment: datetime, cut: datetime | None) -> bool:

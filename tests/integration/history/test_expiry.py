@@ -77,7 +77,23 @@ async def test_only_what_may_expire_is_read(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(history.executions, "newest", count_reads)
     expiry_plan = await plan(history, ExpiryRules(runs=490, days=495), NOW)
     assert sorted(expiry_plan.executions) == [f"r{number}" for number in range(491, 500)]
-    assert sum(reads) == 4 + 9
+    assert sum(reads) == 9 + 2
+    await history.close()
+
+
+async def test_a_plan_has_so_many_records_and_the_next_has_the_others(tmp_path: Path) -> None:
+    history = await history_of(tmp_path, [run(number) for number in range(1, 400)], [])
+    sizes: list[int] = []
+    is_whole = False
+    while not is_whole:
+        expiry_plan = await plan(history, ExpiryRules(days=100, runs=200), NOW, most=120)
+        await remove(history, expiry_plan)
+        sizes.append(len(expiry_plan.executions))
+        is_whole = expiry_plan.is_whole
+    assert sizes == [120, 120, 59]
+    assert sorted(record.id for record in history.executions.all()) == sorted(
+        f"r{number}" for number in range(1, 101)
+    )
     await history.close()
 
 
