@@ -49,7 +49,7 @@ def forecast_history(pace: HistoryPace, limits: HistorySettings) -> HistoryForec
 
 
 def check_growth(pace: HistoryPace, limits: HistorySettings) -> Check:
-    """Check how large the history becomes, and warn where the disk has less room, or no limit is set."""
+    """Check how large the history becomes, and warn where the disk has less space, or no limit is set."""
     name = "history size"
     message = f"{pace.runs:,} runs take {size(pace.bytes)}"
     if pace.runs < FEWEST_RUNS:
