@@ -1,10 +1,6 @@
-"""The transport of programs with an event loop, on httpx.
-
-httpx's own command line is kept out: importing it (click, rich, pygments) costs 35 ms of its 85.
-"""
+"""The transport of programs with an event loop, on httpx."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -16,12 +12,10 @@ from kronkeep_common.client.transport import (
     HttpAnswer,
     RequestRefused,
 )
+from kronkeep_common.foreign_packages import without_modules
 
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: importing it is an ImportError
-import httpx  # noqa: E402
-
-if sys.modules["httpx._main"] is None:
-    del sys.modules["httpx._main"]
+with without_modules("httpx._main"):
+    import httpx
 
 BASE = "http://localhost"
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-import httpx
 import msgspec
 
 from kronkeep_common.api import VERSION
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
+from kronkeep_common.foreign_packages import import_httpx
 from kronkeep_daemon.alerts.channel_health import ChannelFault, ChannelHealth
 from kronkeep_daemon.alerts.channels import NotSent
 from kronkeep_daemon.alerts.channels.http_post import post
@@ -150,6 +150,7 @@ class Heartbeats:
 
 def fail_url(url: str) -> str:
     """Return URL/fail, before the query where the URL has one; raise NotSent for what is no URL."""
+    httpx = import_httpx()
     try:
         parsed = httpx.URL(url)
         return str(parsed.copy_with(path=f"{parsed.path.rstrip('/')}/fail"))

@@ -1,7 +1,7 @@
 """One connection to one cluster: configuration, credentials and TLS of the kubernetes package, plain JSON.
 
 The package's typed models cost about fourteen times the CPU of plain JSON and refuse fields of newer servers,
-so objects are dicts here. Importing the package takes half a second, so only `connect` does it.
+so objects are dicts here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import credentials, paths, response_readers
 from kronkeep_daemon.kube.cluster_clock import ClusterClock
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, response_error
+from kronkeep_daemon.kube.kubernetes_package import import_kubernetes
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.response_readers import ObjectDecoder
 
@@ -145,14 +146,12 @@ class Cluster:
         Streams over the former connections continue until they end or the next reload. Raise
         ClusterUnreachable once the connection is closed.
         """
-        from kubernetes.aio import client
-
         settings = await credentials.load(self._kubeconfig, self._context, self._in_cluster)
         if self._is_closed:
             raise self._closed_error()
         outdated = self._former_client
         self._former_client = self._client
-        self._client = client.ApiClient(configuration=settings)
+        self._client = import_kubernetes().RESTClientObject(settings)
         self._base = settings.host.rstrip("/")
         self.loads += 1
         if outdated is not None:
@@ -361,7 +360,7 @@ class Cluster:
 
         sent_at = self.clock.monotonic()
         try:
-            answer = await self._client.rest_client.request(
+            answer = await self._client.request(
                 method, url, headers=headers, body=body, _request_timeout=timeout
             )
         except (aiohttp.ClientSSLError, ssl.SSLError) as fault:

@@ -8,6 +8,7 @@ import yaml
 
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_common.text import clean
+from kronkeep_daemon.kube.kubernetes_package import import_kubernetes
 
 
 async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> Any:
@@ -17,20 +18,19 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
     the package would only log that and go on without credentials, which a server answers with a misleading
     403.
     """
-    from kubernetes.aio import client, config
-
-    settings = type.__call__(client.Configuration)
+    package = import_kubernetes()
+    settings = type.__call__(package.Configuration)
     settings.connection_pool_maxsize = 0  # unlimited: every watch and followed log holds one
     settings.retries = None  # a number, 0 too, makes the package repeat 5xx by itself and hide them
     try:
         if in_cluster:
-            await asyncio.to_thread(config.load_incluster_config, settings)
+            await asyncio.to_thread(package.incluster_config.load_incluster_config, settings)
             return settings
         if kubeconfig is not None:
             await asyncio.to_thread(_check_file, kubeconfig)
         file = str(kubeconfig) if kubeconfig else None
-        loader = await config.load_kube_config(file, context, settings, persist_config=False)
-    except (config.ConfigException, OSError, ValueError, KeyError) as fault:
+        loader = await package.kube_config.load_kube_config(file, context, settings, persist_config=False)
+    except (package.ConfigException, OSError, ValueError, KeyError) as fault:
         raise ClusterUnreachable(f"the kubeconfig cannot be used: {clean(str(fault), 500)}") from fault
     plugin = _exec_plugin(loader)
     if plugin and not settings.api_key and not settings.cert_file:

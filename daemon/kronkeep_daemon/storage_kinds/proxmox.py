@@ -7,12 +7,13 @@ pinned by its SHA-256 fingerprint, as Proxmox VE's own clients do, since it usua
 import asyncio
 import hashlib
 import ssl
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from kronkeep_common.errors import StorageFailed
+from kronkeep_common.foreign_packages import import_httpx
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import ProxmoxSettings
@@ -32,6 +33,9 @@ from kronkeep_daemon.storage_kinds.kind_functions import (
     StorageSpace,
     claim_namespace,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT_SECONDS = 15.0
 DEFAULT_PORT = 8006
@@ -65,6 +69,7 @@ async def fetch_space(settings: ProxmoxSettings, credentials: Credentials) -> St
     context = await asyncio.to_thread(_create_pinned_context, settings)
     token = f"PVEAPIToken={credentials['PROXMOX_TOKEN_ID']}={credentials['PROXMOX_TOKEN_SECRET']}"
     url = f"{settings.url}/api2/json/nodes/{settings.node}/storage/{settings.storage}/status"
+    httpx = import_httpx()
     try:
         async with httpx.AsyncClient(verify=context, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
             response = await client.get(url, headers={"Authorization": token})
@@ -73,7 +78,7 @@ async def fetch_space(settings: ProxmoxSettings, credentials: Credentials) -> St
     return _space_of(settings, _parse(settings, response))
 
 
-def _parse(settings: ProxmoxSettings, response: httpx.Response) -> _ProxmoxStorage:
+def _parse(settings: ProxmoxSettings, response: "httpx.Response") -> _ProxmoxStorage:
     if response.status_code in (401, 403):
         raise StorageFailed(
             f"Proxmox VE refuses the API token ({response.status_code}).",

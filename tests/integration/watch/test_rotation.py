@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kubernetes.aio.config import incluster_config
 from tests.integration.watch.test_faults import Watcher
 from tests.integration.watch.world import Quick, World, job
 
 from kronkeep_daemon.embedded.apiserver import ApiServer
 from kronkeep_daemon.kube import paths, watch
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.kubernetes_package import import_kubernetes
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
@@ -83,6 +83,7 @@ async def test_a_pods_token_is_read_again_when_it_has_been_rotated(
     secure_server: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = tmp_path / "token"
+    incluster_config = import_kubernetes().incluster_config
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(secure_server.trusted))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")

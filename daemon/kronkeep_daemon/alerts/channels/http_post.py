@@ -5,8 +5,7 @@ import functools
 import ssl
 from collections.abc import Mapping
 
-import httpx
-
+from kronkeep_common.foreign_packages import import_httpx
 from kronkeep_daemon.alerts.channels.message import NotSent
 
 AGAIN = (408, 425, 429)  # RFC 9110, 8470, 6585: what a client may send again
@@ -18,6 +17,7 @@ async def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
 
     The status line and at most 100 KB of headers (h11's limit) are read, then the connection is closed.
     """
+    httpx = import_httpx()
     try:
         context = await asyncio.to_thread(_tls_context)
         async with (
@@ -36,4 +36,5 @@ async def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
     """Return httpx's context, made once: to read its certificates takes 20 ms."""
-    return httpx.create_ssl_context()
+    context: ssl.SSLContext = import_httpx().create_ssl_context()
+    return context
