@@ -19,10 +19,14 @@ _LONGEST = 1 << 20  # characters
 
 def escape(path: str) -> str:
     """Return the form of a path; `unescape` gives the path back."""
-    if path.isascii() and path.isprintable() and "\\" not in path and not _SPACE_AT_AN_END.search(path):
-        return path
-    shown = "".join(char if _is_visible(char) else _escape_char(char) for char in path)
-    shown = _SPACE_AT_AN_END.sub(r"\\x20", shown)
+    return _SPACE_AT_AN_END.sub(r"\\x20", escape_message(path))
+
+
+def escape_message(text: str) -> str:
+    """Return the form of a message with paths in it: what cannot be seen is escaped as in a path."""
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    shown = "".join(char if _is_visible(char) else _escape_char(char) for char in text)
     if clean(shown, _LONGEST) != shown:  # too many marks above one letter
         shown = "".join(char if char.isascii() else _escape_char(char) for char in shown)
     return shown

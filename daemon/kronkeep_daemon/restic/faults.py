@@ -5,11 +5,13 @@ config file"; so the texts of the servers are looked for first. Most texts were 
 with OpenSSH 9.2, rclone 1.60 and a server that speaks S3.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.restic import cat, exit_codes, file_owners, output
+from kronkeep_daemon.restic import cat, exit_codes, failed_files, file_owners, output
 from kronkeep_daemon.restic.exit_codes import Meaning
+from kronkeep_daemon.restic.failed_files import LogLine
 from kronkeep_daemon.restic.file_owners import FileOwner
 from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 
@@ -145,11 +147,11 @@ def explain(exit_code: int | None, log: bytes, command: str = "", version: Resti
     if meaning in _EXACT:
         return _BY_MEANING[meaning]
     # What restic from 0.17 on says after a signal is the signal's doing: "unable to open config file".
-    text = log.partition(_SIGNAL_LINE)[0].decode(errors="replace")
-    lower_text = text.lower()
+    lines = failed_files.read_lines(log.partition(_SIGNAL_LINE)[0])
+    lower_text = "\n".join(line.text for line in lines).lower()
     for words, reason in (*_CERTAIN_TEXTS, *_CONNECTION_TEXTS, *_RESTIC_TEXTS):
         if words in lower_text:
-            return _fault_of_file(reason, words, text) if reason in _OF_FILE_SYSTEMS else Fault.of(reason)
+            return _fault_of_file(reason, words, lines) if reason in _OF_FILE_SYSTEMS else Fault.of(reason)
     if meaning in _BY_MEANING:
         return _BY_MEANING[meaning]
     last = (output.readable_lines(log) or [output.NOTHING_PRINTED])[-1]
@@ -160,13 +162,13 @@ def explain(exit_code: int | None, log: bytes, command: str = "", version: Resti
     )
 
 
-def _fault_of_file(reason: Reason, words: str, text: str) -> Fault:
+def _fault_of_file(reason: Reason, words: str, every: Sequence[LogLine]) -> Fault:
     """Return the fault of what a file system said, with whose file it was said of and the words themselves.
 
     It is SCRATCH_UNUSABLE where the words are said of restic's temporary files only.
     """
     lines = {
-        file_owners.owner_in_line(line, words): line for line in text.splitlines() if words in line.lower()
+        file_owners.owner_in_line(line.text, words): line for line in every if words in line.text.lower()
     }
     owner = min(lines, key=_OWNERS_TOLD_FIRST.index)
     if owner == "scratch":
@@ -178,5 +180,6 @@ def _fault_of_file(reason: Reason, words: str, text: str) -> Fault:
         next_step = (
             "Give the user of kronkeep's Jobs (archive.run_as_user) the right to read and write that folder."
         )
-    quoted = file_owners.quote_line(lines[owner], words)
+    line = lines[owner]
+    quoted = line.shown if line.file is not None else file_owners.quote_line(line.text, words)
     return Fault(reason, f"{meaning.removesuffix('.')} ({quoted}).", next_step)

@@ -7,7 +7,8 @@ on device" is about the storage, "write /target/…" about what is restored to.
 import re
 from typing import Literal
 
-from kronkeep_common.text import clean, shorten_middle
+from kronkeep_common import path_text
+from kronkeep_common.text import shorten_middle
 
 LONGEST_QUOTE = 160  # characters
 FileOwner = Literal["storage", "target", "scratch", "other", "unknown"]
@@ -38,4 +39,6 @@ def owner_in_line(line: str, words: str) -> FileOwner:
 def quote_line(line: str, words: str) -> str:
     """Return the words with what they are said of, as `open /repository/locks/ab: permission denied`."""
     before = line[: line.lower().index(words)].rstrip(': "')
-    return clean(shorten_middle(f"{_CLAUSE_END.split(before)[-1]}: {words}", LONGEST_QUOTE))
+    return shorten_middle(
+        path_text.escape_message(f"{_CLAUSE_END.split(before)[-1]}: {words}"), LONGEST_QUOTE
+    )

@@ -10,19 +10,20 @@ from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Progress
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean, shorten_middle
-from kronkeep_daemon.restic import faults, file_owners, output, requirements
+from kronkeep_daemon.restic import failed_files, faults, file_owners, output, requirements
+from kronkeep_daemon.restic.failed_files import LogLine
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 
 VERIFYING = b"verifying files in "  # begins the line after which restic compares what it restored
 MOST_EXAMPLES = 5
 _VERIFIED = re.compile(rb"finished verifying (\d+) files")
-_FILE_ERROR = re.compile(r"ignoring error for (.+?): (.+)")
 _DAMAGED = Fault(
     Reason.REPOSITORY_DAMAGED,
     "The repository's data is damaged: restic could not read what it had stored.",
     "Check the storage (kronkeep storage check) and restore an earlier backup.",
 )
+_LOST_BYTES = "kronkeep files shows the names with \ufffd as they are"
 _NO_SNAPSHOT = "no matching ID found"
 # What the file system said, and the reason where the file is the target's.
 _OF_THE_TARGET: tuple[tuple[str, Reason], ...] = (
@@ -108,42 +109,45 @@ def parse_verified(log: bytes) -> int | None:
 
 def explain(exit_code: int | None, log: bytes) -> Fault:
     """Return why `restic restore` failed."""
-    text = log.decode(errors="replace")
-    for line in text.splitlines():
-        if _NO_SNAPSHOT in line:
+    lines = failed_files.read_lines(log)
+    for line in lines:
+        if _NO_SNAPSHOT in line.text:
             return _quote(Reason.SNAPSHOT_GONE, line)
         for words, reason in _OF_THE_TARGET:
-            if words in line.lower() and file_owners.owner_in_line(line, words) == "target":
+            if words in line.text.lower() and file_owners.owner_in_line(line.text, words) == "target":
                 return _quote(reason, line)
-    failed_files = [clean(f"{m[1]}: {m[2]}", 200) for m in _FILE_ERROR.finditer(text)]
-    if any("Invalid file size" in line for line in failed_files):
-        examples = "; ".join(failed_files[:MOST_EXAMPLES])
-        return Fault(
-            Reason.CHANGED_MEANWHILE,
-            f"Files changed while they were archived: {examples}",
-            Reason.CHANGED_MEANWHILE.next_step,
-        )
-    if any("Unexpected content" in line for line in failed_files):
-        return different_files(failed_files)
-    return _explain_other(faults.explain(exit_code, log), failed_files, log)
+    files = [line for line in lines if line.file is not None]
+    if any("Invalid file size" in line.text for line in files):
+        examples = _name_examples(files)
+        changed = Reason.CHANGED_MEANWHILE
+        return Fault(changed, f"Files changed while they were archived: {examples}", changed.next_step)
+    if any("Unexpected content" in line.text for line in files):
+        return different_files([line.file.path for line in files if line.file is not None])
+    return _explain_other(faults.explain(exit_code, log), files, log)
 
 
-def _quote(reason: Reason, line: str) -> Fault:
+def _quote(reason: Reason, line: LogLine) -> Fault:
     """Return the fault with the line of restic that it was read from."""
     return Fault(
-        reason, clean(f"{reason.meaning} restic: {shorten_middle(line, 300)}", 500), reason.next_step
+        reason, clean(f"{reason.meaning} restic: {shorten_middle(line.shown, 300)}", 500), reason.next_step
     )
 
 
-def _explain_other(fault: Fault, failed_files: list[str], log: bytes) -> Fault:
+def _name_examples(files: Sequence[LogLine]) -> str:
+    """Return the first files with their reasons, and what is known of names that restic does not print."""
+    examples = "; ".join(line.shown for line in files[:MOST_EXAMPLES])
+    has_lost_bytes = any(failed_files.LOST_BYTES in line.shown for line in files[:MOST_EXAMPLES])
+    return f"{examples} ({_LOST_BYTES})" if has_lost_bytes else examples
+
+
+def _explain_other(fault: Fault, files: Sequence[LogLine], log: bytes) -> Fault:
     if fault.reason == Reason.REPOSITORY_DAMAGED:
-        last = output.last_line(log)
-        return _DAMAGED._replace(message=clean(f"{_DAMAGED.message} restic: {last}", 500))
+        words = _name_examples(files[:1]) if files else output.last_line(log)
+        return _DAMAGED._replace(message=clean(f"{_DAMAGED.message} restic: {words}", 500))
     message = fault.message
-    if fault.reason == Reason.RESTIC_FAILED and failed_files:
-        examples = "; ".join(failed_files[:MOST_EXAMPLES])
-        message = f"{len(failed_files)} files could not be restored: {examples}"
-    return fault._replace(message=clean(message, 1000))
+    if fault.reason == Reason.RESTIC_FAILED and files:
+        message = f"{len(files)} files could not be restored: {_name_examples(files)}"
+    return fault._replace(message=clean(message, 1200))
 
 
 def different_files(paths: Sequence[str]) -> Fault:
