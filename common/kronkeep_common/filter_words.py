@@ -76,6 +76,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "claims": {"status": get_args(ClaimStatus), "ns": FREE, "cluster": FREE, **_FOR_ALL},
     "silences": {"status": ("active", "ended"), **_FOR_ALL},
+    "reports": {"ns": FREE, "cluster": FREE, "storage": FREE, "policy": FREE, "name": FREE},
     "files": _FOR_ALL,
     "watches": {"status": FREE, "cluster": FREE, **_FOR_ALL},
 }

@@ -16,9 +16,8 @@ from kronkeep_common.errors import InvalidRequest, InvalidSettings
 from kronkeep_common.model_faults import describe_fault
 from kronkeep_common.models.base import Request, Seconds
 from kronkeep_common.models.policy import SecretKeyRef
-from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.schedule.zone import load_zone
+from kronkeep_daemon.alert_settings import AlertSettings, check_alerts
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "text", "json"]
@@ -168,93 +167,6 @@ class StorageSettings(Request, frozen=True, kw_only=True):
     check_every_seconds: Annotated[float, msgspec.Meta(ge=60)] = 7 * 86400
 
 
-TimeOfDay = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-
-
-class QuietHours(Request, frozen=True, kw_only=True):
-    """Hours in which nothing is sent to a channel; what is still wrong at their end is sent then.
-
-    start, end: times of day, such as 22:00 and 07:00; an end before the start is of the next day.
-    time_zone: an IANA name.
-    severity: the highest severity that waits; with `warning` critical alerts are sent all the same.
-    """
-
-    start: TimeOfDay
-    end: TimeOfDay
-    time_zone: str = "UTC"
-    severity: Literal["warning", "critical"] = "warning"
-
-
-class ChannelSettings(Request, frozen=True, kw_only=True):
-    """One channel by which alerts are sent.
-
-    name: of the channel, in messages and logs.
-    kind: `apprise` sends to any of apprise's services, `webhook` posts JSON, `alertmanager` sends to an
-        Alertmanager's v2 API, `command` starts a program.
-    command: of the kind `command`, the program and its arguments; no shell reads them.
-    url_file, url_secret: where the channel's URL is, which is a secret: the first line of a file (a name that
-        is no absolute path is a credential of systemd) or a key of a Secret in kronkeep's namespace. It is
-        read again for each message.
-    filter: which alerts are sent, as in `kronkeep get alerts --filter`; all without one.
-    severity: the lowest severity that is sent.
-    quiet: hours in which nothing is sent.
-    repeat_seconds: as in [alerts], for this channel.
-    recoveries: whether the end of an alert is sent too.
-    """
-
-    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
-    kind: Literal["apprise", "webhook", "alertmanager", "command"]
-    command: Annotated[tuple[str, ...], msgspec.Meta(max_length=50)] = ()
-    url_file: str | None = None
-    url_secret: SecretKeyRef | None = None
-    filter: Annotated[str, msgspec.Meta(max_length=500)] = ""
-    severity: Literal["warning", "critical"] = "warning"
-    quiet: QuietHours | None = None
-    repeat_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    recoveries: bool = True
-
-
-class HeartbeatSettings(Request, frozen=True, kw_only=True):
-    """A ping to a monitor outside, which raises the alarm when none comes.
-
-    name: of the heartbeat, in logs and alerts.
-    kind: `healthchecks` posts to the URL, and to URL/fail with the reason; `alertmanager` keeps the alert
-        WatchdogSignal firing on the Alertmanager at the URL.
-    url_file: the file with the URL, as of a channel; it is read again for each ping.
-    every: seconds between two pings.
-    requires: a ping is sent only while all of these hold: a change of the history was made durable, every
-        needed watch is live, this daemon acts on every cluster. One that stands by for another sends nothing.
-    """
-
-    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
-    kind: Literal["healthchecks", "alertmanager"] = "healthchecks"
-    url_file: str
-    every: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 60
-    requires: tuple[Literal["history", "watch", "leader"], ...] = ("history", "watch", "leader")
-
-
-class AlertSettings(Request, frozen=True, kw_only=True):
-    """When something is an alert, and where alerts are sent.
-
-    failing_runs: so many failed runs in a row are critical.
-    repeat_seconds: an open alert that nobody acknowledges is sent again after this time (0: never).
-    watch_seconds: a watch that is not live for this time is an alert.
-    uncovered: which claims that no policy archives are an alert: those made since kronkeepd first listed the
-        claims of their cluster and those that have a good backup (`new`), all, or none (`never`).
-    uncovered_seconds: how long after its creation such a claim becomes an alert.
-    channels: where alerts are sent; none means nowhere.
-    heartbeats: pings to monitors outside.
-    """
-
-    failing_runs: Annotated[int, msgspec.Meta(ge=2, le=20)] = 3
-    repeat_seconds: Annotated[float, msgspec.Meta(ge=0)] = 4 * 3600
-    watch_seconds: Annotated[float, msgspec.Meta(ge=1)] = 60
-    uncovered: Literal["new", "all", "never"] = "new"
-    uncovered_seconds: Annotated[float, msgspec.Meta(ge=0)] = 86400
-    channels: Annotated[tuple[ChannelSettings, ...], msgspec.Meta(max_length=20)] = ()
-    heartbeats: Annotated[tuple[HeartbeatSettings, ...], msgspec.Meta(max_length=10)] = ()
-
-
 class MetricsSettings(Request, frozen=True, kw_only=True):
     """Where Prometheus finds the metrics, beside `/metrics` on the socket; nowhere without one of these.
 
@@ -374,8 +286,7 @@ def parse(text: str, where: str) -> Settings:
         raise InvalidSettings(f"{where}: {described.sentence}", file=where, field=described.path) from fault
     except (msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
-    _check_channels(settings.alerts.channels, where)
-    _check_heartbeats(settings.alerts.heartbeats, where)
+    check_alerts(settings.alerts, where)
     _check_sinks(settings.history.sinks, where)
     _check_metrics(settings.metrics, where)
     return settings
@@ -409,24 +320,6 @@ def _check_metrics(metrics: MetricsSettings, where: str) -> None:
         raise InvalidSettings(message, file=where)
 
 
-def _check_heartbeats(heartbeats: tuple[HeartbeatSettings, ...], where: str) -> None:
-    names = [heartbeat.name for heartbeat in heartbeats]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidSettings(f"{where}: two heartbeats are named {name}.", file=where)
-
-
-def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:
-    names = [channel.name for channel in channels]
-    for channel in channels:
-        if names.count(channel.name) > 1:
-            raise InvalidSettings(f"{where}: two channels are named {channel.name}.", file=where)
-        try:
-            _check_channel(channel)
-        except InvalidRequest as fault:
-            raise InvalidSettings(f"{where}: channel {channel.name}: {fault}", file=where) from fault
-
-
 def _check_sinks(sinks: tuple[SinkSettings, ...], where: str) -> None:
     names = [sink.name for sink in sinks]
     for sink in sinks:
@@ -435,23 +328,6 @@ def _check_sinks(sinks: tuple[SinkSettings, ...], where: str) -> None:
         if (sink.url_file is None) == (sink.url_secret is None):
             message = f"{where}: sink {sink.name} needs either url_file or url_secret."
             raise InvalidSettings(message, file=where)
-
-
-def _check_channel(channel: ChannelSettings) -> None:
-    if channel.kind == "command":
-        if not channel.command or channel.url_file is not None or channel.url_secret is not None:
-            raise InvalidSettings("it needs a command, and no URL.")
-        if not Path(channel.command[0]).is_absolute():
-            raise InvalidSettings("the program of its command needs an absolute path.")
-    elif channel.command:
-        raise InvalidSettings("only a channel of the kind command has a command.")
-    elif (channel.url_file is None) == (channel.url_secret is None):
-        raise InvalidSettings("it needs either url_file or url_secret.")
-    parse_filter(channel.filter)
-    if channel.quiet is not None:
-        load_zone(channel.quiet.time_zone)
-        if channel.quiet.start == channel.quiet.end:
-            raise InvalidSettings("its quiet hours end when they start.")
 
 
 def with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:

@@ -20,6 +20,7 @@ from kronkeep_common.client.runs import RunCalls
 from kronkeep_common.client.storages import StorageCalls
 from kronkeep_common.client.transport import Transport
 from kronkeep_common.models import QueueEntry
+from kronkeep_common.models.morning_report import MorningReportView
 from kronkeep_common.models.report import EvidenceReport
 
 
@@ -122,6 +123,13 @@ class Client:
         """Return the evidence of a period, by default of the last 30 days."""
         query = {"from": _as_text(from_at), "to": _as_text(to_at)}
         return await self._connection.get("/v1/report", EvidenceReport, query)
+
+    async def morning_report(
+        self, from_at: datetime | None = None, to_at: datetime | None = None
+    ) -> MorningReportView:
+        """Return the morning report as it would be sent now."""
+        query = {"from": _as_text(from_at), "to": _as_text(to_at)}
+        return await self._connection.get("/v1/report/morning", MorningReportView, query)
 
     async def manifests(self) -> api.ListOf[api.ManifestFile]:
         """Return the files of the daemon's manifest folder and their states."""

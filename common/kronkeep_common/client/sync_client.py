@@ -223,6 +223,7 @@ class SyncClient(Blocking[Client]):
     doctor = BlockingCall(Client.doctor)
     audit = BlockingCall(Client.audit)
     report = BlockingCall(Client.report)
+    morning_report = BlockingCall(Client.morning_report)
     manifests = BlockingCall(Client.manifests)
     queue = BlockingCall(Client.queue)
     coverage = BlockingCall(Client.coverage)

@@ -17,9 +17,9 @@ from kronkeep_common.models.base import Moment, Record
 from kronkeep_common.record_filter import RecordFilter, parse_filter
 from kronkeep_common.schedule.zone import load_zone
 from kronkeep_common.states import AlertStatus
+from kronkeep_daemon.alert_settings import AlertSettings, ChannelSettings, QuietHours
 from kronkeep_daemon.alerts.alert_changes import EventName
 from kronkeep_daemon.history.record_ids import derive_id
-from kronkeep_daemon.settings import AlertSettings, ChannelSettings, QuietHours
 
 FilteredSilences = Sequence[tuple[Silence, RecordFilter]]
 

@@ -10,19 +10,20 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from kronkeep_daemon import secret_urls
+from kronkeep_daemon.alert_settings import ChannelSettings
 from kronkeep_daemon.alerts.channel_health import ChannelHealth
 from kronkeep_daemon.alerts.channels import (
     ALERTMANAGER_SECONDS,
     COMMAND_SECONDS,
     KINDS,
-    AlertMessage,
+    ChannelMessage,
     NotSent,
     alertmanager,
     command,
 )
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.secret_urls import UrlUnreadable, read_url
-from kronkeep_daemon.settings import ChannelSettings, Settings
+from kronkeep_daemon.settings import Settings
 
 PROCESSES = 6  # at once for channels whose last delivery went well, 35 MB each
 FAILING_PROCESSES = 1  # at once for all other channels, so that those cannot hold the places
@@ -38,7 +39,7 @@ class ChannelDelivery:
         self._places = asyncio.Semaphore(PROCESSES)
         self._failing_places = asyncio.Semaphore(FAILING_PROCESSES)
 
-    async def deliver(self, channel: ChannelSettings, message: AlertMessage) -> None:
+    async def deliver(self, channel: ChannelSettings, message: ChannelMessage) -> None:
         """Try once; raise NotSent, also where it takes longer than its kind has time."""
         if channel.kind == "command":
             async with self._place(channel), _deadline(COMMAND_SECONDS):

@@ -20,7 +20,8 @@ from kronkeep_daemon.alerts.alert_changes import EventName
 from kronkeep_daemon.alerts.alertmanager_feed import AlertmanagerFeed
 from kronkeep_daemon.alerts.channel_health import ChannelFault, ChannelHealth
 from kronkeep_daemon.alerts.channel_rules import FilteredSilences, routes_of, sent_id
-from kronkeep_daemon.alerts.channels import AlertMessage, NotSent
+from kronkeep_daemon.alerts.channel_sender import ChannelSender
+from kronkeep_daemon.alerts.channels import AlertMessage
 from kronkeep_daemon.alerts.delivery import ChannelDelivery
 from kronkeep_daemon.alerts.notices import Notice, NoticeSelection
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
@@ -28,11 +29,10 @@ from kronkeep_daemon.alerts.shared_state import SharedMessage, SharedState, is_l
 from kronkeep_daemon.alerts.storm_groups import find_cause, group_alerts
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.settings import ChannelSettings, Settings
+from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further attempt
 WAITING = 1000  # notices of one channel; above it the oldest are dropped
 GATHER_SECONDS = 2.0  # in which the notices of a storm gather into one message
 SINGLES = 5  # notices that are sent one by one; of more, those of one event and cause are one message
@@ -62,6 +62,9 @@ class AlertDispatcher:
         self._supervisor = supervisor
         self._health = ChannelHealth(changed)
         self._delivery = ChannelDelivery(settings=settings, cluster=cluster, health=self._health)
+        self.sender = ChannelSender(
+            delivery=self._delivery, health=self._health, settings=settings, clock=clock
+        )
         self._shared = shared
         self._feed = AlertmanagerFeed(
             delivery=self._delivery,
@@ -170,7 +173,7 @@ class AlertDispatcher:
         self._shared.of(notice.alert.cluster).change(SharedState(sent={key: sent}))
 
     async def _deliver(self, notices: list[Notice]) -> str:
-        """Return `sent` or `dropped`, after at most seven attempts within 22 minutes."""
+        """Send notices as one message; return `sent` or `dropped`."""
         notice = notices[0]
         others = tuple(other.alert for other in notices[1:])
         cause = find_cause([notice.alert, *others]) if others else None
@@ -181,27 +184,7 @@ class AlertDispatcher:
             others=others,
             cause=cause.text if cause else None,
         )
-        for pause in (*PAUSES, None):
-            channel = self._channel(notice.channel)
-            if channel is None:
-                log.warning("channel %s is no longer in the settings; a message is dropped", notice.channel)
-                return "dropped"
-            try:
-                await self._delivery.deliver(channel, message)
-            except NotSent as fault:
-                log.warning("channel %s: %s", channel.name, fault)
-                self._health.refuse(channel.name, str(fault), self._clock.now(), final=fault.final)
-                if fault.final or pause is None:
-                    log.error("channel %s: the message %s is dropped", channel.name, notice.id)
-                    return "dropped"
-            else:
-                self._health.accept(channel.name)
-                return "sent"
-            await self._clock.sleep(pause)
-        return "dropped"
-
-    def _channel(self, name: str) -> ChannelSettings | None:
-        return next((channel for channel in self._settings().alerts.channels if channel.name == name), None)
+        return await self.sender.send(notice.channel, message)
 
 
 def group_notices(waiting: list[Notice]) -> list[list[Notice]]:

@@ -19,6 +19,7 @@ from kronkeep_common.api import VERSION
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.foreign_packages import import_httpx
+from kronkeep_daemon.alert_settings import HeartbeatSettings
 from kronkeep_daemon.alerts.channel_health import ChannelFault, ChannelHealth
 from kronkeep_daemon.alerts.channels import NotSent
 from kronkeep_daemon.alerts.channels.http_post import post
@@ -27,7 +28,7 @@ from kronkeep_daemon.alerts.heartbeat_rules import HeartbeatFacts, Verdict, judg
 from kronkeep_daemon.alerts.inputs import AlertInputs
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import HEARTBEAT
-from kronkeep_daemon.settings import HeartbeatSettings, Settings
+from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)

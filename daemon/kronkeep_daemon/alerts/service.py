@@ -30,6 +30,7 @@ from kronkeep_daemon.alerts.dispatch import AlertDispatcher
 from kronkeep_daemon.alerts.heartbeats import Heartbeats
 from kronkeep_daemon.alerts.history_rules import history_findings, log_findings
 from kronkeep_daemon.alerts.inputs import AlertInputs
+from kronkeep_daemon.alerts.morning_reports import MorningReports
 from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey, CronJobFacts
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.alerts.shared_state import (
@@ -98,6 +99,16 @@ class AlertService:
             stands_by=inputs.stands_by,
             changed=self._wake.set,
         )
+        self.reports = MorningReports(
+            inputs=inputs,
+            history=history,
+            clock=clock,
+            settings=settings,
+            supervisor=supervisor,
+            clusters=clusters,
+            shared=shared,
+            sender=self._dispatcher.sender,
+        )
         self._heartbeats = Heartbeats(
             inputs=inputs,
             history=history,
@@ -114,6 +125,7 @@ class AlertService:
         self._dispatcher.start_workers()
         self._shared.start(self._supervisor)
         self._heartbeats.start()
+        self.reports.start()
         self._supervisor.start("alerts", self._evaluate_forever, death="restart")
 
     async def _evaluate_forever(self) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterNotFound, KronkeepError
-from kronkeep_daemon.alerts.shared_state import SharedState, merge, prune
+from kronkeep_daemon.alerts.shared_state import SharedReport, SharedState, merge, prune, with_claim
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -92,22 +92,45 @@ class ClusterAlerts:
             return
         log.warning("others write the ConfigMap %s all the time; it is written later", CONFIGMAP)
 
-    async def _exchange_once(self) -> SharedState:
-        """Return the merged state, which the ConfigMap has too."""
+    async def claim_report(self, claim: SharedReport) -> bool | None:
+        """Claim to send a morning report; return whether this daemon shall, or None where that is not known.
+
+        Of several daemons that claim the same report, the one whose write comes first sends it.
+        """
+        for _ in range(TRIES):
+            try:
+                written = await self._exchange_once(claim)
+            except (ConflictInCluster, AlreadyExists):
+                continue
+            except KronkeepError as fault:
+                log.warning("a morning report is not shared with other daemons: %s", fault)
+                return None
+            self.state = merge(self.state, written)
+            report = written.report
+            is_ours = report is not None and (report.slot, report.by) == (claim.slot, claim.by)
+            return is_ours and report is not None and report.sent_at is None
+        return None
+
+    async def _exchange_once(self, claim: SharedReport | None = None) -> SharedState:
+        """Return the merged state, which the ConfigMap has too; with a claim where no other one stands."""
         namespace = self._namespace()
         try:
             body = await self._cluster.get(paths.configmaps(namespace, CONFIGMAP))
         except NotFoundInCluster:
-            state = prune(self.state, self._clock.now())
+            state = self._prepare(self.state, claim)
             if state != SharedState():
                 await self._cluster.create(paths.configmaps(namespace), _configmap(state))
             return state
         remote = read_state(body)
-        state = prune(merge(self.state, remote), self._clock.now())
+        state = self._prepare(merge(self.state, remote), claim)
         if state != remote:
             body["data"] = _configmap(state)["data"]
             await self._cluster.replace(paths.configmaps(namespace, CONFIGMAP), body)
         return state
+
+    def _prepare(self, state: SharedState, claim: SharedReport | None) -> SharedState:
+        pruned = prune(state, self._clock.now())
+        return pruned if claim is None else with_claim(pruned, claim)
 
 
 def _configmap(state: SharedState) -> JsonObject:

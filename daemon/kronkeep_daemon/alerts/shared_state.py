@@ -26,6 +26,7 @@ KEEP_ENDED = timedelta(days=1)  # silences: every daemon that runs has read of t
 KEEP_ACKNOWLEDGED = timedelta(days=30)
 KEEP_RESOLVED = timedelta(hours=1)
 LOCAL_KINDS = ("channel", "history")
+CLAIM_LASTS = timedelta(minutes=30)
 NOTICED_LATER = timedelta(minutes=2)  # that another daemon may notice the same problem
 
 
@@ -45,12 +46,24 @@ class SharedMessage(Record, frozen=True, kw_only=True):
     severity: Severity
 
 
+class SharedReport(Record, frozen=True, kw_only=True):
+    """The morning report of the moment `slot`, claimed by the daemon `by` at `at` and sent at `sent_at`."""
+
+    slot: Moment
+    at: Moment
+    by: str
+    sent_at: Moment | None = None
+
+
 class SharedState(Record, frozen=True, kw_only=True):
-    """Silences by id, acknowledgements by problem, and what was sent by problem and channel."""
+    """Silences by id, acknowledgements by problem, what was sent by problem and channel, and the last
+    morning report.
+    """
 
     silences: dict[str, Silence] = {}
     acknowledged: dict[str, SharedAcknowledgement] = {}
     sent: dict[str, SharedMessage] = {}
+    report: SharedReport | None = None
 
 
 Dated = TypeVar("Dated", SharedAcknowledgement, SharedMessage)
@@ -75,12 +88,36 @@ def merge(one: SharedState, other: SharedState) -> SharedState:
         silences=silences,
         acknowledged=_choose_later(one.acknowledged, other.acknowledged),
         sent=_choose_later(one.sent, other.sent),
+        report=_choose_report(one.report, other.report),
     )
 
 
 def join_silences(one: Silence, other: Silence) -> Silence:
     """Return the one of two records of a silence that ends first."""
     return min(one, other, key=lambda silence: (silence.last_at, msgspec.json.encode(silence)))
+
+
+def _choose_report(one: SharedReport | None, other: SharedReport | None) -> SharedReport | None:
+    """Return the report of the later moment; of one moment that which was sent, or claimed later."""
+    reports = [report for report in (one, other) if report is not None]
+    return max(reports, key=_report_order, default=None)
+
+
+def _report_order(report: SharedReport) -> tuple[datetime, bool, datetime, str]:
+    return report.slot, report.sent_at is not None, report.at, report.by
+
+
+def with_claim(state: SharedState, claim: SharedReport) -> SharedState:
+    """Return the state with a claim to send a report, or as it is where another daemon sends it.
+
+    A claim that was not followed by the report for half an hour, longer than a channel is tried, is void.
+    """
+    known = state.report
+    if known is not None and known.slot >= claim.slot:
+        is_void = known.sent_at is None and claim.at - known.at > CLAIM_LASTS
+        if known.slot > claim.slot or known.by == claim.by or not is_void:
+            return state
+    return msgspec.structs.replace(state, report=claim)
 
 
 def _choose_later(one: Mapping[str, Dated], other: Mapping[str, Dated]) -> dict[str, Dated]:
@@ -106,11 +143,13 @@ def prune(state: SharedState, now: datetime) -> SharedState:
     known = {k: a for k, a in state.acknowledged.items() if now - KEEP_ACKNOWLEDGED < a.at <= latest}
     sent = {k: t for k, t in state.sent.items() if t.event != "resolved" or t.at > now - KEEP_RESOLVED}
     sent = {key: message for key, message in sent.items() if message.at <= latest}
+    report = state.report if state.report and state.report.slot <= latest else None
     newest = sorted(silences, key=attrgetter("last_at", "id"))[-MOST_SILENCES:]
     return SharedState(
         silences={silence.id: silence for silence in sorted(newest, key=attrgetter("id"))},
         acknowledged=_keep_newest(known, MOST_ACKNOWLEDGED),
         sent=_keep_newest(sent, MOST_MESSAGES),
+        report=report,
     )
 
 

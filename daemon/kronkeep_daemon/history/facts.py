@@ -50,6 +50,16 @@ def watch_key(cluster_id: str) -> str:
     return f"watched-until/{cluster_id}"
 
 
+def report_seen_key(schedule: str, zone: str) -> str:
+    """Return the key of when a schedule of the morning report was first seen; none is sent for before."""
+    return f"report-seen/{schedule}/{zone}"
+
+
+def report_made_key(cluster_id: str) -> str:
+    """Return the key of the moment of the last morning report that was made here about a cluster."""
+    return f"report-made/{cluster_id}"
+
+
 class Facts:
     """The facts of one history; changes are buffered until History.commit."""
 

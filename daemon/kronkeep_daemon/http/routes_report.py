@@ -1,4 +1,4 @@
-"""The route of the evidence report."""
+"""The routes of the evidence report and the morning report."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.evidence import EvidenceSubject, Period, collect_evidence, is_good
 from kronkeep_common.models import BackupExecution, CronJob
+from kronkeep_common.models.morning_report import MorningReportView
 from kronkeep_common.models.report import Deletion, EvidenceReport, PolicyEvidence
 from kronkeep_common.text import clean
 from kronkeep_daemon.history.facts import policy_seen_key
@@ -42,6 +43,14 @@ async def get_report(call: ApiCall[None]) -> EvidenceReport:
         deletions=tuple(deletions[:MOST_DELETIONS]),
         is_cut=len(deletions) > MOST_DELETIONS,
     )
+
+
+@routes.get("/v1/report/morning", query=("from", "to"))
+async def get_morning_report(call: ApiCall[None]) -> MorningReportView:
+    """Show the morning report as it would be sent now, by default over as long as its last period was."""
+    asks_period = "from" in call.query or "to" in call.query
+    period = _read_period(call, call.services.clock.now()) if asks_period else None
+    return await call.services.alerts.reports.preview(period)
 
 
 def _order(evidence: PolicyEvidence) -> tuple[bool, str, str, str]:

@@ -19,6 +19,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage, CronJob
 from kronkeep_common.models.coverage import ClaimCoverage
+from kronkeep_daemon.alert_settings import AlertSettings, ChannelSettings, HeartbeatSettings, ReportSettings
 from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
 from kronkeep_daemon.alerts.rule_results import ClockFault
@@ -29,7 +30,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.watch import WatchState
-from kronkeep_daemon.settings import AlertSettings, ChannelSettings, HeartbeatSettings, Settings
+from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 WRONG = CronJob(
@@ -91,7 +92,7 @@ class Inputs:
             yield msgspec.structs.replace(self._daemon.cronjob, id=f"j{number}", name=name)
 
     def storages(self) -> list[BackupStorage]:
-        return []
+        return self._daemon.storages
 
     def claims(self) -> list[ClaimCoverage]:
         return self._daemon.claims
@@ -183,6 +184,7 @@ class Daemon:
         self.cronjob = WRONG
         self.checked = True
         self.number = 1
+        self.storages: list[BackupStorage] = []
         self.stands_by = False
         self.leads: list[LeadState] = []
         self.watches: list[WatchState] = []
@@ -216,6 +218,14 @@ class Daemon:
         alerts = msgspec.structs.replace(self.settings.alerts, channels=channels)
         self.settings = msgspec.structs.replace(self.settings, alerts=alerts)
 
+    def use_report(self, report: ReportSettings) -> None:
+        alerts = msgspec.structs.replace(self.settings.alerts, report=report)
+        self.settings = msgspec.structs.replace(self.settings, alerts=alerts, late_after_seconds=0)
+
+    def move_to(self, moment: datetime) -> None:
+        """Put the clock to a time."""
+        self.clock.ahead = moment - datetime.now(UTC)
+
     async def exchange(self) -> None:
         """Read and write what daemons share."""
         for cluster in self.shared.all():
@@ -226,7 +236,7 @@ class Daemon:
         changed = asyncio.Event()
         stop = self.history.subscribe(lambda _: changed.set())
         async with asyncio.timeout(LONGEST_WAIT):
-            while len(self.history.table("notices")):
+            while len(self.history.table("notices")) or len(self.history.table("report_notices")):
                 changed.clear()
                 await changed.wait()
         stop()

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from tests.integration.alerts.alert_scene import Receiver
 
-from kronkeep_daemon.alerts import dispatch
+from kronkeep_daemon.alerts import channel_sender, dispatch
 
 
 @pytest.fixture
@@ -25,6 +25,6 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def send_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(channel_sender, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(dispatch, "GATHER_SECONDS", 0.0)
     monkeypatch.setattr(dispatch, "STORM_GATHER_SECONDS", 0.0)

@@ -9,8 +9,8 @@ import pytest
 from tests.integration.alerts.alert_scene import daemon
 from tests.waiting import eventually
 
-from kronkeep_daemon.alerts import delivery, dispatch
-from kronkeep_daemon.settings import ChannelSettings
+from kronkeep_daemon.alert_settings import ChannelSettings
+from kronkeep_daemon.alerts import channel_sender, delivery
 
 
 def command(program: str, *arguments: str) -> ChannelSettings:
@@ -60,7 +60,7 @@ async def test_a_program_that_hangs_is_killed_with_what_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "COMMAND_SECONDS", 3.0)
-    monkeypatch.setattr(dispatch, "PAUSES", ())
+    monkeypatch.setattr(channel_sender, "PAUSES", ())
     pids = tmp_path / "pids"
     program = (
         "import os, subprocess, sys, time\n"

@@ -12,10 +12,10 @@ from tests.integration.alerts.alert_scene import Daemon, daemon
 from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common.errors import ReadOnlyHistory
+from kronkeep_daemon.alert_settings import HeartbeatSettings
 from kronkeep_daemon.alerts.heartbeat_rules import HeartbeatFacts, LeadState, judge
 from kronkeep_daemon.alerts.heartbeats import fail_url
 from kronkeep_daemon.kube.watch import WatchState
-from kronkeep_daemon.settings import HeartbeatSettings
 
 NOW = datetime(2026, 11, 30, 2, tzinfo=UTC)
 EVERY = 60.0

@@ -10,9 +10,9 @@ import pytest
 from tests.integration.alerts.alert_scene import Receiver, channel, daemon
 from tests.waiting import LONGEST_WAIT, eventually
 
-from kronkeep_daemon.alerts import dispatch
+from kronkeep_daemon.alert_settings import ChannelSettings
+from kronkeep_daemon.alerts import channel_sender
 from kronkeep_daemon.alerts.channels import KINDS, apprise_channel
-from kronkeep_daemon.settings import ChannelSettings
 
 MORE_MEMORY = 5 * 1024  # KiB
 
@@ -66,7 +66,7 @@ async def test_others_are_served_and_a_stuck_channel_is_told_to_them(
 ) -> None:
     seconds = 1.0 if kind == "webhook" else LONGEST_WAIT  # a process must start, however busy the machine is
     monkeypatch.setitem(KINDS, kind, KINDS[kind]._replace(seconds=seconds))
-    monkeypatch.setattr(dispatch, "PAUSES", (0.0,))
+    monkeypatch.setattr(channel_sender, "PAUSES", (0.0,))
     good = channel_to(tmp_path, "good", receiver.url, "webhook")
     async with hostile_server() as (port, paths), daemon(tmp_path, good) as it:
         await it.service.evaluate()  # what is loaded once is loaded
@@ -104,7 +104,7 @@ async def test_apprise_is_ended_at_its_deadline(
     program = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
     monkeypatch.setattr(apprise_channel, "PROGRAM", (sys.executable, "-c", program))
     monkeypatch.setitem(KINDS, "apprise", KINDS["apprise"]._replace(seconds=3.0))
-    monkeypatch.setattr(dispatch, "PAUSES", ())
+    monkeypatch.setattr(channel_sender, "PAUSES", ())
     async with daemon(tmp_path, channel_to(tmp_path, "ops", "json://127.0.0.1/", "apprise")) as it:
         await it.service.evaluate()
         await it.wait_until_sent()

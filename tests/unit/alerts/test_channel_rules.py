@@ -9,6 +9,7 @@ import pytest
 from kronkeep_common.models import Alert, Silence
 from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.states import AlertStatus
+from kronkeep_daemon.alert_settings import AlertSettings, ChannelSettings, QuietHours
 from kronkeep_daemon.alerts.channel_rules import (
     ChannelRoute,
     SentAlert,
@@ -18,7 +19,6 @@ from kronkeep_daemon.alerts.channel_rules import (
     routes_of,
     sent_id,
 )
-from kronkeep_daemon.settings import AlertSettings, ChannelSettings, QuietHours
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -28,6 +28,9 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
 
 
 COMMAND = "[[alerts.channels]]\nname = 'a'\nkind = 'command'\n"
+REPORT = (
+    "[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n[alerts.report]\nchannels = ['a']\n"
+)
 CHANNEL = "[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n"
 
 
@@ -50,6 +53,13 @@ CHANNEL = "[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n"
         (CHANNEL + "quiet = {start = '07:00', end = '08:00', time_zone = 'Mars'}", "Mars"),
         (CHANNEL + "quiet = {start = '07:00', end = '07:00'}", "quiet hours end when they start"),
         ("[[alerts.channels]]\nname = 'a'\nkind = 'fax'\nurl_file = 'f'", "kind"),
+        ("[alerts.report]\nchannels = ['a']", "no channel a"),
+        (CHANNEL + "[alerts.report]\nchannels = ['b']", "no channel b"),
+        (CHANNEL.replace("webhook", "alertmanager") + "[alerts.report]\nchannels = ['a']", "alerts only"),
+        (REPORT + "schedule = '@every 24h'", "@every"),
+        (REPORT + "schedule = '0 25 * * *'", "hour"),
+        (REPORT + "time_zone = 'Berlin'", "time zone"),
+        (REPORT + "filter = 'status:failed'", "status"),
         ("[metrics]\nlisten = '0.0.0.0:9877'", "no address of this machine alone"),
         ("[metrics]\nlisten = '[2001:db8::1]:9877'", "no address of this machine alone"),
         ("[metrics]\nlisten = 'localhost:9877'", "such as 127.0.0.1:9877"),

@@ -1,4 +1,4 @@
-"""`kronkeep report`: evidence that backups were made and can be restored, signed, and its verification."""
+"""`kronkeep report`: evidence that backups can be restored, signed, its verification; the morning report."""
 
 import argparse
 import subprocess
@@ -8,26 +8,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from kronkeep_common.errors import InvalidRequest, ToolMissing, VerificationFailed
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
+    from kronkeep_common.models.morning_report import MorningReportView
 
 NAMESPACE = "kronkeep-report"  # of signatures (ssh-keygen -n): one for another purpose is none for a report
-FORMAT_NAMES = ("html", "json", "csv", "junit")
+FORMAT_NAMES = ("html", "json", "csv", "junit", "text")
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb `report`."""
-    report = add_verb(verbs, "report", routes=["GET /v1/report"])
+    report = add_verb(verbs, "report", routes=["GET /v1/report", "GET /v1/report/morning"])
     report.add_argument(
         "words", nargs="*", metavar="verify FILE", help="check the signature of a report; needs no daemon"
     )
     report.add_argument("--from", dest="from_at", metavar="DATE", help="such as 2026-01-01; 30 days ago")
     report.add_argument("--to", dest="to_at", metavar="DATE", help="before this day or time; now")
-    report.add_argument("--format", choices=FORMAT_NAMES, default="html")
+    report.add_argument("--format", choices=FORMAT_NAMES, help="html; of --morning text or json")
+    report.add_argument(
+        "--morning", action="store_true", help="show the morning report as it would be sent now"
+    )
     report.add_argument("--output", type=Path, metavar="FILE", help="standard output without it")
     report.add_argument("--sign-key", type=Path, metavar="KEY", help="an SSH key: FILE.sig is its signature")
     report.add_argument(
@@ -38,6 +44,8 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
+    if options.morning and not options.words:
+        return with_blocking_client(_show_morning)(options)
     if not options.words:
         return with_blocking_client(_make)(options)
     if len(options.words) != 2 or options.words[0] != "verify":
@@ -50,8 +58,10 @@ async def _make(client: "Client", options: argparse.Namespace) -> int:
 
     if options.sign_key and not options.output:
         raise InvalidRequest("A signature needs a file to lie beside.", next_step="Add --output FILE.")
+    if options.format == "text":
+        raise InvalidRequest("The format text is of --morning.", next_step="Choose html, json, csv or junit.")
     report = await client.report(_read_moment(options.from_at), _read_moment(options.to_at))
-    content = FORMATS[options.format](report)
+    content = FORMATS[options.format or "html"](report)
     if options.output is None:
         sys.stdout.buffer.write(content)
         return 0
@@ -59,6 +69,36 @@ async def _make(client: "Client", options: argparse.Namespace) -> int:
     if options.sign_key:
         _sign(options.output, options.sign_key)
     return 0
+
+
+async def _show_morning(client: "Client", options: argparse.Namespace) -> int:
+    if options.sign_key or options.format not in (None, "text", "json"):
+        raise InvalidRequest(
+            "The morning report is text or JSON, and is not signed.",
+            next_step="kronkeep report --morning --format text",
+        )
+    view = await client.morning_report(_read_moment(options.from_at), _read_moment(options.to_at))
+    if options.format == "json":
+        content = msgspec.json.format(msgspec.json.encode(view), indent=2) + b"\n"
+    else:
+        content = f"{_as_text(view)}\n".encode(errors="replace")
+    if options.output is None:
+        sys.stdout.buffer.write(content)
+    else:
+        _write(options.output, content)
+    return 0
+
+
+def _as_text(view: "MorningReportView") -> str:
+    """Return the report as channels get it, and who gets it when."""
+    lines = [view.title, "", view.text, ""]
+    if view.next_at is None:
+        lines.append("It is sent to nobody: [alerts.report] in the settings names channels.")
+    else:
+        names = ", ".join(view.channels)
+        last = f", last for {view.last_at:%Y-%m-%d %H:%M} UTC" if view.last_at else ""
+        lines.append(f"It is sent to {names} at {view.next_at:%Y-%m-%d %H:%M} UTC{last}.")
+    return "\n".join(clean(line, 1000) for text in lines for line in text.split("\n"))
 
 
 def _read_moment(text: str | None) -> datetime | None:

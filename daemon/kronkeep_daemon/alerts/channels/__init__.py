@@ -11,7 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from kronkeep_daemon.alerts.channels import apprise_channel, webhook
-from kronkeep_daemon.alerts.channels.message import AlertMessage, NotSent
+from kronkeep_daemon.alerts.channels.message import (
+    AlertMessage,
+    ChannelMessage,
+    NotSent,
+    ReportMessage,
+)
 
 for name in ("httpx", "httpcore"):
     logging.getLogger(name).setLevel(logging.WARNING)
@@ -20,7 +25,7 @@ for name in ("httpx", "httpcore"):
 class ChannelKind(NamedTuple):
     """How a kind of channel sends, in at most how many seconds, and whether each message starts a process."""
 
-    send: Callable[[str, AlertMessage], Awaitable[None]]
+    send: Callable[[str, ChannelMessage], Awaitable[None]]
     seconds: float = 10.0
     is_process: bool = False
 
@@ -32,4 +37,4 @@ KINDS: dict[str, ChannelKind] = {
 COMMAND_SECONDS = 10.0
 ALERTMANAGER_SECONDS = 10.0
 
-__all__ = ["KINDS", "AlertMessage", "ChannelKind", "NotSent"]
+__all__ = ["KINDS", "AlertMessage", "ChannelKind", "ChannelMessage", "NotSent", "ReportMessage"]

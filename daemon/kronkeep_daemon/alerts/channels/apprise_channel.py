@@ -9,20 +9,20 @@ import sys
 
 import msgspec
 
-from kronkeep_daemon.alerts.channels.message import AlertMessage, NotSent
+from kronkeep_daemon.alerts.channels.message import ChannelMessage, NotSent
 from kronkeep_daemon.apprise_process import UNKNOWN_URL, AppriseOrder
 
 PROGRAM = (sys.executable, "-m", "kronkeep_daemon.apprise_process")
-TYPES = {"warning": "warning", "critical": "failure"}
+TYPES = {"good": "success", "warning": "warning", "critical": "failure"}
 
 
-async def send(url: str, message: AlertMessage) -> None:
+async def send(url: str, message: ChannelMessage) -> None:
     """Send once; raise NotSent. The process is killed where the caller's deadline ends this."""
     order = AppriseOrder(
         url=url,
         title=message.title,
         body=message.text,
-        type="success" if message.event == "resolved" else TYPES[message.severity],
+        type=TYPES[message.kind],
     )
     process = await asyncio.create_subprocess_exec(
         *PROGRAM,

@@ -6,12 +6,12 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
-from kronkeep_daemon.alerts.channels.message import AlertMessage, NotSent
+from kronkeep_daemon.alerts.channels.message import ChannelMessage, NotSent
 
 PASSED_ON = ("PATH", "HOME", "LANG", "TZ")  # of the daemon's environment, which may have secrets
 
 
-async def run(argv: Sequence[str], message: AlertMessage) -> None:
+async def run(argv: Sequence[str], message: ChannelMessage) -> None:
     """Run the program once; raise NotSent unless it ends with exit code 0.
 
     Where the caller's deadline ends this, the program is killed with all that it started in its session.

@@ -1,13 +1,37 @@
-"""A message to a channel, and the error of a channel that did not accept it."""
+"""The messages to channels, about alerts and reports, and the error of a channel that did not accept one."""
+
+from typing import Literal, Protocol
 
 import msgspec
 
 from kronkeep_common.models import Alert
 from kronkeep_common.models.alert import Severity
+from kronkeep_common.models.morning_report import MorningReport
 from kronkeep_daemon.alerts.alert_changes import EventName
 from kronkeep_daemon.alerts.chat_text import neutralise, quote
 
 NAMED = 30  # further alerts that a message's text names
+
+
+MessageKind = Literal["good", "warning", "critical"]
+
+
+class ChannelMessage(Protocol):
+    """What a channel sends; `id` is the same when it is sent again."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def kind(self) -> MessageKind: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+    def encode(self) -> bytes: ...
 
 
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +60,11 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
                 "cause": self.cause,
             }
         )
+
+    @property
+    def kind(self) -> MessageKind:
+        """How services that have colours or signs show it."""
+        return "good" if self.event == "resolved" else self.severity
 
     @property
     def severity(self) -> Severity:
@@ -81,6 +110,32 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
         if len(self.others) > NAMED:
             lines.append(f"and {len(self.others) - NAMED} more: kronkeep get alerts")
         return "\n".join(lines)
+
+
+class ReportMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A morning report with its title and its text."""
+
+    id: str
+    title: str
+    text: str
+    report: MorningReport
+
+    @property
+    def kind(self) -> MessageKind:
+        """How services that have colours or signs show it."""
+        return "good" if self.report.is_well else "warning"
+
+    def encode(self) -> bytes:
+        """Return the message as JSON: id, event (`report`), title, text, and the report with its figures."""
+        return msgspec.json.encode(
+            {
+                "id": self.id,
+                "event": "report",
+                "title": self.title,
+                "text": self.text,
+                "report": self.report,
+            }
+        )
 
 
 class NotSent(Exception):

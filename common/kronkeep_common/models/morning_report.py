@@ -1,0 +1,107 @@
+"""The morning report: what ended since the last one, and what is wrong now, worst first."""
+
+from kronkeep_common.models.base import Bytes, Moment, Record, Seconds
+
+
+class FaultyCronJob(Record, frozen=True, kw_only=True):
+    """A CronJob with runs that failed or were missed in the period, or of which kronkeep saw no end."""
+
+    cluster: str
+    namespace: str
+    cronjob: str
+    failed: int = 0
+    missed: int = 0
+    unknown: int = 0
+
+
+class OverduePolicy(Record, frozen=True, kw_only=True):
+    """A policy whose newest good backup, of `last_good_at`, is older than `rpo_seconds`, or that has none."""
+
+    cluster: str
+    namespace: str
+    cronjob: str
+    rpo_seconds: Seconds | None = None
+    last_good_at: Moment | None = None
+
+
+class StorageOutlook(Record, frozen=True, kw_only=True):
+    """A storage: days until it is full (None: it does not grow), and why it cannot be used, if so."""
+
+    cluster: str
+    id: str
+    days_until_full: float | None = None
+    used_bytes: Bytes | None = None
+    capacity_bytes: Bytes | None = None
+    level: str = "unknown"
+    fault: str | None = None
+
+
+class MorningReport(Record, frozen=True, kw_only=True):
+    """What ended from `from_at` on, before `to_at`, and what is wrong at `made_at`.
+
+    A run, backup or verification counts where it ended in that time; a slot without a run counts at its own
+    time, and a time in which kronkeep did not watch with all its slots (`unknown`). `backups_failed` has
+    backups that were missed, of which no end is known or whose snapshot is missing; those whose run failed
+    are none. `verified` are drills and verifications that restored a whole backup. Of `faulty` CronJobs,
+    `overdue` policies and `storages` at most 20 are listed, the worst first; the totals count all.
+    `storages_faulty` cannot be used, or are at least 95 % full. `not_watched` are the clusters whose state
+    is not known now. `clusters` are names.
+    """
+
+    from_at: Moment
+    to_at: Moment
+    made_at: Moment
+    version: str
+    time_zone: str = "UTC"
+    filter: str = ""
+    clusters: tuple[str, ...] = ()
+    cronjobs: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    unknown: int = 0
+    missed: int = 0
+    backups_good: int = 0
+    backups_partial: int = 0
+    backups_failed: int = 0
+    verified: int = 0
+    verifications_failed: int = 0
+    faulty_total: int = 0
+    faulty: tuple[FaultyCronJob, ...] = ()
+    overdue_total: int = 0
+    overdue: tuple[OverduePolicy, ...] = ()
+    storages_total: int = 0
+    storages_faulty: int = 0
+    storages: tuple[StorageOutlook, ...] = ()
+    critical_alerts: int = 0
+    warning_alerts: int = 0
+    not_watched: tuple[str, ...] = ()
+
+    @property
+    def ran(self) -> int:
+        """How many runs ended, however they did."""
+        return self.succeeded + self.failed + self.cancelled
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing failed, nothing is missing and nothing is critical."""
+        faults = (
+            self.failed, self.missed, self.unknown, self.backups_partial, self.backups_failed,
+            self.verifications_failed, self.overdue_total, self.critical_alerts, len(self.not_watched),
+            self.storages_faulty,
+        )  # fmt: skip
+        return not any(faults)
+
+
+class MorningReportView(Record, frozen=True, kw_only=True):
+    """A morning report as it would be sent now, as `title` and `text`.
+
+    It is sent to `channels` at `next_at`, which is None without any, and was last sent for `last_at`.
+    """
+
+    report: MorningReport
+    title: str
+    text: str
+    channels: tuple[str, ...] = ()
+    next_at: Moment | None = None
+    last_at: Moment | None = None

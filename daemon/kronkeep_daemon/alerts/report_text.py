@@ -1,0 +1,120 @@
+"""A morning report in words: a title of one line, and plain lines for mail and chats."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from kronkeep_common.models.morning_report import (
+    FaultyCronJob,
+    MorningReport,
+    OverduePolicy,
+    StorageOutlook,
+)
+from kronkeep_common.schedule.zone import load_zone
+from kronkeep_common.text import age, clip, days, duration, size
+from kronkeep_daemon.alerts.chat_text import neutralise
+
+_TITLE_PARTS = (
+    ("failed", "run failed", "runs failed"),
+    ("missed", "run missed", "runs missed"),
+    ("unknown", "run unknown", "runs unknown"),
+    ("backups_failed", "backup failed", "backups failed"),
+    ("backups_partial", "backup partial", "backups partial"),
+    ("verifications_failed", "verification failed", "verifications failed"),
+    ("overdue_total", "backup overdue", "backups overdue"),
+    ("storages_faulty", "storage at fault", "storages at fault"),
+    ("critical_alerts", "critical alert", "critical alerts"),
+)
+
+
+def describe_title(report: MorningReport) -> str:
+    """Return what is wrong in one line, or that all is well."""
+    counts = [(getattr(report, field), one, many) for field, one, many in _TITLE_PARTS]
+    parts = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    parts += [f"{neutralise(name)} is not watched" for name in report.not_watched]
+    return f"kronkeep: morning report: {', '.join(parts) or 'all is well'}"
+
+
+def describe_report(report: MorningReport) -> str:
+    """Return the whole report; each line with a name that a tenant chose begins as a quotation."""
+    return "\n".join(_lines(report))
+
+
+def _lines(report: MorningReport) -> Iterator[str]:
+    yield _describe_period(report)
+    for name in report.not_watched:
+        yield f"{neutralise(name)} is not watched now: what is said of it may be old (kronkeep doctor)."
+    yield (
+        f"Runs: {report.ran} ended: {report.succeeded} succeeded, {report.failed} failed, "
+        f"{report.cancelled} cancelled; {report.missed} missed, {report.unknown} unknown."
+    )
+    yield (
+        f"Backups: {report.backups_good} good, {report.backups_partial} partial, "
+        f"{report.backups_failed} failed."
+    )
+    yield f"Verified: {report.verified} restores were good, {report.verifications_failed} failed."
+    yield from _section("Most faults:", map(_describe_faulty, report.faulty), report.faulty_total)
+    yield from _section(
+        f"Overdue: {report.overdue_total}.",
+        (_describe_overdue(policy, report.made_at) for policy in report.overdue),
+        report.overdue_total,
+    )
+    yield from _section(
+        "Storages by days until full:", map(_describe_storage, report.storages), report.storages_total
+    )
+    yield (
+        f"Alerts that have not ended: {report.critical_alerts} critical, {report.warning_alerts} warnings"
+        f"{' (kronkeep get alerts).' if report.critical_alerts or report.warning_alerts else '.'}"
+    )
+
+
+def _describe_period(report: MorningReport) -> str:
+    zone = load_zone(report.time_zone).tzinfo
+
+    def moment(at: datetime) -> str:
+        return f"{at.astimezone(zone):%a %d %b %H:%M}"
+
+    where = ", ".join(map(neutralise, report.clusters)) or "no cluster"
+    what = f" ({neutralise(report.filter)})" if report.filter else ""
+    return (
+        f"{moment(report.from_at)} to {moment(report.to_at)} {report.time_zone}, "
+        f"{report.cronjobs} CronJobs on {where}{what}."
+    )
+
+
+def _section(title: str, lines: Iterator[str], total: int) -> Iterator[str]:
+    if not total:
+        return
+    yield title
+    texts = [f"> {clip(neutralise(line), 300)}" for line in lines]
+    yield from texts
+    if total > len(texts):
+        yield f"and {total - len(texts)} more"
+
+
+def _describe_faulty(cronjob: FaultyCronJob) -> str:
+    counts = (
+        (cronjob.failed, "failed"),
+        (cronjob.missed, "missed"),
+        (cronjob.unknown, "unknown"),
+    )
+    words = ", ".join(f"{count} {word}" for count, word in counts if count)
+    return f"{cronjob.namespace}/{cronjob.cronjob}: {words}"
+
+
+def _describe_overdue(policy: OverduePolicy, now: datetime) -> str:
+    name = f"{policy.namespace}/{policy.cronjob}"
+    limit = duration(policy.rpo_seconds)
+    if policy.last_good_at is None:
+        return f"{name}: no good backup yet, one each {limit} is due"
+    return (
+        f"{name}: the newest good backup is {age(policy.last_good_at, now)} old, at most {limit} is allowed"
+    )
+
+
+def _describe_storage(storage: StorageOutlook) -> str:
+    parts = [days(storage.days_until_full) if storage.days_until_full is not None else "does not grow"]
+    if storage.used_bytes is not None:
+        parts.append(f"{size(storage.used_bytes)} of {size(storage.capacity_bytes)}")
+    if storage.fault:
+        parts.insert(0, storage.fault)
+    return f"{storage.id}: {', '.join(parts)}"
