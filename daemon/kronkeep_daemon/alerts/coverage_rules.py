@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_common.text import clean
+from kronkeep_daemon.alert_settings import AlertSettings
 from kronkeep_daemon.alerts.rule_results import AlertFinding
-from kronkeep_daemon.settings import AlertSettings
 
 
 def uncovered_findings(

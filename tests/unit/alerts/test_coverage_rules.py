@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kronkeep_common.models.coverage import ClaimCoverage
+from kronkeep_daemon.alert_settings import AlertSettings
 from kronkeep_daemon.alerts.coverage_rules import uncovered_findings
-from kronkeep_daemon.settings import AlertSettings
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 LISTED = NOW - timedelta(days=30)
