@@ -21,6 +21,9 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
     package = import_kubernetes()
     settings = type.__call__(package.Configuration)
     settings.connection_pool_maxsize = 0  # unlimited: every watch and followed log holds one
+    settings.disable_strict_ssl_verification = (
+        True  # as kubectl: Python 3.13 refuses CAs that many clusters have
+    )
     settings.retries = None  # a number, 0 too, makes the package repeat 5xx by itself and hide them
     try:
         if in_cluster:

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -66,7 +67,7 @@ def test_a_journal_of_the_time_before_the_first_release_is_refused(tmp_path: Pat
 
 def test_a_later_format_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, 1)
-    with sqlite3.connect(tmp_path / "history.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "history.db")) as connection, connection:
         connection.execute("PRAGMA user_version=9")
     connection.close()
     with pytest.raises(HistoryTooNew):
@@ -218,14 +219,14 @@ FILES = ("history.db", "history.db-wal", "newest")
 @pytest.mark.parametrize("value", ["NULL", "x'00'", "1.5", "'seven'"])
 def test_a_place_of_another_type_is_damage(tmp_path: Path, value: str) -> None:
     fill(tmp_path, 5)
-    with sqlite3.connect(tmp_path / "history.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "history.db")) as connection, connection:
         connection.execute("PRAGMA writable_schema=ON")
         connection.execute(
             "UPDATE sqlite_master SET sql = replace(sql, 'place INTEGER NOT NULL', 'place')"
             " WHERE name = 'changes'"
         )
     connection.close()
-    with sqlite3.connect(tmp_path / "history.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "history.db")) as connection, connection:
         connection.execute(f"UPDATE changes SET place = {value}")
     connection.close()
     with pytest.raises(DamagedHistory):

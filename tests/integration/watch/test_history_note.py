@@ -1,7 +1,7 @@
 """The newest sequence on the Lease: a history that was put back, `newest` included, is noticed and told."""
 
 import shutil
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,7 +70,8 @@ async def test_an_old_copy_that_was_put_back_is_noticed_and_no_number_is_given_t
     assert history_findings(fact, datetime.now(UTC) + timedelta(days=TOLD_DAYS, hours=1)) == []
     await write(history, 2)
     await history.close()
-    assert check_whole(connect(folder / "history.db")) == []
+    with closing(connect(folder / "history.db")) as connection:
+        assert check_whole(connection) == []
 
     history = await open_history(folder)
     assert history.seq == 28

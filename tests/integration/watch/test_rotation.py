@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,13 +21,13 @@ ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 ROLE = "watcher"
 
 
-async def authority(folder: Path, name: str) -> tuple[Path, Path]:
+async def authority(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that is its own authority, and its key."""
     certificate = folder / f"{name}.crt"
     key = folder / f"{name}.key"
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     argv += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    argv += ["-days", "2", "-keyout", str(key), "-out", str(certificate)]
+    argv += ["-days", "2", "-keyout", str(key), "-out", str(certificate), *options]
     done = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.DEVNULL)
     assert await done.wait() == 0
     return certificate, key
@@ -77,6 +78,34 @@ async def test_another_ca_is_trusted_once_its_file_has_changed(
     await watcher.until(lambda: watcher.there == {"u1": "dump-1"})
     await watcher.stop()
     await cluster.close()
+
+
+async def test_a_ca_that_kubectl_trusts_is_trusted_by_every_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 3.13 on Python's own contexts refuse certificates without key identifiers, which many CAs make."""
+    plain = ssl.create_default_context
+
+    def create_strict(*args: Any, **options: Any) -> ssl.SSLContext:
+        context = plain(*args, **options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", create_strict)
+    bare = tmp_path / "bare.cnf"
+    bare.write_text(
+        "[req]\ndistinguished_name=dn\nx509_extensions=bare\n[dn]\n[bare]\nbasicConstraints=CA:TRUE\n"
+    )
+    ca, ca_key = await authority(tmp_path, "ca", "-config", str(bare))
+    signer = ("-CA", str(ca), "-CAkey", str(ca_key), "-config", str(bare))
+    server = Secured(tmp_path)
+    server.tls.load_cert_chain(*await authority(tmp_path, "server", *signer))
+    async with server.world.serve(tmp_path, server.tls) as file:
+        address = yaml.safe_load(file.read_text())["clusters"][0]["cluster"]["server"]
+        server.world.write(file, address, {"token": "x"}, **{"certificate-authority": str(ca)})
+        cluster = await Cluster.connect(kubeconfig=file)
+        assert cluster.id == "world"
+        await cluster.close()
 
 
 async def test_a_pods_token_is_read_again_when_it_has_been_rotated(

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,8 @@ async def test_random_changes_and_restarts_give_what_a_count_of_all_runs_gives(t
         seconds = sum(each.duration_seconds or 0 for each in had_jobs)
         assert figures.seconds == pytest.approx(seconds)
     await history.close()
-    assert check_whole(connect(tmp_path / "history.db")) == []
+    with closing(connect(tmp_path / "history.db")) as connection:
+        assert check_whole(connection) == []
 
 
 async def test_documents_of_somebody_else_are_no_fault(history: History) -> None:
