@@ -6,7 +6,8 @@ from datetime import datetime
 
 from kronkeep_common.evidence import FAILED, Period, is_good
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
-from kronkeep_common.models.morning_report import FaultyCronJob, OverduePolicy, StorageOutlook
+from kronkeep_common.models.coverage import UNCOVERED, ClaimCoverage
+from kronkeep_common.models.morning_report import FaultyCronJob, OverduePolicy, StorageOutlook, UncoveredClaim
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus
 
@@ -91,6 +92,24 @@ def list_overdue(cronjobs: Iterable[CronJob], now: datetime) -> list[OverduePoli
         return -age / (policy.rpo_seconds or 1), policy.namespace, policy.cronjob
 
     return sorted(overdue, key=urgency)
+
+
+def list_uncovered(claims: Iterable[ClaimCoverage]) -> list[UncoveredClaim]:
+    """Return the claims whose data may be lost: whose policies stopped first, then the largest."""
+
+    def urgency(claim: ClaimCoverage) -> tuple[int, int, str, str]:
+        return UNCOVERED.index(claim.status), -(claim.size_bytes or 0), claim.namespace, claim.name
+
+    return [
+        UncoveredClaim(
+            cluster=claim.cluster,
+            namespace=claim.namespace,
+            claim=claim.name,
+            status=claim.status,
+            size_bytes=claim.size_bytes,
+        )
+        for claim in sorted((each for each in claims if each.is_uncovered), key=urgency)
+    ]
 
 
 def list_storages(storages: Iterable[BackupStorage]) -> list[StorageOutlook]:

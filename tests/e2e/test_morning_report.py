@@ -16,6 +16,7 @@ from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate, VolumeMount
+from kronkeep_daemon.kube import paths
 
 
 def cronjob(name: str, *command: str, **fields: Any) -> CronJobCreate:
@@ -58,6 +59,7 @@ async def count_by_hand(client: Client, start: datetime, end: datetime) -> dict[
         "verified": sum(each.purpose != "restore" and each.status == "completed" for each in restores),
         "faulty_total": len(faulty),
         "overdue_total": sum(each.backup_overdue for each in cronjobs),
+        "uncovered_total": sum(claim.is_uncovered for claim in (await client.coverage()).items),
         "storages_total": len((await client.storages.list()).items),
         "critical_alerts": sum(alert.severity == "critical" for alert in alerts),
         "warning_alerts": sum(alert.severity == "warning" for alert in alerts),
@@ -69,6 +71,10 @@ async def test_its_numbers_equal_a_count_over_the_api(
 ) -> None:
     policy = BackupPolicySpec(storage_id="vault", rpo_seconds=3600)
     volumes = (VolumeMount(claim="data", mount_path="/data"),)
+    cluster = await daemon.cluster()
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    await cluster.create(paths.claims("default"), {"metadata": {"name": "forgotten"}, "spec": spec})
+    await cluster.close()
     await client.cronjobs.create(cronjob("good", "true"))
     await client.cronjobs.create(cronjob("bad", "false"))
     await client.cronjobs.create(cronjob("hangs", "sleep", "600"))
@@ -105,6 +111,7 @@ async def test_its_numbers_equal_a_count_over_the_api(
         "verified": 1,
         "faulty_total": 1,
         "overdue_total": 0,
+        "uncovered_total": 1,
         "storages_total": 1,
         "critical_alerts": 0,
         "warning_alerts": 0,
@@ -114,6 +121,7 @@ async def test_its_numbers_equal_a_count_over_the_api(
     shown = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
     assert "Runs: 6 ended: 3 succeeded, 2 failed, 1 cancelled; 0 missed, 0 unknown." in shown.stdout
     assert "> default/bad: 2 failed" in shown.stdout
+    assert "> default/forgotten: no CronJob mounts it, 1.0 GiB" in shown.stdout
     assert "It is sent to nobody" in shown.stdout
     command += ["--format", "json", "--from", "2020-01-01", "--to", "2020-01-02"]
     other = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)

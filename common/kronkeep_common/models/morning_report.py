@@ -1,6 +1,7 @@
 """The morning report: what ended since the last one, and what is wrong now, worst first."""
 
 from kronkeep_common.models.base import Bytes, Moment, Record, Seconds
+from kronkeep_common.models.coverage import ClaimStatus
 
 
 class FaultyCronJob(Record, frozen=True, kw_only=True):
@@ -24,6 +25,16 @@ class OverduePolicy(Record, frozen=True, kw_only=True):
     last_good_at: Moment | None = None
 
 
+class UncoveredClaim(Record, frozen=True, kw_only=True):
+    """A claim that no policy archives as a whole, as `ClaimCoverage.status` says it."""
+
+    cluster: str
+    namespace: str
+    claim: str
+    status: ClaimStatus
+    size_bytes: Bytes | None = None
+
+
 class StorageOutlook(Record, frozen=True, kw_only=True):
     """A storage: days until it is full (None: it does not grow), and why it cannot be used, if so."""
 
@@ -43,9 +54,9 @@ class MorningReport(Record, frozen=True, kw_only=True):
     time, and a time in which kronkeep did not watch with all its slots (`unknown`). `backups_failed` has
     backups that were missed, of which no end is known or whose snapshot is missing; those whose run failed
     are none. `verified` are drills and verifications that restored a whole backup. Of `faulty` CronJobs,
-    `overdue` policies and `storages` at most 20 are listed, the worst first; the totals count all.
-    `storages_faulty` cannot be used, or are at least 95 % full. `not_watched` are the clusters whose state
-    is not known now. `clusters` are names.
+    `overdue` policies, `uncovered` claims and `storages` at most 20 are listed, the worst first; the totals
+    count all. `storages_faulty` cannot be used, or are at least 95 % full. `not_watched` are the clusters
+    whose state is not known now, `claims_unknown` those whose claims are not. `clusters` are names.
     """
 
     from_at: Moment
@@ -70,6 +81,9 @@ class MorningReport(Record, frozen=True, kw_only=True):
     faulty: tuple[FaultyCronJob, ...] = ()
     overdue_total: int = 0
     overdue: tuple[OverduePolicy, ...] = ()
+    uncovered_total: int = 0
+    uncovered: tuple[UncoveredClaim, ...] = ()
+    claims_unknown: tuple[str, ...] = ()
     storages_total: int = 0
     storages_faulty: int = 0
     storages: tuple[StorageOutlook, ...] = ()
@@ -88,7 +102,7 @@ class MorningReport(Record, frozen=True, kw_only=True):
         faults = (
             self.failed, self.missed, self.unknown, self.backups_partial, self.backups_failed,
             self.verifications_failed, self.overdue_total, self.critical_alerts, len(self.not_watched),
-            self.storages_faulty,
+            self.storages_faulty, self.uncovered_total,
         )  # fmt: skip
         return not any(faults)
 

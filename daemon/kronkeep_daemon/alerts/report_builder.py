@@ -17,6 +17,7 @@ from kronkeep_common.morning_report import (
     is_faulty,
     list_overdue,
     list_storages,
+    list_uncovered,
 )
 from kronkeep_common.record_filter import RecordFilter, parse_filter
 from kronkeep_common.states import AlertStatus
@@ -59,6 +60,11 @@ class ReportBuilder:
             if self._is_of(cronjob.cluster, cluster_ids) and accepted.matches(cronjob, now)
         ]
         overdue = list_overdue(cronjobs, now)
+        uncovered = list_uncovered(
+            claim
+            for claim in self._inputs.claims()
+            if self._is_of(claim.cluster, cluster_ids) and accepted.matches(claim, now)
+        )
         faulty = tally.faulty_cronjobs()
         storages = list_storages(self._select_storages(cronjobs, accepted, cluster_ids))
         alerts = self._count_alerts(accepted, cluster_ids)
@@ -75,6 +81,13 @@ class ReportBuilder:
             faulty=tuple(faulty[:MOST_LISTED]),
             overdue_total=len(overdue),
             overdue=tuple(overdue[:MOST_LISTED]),
+            uncovered_total=len(uncovered),
+            uncovered=tuple(uncovered[:MOST_LISTED]),
+            claims_unknown=tuple(
+                name
+                for name, cluster_id in ids.items()
+                if cluster_id in cluster_ids and not self._inputs.knows_claims(cluster_id)
+            ),
             storages_total=len(storages),
             storages_faulty=sum(map(is_faulty, storages)),
             storages=tuple(storages[:MOST_LISTED]),

@@ -8,6 +8,7 @@ from kronkeep_common.models.morning_report import (
     MorningReport,
     OverduePolicy,
     StorageOutlook,
+    UncoveredClaim,
 )
 from kronkeep_common.schedule.zone import load_zone
 from kronkeep_common.text import age, clip, days, duration, size
@@ -21,9 +22,17 @@ _TITLE_PARTS = (
     ("backups_partial", "backup partial", "backups partial"),
     ("verifications_failed", "verification failed", "verifications failed"),
     ("overdue_total", "backup overdue", "backups overdue"),
+    ("uncovered_total", "claim uncovered", "claims uncovered"),
     ("storages_faulty", "storage at fault", "storages at fault"),
     ("critical_alerts", "critical alert", "critical alerts"),
 )
+
+_UNCOVERED = {
+    "stopped": "its policies make no backups now",
+    "unprotected": "no policy archives it",
+    "nobody": "no CronJob mounts it",
+    "partly": "only some of its paths are archived",
+}
 
 
 def describe_title(report: MorningReport) -> str:
@@ -57,6 +66,13 @@ def _lines(report: MorningReport) -> Iterator[str]:
         f"Overdue: {report.overdue_total}.",
         (_describe_overdue(policy, report.made_at) for policy in report.overdue),
         report.overdue_total,
+    )
+    for name in report.claims_unknown:
+        yield f"Which claims of {neutralise(name)} no policy archives is not known (kronkeep coverage)."
+    yield from _section(
+        f"Uncovered: {report.uncovered_total} claims (kronkeep coverage).",
+        map(_describe_uncovered, report.uncovered),
+        report.uncovered_total,
     )
     yield from _section(
         "Storages by days until full:", map(_describe_storage, report.storages), report.storages_total
@@ -109,6 +125,10 @@ def _describe_overdue(policy: OverduePolicy, now: datetime) -> str:
     return (
         f"{name}: the newest good backup is {age(policy.last_good_at, now)} old, at most {limit} is allowed"
     )
+
+
+def _describe_uncovered(claim: UncoveredClaim) -> str:
+    return f"{claim.namespace}/{claim.claim}: {_UNCOVERED[claim.status]}, {size(claim.size_bytes)}"
 
 
 def _describe_storage(storage: StorageOutlook) -> str:

@@ -9,7 +9,14 @@ from tests.records import make_backup, make_run, vault, vault_with_usage
 
 from kronkeep_common.evidence import Period
 from kronkeep_common.models import BackupPolicy, CronJob, Restore
-from kronkeep_common.morning_report import MorningTally, is_faulty, list_overdue, list_storages
+from kronkeep_common.models.coverage import ClaimCoverage
+from kronkeep_common.morning_report import (
+    MorningTally,
+    is_faulty,
+    list_overdue,
+    list_storages,
+    list_uncovered,
+)
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus
 
 NOW = datetime(2026, 11, 30, 7, tzinfo=UTC)
@@ -107,6 +114,30 @@ def test_what_is_overdue_is_sorted_by_how_far_beyond_its_rpo_it_is() -> None:
         cronjob("d", 1, 9, overdue=False),
     ]
     assert [each.cronjob for each in list_overdue(cronjobs, NOW)] == ["c", "b", "a"]
+
+
+def test_uncovered_claims_are_sorted_by_what_was_to_protect_them_then_by_size() -> None:
+    claims = [
+        ClaimCoverage(
+            id=name,
+            cluster="c",
+            namespace="n",
+            name=name,
+            status=status,
+            created_at=NOW,
+            size_bytes=size,
+            message="",
+        )
+        for name, status, size in (
+            ("small", "nobody", 1),
+            ("large", "nobody", 9),
+            ("kept", "covered", 99),
+            ("known", "exempt", 99),
+            ("ended", "stopped", 1),
+            ("sub", "partly", 99),
+        )
+    ]
+    assert [claim.claim for claim in list_uncovered(claims)] == ["ended", "large", "small", "sub"]
 
 
 def test_storages_are_sorted_by_faults_then_by_the_days_until_they_are_full() -> None:
