@@ -89,6 +89,9 @@ async def test_a_repository_that_can_only_be_read(site: BackupSite) -> None:
             await asyncio.to_thread(subprocess.run, ["mount", *argv], check=True)
         try:
             assert outcome_of(await site.back_up(client, "frozen")) == ("failed", "StorageReadOnly")
+            checked = await client.storages.check("frozen")
+            assert (checked.check_ok, checked.checked_without_lock) == (True, True)
+            assert checked.reason == "StorageReadOnly"
         finally:
             await asyncio.to_thread(subprocess.run, ["umount", "--lazy", str(repository)], check=True)
         assert outcome_of(await site.back_up(client, "frozen")) == ("succeeded", None)
@@ -182,6 +185,10 @@ async def test_a_full_disk_and_the_way_out_that_is_named(site: BackupSite) -> No
             )
             assert "kronkeep retention" in step
             assert "kronkeep storage prune full" in step
+            with filled(folder):
+                checked = await client.storages.check("full")
+            assert (checked.check_ok, checked.checked_without_lock) == (True, True)
+            assert checked.reason == "StorageFull"
             policy = (await client.cronjobs.get("default", "full")).policy
             assert policy is not None
             shorter = msgspec.structs.replace(policy.spec, retention=Retention(keep_last=1))
@@ -190,8 +197,22 @@ async def test_a_full_disk_and_the_way_out_that_is_named(site: BackupSite) -> No
             await client.storages.prune("full")
             (data / "file").write_bytes(os.urandom(1_400_000))
             assert outcome_of(await site.back_up(client, "full")) == ("succeeded", None)
+            checked = await client.storages.check("full")
+            assert (checked.check_ok, checked.checked_without_lock, checked.reason) == (True, False, None)
             password = await site.read_password("full")
             site.run_restic(folder, password, "check", "--read-data")
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """Leave not even room for a lock."""
+    filler = folder / "filler"
+    space = os.statvfs(folder)
+    filler.write_bytes(b"x" * space.f_bavail * space.f_bsize)
+    try:
+        yield
+    finally:
+        filler.unlink()
 
 
 @contextmanager

@@ -121,7 +121,8 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     `namespaces` are those that it serves; `*` among them stands for all. `credential_keys` are the names of
     the keys in the Secret `credentials`, never their values. `reached_at` is when its repository was last
     opened. `reason`, `message` and `next_step` describe the last failure, and are None after a success;
-    `check_ok` is the result of `restic check` at `checked_at`. `prune_waits` is why the space of
+    `check_ok` is the result of `restic check` at `checked_at`, `checked_without_lock` where no lock could be
+    written, as in a repository that can only be read. `prune_waits` is why the space of
     removed snapshots is not freed.
     """
 
@@ -142,6 +143,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     reached_at: Moment | None = None
     checked_at: Moment | None = None
     check_ok: bool | None = None
+    checked_without_lock: bool = False
     data_check: DataCheck | None = None
     snapshots: StorageSnapshots | None = None
     prune_waits: str | None = None

@@ -56,8 +56,9 @@ class LogLine(NamedTuple):
 
 
 def read_lines(log: bytes) -> list[LogLine]:
-    """Return the lines of a log, with one for each file."""
-    lines = log.decode("utf-8", "surrogateescape").split("\n")
+    """Return the lines of a log without the kubelet's times, with one for each file."""
+    texts = map(output.without_time, log.split(b"\n"))
+    lines = [text.decode("utf-8", "surrogateescape") for text in texts]
     return [_line_of(entry) for entry in _join_names(lines) if entry]
 
 

@@ -17,9 +17,11 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import check
 from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.upkeep import can_be_read
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -82,34 +84,52 @@ class DataChecks:
 
         The record stays as it is where the data could not be read for another reason than damage.
         """
-        fault = await self._read_repositories(storage, part)
+        fault, had_locks = await self._read_repositories(storage, part)
         reason = fault.details.get("reason") if fault else None
         old = self._storages.get(storage.id)
         if fault is not None and reason != Reason.REPOSITORY_DAMAGED:
             log.warning("the data of storage %s was not read: %s", storage.id, fault.message)
             return old
         result = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=fault is None)
-        new = msgspec.structs.replace(
+        told = msgspec.structs.replace(
             old,
-            data_check=result,
-            check_ok=result.ok,
-            checked_at=result.checked_at,
             reason=reason,
             message=fault.message if fault else None,
             next_step=fault.next_step if fault else None,
         )
+        new = msgspec.structs.replace(
+            told if had_locks or fault else old,
+            data_check=result,
+            check_ok=result.ok,
+            checked_at=result.checked_at,
+            checked_without_lock=not had_locks,
+        )
         return await self._storages.save(old, new)
 
-    async def _read_repositories(self, storage: BackupStorage, part: int) -> StorageFailed | None:
-        """Return the first fault of the storage's repositories."""
+    async def _read_repositories(
+        self, storage: BackupStorage, part: int
+    ) -> tuple[StorageFailed | None, bool]:
+        """Return the first fault of the storage's repositories, and whether all could be locked."""
         first_fault: StorageFailed | None = None
-        steps = [("check", check.argv(check.DataSubset(part, PARTS)))]
+        had_locks = True
         for repository in self._index.repositories_of(storage):
             try:
-                await self._maintenance.run_exclusively("data", steps, repository, DEADLINE_SECONDS)
+                had_locks &= await self._read_repository(repository, check.DataSubset(part, PARTS))
             except StorageFailed as fault:
                 first_fault = first_fault or fault
-        return first_fault
+        return first_fault, had_locks
+
+    async def _read_repository(self, repository: Repository, subset: check.DataSubset) -> bool:
+        """Read a part, without a lock where none can be written; return whether there was one."""
+        run = partial(self._maintenance.run_exclusively, "data", repository=repository)
+        try:
+            await run(steps=check.steps(subset), seconds=DEADLINE_SECONDS)
+        except StorageFailed as fault:
+            if not can_be_read(fault):
+                raise
+            await run(steps=check.steps(subset, lock=False), seconds=DEADLINE_SECONDS)
+            return False
+        return True
 
 
 def due_part(storage: BackupStorage, tried_at: datetime | None, now: datetime) -> int | None:

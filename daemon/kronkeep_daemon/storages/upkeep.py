@@ -167,9 +167,10 @@ class StorageUpkeep:
         Only damage makes the storage not ok: what could not be checked says nothing about it.
         """
         storage = self._storages.require_active(name)
+        had_locks = True
         try:
             for repository in self._index.repositories_of(storage):
-                await self._run("check", [("check", check.argv())], repository)
+                had_locks &= await self._check_repository(repository)
         except StorageFailed as fault:
             if is_damage(fault):
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
@@ -177,7 +178,20 @@ class StorageUpkeep:
         # The structure may be whole while the data is damaged: then the storage stays marked as not ok.
         data_check = self._storages.get(name).data_check
         is_ok = data_check is None or data_check.ok
-        return await self._update(name, checked_at=self._clock.now(), check_ok=is_ok)
+        return await self._update(
+            name, checked_at=self._clock.now(), check_ok=is_ok, checked_without_lock=not had_locks
+        )
+
+    async def _check_repository(self, repository: Repository) -> bool:
+        """Check one repository, without a lock where none can be written; return whether there was one."""
+        try:
+            await self._run("check", check.steps(), repository)
+        except StorageFailed as fault:
+            if not can_be_read(fault):
+                raise
+            await self._run("check", check.steps(lock=False), repository, writes=False)
+            return False
+        return True
 
     async def measure(self, name: str) -> BackupStorage:
         """Measure what the storage holds and what is free, and record it; raise StorageFailed.
@@ -229,8 +243,13 @@ class StorageUpkeep:
             await self._record_failure(storage.id, fault)
             raise
 
-    async def _run(self, task: Task, steps: Steps, repository: Repository) -> FinishedJob:
-        """Run a Job on the repository and record its result on the storage; raise StorageFailed."""
+    async def _run(
+        self, task: Task, steps: Steps, repository: Repository, *, writes: bool = True
+    ) -> FinishedJob:
+        """Run a Job on the repository and record its result on the storage; raise StorageFailed.
+
+        writes: False for a check that only reads.
+        """
         name = repository.storage.id
         try:
             async with self._queues.hold_exclusively(repository.id, task):
@@ -238,9 +257,8 @@ class StorageUpkeep:
         except StorageFailed as fault:
             await self._record_failure(name, fault)
             raise
-        await self._update(
-            name, reached_at=self._clock.now(), **cleared_fault(task, self._storages.get(name))
-        )
+        cleared = cleared_fault(task, self._storages.get(name), writes=writes)
+        await self._update(name, reached_at=self._clock.now(), **cleared)
         return job
 
     async def _run_held(self, task: Task, steps: Steps, repository: Repository) -> FinishedJob:
@@ -278,13 +296,20 @@ def is_damage(fault: StorageFailed) -> bool:
     return fault.details.get("reason") == Reason.REPOSITORY_DAMAGED
 
 
-def cleared_fault(task: Task, storage: BackupStorage) -> dict[str, None]:
+def can_be_read(fault: StorageFailed) -> bool:
+    """Whether the fault is that nothing can be written, so that the repository may still be checked."""
+    reason = Reason.parse(fault.details.get("reason"))
+    return reason is not None and reason.readable
+
+
+def cleared_fault(task: Task, storage: BackupStorage, *, writes: bool = True) -> dict[str, None]:
     """Return the fields of the storage's last fault that the success of `task` clears.
 
-    `usage` only reads, so a storage that is full or can only be read stays so until a test or a check.
+    `usage`, and a check that does not write, only read, so a storage that is full or can only be read stays
+    so until a test, or a check with a lock.
     """
     reason = Reason.parse(storage.reason)
-    if task == "usage" and reason is not None and reason.readable:
+    if (task == "usage" or not writes) and reason is not None and reason.readable:
         return {}
     return {"reason": None, "message": None, "next_step": None}
 

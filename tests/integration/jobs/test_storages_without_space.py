@@ -78,6 +78,8 @@ def test_a_storage_that_cannot_be_written_is_restored_from_listed_and_measured(
         stats.argv(),
         snapshots.argv("backup=first"),
         restore.argv("latest", str(storage.target), verify=True),
+        *(argv for _, argv in check.steps(lock=False)),
+        *(argv for _, argv in check.steps(check.DataSubset(1, 1), lock=False)),
     ):
         completed = storage.run(argv)
         assert completed.returncode == 0, completed.stdout

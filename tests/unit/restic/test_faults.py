@@ -129,6 +129,7 @@ def test_what_could_not_be_checked_is_not_damaged(reason: str, text: str) -> Non
             "a file of the repository (open /repository/Keys/a: permission denied)",
         ),
         ("open /kronkeep/keys/ca.crt: permission denied", "(open /kronkeep/keys/ca.crt: permission denied)"),
+        ("2026-11-30T08:21:08.7Z open /etc/a: permission denied", "(open /etc/a: permission denied)"),
         ("write /repository/index/1: no space left on device", "(write /repository/index/1: no space left"),
         ("open /repository/locks/1: read-only file system", "(open /repository/locks/1: read-only file"),
     ],

@@ -202,6 +202,8 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
             storage = await client.storages.test(options.name)
         case "check":
             storage = await client.storages.check(options.name)
+            if storage.checked_without_lock:
+                print(f"{storage.id} was checked without a lock, as none can be written")
         case "retry":
             storage = await client.storages.retry(options.name)
         case _:

@@ -139,7 +139,8 @@ def _check_words(storage: BackupStorage, now: datetime) -> Text:
     if storage.check_ok is None:
         return (("never", "quiet"),)
     words = "ok" if storage.check_ok else "FAILED"
-    return ((f"{words} {age(storage.checked_at, now)} ago", "ok" if storage.check_ok else "bad"),)
+    how = ", without a lock: none could be written" if storage.checked_without_lock else ""
+    return ((f"{words} {age(storage.checked_at, now)} ago{how}", "ok" if storage.check_ok else "bad"),)
 
 
 def _data_check_words(storage: BackupStorage, now: datetime) -> Text:
