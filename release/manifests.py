@@ -97,7 +97,6 @@ def _pod(claim_name: str) -> Manifest:
 
 
 def _container() -> Manifest:
-    probe = ["kronkeepd", "probe"]
     return {
         "name": "kronkeepd",
         "image": place("image"),
@@ -108,14 +107,10 @@ def _container() -> Manifest:
             {"name": "CREDENTIALS_DIRECTORY", "value": "/run/credentials"},
             {"name": "HOME", "value": "/tmp"},
         ],
-        "startupProbe": {
-            "exec": {"command": [*probe, "live"]},
-            "periodSeconds": 2,
-            "failureThreshold": 150,
-            "timeoutSeconds": 10,
-        },
-        "readinessProbe": {"exec": {"command": [*probe, "ready"]}, "periodSeconds": 15, "timeoutSeconds": 10},
-        "livenessProbe": {"exec": {"command": [*probe, "live"]}, "periodSeconds": 30, "timeoutSeconds": 10},
+        # A node that is busy starts a probe late; only a daemon that is silent for minutes is restarted.
+        "startupProbe": _probe("live", period=2, failures=150),
+        "readinessProbe": _probe("ready", period=15, failures=3),
+        "livenessProbe": _probe("live", period=30, failures=5),
         "resources": place("resources"),
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -129,6 +124,16 @@ def _container() -> Manifest:
             {"name": "settings", "mountPath": "/etc/kronkeepd", "readOnly": True},
             {"name": "credentials", "mountPath": "/run/credentials", "readOnly": True},
         ],
+    }
+
+
+def _probe(what: str, *, period: int, failures: int) -> Manifest:
+    """Return a probe; `period` is in seconds."""
+    return {
+        "exec": {"command": ["kronkeepd", "probe", what]},
+        "periodSeconds": period,
+        "timeoutSeconds": 20,
+        "failureThreshold": failures,
     }
 
 

@@ -13,7 +13,7 @@ from kronkeep_common.manual.man_page import PageName
 from kronkeep_common.manual.parser_actions import list_commands
 from kronkeep_common.models.policy import BackupPolicySpec
 from kronkeep_common.version import VERSION
-from kronkeep_daemon.__main__ import EXIT_CODES, SIGNALS, parser
+from kronkeep_daemon.command_line import EXIT_CODES, SIGNALS, parser
 from kronkeep_daemon.settings import Settings
 
 _COMMAND = PageName("kronkeep", 1)

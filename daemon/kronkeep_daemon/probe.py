@@ -3,11 +3,13 @@
 import argparse
 import os
 import socket
+import sys
 from pathlib import Path
 
-from kronkeep_common.errors import DaemonUnreachable
+from kronkeep_common.errors import DaemonUnreachable, KronkeepError
 
 PATHS = {"live": "/healthz", "ready": "/readyz"}
+EXIT_REFUSED = 1
 LONGEST_ANSWER = 65536  # bytes; the first line is enough
 
 
@@ -20,6 +22,22 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     probe.add_argument("--at", type=Path, metavar="PATH", help="the socket (default: $KRONKEEPD_SOCKET)")
     probe.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="default: 5")
     probe.set_defaults(func=run)
+
+
+def main(words: list[str]) -> int:
+    """Run `kronkeepd probe ...` and return its exit code."""
+    top = argparse.ArgumentParser(prog="kronkeepd")
+    add_parser(top.add_subparsers())
+    try:
+        return run(top.parse_args(words))
+    except DaemonUnreachable as error:
+        return tell(error)
+
+
+def tell(error: KronkeepError) -> int:
+    """Write a refusal's sentence, next step and code to standard error; return the exit code."""
+    sys.stderr.write(f"kronkeepd: {error.message}\n{error.next_step} [{error.code}]\n")
+    return EXIT_REFUSED
 
 
 def run(options: argparse.Namespace) -> int:
