@@ -21,7 +21,9 @@ HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\ud7ff\U000e0041日
 
 
 def app_of(client: CannedClient, *, start: str = "jobs", **settings: Any) -> KronkeepApp:
-    return KronkeepApp(client, TerminalSettings(**settings), clock=FixedClock(), start=start)  # type: ignore[arg-type]
+    """Return the application with times in UTC, unless `settings` names another zone."""
+    chosen = TerminalSettings(**{"zone": "utc"} | settings)
+    return KronkeepApp(client, chosen, clock=FixedClock(), start=start)  # type: ignore[arg-type]
 
 
 async def until(pilot: Pilot[Any], is_met: Callable[[], object]) -> None:

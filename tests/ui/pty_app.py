@@ -114,7 +114,7 @@ def main(scene: str, start: str, theme: Any) -> int:
     client = ChangingClient(*SCENES[scene]())
     if scene == "log":
         client.runs = EndlessLog(client)
-    app = CommandedApp(client, TerminalSettings(theme=theme), start)
+    app = CommandedApp(client, TerminalSettings(theme=theme, zone="utc"), start)
     return app.run(mouse=False) or 0
 
 

@@ -211,6 +211,7 @@ SHIFT = _define("shift", ("f6",), "fix a conflict: move the backup", (Scope.FORM
 AFTER_RUN = _define("after_run", ("f7",), "fix a conflict: back up after the run", (Scope.FORM,))
 ACCEPT = _define("accept", ("f8",), "fix a conflict: accept it", (Scope.FORM,))
 SWAP = _define("swap", ("ctrl+t",), "their text, or mine again", (Scope.FORM,), hint=1)
+CLOCK = _define("clock", ("Z",), "clock times, or ages", (Scope.ANY,))
 COMMAND = _define("command", ("colon",), "command", (Scope.ANY,), hint=8)
 QUEUE = _define("queue", ("Q",), "queue of archives and repository work", (Scope.ANY,))
 COVERAGE = _define("coverage", ("C",), "which claims are backed up", (Scope.ANY,))

@@ -7,6 +7,7 @@ from textual.app import App
 from textual.driver import Driver
 
 from kronkeep_common.clock import Clock, SystemClock
+from kronkeep_common.display_zone import ZonedClock, read_display_zone
 from kronkeep_tui import colours
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.reader import FLUSH_SECONDS, Reader
@@ -49,7 +50,7 @@ class KronkeepApp(App[int]):
             self.register_theme(theme)
         self.theme = look.theme
         self.client = client
-        self.clock = clock or SystemClock()
+        self.clock = ZonedClock(clock or SystemClock(), read_display_zone(self.settings.zone))
         self.reader = Reader(client, self.clock)
         self.frame = Frame(
             client=client,
@@ -86,6 +87,7 @@ class KronkeepApp(App[int]):
     def set_scheme(self, name: str) -> None:
         """Change the colours to those of a scheme."""
         look = self._scheme(name)
+        look.roles.shows_clock = self.roles.shows_clock
         self.roles = look.roles
         self.theme = look.theme
         if self.frame.is_mounted:

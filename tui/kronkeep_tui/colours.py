@@ -30,11 +30,13 @@ class Roles(dict[str, Style]):
     """Styles by role; of several roles, separated by spaces, the later override the earlier.
 
     In `plain` mode nothing is drawn with characters, because a screen reader would speak them one by one.
+    With `shows_clock` clock times stand in the place of ages.
     """
 
     def __init__(self, words: dict[str, str], *, plain: bool = False) -> None:
         super().__init__()
         self.plain = plain
+        self.shows_clock = False
         self._own = {role: Style.parse(style) for role, style in words.items()}
 
     def __missing__(self, key: str) -> Style:

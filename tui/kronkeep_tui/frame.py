@@ -323,6 +323,13 @@ class Frame(Screen[None], Covered):
         """Change the colours of the terminal."""
         cast("ThemedApp", self.app).set_scheme(name)
 
+    @handles(actions.CLOCK)
+    def toggle_clock(self) -> None:
+        """Show clock times instead of ages, or ages again."""
+        roles = cast("ThemedApp", self.app).roles
+        roles.shows_clock = not roles.shows_clock
+        self.redraw()
+
     @handles(actions.COMMAND)
     def ask_command(self) -> None:
         """Ask for a `:` command."""

@@ -51,7 +51,7 @@ class Reader:
     """Reader of the daemon, which keeps the Store current; nothing else writes the store.
 
     `live` is whether the daemon answers, `lost` why it does not. `asked_at` is when it was asked something
-    that it has not answered yet.
+    that it has not answered yet, `current_until` until when its data were current, if it was lost.
     """
 
     def __init__(self, client: "Client", clock: Clock) -> None:
@@ -61,6 +61,7 @@ class Reader:
         self.live = False
         self.lost: KronkeepError | None = None
         self.asked_at: datetime | None = None
+        self.current_until: datetime | None = None
         self._changed = False
         self._pending: list[ChangeEvent] = []
         self._needs_snapshot = False
@@ -156,6 +157,8 @@ class Reader:
     def _lose(self, error: KronkeepError) -> None:
         self._apply_pending()
         self.lost = error
+        if self.live:
+            self.current_until = self._clock.now()
         self.live = False
         self._changed = True
 

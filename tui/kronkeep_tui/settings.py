@@ -4,6 +4,7 @@ theme = "terminal"       # terminal (its own sixteen colours), dark or light; al
 mouse = false            # true takes the mouse from the terminal, which then selects no text
 plain = false            # for screen readers: words instead of drawings; also $KRONKEEP_PLAIN
 read_only = false        # true refuses every change
+zone = "local"           # of all times: local (the machine's), utc, or an IANA name; also $KRONKEEP_ZONE
 [keys]
 trigger = ["ctrl+t"]     # by the action's name, which `?` shows: its keys instead of the built-in ones
 """
@@ -14,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from kronkeep_common.display_zone import LOCAL, read_display_zone
 from kronkeep_common.errors import InvalidSettings
 from kronkeep_common.models.base import Request
 
@@ -25,6 +27,7 @@ class TerminalSettings(Request, frozen=True, kw_only=True):
     mouse: bool = False
     plain: bool = False
     read_only: bool = False
+    zone: str = LOCAL
     keys: dict[str, tuple[str, ...]] = {}
 
 
@@ -35,7 +38,7 @@ def settings_path() -> Path:
 
 
 def read_settings(path: Path | None = None) -> TerminalSettings:
-    """Return the settings of a file, the defaults where it does not exist; raise InvalidSettings."""
+    """Return a file's settings, the defaults where there is none; raise InvalidSettings, InvalidTimeZone."""
     path = path or settings_path()
     try:
         text = path.read_bytes()
@@ -52,13 +55,17 @@ def read_settings(path: Path | None = None) -> TerminalSettings:
         raise InvalidSettings(f"{path}: {sentence}", next_step="Correct the file.") from fault
     except msgspec.DecodeError as fault:
         raise InvalidSettings(f"{path}: {fault}") from fault
-    return _require_valid_keys(_with_environment(settings), path)
+    settings = _with_environment(settings)
+    read_display_zone(settings.zone)
+    return _require_valid_keys(settings, path)
 
 
 def _with_environment(settings: TerminalSettings) -> TerminalSettings:
     theme = os.environ.get("KRONKEEP_THEME")
     if theme == "dark" or theme == "light" or theme == "terminal":
         settings = msgspec.structs.replace(settings, theme=theme)
+    zone = os.environ.get("KRONKEEP_ZONE") or settings.zone
+    settings = msgspec.structs.replace(settings, zone=zone)
     return msgspec.structs.replace(settings, plain=True) if os.environ.get("KRONKEEP_PLAIN") else settings
 
 

@@ -4,11 +4,14 @@ import asyncio
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import tty
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.cluster_process import run_cluster
@@ -302,6 +305,22 @@ def test_a_kind_has_the_names_of_api_and_terminal_and_o_name_prints_what_verbs_t
     assert print_of("get", "executions", "-o", "name").splitlines()[0] == first
     assert first in print_of("describe", "run", first)
     assert "schedule text" in print_of("describe", "jobs", f"default/{good}")
+
+
+def test_times_are_of_the_zone_that_is_asked_for_and_without_microseconds(daemon: Daemon, good: str) -> None:
+    created = json.loads(run_kronkeep(daemon, "get", "cronjob", good, "-o", "json").stdout)["created_at"]
+    moment = datetime.fromisoformat(created).astimezone(ZoneInfo("Asia/Kolkata"))
+    words = moment.isoformat(timespec="seconds")
+
+    asked = run_kronkeep(daemon, "describe", "cronjob", good, "--zone", "Asia/Kolkata").stdout
+    assert re.search(rf"^created at +{re.escape(words)}$", asked, re.MULTILINE)
+    assert words in run_kronkeep(daemon, "describe", "cronjob", good, TZ="Asia/Kolkata").stdout
+    assert "{" not in asked
+    audit = run_kronkeep(daemon, "audit", "--zone", "Asia/Kolkata")
+    assert re.search(r"^2\d{3}-\d\d-\d\dT[0-9:]{8}\+05:30 ", audit.stdout, re.MULTILINE)
+    refused = run_kronkeep(daemon, "get", "runs", "--zone", "Berlin")
+    assert refused.returncode == 2
+    assert "There is no time zone 'Berlin'" in refused.stderr
 
 
 def test_the_help_tells_routes_and_levels(daemon: Daemon) -> None:

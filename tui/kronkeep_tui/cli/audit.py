@@ -15,10 +15,13 @@ def add_parser(verbs: Verbs) -> None:
     audit = add_verb(verbs, "audit", routes=["GET /v1/audit"])
     audit.add_argument("--limit", type=int, default=50, help="how many entries (default: 50)")
     output.add_options(audit)
+    output.add_zone(audit)
     audit.set_defaults(func=with_blocking_client(_list))
 
 
 async def _list(client: "Client", options: argparse.Namespace) -> int:
     answer = await client.audit(options.limit)
-    output.print_records("audit", answer.items, options.output, headers=not options.no_headers)
+    output.print_records(
+        "audit", answer.items, options.output, headers=not options.no_headers, zone=options.zone
+    )
     return 0

@@ -1,9 +1,10 @@
 """The columns of the command line's tables, by kind of record."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
+from kronkeep_common.display_zone import format_rfc3339
 from kronkeep_common.text import age, clean, clip, days, duration, growth, short_id, size
 
 
@@ -49,6 +50,17 @@ def cluster_column(clusters: Mapping[str, str]) -> OutputColumn:
         return _plain(clusters.get(cluster_id, cluster_id))
 
     return OutputColumn("CLUSTER", "cluster", format_cluster)
+
+
+def with_times(column: OutputColumn, zone: tzinfo) -> OutputColumn:
+    """Return a column of ages with times in a zone instead; any other column as it is."""
+    if column.format is not _age:
+        return column
+
+    def format_moment(moment: datetime | None) -> str:
+        return "-" if moment is None else format_rfc3339(moment, zone)
+
+    return column._replace(format=format_moment)
 
 
 def _last_of(statuses: tuple[str, ...]) -> str:

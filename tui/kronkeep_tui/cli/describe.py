@@ -1,11 +1,12 @@
 """`kronkeep describe`: one CronJob, run, backup or storage, field by field."""
 
 import argparse
-from typing import TYPE_CHECKING
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kronkeep_common.json_decoding import JsonObject
+from kronkeep_common.display_zone import format_rfc3339, local_zone
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
@@ -26,31 +27,33 @@ def add_parser(verbs: Verbs) -> None:
     kinds = ("cronjob", "execution", "backup", "storage")
     describe.add_argument("kind", choices=kinds, type=singular_kind)
     describe.add_argument("id", help="NAMESPACE/NAME of a CronJob, otherwise an id")
+    output.add_zone(describe, "the zone of times")
     add_cluster(describe)
     describe.set_defaults(func=with_client(_describe))
 
 
 async def _describe(client: "Client", options: argparse.Namespace) -> int:
+    zone = options.zone or local_zone()
     match options.kind:
         case "cronjob":
-            await _describe_cronjob(client, options.id)
+            await _describe_cronjob(client, options.id, zone)
         case "execution":
             run = await client.runs.get(options.id)
-            _print_fields(run)
+            _print_fields(run, zone)
             if run.backup_id:
                 print("\nbackup:")
-                _print_fields(await client.backups.get(run.backup_id), "  ")
+                _print_fields(await client.backups.get(run.backup_id), zone, "  ")
         case "backup":
-            _print_fields(await client.backups.get(options.id))
+            _print_fields(await client.backups.get(options.id), zone)
         case "storage":
-            _print_fields(await client.storages.get(options.id))
+            _print_fields(await client.storages.get(options.id), zone)
     return 0
 
 
-async def _describe_cronjob(client: "Client", name: str) -> None:
+async def _describe_cronjob(client: "Client", name: str, zone: tzinfo) -> None:
     """Print a CronJob's fields, then its newest runs and backups."""
     cronjob = await client.cronjobs.get(*split_name(name))
-    _print_fields(cronjob)
+    _print_fields(cronjob, zone)
     runs = (await client.runs.list(cronjob_id=cronjob.id, limit=NEWEST)).items
     if runs:
         print("\nexecutions:")
@@ -62,17 +65,38 @@ async def _describe_cronjob(client: "Client", name: str) -> None:
 
 
 def _print_fields(
-    record: CronJob | CronJobExecution | BackupExecution | BackupStorage, indent: str = ""
+    record: CronJob | CronJobExecution | BackupExecution | BackupStorage, zone: tzinfo, indent: str = ""
 ) -> None:
-    values: JsonObject = msgspec.json.decode(msgspec.json.encode(record))
+    values: dict[str, Any] = msgspec.to_builtins(record, builtin_types=(datetime,), str_keys=True)
     if isinstance(record, CronJob | BackupExecution) and record.unarchived_volumes:
         values["unarchived_volumes"] = [volume.sentence for volume in record.unarchived_volumes]
     width = max(map(len, values), default=0)
     for key, value in values.items():
-        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
-            text = msgspec.json.encode(value).decode()
-        elif isinstance(value, list):
-            text = " ".join(map(str, value))
-        else:
-            text = str(value)
-        print(f"{indent}{key.replace('_', ' '):{width}}  {clean(text)}")
+        first, *more = _lines_of(value, zone)
+        print(f"{indent}{key.replace('_', ' '):{width}}  {first}")
+        for line in more:
+            print(f"{indent}{'':{width}}  {line}")
+
+
+def _lines_of(value: Any, zone: tzinfo) -> list[str]:
+    """Return a value as one line, what is nested in it as a line each; at least one line."""
+    if isinstance(value, datetime):
+        return [format_rfc3339(value, zone)]
+    if isinstance(value, dict):
+        return [line for key, each in value.items() for line in _labelled_lines(key, each, zone)] or ["-"]
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [
+            f"{'  ' if at else '- '}{line}" for item in value for at, line in enumerate(_lines_of(item, zone))
+        ]
+    if isinstance(value, list):
+        return [clean(" ".join(map(str, value)))]
+    return [clean(str(value))]
+
+
+def _labelled_lines(key: str, value: Any, zone: tzinfo) -> list[str]:
+    lines = _lines_of(value, zone)
+    label = clean(key.replace("_", " "))
+    is_nested = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict))
+    return (
+        [f"{label}:", *(f"  {line}" for line in lines)] if is_nested and value else [f"{label}: {lines[0]}"]
+    )

@@ -52,6 +52,7 @@ def add_parser(verbs: Verbs) -> None:
         help="a field of the JSON, such as created_at; -FIELD: descending",
     )
     output.add_options(get)
+    output.add_zone(get)
     get.set_defaults(func=with_blocking_client(_get))
 
 
@@ -72,7 +73,12 @@ async def _get(client: "Client", options: argparse.Namespace) -> int:
         records = output.sort_records(records, options.sort_by)
     names = {cluster.id: cluster.name for cluster in page.clusters}
     output.print_records(
-        options.kind, records, options.output, headers=not options.no_headers, clusters=names
+        options.kind,
+        records,
+        options.output,
+        headers=not options.no_headers,
+        clusters=names,
+        zone=options.zone,
     )
     if page.stale_since is not None:
         since = age(page.stale_since, datetime.now(UTC))

@@ -3,15 +3,17 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from kronkeep_common.display_zone import ZONE_HELP, read_display_zone
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean
-from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column
+from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column, with_times
 
 _NAMES = {"manifests": "file", "sinks": "name"}  # fields that name a record; elsewhere its id
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
@@ -21,6 +23,20 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     """Add the options of verbs that print lists."""
     verb.add_argument("-o", "--output", choices=FORMATS, default="table")
     verb.add_argument("--no-headers", action="store_true", help="print a table without its first line")
+
+
+def add_zone(
+    verb: argparse.ArgumentParser, use: str = "print times of this zone in tables, not ages"
+) -> None:
+    """Add `--zone`; `use` says what it is for."""
+    verb.add_argument("--zone", metavar="ZONE", help=f"{use}: {ZONE_HELP}", type=_read_zone)
+
+
+def _read_zone(name: str) -> tzinfo:
+    try:
+        return read_display_zone(name)
+    except InvalidRequest as error:
+        raise argparse.ArgumentTypeError(f"{error.message} {error.next_step}") from error
 
 
 def sort_records(records: Sequence[object], field: str) -> list[object]:
@@ -49,13 +65,17 @@ def print_records(
     *,
     headers: bool = True,
     clusters: Mapping[str, str] = MappingProxyType({}),
+    zone: tzinfo | None = None,
 ) -> None:
     """Print records of a kind in one of FORMATS.
 
     `clusters` are names by id where there are several clusters; a table then begins with a column of them.
+    With a `zone` tables have times in it instead of ages.
     """
     if form in ("table", "wide"):
         columns = COLUMNS[kind] + (WIDE_COLUMNS.get(kind, ()) if form == "wide" else ())
+        if zone is not None:
+            columns = tuple(with_times(column, zone) for column in columns)
         if clusters:
             columns = (cluster_column(clusters), *columns)
         _print_table(columns, records, headers)

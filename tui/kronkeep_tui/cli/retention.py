@@ -1,11 +1,14 @@
 """`kronkeep retention`, `pin` and `unpin`: which snapshots stay, why, and the removal of the others."""
 
 import argparse
+from datetime import tzinfo
 from typing import TYPE_CHECKING
 
+from kronkeep_common.display_zone import format_rfc3339, local_zone
 from kronkeep_common.errors import InvalidRequest, PolicyNotFound
 from kronkeep_common.models import Retention, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import clean, short_id
+from kronkeep_tui.cli import output
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client, with_client
 
@@ -53,6 +56,7 @@ def add_parser(verbs: Verbs) -> None:
     retention.add_argument(
         "--approve", metavar="TOKEN", help="remove exactly the snapshots of the plan with this token"
     )
+    output.add_zone(retention, "the zone of times")
     retention.set_defaults(func=with_client(_retention))
     for name in ("pin", "unpin"):
         verb = add_verb(verbs, name, routes=[f"POST /v1/backups/{{id}}/{name}"])
@@ -62,6 +66,7 @@ def add_parser(verbs: Verbs) -> None:
 
 async def _retention(client: "Client", options: argparse.Namespace) -> int:
     namespace, name = split_name(options.name)
+    zone = options.zone or local_zone()
     rules = {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
     if rules:
         if options.apply or options.approve:
@@ -69,7 +74,7 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
                 "Rules can only be tried here: those of the policy are applied.",
                 next_step=f"Change the policy: kronkeep edit {namespace}/{name}; then --apply without rules.",
             )
-        _print_plan(await client.policies.preview_retention(namespace, name, Retention(**rules)))
+        _print_plan(await client.policies.preview_retention(namespace, name, Retention(**rules)), zone)
         return 0
     policy_id = options.policy or await _policy_id_of(client, namespace, name)
     plan = await client.policies.retention(policy_id, namespace)
@@ -78,7 +83,7 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
     elif options.apply:
         await client.policies.apply_retention(policy_id, namespace)
     else:
-        _print_plan(plan)
+        _print_plan(plan, zone)
         return 0
     print(f"{len(plan.remove)} snapshots of {namespace}/{name} are removed")
     return 0
@@ -91,18 +96,18 @@ async def _policy_id_of(client: "Client", namespace: str, name: str) -> str:
     return policy.id
 
 
-def _print_plan(plan: RetentionPlan) -> None:
+def _print_plan(plan: RetentionPlan, zone: tzinfo) -> None:
     for verdict in plan.remove:
-        print(_line("remove", verdict))
+        print(_line("remove", verdict, zone))
     for verdict in plan.keep:
-        print(_line("keep", verdict))
+        print(_line("keep", verdict, zone))
     print(f"{len(plan.remove)} would go, {len(plan.keep)} stay")
     if plan.blocked_by is not None:
         print(f"{plan.blocked_by} To approve: --approve {plan.token}")
 
 
-def _line(word: str, verdict: SnapshotVerdict) -> str:
-    when = verdict.created_at.strftime("%Y-%m-%d %H:%M:%SZ")
+def _line(word: str, verdict: SnapshotVerdict, zone: tzinfo) -> str:
+    when = format_rfc3339(verdict.created_at, zone)
     return clean(f"{word:6} {short_id(verdict.backup_id)} {when} {verdict.status:9} {verdict.why}")
 
 

@@ -29,6 +29,7 @@ def add_parser(verbs: Verbs) -> None:
     kinds.set_defaults(func=_print_kinds)
     list_verb = add_verb(storage_verbs, "list", routes=["GET /v1/storages"])
     output.add_options(list_verb)
+    output.add_zone(list_verb)
     list_verb.set_defaults(func=with_blocking_client(_list))
     create = add_verb(storage_verbs, "create", routes=["POST /v1/storages"])
     kind_parsers = create.add_subparsers(dest="kind", required=True, metavar="KIND")
@@ -192,7 +193,9 @@ async def _change(client: "Client", options: argparse.Namespace) -> int:
 
 async def _list(client: "Client", options: argparse.Namespace) -> int:
     answer = await client.storages.list()
-    output.print_records("storages", answer.items, options.output, headers=not options.no_headers)
+    output.print_records(
+        "storages", answer.items, options.output, headers=not options.no_headers, zone=options.zone
+    )
     return 0
 
 

@@ -33,6 +33,7 @@ def add_verbs(storage_verbs: Verbs) -> None:
     orphans = add_verb(storage_verbs, "orphans", routes=["GET /v1/orphans"])
     orphans.add_argument("name", nargs="?", help="only those with snapshots in this storage")
     output.add_options(orphans)
+    output.add_zone(orphans)
     orphans.set_defaults(func=with_blocking_client(_list_orphans))
     acknowledge = add_verb(storage_verbs, "acknowledge", routes=[f"POST {_STORAGE}/acknowledge-missing"])
     acknowledge.add_argument("name")
@@ -60,7 +61,9 @@ async def _rescan(client: "Client", options: argparse.Namespace) -> int:
 
 async def _list_orphans(client: "Client", options: argparse.Namespace) -> int:
     answer = await client.storages.orphans(options.name)
-    output.print_records("orphans", answer.items, options.output, headers=not options.no_headers)
+    output.print_records(
+        "orphans", answer.items, options.output, headers=not options.no_headers, zone=options.zone
+    )
     return 0
 
 

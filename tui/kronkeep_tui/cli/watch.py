@@ -2,17 +2,23 @@
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from kronkeep_common.text import clean
+from kronkeep_common.display_zone import format_rfc3339, local_zone
+from kronkeep_common.text import clean, short_id
+from kronkeep_tui.cli import output
 from kronkeep_tui.cli.arguments import plural_kind
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.api import ChangeEvent
     from kronkeep_common.client import Client
+
+
+MOST_REMEMBERED = 10_000  # records whose last line is known, so that no line is printed twice
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -24,16 +30,23 @@ def add_parser(verbs: Verbs) -> None:
     watch.add_argument("--filter", help="such as 'status:failed ns:pay'")
     watch.add_argument("--since", type=int, metavar="SEQ", help="begin after the change with this number")
     watch.add_argument("-o", "--output", choices=("table", "jsonl"), default="table")
+    output.add_zone(watch, "the zone of times")
     watch.set_defaults(func=with_client(_watch))
 
 
 async def _watch(client: "Client", options: argparse.Namespace) -> int:
     tables = [options.kind] if options.kind else None
+    zone = options.zone or local_zone()
+    shown: dict[str, str] = {}
     async for event in client.events(options.since, tables=tables, filter=options.filter):
         if options.output == "jsonl":
             sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
-        else:
-            sys.stdout.write(_describe(event) + "\n")
+        elif (line := _describe(event)) != shown.get(event.id):
+            shown.pop(event.id, None)
+            shown[event.id] = line
+            if len(shown) > MOST_REMEMBERED:
+                shown.pop(next(iter(shown)))
+            sys.stdout.write(f"{format_rfc3339(datetime.now(UTC), zone)}  {line}\n")
         sys.stdout.flush()
     return 0
 
@@ -42,5 +55,6 @@ def _describe(event: "ChangeEvent") -> str:
     record = event.record or {}
     name = record.get("cronjob") or record.get("id") or event.id
     object_name = f"{record.get('namespace', '')}/{name}".removeprefix("/")
-    words = (event.seq, event.table, object_name, event.id, record.get("status", "removed"))
+    words = [event.table, object_name, short_id(event.id), record.get("status", "removed")]
+    words += [text for key in ("reason", "message") if (text := record.get(key))]
     return "  ".join(clean(str(word), 200) for word in words)

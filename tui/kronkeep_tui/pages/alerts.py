@@ -5,6 +5,7 @@ from datetime import datetime
 from kronkeep_common.models import Alert
 from kronkeep_common.text import age, short_id
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text
@@ -44,7 +45,7 @@ def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
             state(alert),
             (f"  {subject_of(alert)}", "strong"),
             (f"  {alert.code}", "quiet"),
-            (f"  since {alert.since:%d %b %H:%M}Z, {age(alert.since, now)} ago", "quiet"),
+            (f"  since {local_time(alert.since, now, '%d %b %H:%M')}, {age(alert.since, now)} ago", "quiet"),
         )
     ]
     lines += cause(alert.message, alert.next_step, width, "")

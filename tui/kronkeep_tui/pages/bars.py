@@ -1,9 +1,10 @@
 """Content of the fixed lines: status, tabs, crumbs and keys."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from kronkeep_common.display_zone import zone_suffix
 from kronkeep_common.text import age
 from kronkeep_tui.pages.alerts import open_alerts
 from kronkeep_tui.pages.status_words import cause, count_words, counts
@@ -25,11 +26,18 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
     found += _count_spans(store, namespace)
     found += _fresh(reader, now)
-    clock = f"{now:%H:%M}Z "
     used = sum(len(words) for words, _ in found)
+    clock = _clock(now, width - used)
     return (
         (*found, (clock.rjust(max(0, width - used)), "quiet")) if used + len(clock) < width else tuple(found)
     )
+
+
+def _clock(now: datetime, width: int) -> str:
+    """Return the time with its zone, and in UTC too where that differs and there is space for both."""
+    local = f"{now:%H:%M}{zone_suffix(now)} "
+    both = f"{now:%H:%M}{zone_suffix(now)} ({now.astimezone(UTC):%H:%M}Z) "
+    return both if now.utcoffset() and len(both) < width else local
 
 
 def _count_spans(store: "Store", namespace: str) -> list[Span]:
@@ -56,7 +64,9 @@ def _fresh(reader: "Reader", now: datetime) -> list[Span]:
         return [(f"no answer for {age(asked, now)}", "warn")]
     if not reader.live:
         return (
-            [(f"NO DAEMON, data {age(store.at, now)} old", "bad")] if store.at else [("connecting", "warn")]
+            [(f"NO DAEMON, data {age(reader.current_until or store.at, now)} old", "bad")]
+            if store.at
+            else [("connecting", "warn")]
         )
     if store.stale_watches:
         return [(f"stale {age(min(watch.since for watch in store.stale_watches), now)}", "warn")]

@@ -1,11 +1,12 @@
 """Content of a CronJob's history page: success, durations, sizes, bad days, and two runs compared."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from statistics import median, quantiles
 
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.text import clean, duration, size
+from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.plots import AXIS, Point, axis, plot
 from kronkeep_tui.pages.status_words import BLOCKS, STRIP, blocks, state, strip
 from kronkeep_tui.store import Store, backup_of, backups_of, runs_of
@@ -66,7 +67,7 @@ def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bo
     weeks = max(4, min(WEEKS, (width // 3 - 5) // 2))
     right = calendar(runs, now, weeks)
     wide = 5 + 2 * weeks
-    left = over_time(store, runs, width - wide - 3)
+    left = over_time(store, runs, now, width - wide - 3)
     half = min(width - wide - 3, max(sum(len(words) for words, _ in line) for line in left))
     both = [*left, (), *right] if plain else put_side_by_side(left, right, half)
     return [
@@ -81,7 +82,7 @@ def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bo
     ]
 
 
-def over_time(store: Store, runs: Sequence[CronJobExecution], width: int) -> list[Text]:
+def over_time(store: Store, runs: Sequence[CronJobExecution], now: datetime, width: int) -> list[Text]:
     """Return how long runs took and what their backups read, a column for each run, with the status below."""
     newest = list(reversed(runs[: max(8, width - AXIS - 1)]))
     if not newest:
@@ -102,7 +103,7 @@ def over_time(store: Store, runs: Sequence[CronJobExecution], width: int) -> lis
     return [
         *lines,
         ((f"{'ended':>{AXIS}} ", "quiet"), *ended),
-        axis(began[0], began[1], len(newest)),
+        axis(began[0].astimezone(now.tzinfo), began[1].astimezone(now.tzinfo), len(newest)),
     ]
 
 
@@ -118,16 +119,16 @@ def _backups(backups: Sequence[BackupExecution], width: int) -> list[Text]:
     ]
 
 
-def _day_of(run: CronJobExecution) -> date:
-    """Return the day (UTC) of a run."""
-    return (run.scheduled_at or run.started_at or run.created_at).astimezone(UTC).date()
+def _day_of(run: CronJobExecution, zone: tzinfo | None) -> date:
+    """Return the day of a run in a zone."""
+    return (run.scheduled_at or run.started_at or run.created_at).astimezone(zone).date()
 
 
-def by_day(runs: Sequence[CronJobExecution]) -> dict[date, str]:
-    """Return the worst status of each day (UTC)."""
+def by_day(runs: Sequence[CronJobExecution], zone: tzinfo | None) -> dict[date, str]:
+    """Return the worst status of each day in a zone."""
     found: dict[date, str] = {}
     for run in runs:
-        day = _day_of(run)
+        day = _day_of(run, zone)
         if day not in found or _WORST.index(run.status) < _WORST.index(found[day]):
             found[day] = run.status
     return found
@@ -135,12 +136,12 @@ def by_day(runs: Sequence[CronJobExecution]) -> dict[date, str]:
 
 def calendar(runs: Sequence[CronJobExecution], now: datetime, weeks: int = 12) -> list[Text]:
     """Return a calendar, weekdays as rows, weeks as columns; `-` is a day without a run."""
-    days = by_day(runs)
-    today = now.astimezone(UTC).date()
+    days = by_day(runs, now.tzinfo)
+    today = now.date()
     monday = today - timedelta(days=today.weekday(), weeks=weeks - 1)
     first = min(days, default=today)
     lines: list[Text] = [
-        (("DAYS", "title"), ("  by week, UTC", "quiet")),
+        (("DAYS", "title"), (f"  by week, {now.tzname()}", "quiet")),
         ((Drawing(" " * 5 + _month_labels(monday, weeks), ""), "quiet"),),
     ]
     for weekday in range(7):
@@ -149,7 +150,7 @@ def calendar(runs: Sequence[CronJobExecution], now: datetime, weeks: int = 12) -
             day = monday + timedelta(days=weekday, weeks=week)
             cells.append(_day(days.get(day), first <= day <= today))
         lines.append(tuple(cells))
-    lines.append(((Drawing("ok   ", ""), "quiet"), *_weekly_rates(runs, monday, weeks)))
+    lines.append(((Drawing("ok   ", ""), "quiet"), *_weekly_rates(runs, now.tzinfo, monday, weeks)))
     return [*lines, *_calendar_legend(_bad_days(days, max(first, monday), today))]
 
 
@@ -166,11 +167,11 @@ def _day(status: str | None, within: bool) -> Span:
     return Drawing(f"{sign} ", ""), kind
 
 
-def _weekly_rates(runs: Sequence[CronJobExecution], monday: date, weeks: int) -> Text:
+def _weekly_rates(runs: Sequence[CronJobExecution], zone: tzinfo | None, monday: date, weeks: int) -> Text:
     """Return the share of successful runs of each week as a block; a full block is all of them."""
     ended: list[list[bool]] = [[] for _ in range(weeks)]
     for run in runs:
-        week = (_day_of(run) - monday).days // 7
+        week = (_day_of(run, zone) - monday).days // 7
         if 0 <= week < weeks and run.status not in ("running", "pending"):
             ended[week].append(run.status == "succeeded")
     cells: list[Span] = []
@@ -197,10 +198,12 @@ def _calendar_legend(bad_days: str) -> list[Text]:
     return [((Drawing("", bad_days), ""), *well, *failed), (*missed, (Drawing("- none", ""), "quiet"))]
 
 
-def compare(one: CronJobExecution, two: CronJobExecution, store: Store, width: int) -> list[Text]:
+def compare(
+    one: CronJobExecution, two: CronJobExecution, store: Store, now: datetime, width: int
+) -> list[Text]:
     """Compare two runs field by field; differing values are emphasised."""
-    left = _fields(one, store)
-    right = _fields(two, store)
+    left = _fields(one, store, now)
+    right = _fields(two, store, now)
     wide = max(10, (width - 18) // 2)
     lines: list[Text] = [_pair("", "earlier", "later", wide, "title"), ()]
     for name in left:
@@ -219,14 +222,14 @@ def _pair(name: str, left: str, right: str, wide: int, kind: str) -> Text:
     return ((f" {name:15}", "quiet"), (part(left), kind), (part(right), kind))
 
 
-def _fields(run: CronJobExecution, store: Store) -> dict[str, str]:
+def _fields(run: CronJobExecution, store: Store, now: datetime) -> dict[str, str]:
     backup = backup_of(store, run)
     result = backup.result if backup else None
     started = run.started_at
     return {
         "run": run.job or run.id,
         "state": state(run.status)[0],
-        "started": f"{started:%Y-%m-%d %H:%M:%S}Z" if started else "-",
+        "started": local_time(started, now, "%Y-%m-%d %H:%M:%S") if started else "-",
         "took": duration(run.duration_seconds),
         "by": run.trigger.value,
         "exit code": "-" if run.exit_code is None else str(run.exit_code),

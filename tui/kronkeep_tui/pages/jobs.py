@@ -2,9 +2,12 @@
 
 from datetime import datetime
 
+from rich.cells import cell_len
+
 from kronkeep_common.models import CronJob
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.pages.history import figures, sparkline_rows
+from kronkeep_tui.pages.moments import age_cell, local_time, time_until, wait_cell
 from kronkeep_tui.pages.status_words import (
     backup_words,
     cause,
@@ -17,7 +20,7 @@ from kronkeep_tui.pages.status_words import (
     strip,
 )
 from kronkeep_tui.store import Store, newest_backup, runs_of
-from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
@@ -26,11 +29,11 @@ COLUMNS = (
     Column(title="NAMESPACE", width=11, drop=3, grow=2, letter="n"),
     Column(title="NAME", width=16, grow=6, letter="a"),
     Column(title="SCHEDULE", width=13, drop=6, grow=2),
-    Column(title="NEXT", width=6, drop=2, letter="x", right=True),
-    Column(title="LAST", width=6, drop=4, letter="l", right=True),
+    Column(title="NEXT", width=6, drop=2, letter="x", right=True, is_moment=True),
+    Column(title="LAST", width=6, drop=4, letter="l", right=True, is_moment=True),
     Column(title="BACKUP", width=10, drop=1, letter="b"),
     Column(title="DUR", width=8, drop=7, letter="d", right=True),
-    Column(title="GOOD", width=6, drop=8, letter="g", right=True),
+    Column(title="GOOD", width=6, drop=8, letter="g", right=True, is_moment=True),
     Column(title="SIZE", width=10, drop=9, right=True),
     Column(title="STORAGE", width=12, drop=10),
     Column(title="ZONE", width=14, drop=11),
@@ -40,15 +43,14 @@ COLUMNS = (
 def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
     """Return the row of a CronJob."""
     backup = newest_backup(store, cronjob)
-    next_at = age(cronjob.next_at, now).removeprefix("in ") if cronjob.next_at else "--"
     cells = (
         job_state(cronjob),
         strip(cronjob.recent, 10),
         cronjob.namespace,
         store.label(cronjob.namespace, cronjob.name),
         cronjob.schedule,
-        next_at if not cronjob.suspended else "--",
-        age(cronjob.last_started_at, now),
+        wait_cell(cronjob.next_at if not cronjob.suspended else None, now),
+        age_cell(cronjob.last_started_at, now),
         (backup_words(store, cronjob),),
         duration(cronjob.last_duration_seconds),
         (good_age(cronjob, now),),
@@ -61,7 +63,7 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
 
 def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
     """Return what is wrong, then policy and times, then the last runs."""
-    lines: list[Text] = [_head(cronjob, now, store.cluster_suffix(cronjob.cluster))]
+    lines = _head(cronjob, now, store.cluster_suffix(cronjob.cluster), width)
     run = store.executions.get(cronjob.last_execution_id)
     if run is not None:
         lines += cause(run.message, run.next_step, width, role(run.status))
@@ -82,12 +84,21 @@ def fault_lines(cronjob: CronJob, width: int) -> list[Text]:
     return lines + [((part, "warn"),) for warning in warnings for part in wrap(warning, width)]
 
 
-def _head(cronjob: CronJob, now: datetime, where: str) -> Text:
-    when = "suspended" if cronjob.suspended else f"next {age(cronjob.next_at, now)}"
+def _head(cronjob: CronJob, now: datetime, where: str, width: int) -> list[Text]:
+    """Return state and name, then schedule and next run, on one line where they fit."""
+    when = "suspended" if cronjob.suspended else f"next {_time_until_run(cronjob.next_at, now)}"
     text = cronjob.schedule_text or cronjob.schedule
     state_span = (job_state(cronjob), job_role(cronjob))
     name = f"  {cronjob.namespace}/{cronjob.name}{where}"
-    return (state_span, (name, "strong"), (f"  {text}, {when}", ""))
+    times = f"{text}, {when}"
+    first: Text = (state_span, (name, "strong"))
+    if cell_len(plain(first)) + 2 + cell_len(times) <= width:
+        return [(*first, (f"  {times}", ""))]
+    return [first, *(((part, ""),) for part in wrap(times, width))]
+
+
+def _time_until_run(moment: datetime | None, now: datetime) -> str:
+    return "-" if moment is None else f"{time_until(moment, now)}, {local_time(moment, now, '%a %H:%M')}"
 
 
 def _policy(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:

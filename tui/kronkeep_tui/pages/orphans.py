@@ -4,6 +4,7 @@ from datetime import datetime
 
 from kronkeep_common.models import OrphanedPolicy
 from kronkeep_common.text import age, size
+from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.policies import retention_words
 from kronkeep_tui.pages.status_words import cause, count_words
 from kronkeep_tui.widgets.cells import Text, wrap
@@ -15,7 +16,7 @@ COLUMNS = (
     Column(title="SNAPSHOTS", width=9, right=True),
     Column(title="GOOD", width=5, right=True),
     Column(title="STORED", width=10, right=True, drop=1),
-    Column(title="NEWEST", width=7, right=True, letter="a"),
+    Column(title="NEWEST", width=7, right=True, letter="a", is_moment=True),
     Column(title="WOULD GO", width=9, right=True),
 )
 
@@ -34,7 +35,7 @@ def row(orphan: OrphanedPolicy, now: datetime) -> TableRow:
         str(orphan.snapshots),
         str(orphan.good),
         size(orphan.bytes_stored) if orphan.bytes_stored is not None else "-",
-        age(orphan.newest_at, now),
+        age_cell(orphan.newest_at, now),
         removable,
     )
     return TableRow(key_of(orphan), cells)

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, clean, duration, size
+from kronkeep_tui.pages.moments import clock_text, local_time, time_until
 from kronkeep_tui.pages.status_words import BLOCKS, bar, progress_words, used_share
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Drawing, Span, Text, fit, wrap
+from kronkeep_tui.widgets.cells import Drawing, Moment, Span, Text, fit, wrap
 
 HOURS = 24
 HOUR = timedelta(hours=1)
@@ -59,8 +60,11 @@ def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
     soon = [pair for pair in due if pair[0] - now <= SOON]
     lines: list[Text] = [title("NEXT", "60 minutes" if soon or not due else "nothing within 60 minutes")]
     lines += [
-        ((fit(store.label(cronjob.namespace, cronjob.name), width - 10), ""), (f"{age(at, now):>8}", "quiet"))
-        for at, cronjob in (soon or due)[:6]
+        (
+            (fit(store.label(cronjob.namespace, cronjob.name), width - 12), ""),
+            (Moment(f"{time_until(moment, now):>10}", f"{clock_text(moment, now):>10}"), "quiet"),
+        )
+        for moment, cronjob in (soon or due)[:6]
     ]
     return lines if len(lines) > 1 else [*lines, (("no CronJob is due", "quiet"),)]
 
@@ -85,7 +89,10 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
     good, ill = (" " * unread + signs[unread:] for signs in (good, ill))
     return [
         title(
-            "LAST 24 HOURS", f"read since {store.complete_since:%H:%M}Z" if unread else "one column an hour"
+            "LAST 24 HOURS",
+            f"read since {local_time(store.complete_since, now, '%H:%M')}"
+            if unread
+            else "one column an hour",
         ),
         (("ok    ", "quiet"), (Drawing(good, ""), "ok"), (f"  {sum(well)}", "")),
         (
@@ -122,7 +129,11 @@ def storages(store: Store, now: datetime, width: int) -> list[Text]:
 
 
 def _span(begin: datetime, now: datetime) -> str:
-    return "14 days, every run" if now - begin >= FORTNIGHT else f"every run since {begin:%d %b %H:%M}Z"
+    return (
+        "14 days, every run"
+        if now - begin >= FORTNIGHT
+        else f"every run since {local_time(begin, now, '%d %b %H:%M')}"
+    )
 
 
 def success(store: Store, now: datetime, width: int) -> list[Text]:

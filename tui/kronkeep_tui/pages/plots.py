@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from kronkeep_common.display_zone import zone_suffix
 from kronkeep_tui.pages.status_words import BLOCKS
 from kronkeep_tui.widgets.cells import Drawing, Span, Text
 
@@ -63,10 +64,11 @@ def _join_cells(cells: Sequence[Span]) -> Text:
 
 
 def axis(first: datetime, last: datetime, width: int) -> Text:
-    """Return when the first and the last column began, below a plot of `width` columns."""
-    form = "%H:%MZ" if last - first < SHORT_SPAN else "%d %b"
-    left = first.strftime(form)
-    right = last.strftime(form)
+    """Return when the first and the last column began, each in its zone, below a plot of `width` columns."""
+    is_short = last - first < SHORT_SPAN
+    left, right = (
+        f"{each:%H:%M}{zone_suffix(each)}" if is_short else f"{each:%d %b}" for each in (first, last)
+    )
     gap = width - len(left) - len(right)
     words = f"{left}{' ' * gap}{right}" if gap > 0 else left
     return ((Drawing(" " * (AXIS + 1), ""), ""), (Drawing(words, f"from {left} to {right}"), "quiet"))

@@ -6,9 +6,10 @@ import msgspec
 
 from kronkeep_common.models import BackupPolicy, CronJob, Retention
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import age, duration
+from kronkeep_common.text import duration
 from kronkeep_tui.pages.jobs import detail as job_detail
 from kronkeep_tui.pages.jobs import fault_lines
+from kronkeep_tui.pages.moments import age_cell, wait_cell
 from kronkeep_tui.pages.status_words import backup_words, cause, good_age, role
 from kronkeep_tui.store import Store, newest_backup
 from kronkeep_tui.widgets.cells import Span, Text, plain
@@ -19,9 +20,9 @@ COLUMNS = (
     Column(title="NAMESPACE", width=11, drop=5, grow=1, letter="n"),
     Column(title="CRONJOB", width=16, grow=3, letter="a"),
     Column(title="RPO", width=5, letter="o"),
-    Column(title="GOOD", width=6, letter="g", right=True),
-    Column(title="VERIFIED", width=9, drop=2, letter="v", right=True),
-    Column(title="NEXT", width=6, drop=1, letter="x", right=True),
+    Column(title="GOOD", width=6, letter="g", right=True, is_moment=True),
+    Column(title="VERIFIED", width=9, drop=2, letter="v", right=True, is_moment=True),
+    Column(title="NEXT", width=6, drop=1, letter="x", right=True, is_moment=True),
     Column(title="FINDINGS", width=16, drop=3, grow=2),
     Column(title="STORAGE", width=12, drop=4, grow=1),
     Column(title="WHEN", width=15, drop=6, grow=1),
@@ -58,13 +59,13 @@ def rpo(cronjob: CronJob) -> Span:
 def verification_age(cronjob: CronJob, now: datetime) -> Span:
     """Return when a backup was last restored and compared."""
     at = cronjob.last_verified_at
-    return ("never", "quiet") if at is None else (age(min(at, now), now), "ok")
+    return ("never", "quiet") if at is None else (age_cell(min(at, now), now), "ok")
 
 
 def _time_until_backup(cronjob: CronJob, now: datetime) -> Span:
     if cronjob.next_backup_at is None:
         return "-", "quiet"
-    return age(cronjob.next_backup_at, now).removeprefix("in "), ""
+    return wait_cell(cronjob.next_backup_at, now), ""
 
 
 def findings(cronjob: CronJob) -> Span:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import age, size
+from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.policies import retention_words
 from kronkeep_tui.pages.status_words import cause, state
 from kronkeep_tui.widgets.cells import Text, plain, wrap
@@ -112,7 +113,7 @@ def _verdict_lines(verdict: SnapshotVerdict, now: datetime, width: int) -> list[
     word, kind = state(verdict.status)
     stored = f"{size(verdict.bytes_stored):>10}  " if width >= WITH_SIZE else ""
     lead: Text = (
-        (f"{verdict.created_at:%Y-%m-%d %H:%M}Z", ""),
+        (local_time(verdict.created_at, now, "%Y-%m-%d %H:%M"), ""),
         (f"{age(verdict.created_at, now):>6}  ", "quiet"),
         (f"{word:5}", kind),
         (f" {verdict.snapshot_id[:8]:8}  {stored}", "quiet"),

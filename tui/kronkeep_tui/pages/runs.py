@@ -4,6 +4,7 @@ from datetime import datetime
 
 from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
 from kronkeep_common.text import age, duration, size
+from kronkeep_tui.pages.moments import age_cell, local_time
 from kronkeep_tui.pages.status_words import cause, progress_words, state
 from kronkeep_tui.store import Store, backup_of
 from kronkeep_tui.widgets.cells import Span, Text
@@ -11,7 +12,7 @@ from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
     Column(title="ST", width=5, letter="s"),
-    Column(title="STARTED", width=8, letter="a", right=True),
+    Column(title="STARTED", width=8, letter="a", right=True, is_moment=True),
     Column(title="TOOK", width=8, letter="d", right=True),
     Column(title="NAMESPACE", width=11, drop=6, grow=1),
     Column(title="CRONJOB", width=18, grow=3, letter="n"),
@@ -37,7 +38,7 @@ def row(run: CronJobExecution, store: Store, now: datetime) -> TableRow:
     backup = backup_of(store, run)
     cells = (
         shown,
-        age(run.started_at or run.created_at, now),
+        age_cell(run.started_at or run.created_at, now),
         took(run, now),
         run.namespace,
         store.label(run.namespace, run.cronjob),
@@ -53,9 +54,11 @@ def row(run: CronJobExecution, store: Store, now: datetime) -> TableRow:
 
 def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
     """Return the linked record in words, what is wrong, and what to do first."""
-    slot = f", slot {run.scheduled_at:%d %b %H:%M}Z" if run.scheduled_at else ""
+    slot = f", slot {local_time(run.scheduled_at, now, '%d %b %H:%M')}" if run.scheduled_at else ""
     started = (
-        f"{run.started_at:%d %b %H:%M:%S}Z, {age(run.started_at, now)} ago" if run.started_at else "never"
+        f"{local_time(run.started_at, now, '%d %b %H:%M:%S')}, {age(run.started_at, now)} ago"
+        if run.started_at
+        else "never"
     )
     lines: list[Text] = [
         (

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from kronkeep_common.models import BackupStorage, CronJob, Progress
-from kronkeep_common.text import age, duration, size
+from kronkeep_common.text import duration, size
+from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.store import Store, newest_backup
 from kronkeep_tui.widgets.cells import Drawing, Span, Text, wrap
 
@@ -200,7 +201,7 @@ def good_age(cronjob: CronJob, now: datetime) -> Span:
     if cronjob.last_good_backup_at is None:
         return "never", "bad" if cronjob.policy else "quiet"
     old = now - cronjob.last_good_backup_at
-    return age(min(cronjob.last_good_backup_at, now), now), "warn" if old > timedelta(hours=36) else ""
+    return age_cell(min(cronjob.last_good_backup_at, now), now), "warn" if old > timedelta(hours=36) else ""
 
 
 def cause(message: str | None, step: str | None, width: int, kind: str) -> list[Text]:

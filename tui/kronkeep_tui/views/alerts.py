@@ -5,10 +5,10 @@ from datetime import datetime
 from operator import attrgetter
 
 from kronkeep_common.models import Alert
-from kronkeep_common.text import age
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import alerts as page
+from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
@@ -24,7 +24,7 @@ class AlertsView(TableView[Alert]):
     FILTER_KIND = "alerts"
     COLUMNS = (
         Column(title="ST", width=5, letter="s"),
-        Column(title="SINCE", width=7, letter="a", right=True),
+        Column(title="SINCE", width=7, letter="a", right=True, is_moment=True),
         Column(title="WHAT", width=22, grow=2, letter="n"),
         Column(title="WHY", width=24, grow=5),
         Column(title="WHAT TO DO", width=20, drop=1, grow=4),
@@ -48,7 +48,13 @@ class AlertsView(TableView[Alert]):
 
     def row_of(self, record: Alert, store: Store, now: datetime) -> TableRow:
         shown, kind = page.state(record)
-        cells = (shown, age(record.since, now), page.subject_of(record), record.message, record.next_step)
+        cells = (
+            shown,
+            age_cell(record.since, now),
+            page.subject_of(record),
+            record.message,
+            record.next_step,
+        )
         return TableRow(record.id, cells, kind)
 
     def is_faulty(self, record: Alert) -> bool:

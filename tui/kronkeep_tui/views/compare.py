@@ -21,4 +21,4 @@ class CompareView(PageView):
         two = store.executions.get(late)
         if one is None or two is None:
             return [(("One of the two runs is no longer known.", "warn"),)]
-        return compare(one, two, store, width)
+        return compare(one, two, store, now, width)

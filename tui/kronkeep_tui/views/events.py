@@ -9,6 +9,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text, wrap
@@ -34,7 +35,7 @@ class EventsView(PageView):
             return [(("Reading ...", "quiet"),)]
         if not self._events:
             return [((line, "quiet"),) for line in wrap(self._why_none, width)]
-        return [line for event in self._events for line in _event_lines(event, width)]
+        return [line for event in self._events for line in _event_lines(event, now, width)]
 
     async def load(self) -> None:
         try:
@@ -50,11 +51,11 @@ class EventsView(PageView):
         self.context.start_work(self.load(), "events")
 
 
-def _event_lines(event: EventView, width: int) -> list[Text]:
+def _event_lines(event: EventView, now: datetime, width: int) -> list[Text]:
     kind = "warn" if event.type == "Warning" else ""
     times = f" x{event.count}" if event.count > 1 else ""
     head: Text = (
-        (f"{event.at:%Y-%m-%d %H:%M:%S}Z  ", "quiet"),
+        (f"{local_time(event.at, now, '%Y-%m-%d %H:%M:%S')}  ", "quiet"),
         (f"{event.type:8} {event.reason}{times}", kind or "strong"),
         (f"  {event.object}", "quiet"),
     )

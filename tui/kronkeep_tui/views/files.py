@@ -12,11 +12,12 @@ import msgspec
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import SnapshotFile
 from kronkeep_common.path_text import local_name
-from kronkeep_common.text import age, clean, size
+from kronkeep_common.text import clean, size
 from kronkeep_tui import actions, restore_target_line
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
@@ -44,7 +45,7 @@ class FilesView(TableView[SnapshotFile]):
         Column(title="NAME", width=24, grow=4, letter="n"),
         Column(title="SIZE", width=10, right=True, letter="z"),
         Column(title="FILES", width=8, right=True, drop=3),
-        Column(title="CHANGED", width=8, right=True, drop=1, letter="a"),
+        Column(title="CHANGED", width=8, right=True, drop=1, letter="a", is_moment=True),
         Column(title="MODE", width=5, drop=4),
     )
     EMPTY_LINES = ("Reading the snapshot: a Job lists its files once.",)
@@ -84,7 +85,7 @@ class FilesView(TableView[SnapshotFile]):
             f"{record.name}/" if record.kind == "dir" else record.name,
             size(record.size),
             str(record.files) if record.kind == "dir" else "",
-            age(record.modified_at, now),
+            age_cell(record.modified_at, now),
             f"{record.mode:04o}",
         )
         return TableRow(record.path, cells, kind)

@@ -9,13 +9,13 @@ from textual.containers import Horizontal
 from textual.css.scalar import Scalar
 
 from kronkeep_common.models import Alert
-from kronkeep_common.text import age
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import alerts
 from kronkeep_tui.pages import overview as page
+from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
@@ -26,7 +26,7 @@ MOST_PAGES = 5  # of 1,000 runs
 ALERT_COLUMNS = (
     Column(title="", width=5),
     Column(title="NEEDS ATTENTION", width=22, grow=2),
-    Column(title="SINCE", width=6, right=True),
+    Column(title="SINCE", width=6, right=True, is_moment=True),
     Column(title="WHY", width=20, drop=1, grow=6),
 )
 
@@ -89,7 +89,7 @@ class OverviewView(TableView[Alert]):
     def row_of(self, record: Alert, store: Store, now: datetime) -> TableRow:
         shown, kind = alerts.state(record)
         return TableRow(
-            record.id, (shown, alerts.subject_of(record), age(record.since, now), record.message), kind
+            record.id, (shown, alerts.subject_of(record), age_cell(record.since, now), record.message), kind
         )
 
     def show(self, store: Store, now: datetime) -> None:

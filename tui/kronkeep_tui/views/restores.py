@@ -6,11 +6,12 @@ from datetime import datetime
 from operator import attrgetter
 
 from kronkeep_common.models import Restore
-from kronkeep_common.text import age, clean, duration
+from kronkeep_common.text import clean, duration
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.restores import restore_lines, target_words
 from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.prompt import YesNoPrompt
@@ -34,7 +35,7 @@ class RestoresView(TableView[Restore]):
         Column(title="PURPOSE", width=8, drop=2),
         Column(title="CRONJOB", width=18, grow=3, letter="n"),
         Column(title="TARGET", width=24, grow=3, drop=1),
-        Column(title="AGE", width=6, right=True, letter="a"),
+        Column(title="AGE", width=6, right=True, letter="a", is_moment=True),
         Column(title="TOOK", width=8, right=True, drop=3),
         Column(title="REASON", width=14, drop=4, grow=1),
     )
@@ -64,7 +65,7 @@ class RestoresView(TableView[Restore]):
             record.purpose,
             store.label(record.namespace, record.cronjob),
             target_words(record.target),
-            age(record.created_at, now),
+            age_cell(record.created_at, now),
             duration(record.duration_seconds),
             record.reason or "-",
         )

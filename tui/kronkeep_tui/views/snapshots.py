@@ -5,9 +5,10 @@ from datetime import datetime
 from operator import attrgetter
 
 from kronkeep_common.models import BackupExecution
-from kronkeep_common.text import age, size
+from kronkeep_common.text import size
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.runs import backup_lines
 from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.store import Store
@@ -30,13 +31,13 @@ class SnapshotsView(TableView[BackupExecution]):
     COLUMNS = (
         Column(title="ST", width=5),
         Column(title="SNAPSHOT", width=9),
-        Column(title="AGE", width=6, right=True, letter="a"),
+        Column(title="AGE", width=6, right=True, letter="a", is_moment=True),
         Column(title="CRONJOB", width=21, grow=3, letter="n"),
         Column(title="STORAGE", width=12, drop=2, grow=1),
         Column(title="SIZE", width=10, drop=1, right=True, letter="z"),
         Column(title="NEW", width=10, drop=4, right=True),
         Column(title="FILES", width=7, drop=3, right=True),
-        Column(title="VERIFIED", width=9, drop=2, right=True),
+        Column(title="VERIFIED", width=9, drop=2, right=True, is_moment=True),
     )
     CLUSTER_COLUMN_INDEX = 3
     EMPTY_LINES = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")
@@ -61,13 +62,13 @@ class SnapshotsView(TableView[BackupExecution]):
         cells = (
             shown,
             result.snapshot_id[:8] if result else "-",
-            age(record.ended_at or record.created_at, now),
+            age_cell(record.ended_at or record.created_at, now),
             store.label(record.namespace, record.cronjob),
             record.storage_id,
             size(result.bytes_read) if result else "-",
             size(result.bytes_added) if result else "-",
             str(result.files_total) if result else "-",
-            age(record.verified_at, now) if record.verified_at else "-",
+            age_cell(record.verified_at, now),
         )
         return TableRow(record.id, cells, kind)
 

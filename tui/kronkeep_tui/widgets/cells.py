@@ -26,6 +26,23 @@ class Drawing(str):
         return drawn
 
 
+class Moment(str):
+    """How long ago or how far ahead a moment is, with the clock time that may stand in its place."""
+
+    __slots__ = ("clock",)
+    clock: str
+
+    def __new__(cls, age: str, clock: str) -> Self:
+        moment = super().__new__(cls, age)
+        moment.clock = clock
+        return moment
+
+
+def with_clock_times(text: Text) -> Text:
+    """Return spans with clock times in the place of ages."""
+    return tuple((words.clock if isinstance(words, Moment) else words, role) for words, role in text)
+
+
 def rule(width: int, title: str = "") -> Span:
     """Return a horizontal line with a title in it."""
     lead = f"─── {title} " if title else ""

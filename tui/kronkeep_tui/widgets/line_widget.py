@@ -19,7 +19,15 @@ from textual.widget import Widget
 
 from kronkeep_tui.colours import Roles, ThemedApp
 from kronkeep_tui.textual_internals import forget_rendered_lines
-from kronkeep_tui.widgets.cells import Span, Text, fit_text, only_draws, replace_drawings, shows_blanks
+from kronkeep_tui.widgets.cells import (
+    Span,
+    Text,
+    fit_text,
+    only_draws,
+    replace_drawings,
+    shows_blanks,
+    with_clock_times,
+)
 
 
 class UnscrolledWidget(Widget):
@@ -50,13 +58,15 @@ class LineWidget(UnscrolledWidget):
         """The styles of the roles in the current theme."""
         return cast("ThemedApp", self.app).roles
 
-    def in_plain_mode(self, text: Text) -> Text:
-        """Return spans as they are shown: in plain mode with words in place of drawings."""
+    def in_chosen_form(self, text: Text) -> Text:
+        """Return spans with clock times where those are chosen, and in plain mode with words for drawings."""
+        if self.roles.shows_clock:
+            text = with_clock_times(text)
         return replace_drawings(text) if self.roles.plain else text
 
     def _visible_line(self, y: int, width: int) -> Text:
         """Return a line, cut before and after drawings become words, so that no sign is left."""
-        return self.in_plain_mode(fit_text(self.in_plain_mode(self.line(y, width)), width))
+        return self.in_chosen_form(fit_text(self.in_chosen_form(self.line(y, width)), width))
 
     def _draw(self) -> None:
         width, height = self._drawn_size = self.size

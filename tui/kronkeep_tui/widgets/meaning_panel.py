@@ -43,7 +43,7 @@ class MeaningPanel(ScrollablePage):
 
 def _meaning(filling: FormState, fit: ScheduleFit, clock: Clock, width: int) -> list[Text]:
     now = clock.now()
-    local = now.astimezone().tzinfo
+    local = now.tzinfo
     assert local is not None
     met = concurrent_changes.change_lines(filling.changes.values(), filling.draft, width)
     return [

@@ -14,12 +14,14 @@ from kronkeep_tui.widgets.cells import Cell, Text, add_role, fit_text, spans
 from kronkeep_tui.widgets.line_widget import ScrollableLines
 
 R = TypeVar("R")
+CLOCK_WIDTH = 10  # of `Mon 03:00` and a space
 
 
 class Column(NamedTuple):
     """A title and a width in cells; `drop` orders which columns go first if space is short (0: never).
 
-    `grow` is the share of the space that is left; `letter` is the key that sorts by the column.
+    `grow` is the share of the space that is left; `letter` is the key that sorts by the column. One that
+    `is_moment` gets the width of a clock time where clock times are shown.
     """
 
     title: str
@@ -28,6 +30,7 @@ class Column(NamedTuple):
     grow: int = 0
     letter: str = ""
     right: bool = False
+    is_moment: bool = False
 
 
 class TableRow(NamedTuple):
@@ -216,6 +219,14 @@ class RowTable(ScrollableLines):
         text = self._cells(row.cells, row.role, width, row.key in self.marks, index == self.cursor)
         return add_role(fit_text(text, width), "cursor") if index == self.cursor and self.lit else text
 
+    def _columns_for_clock(self) -> Sequence[Column]:
+        if not self.roles.shows_clock:
+            return self.columns
+        return [
+            column._replace(width=max(column.width, CLOCK_WIDTH)) if column.is_moment else column
+            for column in self.columns
+        ]
+
     def _title(self, column: Column) -> str:
         return f"{column.title}^" if column.letter and column.letter == self.sorted_by else column.title
 
@@ -223,8 +234,8 @@ class RowTable(ScrollableLines):
         self, cells: Sequence[Cell], role: str, width: int, marked: bool = False, under: bool = False
     ) -> Text:
         parts: list[tuple[str, str]] = [("*" if marked else ">" if under else " ", "mark" if marked else "")]
-        for number, wide in choose_columns(self.columns, width - 1, self.wide):
-            cell = self.in_plain_mode(spans(cells[number], role if number == 0 else ""))
+        for number, wide in choose_columns(self._columns_for_clock(), width - 1, self.wide):
+            cell = self.in_chosen_form(spans(cells[number], role if number == 0 else ""))
             if self.columns[number].right:
                 cell = ((" " * (wide - 1 - sum(len(words) for words, _ in cell)), ""), *cell)
             parts += [*fit_text(cell, max(0, wide - 1)), (" ", "")]
