@@ -21,6 +21,11 @@ class AlertCode(StrEnum):
     BACKUP_FAILED = "BackupFailed", "The newest backup that ended made no snapshot."
     BACKUP_PARTIAL = "BackupPartial", "The newest backup that ended could not read everything."
     BACKUP_OVERDUE = "BackupOverdue", "The newest good backup is older than the policy allows (rpo_seconds)."
+    COPY_FAILED = "CopyFailed", "The last copy of a backup to one of the policy's other storages failed."
+    COPY_OVERDUE = (
+        "CopyOverdue",
+        "The newest good backup in a copy is older than that copy allows (its rpo_seconds).",
+    )
     SNAPSHOT_MISSING = "SnapshotMissing", "The repository lacks snapshots that retention has not removed."
     DRILL_FAILED = "DrillFailed", "The newest drill that ended did not restore everything."
     DRILL_OVERDUE = "DrillOverdue", "A drill was due and was not started before its deadline."

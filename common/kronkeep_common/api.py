@@ -8,16 +8,18 @@ import msgspec
 from kronkeep_common.json_decoding import JsonObject
 from kronkeep_common.models import (
     Alert,
+    BackupCopy,
     BackupExecution,
     BackupPolicy,
     BackupStorage,
+    CopyState,
     CronJob,
     CronJobExecution,
     EnvVar,
     Restore,
     UnarchivedVolume,
 )
-from kronkeep_common.models.base import Bytes, Moment, Record, Request
+from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request
 from kronkeep_common.models.coverage import ClaimCoverage, CoverageFault
 from kronkeep_common.models.policy import BackupType, Compression
 from kronkeep_common.version import VERSION as VERSION
@@ -59,6 +61,24 @@ class DeleteRequest(Request, frozen=True, kw_only=True):
     """The request of a deletion; `confirm` repeats the object's name."""
 
     confirm: str | None = None
+
+
+class CopyRequest(Request, frozen=True, kw_only=True):
+    """The storage that a backup is copied to."""
+
+    storage_id: Name
+
+
+class VerifyRequest(Request, frozen=True, kw_only=True):
+    """What is verified: the copy in the storage `from_copy`, or without it the backup in its own storage."""
+
+    from_copy: Name | None = None
+
+
+class DrillRequest(Request, frozen=True, kw_only=True):
+    """What is drilled: the copy in the storage `from_copy`, or without it the policy's own storage."""
+
+    from_copy: Name | None = None
 
 
 class Empty(Request, frozen=True, kw_only=True):
@@ -173,7 +193,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     `rpo_seconds`. `findings` say how its schedule does not fit the CronJob's (`Code: sentence`),
     `nothing_to_archive` why it archives nothing, `storage_refusal` why it may not use its storage,
     `unarchived_volumes` which mounted volumes it leaves out
-    (20 at most), `retention_waits` why its retention waits for approval.
+    (20 at most), `retention_waits` why its retention waits for approval. `copies` say how far each copy is.
     """
 
     id: str
@@ -196,6 +216,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     storage_refusal: str | None = None
     unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
     retention_waits: str | None = None
+    copies: tuple[CopyState, ...] = ()
 
 
 class Version(Record, frozen=True, kw_only=True):
@@ -297,6 +318,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     backups: list[BackupExecution]
     storages: list[BackupStorage]
     restores: list[Restore] = []
+    copies: list[BackupCopy] = []
     alerts: list[Alert] = []
     watches: list[WatchView]
     clusters: list[ClusterView] = []
@@ -306,11 +328,14 @@ HISTORY_TABLES: dict[str, type] = {
     "executions": CronJobExecution,
     "backups": BackupExecution,
     "restores": Restore,
+    "copies": BackupCopy,
     "storages": BackupStorage,
     "alerts": Alert,
 }
 LIVE_TABLES: dict[str, type] = {"cronjobs": CronJob, "watches": WatchView}
-ChangedRecord = CronJobExecution | BackupExecution | Restore | BackupStorage | Alert | CronJob | WatchView
+ChangedRecord = (
+    CronJobExecution | BackupExecution | BackupCopy | Restore | BackupStorage | Alert | CronJob | WatchView
+)
 
 
 class ChangeEvent(Record, frozen=True, kw_only=True):

@@ -176,6 +176,13 @@ class RestoreNotFound(NotFound):
     code = "RestoreNotFound"
 
 
+class CopyNotFound(NotFound):
+    """No copy of a backup has that id, or the backup has none in that storage."""
+
+    code = "CopyNotFound"
+    default_next_step = "kronkeep describe backup ID shows its copies."
+
+
 class PathNotFound(NotFound):
     """The snapshot has no such path."""
 

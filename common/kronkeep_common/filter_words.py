@@ -10,12 +10,14 @@ from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.errors import InvalidFilter
 from kronkeep_common.models.alert import Severity
 from kronkeep_common.models.backup import BackupTrigger
+from kronkeep_common.models.backup_copy import CopyTrigger
 from kronkeep_common.models.coverage import ClaimStatus
 from kronkeep_common.name_suggestions import closest_name, suggest_name
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import (
     AlertStatus,
     BackupStatus,
+    CopyStatus,
     ExecutionStatus,
     RestoreStatus,
     StorageStatus,
@@ -50,6 +52,12 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         **_OF_CRONJOB,
     },
     "restores": {"status": tuple(RestoreStatus), "reason": FREE, **_OF_CRONJOB},
+    "copies": {
+        "status": tuple(CopyStatus),
+        "trigger": get_args(CopyTrigger),
+        "reason": FREE,
+        **_OF_CRONJOB,
+    },
     "storages": {
         "status": tuple(StorageStatus),
         "reason": FREE,

@@ -363,6 +363,10 @@ _REPOSITORIES = {
     "StorageUnknown": ReasonText(
         "Proxmox VE does not know the storage.", "Correct node and storage (pvesm status lists them)."
     ),
+    "StoragesApart": ReasonText(
+        "No pod reaches both storages: each is bound to a cluster, a namespace or a node of its own.",
+        "Choose a storage for the copy that is a server (s3, sftp, rest, nfs), or one in the same place.",
+    ),
     "StorageInactive": ReasonText(
         "The Proxmox VE storage is disabled or not active.", "Look at it with pvesm status."
     ),
@@ -441,11 +445,23 @@ _RESTORES = {
     ),
 }
 
+_COPIES = {
+    "CopyIncomplete": ReasonText(
+        "restic ended without an error, and the copies' repository does not show the backup's snapshots.",
+        "It is tried again; where it stays so, look at the storage (kronkeep storage rescan NAME).",
+    ),
+    "OriginalGone": ReasonText(
+        "The first storage no longer has the snapshot that was to be copied.",
+        "Nothing is to be done for this backup: later ones are copied.",
+    ),
+}
+
 SECTIONS: dict[str, dict[str, ReasonText]] = {
     "Runs": _RUNS,
     "Jobs of kronkeep's own: backups, restores and work on storages": _JOBS,
     "Backups": _BACKUPS,
     "Repositories: storages, and the backups and restores that use them": _REPOSITORIES,
+    "Copies of backups in other storages": _COPIES,
     "Restores and drills": _RESTORES,
 }
 TEXTS: dict[str, ReasonText] = {code: text for section in SECTIONS.values() for code, text in section.items()}

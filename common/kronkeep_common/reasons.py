@@ -126,6 +126,7 @@ class Reason(StrEnum):
     RCLONE_MISSING = "RcloneMissing"
     REMOTE_MISSING = "RemoteMissing"
     STORAGE_UNKNOWN = "StorageUnknown"
+    STORAGES_APART = "StoragesApart"
     STORAGE_INACTIVE = "StorageInactive"
     STORAGE_FULL = "StorageFull"
     STORAGE_READ_ONLY = "StorageReadOnly"
@@ -137,6 +138,9 @@ class Reason(StrEnum):
     VERSION_UNKNOWN = "VersionUnknown"
     RESTIC_CRASHED = "ResticCrashed"
     RESTIC_FAILED = "ResticFailed"
+    # Copies of backups in other storages.
+    COPY_INCOMPLETE = "CopyIncomplete"
+    ORIGINAL_GONE = "OriginalGone"
     # Restores and drills.
     NO_BACKUP = "NoBackup"
     SNAPSHOT_GONE = "SnapshotGone"

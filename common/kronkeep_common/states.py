@@ -43,6 +43,16 @@ class RestoreStatus(StrEnum):
     FAILED = "failed"
 
 
+class CopyStatus(StrEnum):
+    """The state of a BackupCopy."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class StorageStatus(StrEnum):
     """The state of a BackupStorage."""
 
@@ -92,6 +102,17 @@ BACKUP_TRANSITIONS: dict[BackupStatus, frozenset[BackupStatus]] = {
     _B.MISSED: frozenset(),
     _B.UNKNOWN: frozenset(),
 }
+
+_C = CopyStatus
+COPY_TRANSITIONS: dict[CopyStatus, frozenset[CopyStatus]] = {
+    _C.QUEUED: frozenset({_C.RUNNING, _C.FAILED, _C.CANCELLED}),
+    _C.RUNNING: frozenset({_C.QUEUED, _C.SUCCEEDED, _C.FAILED, _C.CANCELLED}),
+    # Made again: after a failure, or where the repository has lost it.
+    _C.SUCCEEDED: frozenset({_C.QUEUED}),
+    _C.FAILED: frozenset({_C.QUEUED, _C.SUCCEEDED}),
+    _C.CANCELLED: frozenset({_C.QUEUED, _C.SUCCEEDED}),
+}
+ENDED_COPIES = frozenset({_C.SUCCEEDED, _C.FAILED, _C.CANCELLED})
 
 _R = RestoreStatus
 RESTORE_TRANSITIONS: dict[RestoreStatus, frozenset[RestoreStatus]] = {

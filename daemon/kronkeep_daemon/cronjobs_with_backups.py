@@ -31,6 +31,8 @@ from kronkeep_daemon.backups import claim_checks
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.copies.copy_checks import CopyChecks
+from kronkeep_daemon.copies.copy_service import CopyService
 from kronkeep_daemon.cronjobs import CronJobService, cronjob_manifests, pod_volumes
 from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.kube.client import Cluster
@@ -64,7 +66,11 @@ class ExtendedCronJobService:
         history: History,
         schedules: ScheduleService,
         exclude_preview: ExcludePreview,
+        copies: CopyService,
+        copy_checks: CopyChecks,
     ) -> None:
+        self._copies = copies
+        self._copy_checks = copy_checks
         self._cronjobs = cronjobs
         self._backups = backups
         self._storages = storages
@@ -117,6 +123,7 @@ class ExtendedCronJobService:
             last_backup_id=self._last_backup_id(cronjob.id),
             last_verified_at=self._last_verified_at(cronjob.id),
             last_good_backup_at=good_at,
+            copies=self._copies.states_of(live),
         )
 
     def _find_storage_refusal(self, live: CronJobObject, policy: BackupPolicy | None) -> str | None:
@@ -198,6 +205,7 @@ class ExtendedCronJobService:
         cluster = self._cronjobs.clusters.by_name(ref.cluster)
         self._storages.require_usable(policy.storage_id, cluster, ref.namespace)
         policies.check_policy(policy)
+        self._copy_checks.require(policy, cluster, ref.namespace)
         existing = self.find(ref)
         if existing is not None:
             await self._exclude_preview.require_rest(existing.id, policy)
@@ -281,7 +289,8 @@ class ExtendedCronJobService:
         return [
             self._cronjobs.clusters.title(one.cluster, f"{one.namespace}/{one.cronjob}")
             for one in carriers
-            if one is not None and one.policy.storage_id == storage_id
+            if one is not None
+            and (one.policy.storage_id == storage_id or one.policy.copy_in(storage_id) is not None)
         ]
 
     async def back_up_now(

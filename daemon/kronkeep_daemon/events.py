@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, Restore
+from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, CronJobExecution, Restore
 from kronkeep_daemon.kube.objects import CronJobObject
 
 E = TypeVar("E")
@@ -45,6 +45,13 @@ class RestoreChanged(msgspec.Struct, frozen=True):
 
     old: Restore | None
     new: Restore
+
+
+class CopyChanged(msgspec.Struct, frozen=True):
+    """A BackupCopy was recorded durably; `old` is None for a new one."""
+
+    old: BackupCopy | None
+    new: BackupCopy
 
 
 class StorageChanged(msgspec.Struct, frozen=True):

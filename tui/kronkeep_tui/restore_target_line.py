@@ -1,4 +1,7 @@
-"""A restore's target in one line: `new-claim NAME`, `claim NAME` or `in-place`, then options."""
+"""A restore's target in one line: `new-claim NAME`, `claim NAME` or `in-place`, then options.
+
+`from=STORAGE` restores the copy in that storage.
+"""
 
 import shlex
 from collections.abc import Sequence
@@ -9,7 +12,7 @@ from kronkeep_tui.form.value_texts import read_size, write_size
 
 KINDS = ("new-claim", "claim", "in-place")
 FLAGS = ("overwrite", "suspend")
-FIELDS = ("namespace", "folder", "class", "size")
+FIELDS = ("namespace", "folder", "class", "size", "from")
 
 
 def parse(line: str, include: Sequence[str]) -> RestoreRequest:
@@ -31,7 +34,9 @@ def parse(line: str, include: Sequence[str]) -> RestoreRequest:
     values = dict(_pair(word) for word in rest if word not in FLAGS)
     if kind == "claim" and claim is None:
         raise InvalidRequest("The claim's name is missing: claim NAME.")
+    from_copy = values.pop("from", None)
     return RestoreRequest(
+        from_copy=from_copy,
         target=_target(kind, claim, values),
         include=tuple(include),
         overwrite="overwrite" in flags or kind == "in-place",
@@ -43,12 +48,14 @@ def to_line(request: RestoreRequest) -> str:
     """Return the line that `parse` reads as the target and options of a request."""
     target = request.target
     if target is None or target.kind == "in-place":
-        return "in-place suspend" if request.suspend else "in-place"
+        words = ["in-place", *(["suspend"] if request.suspend else [])]
+        return shlex.join([*words, *([f"from={request.from_copy}"] if request.from_copy else [])])
     values = {
         "namespace": target.namespace,
         "folder": target.path,
         "class": target.storage_class,
         "size": write_size(target.size_bytes) if target.size_bytes else None,
+        "from": request.from_copy,
     }
     flags = [flag for flag in FLAGS if getattr(request, flag)]
     fields = [f"{name}={value}" for name, value in values.items() if value]
@@ -88,6 +95,6 @@ def complete(line: str) -> Sequence[str]:
         return [kind for kind in KINDS if kind.startswith(last)]
     given = {word.partition("=")[0] for word in words[1:-1]}
     names = [flag for flag in FLAGS if flag not in given]
-    if words[0] != "in-place":
-        names += [f"{field}=" for field in FIELDS if field not in given]
+    fields = FIELDS if words[0] != "in-place" else ("from",)
+    names += [f"{field}=" for field in fields if field not in given]
     return [f"{before} {name}" for name in names if name.startswith(last)]

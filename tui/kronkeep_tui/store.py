@@ -14,10 +14,18 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from kronkeep_common.api import HISTORY_TABLES, LIVE_TABLES, ChangeEvent, ClusterView, Snapshot, WatchView
-from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
+from kronkeep_common.models import (
+    Alert,
+    BackupCopy,
+    BackupExecution,
+    BackupStorage,
+    CronJob,
+    CronJobExecution,
+    Restore,
+)
 
 L = TypeVar("L", CronJob, WatchView)
-R = TypeVar("R", bound=CronJobExecution | BackupExecution | BackupStorage | Restore | Alert)
+R = TypeVar("R", bound=CronJobExecution | BackupExecution | BackupCopy | BackupStorage | Restore | Alert)
 SHOWN_TABLES = (*HISTORY_TABLES, *LIVE_TABLES)
 NAMING_TABLES = ("executions", "backups", "restores")  # whose records name a CronJob
 FEW_NEW_RECORDS = 100  # up to here inserting each in its place is faster than sorting all
@@ -105,6 +113,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     backups: Table[BackupExecution] = Table()
     storages: Table[BackupStorage] = Table()
     restores: Table[Restore] = Table()
+    copies: Table[BackupCopy] = Table()
     alerts: Table[Alert] = Table()
     watches: tuple[WatchView, ...] = ()
     clusters: tuple[ClusterView, ...] = ()
@@ -147,6 +156,7 @@ def store_from(snapshot: Snapshot) -> Store:
         backups=table_of(snapshot.backups),
         storages=table_of(snapshot.storages),
         restores=table_of(snapshot.restores),
+        copies=table_of(snapshot.copies),
         alerts=table_of(snapshot.alerts),
         watches=tuple(snapshot.watches),
         clusters=tuple(snapshot.clusters),

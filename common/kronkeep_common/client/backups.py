@@ -99,10 +99,14 @@ class BackupCalls:
 
         return await self._wait_for(ask)
 
-    async def verify(self, backup_id: str) -> BackupExecution:
-        """Restore a backup to scratch, compare it, and return it afterwards; raise VerificationFailed."""
+    async def verify(self, backup_id: str, from_copy: str | None = None) -> BackupExecution:
+        """Restore a backup to scratch, compare it, and return it afterwards; raise VerificationFailed.
+
+        from_copy: the storage of the copy that is verified.
+        """
         path = f"{_path(backup_id)}/verify"
-        operation = await run_operation(self._connection, path, poll_seconds=POLL_SECONDS)
+        request = api.VerifyRequest(from_copy=from_copy)
+        operation = await run_operation(self._connection, path, request, poll_seconds=POLL_SECONDS)
         if operation.status == "failed":
             raise VerificationFailed(operation.message or "It failed.", next_step=operation.next_step)
         return await self.get(backup_id)

@@ -11,6 +11,7 @@ from kronkeep_common import api, errors
 from kronkeep_common.client.alerts import AlertCalls, SilenceCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.connection import Connection, error_of
+from kronkeep_common.client.copies import CopyCalls
 from kronkeep_common.client.cronjobs import CronJobCalls
 from kronkeep_common.client.figures import FigureCalls
 from kronkeep_common.client.operations import OperationCalls
@@ -41,6 +42,7 @@ class Client:
         self.cronjobs = CronJobCalls(self._connection)
         self.runs = RunCalls(self._connection)
         self.backups = BackupCalls(self._connection)
+        self.copies = CopyCalls(self._connection)
         self.restores = RestoreCalls(self._connection)
         self.policies = PolicyCalls(self._connection)
         self.storages = StorageCalls(self._connection)

@@ -113,9 +113,13 @@ class CronJobCalls:
         body = api.AdoptRequest(policy_id=policy_id)
         return await self._connection.post(_path(namespace, name, "adopt"), api.Adopted, body)
 
-    async def drill(self, namespace: str, name: str) -> Restore:
-        """Start a drill of a CronJob's policy; raise PolicyNotFound."""
-        return await self._connection.post(_path(namespace, name, "drill"), Restore)
+    async def drill(self, namespace: str, name: str, *, from_copy: str | None = None) -> Restore:
+        """Start a drill of a CronJob's policy; raise PolicyNotFound, CopyNotFound.
+
+        from_copy: the storage of the copy that is drilled.
+        """
+        request = api.DrillRequest(from_copy=from_copy)
+        return await self._connection.post(_path(namespace, name, "drill"), Restore, request)
 
 
 def _path(namespace: str, name: str, verb: str = "") -> str:

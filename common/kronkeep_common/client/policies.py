@@ -30,31 +30,40 @@ class PolicyCalls:
         """Return how a backup's schedule fits a CronJob's."""
         return await self._connection.post("/v1/schedules/check", ScheduleVerdict, request)
 
-    async def retention(self, policy_id: str, namespace: str | None = None) -> RetentionPlan:
+    async def retention(
+        self, policy_id: str, namespace: str | None = None, *, copy: str | None = None
+    ) -> RetentionPlan:
         """Return what a policy's retention would remove now, and what it keeps and why.
 
         namespace: that of its CronJob, in case another one carries the same id.
+        copy: the storage of the policy's copy whose retention is meant.
         """
-        return await self._connection.get(_path(policy_id), RetentionPlan, {"namespace": namespace})
+        query: Query = {"namespace": namespace, "copy": copy}
+        return await self._connection.get(_path(policy_id), RetentionPlan, query)
 
     async def preview_retention(self, namespace: str, name: str, rules: Retention) -> RetentionPlan:
         """Return what other rules would do to a CronJob's snapshots."""
         body = RetentionPreview(namespace=namespace, cronjob=name, retention=rules)
         return await self._connection.post("/v1/retention/preview", RetentionPlan, body)
 
-    async def apply_retention(self, policy_id: str, namespace: str | None = None) -> api.Operation:
+    async def apply_retention(
+        self, policy_id: str, namespace: str | None = None, *, copy: str | None = None
+    ) -> api.Operation:
         """Remove the snapshots that no rule keeps; raise NotAllowedNow where that needs approval."""
         return await complete_operation(
-            self._connection, f"{_path(policy_id)}/apply", query={"namespace": namespace}
+            self._connection, f"{_path(policy_id)}/apply", query={"namespace": namespace, "copy": copy}
         )
 
     async def approve_retention(
-        self, policy_id: str, token: str, namespace: str | None = None
+        self, policy_id: str, token: str, namespace: str | None = None, *, copy: str | None = None
     ) -> api.Operation:
         """Remove exactly what the plan with that token names; raise PreconditionFailed."""
         body = RetentionApproval(token=token)
         return await complete_operation(
-            self._connection, f"{_path(policy_id)}/approve", body, query={"namespace": namespace}
+            self._connection,
+            f"{_path(policy_id)}/approve",
+            body,
+            query={"namespace": namespace, "copy": copy},
         )
 
 

@@ -12,6 +12,7 @@ from kronkeep_common.client.alerts import AlertCalls, SilenceCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.blocking_transport import BlockingTransport, run_without_loop
 from kronkeep_common.client.client import Client
+from kronkeep_common.client.copies import CopyCalls
 from kronkeep_common.client.cronjobs import CronJobCalls
 from kronkeep_common.client.figures import FigureCalls
 from kronkeep_common.client.operations import OperationCalls
@@ -126,6 +127,17 @@ class SyncBackups(Blocking[BackupCalls]):
     verify = BlockingCall(BackupCalls.verify)
 
 
+class SyncCopies(Blocking[CopyCalls]):
+    """The blocking calls of `client.copies`."""
+
+    list = BlockingCall(CopyCalls.list)
+    get = BlockingCall(CopyCalls.get)
+    of_backup = BlockingCall(CopyCalls.of_backup)
+    start = BlockingCall(CopyCalls.start)
+    cancel = BlockingCall(CopyCalls.cancel)
+    log = BlockingStream(CopyCalls.log)
+
+
 class SyncRestores(Blocking[RestoreCalls]):
     """The blocking calls of `client.restores`."""
 
@@ -209,6 +221,7 @@ class SyncClient(Blocking[Client]):
         self.cronjobs = SyncCronJobs(client.cronjobs)
         self.runs = SyncRuns(client.runs)
         self.backups = SyncBackups(client.backups)
+        self.copies = SyncCopies(client.copies)
         self.restores = SyncRestores(client.restores)
         self.policies = SyncPolicies(client.policies)
         self.storages = SyncStorages(client.storages)

@@ -12,6 +12,8 @@ from kronkeep_common.models.backup import (
     OrphanedPolicy,
     Progress,
 )
+from kronkeep_common.models.backup_copy import BackupCopy
+from kronkeep_common.models.copy_state import CopyState
 from kronkeep_common.models.cronjob import (
     Cause,
     CronJob,
@@ -39,6 +41,7 @@ from kronkeep_common.models.policy import (
     Hooks,
     Include,
     Limits,
+    PolicyCopy,
     Retention,
     SecretKeyRef,
     Source,
@@ -74,6 +77,7 @@ from kronkeep_common.models.storage_kinds import CredentialKey, StorageField, St
 
 __all__ = [
     "Alert",
+    "BackupCopy",
     "BackupExecution",
     "BackupPolicy",
     "BackupPolicySpec",
@@ -83,6 +87,7 @@ __all__ = [
     "BackupStorageCreate",
     "Cause",
     "ClaimSource",
+    "CopyState",
     "CredentialKey",
     "CronJob",
     "CronJobCreate",
@@ -108,6 +113,7 @@ __all__ = [
     "OrphanedPolicy",
     "OtherVolume",
     "PodRecord",
+    "PolicyCopy",
     "Progress",
     "QueueEntry",
     "Resolution",

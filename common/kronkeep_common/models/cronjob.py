@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
+from kronkeep_common.models.copy_state import CopyState
 from kronkeep_common.models.policy import BackupPolicy, BackupPolicySpec, SecretKeyRef, UnarchivedVolume
 from kronkeep_common.states import ExecutionStatus, Trigger
 
@@ -104,7 +105,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     have no files, and what the excludes leave out. At most 100 `claims` are shown.
     `next_backup_at` follows the policy's schedule; without one it is the start of the next run, which the
     backup follows. `late_since` is the oldest slot that has no Job after the grace period, `delayed_since`
-    the slot that waits for the run before it (Forbid).
+    the slot that waits for the run before it (Forbid). `copies` say how far each copy of the policy is.
     """
 
     id: str
@@ -141,6 +142,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     last_good_backup_at: Moment | None = None
     last_verified_at: Moment | None = None
     backup_overdue: bool = False
+    copies: tuple[CopyState, ...] = ()
 
 
 class Cause(Record, frozen=True, kw_only=True):

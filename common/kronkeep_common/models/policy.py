@@ -232,6 +232,31 @@ class Drill(Request, frozen=True, kw_only=True):
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] = 6 * 3600
 
 
+class PolicyCopy(Request, frozen=True, kw_only=True):
+    """A second copy of the policy's backups in another storage, made by `restic copy`.
+
+    It has what its retention keeps of the policy's backups that succeeded or are partial.
+
+    storage_id: the storage that the copy is in; not the policy's own.
+    schedule: when to copy, as a cron line; without one, after each backup.
+    time_zone: an IANA time zone of the schedule.
+    after: `backup`, which is the same as no schedule.
+    retention: which backups the copy has; the policy's without it.
+    rpo_seconds: the newest good backup in the copy must not be older than this, or the copy is overdue.
+    deadline_seconds: how long the copying of one backup may take.
+    drill: a test restore from the copy, on a schedule of its own.
+    """
+
+    storage_id: Name
+    schedule: ScheduleText | None = None
+    time_zone: ZoneText | None = None
+    after: Literal["backup"] | None = None
+    retention: Retention | None = None
+    rpo_seconds: Annotated[float, msgspec.Meta(ge=60, le=YEARS)] | None = None
+    deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] = 24 * 3600
+    drill: Drill | None = None
+
+
 class BackupPolicySpec(Request, frozen=True, kw_only=True):
     """A policy as a person writes it; without a `schedule` it backs up after each run.
 
@@ -250,6 +275,7 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     expected_duration_seconds: how long an archive takes, for the check of schedules; measured without it.
     deadline_seconds: how long an archive may take.
     retries: how often an archive that failed is tried again.
+    copies: further copies of its backups, each in another storage.
     on_conflict: what to do where the schedule of the backup and that of the CronJob conflict.
     """
 
@@ -275,6 +301,7 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] = 6 * 3600
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 1
     drill: Drill | None = None
+    copies: Annotated[tuple[PolicyCopy, ...], msgspec.Meta(max_length=5)] = ()
     on_conflict: Literal["reject", "shift", "after-run", "accept"] = "reject"
 
 
@@ -286,6 +313,10 @@ class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
     version: Literal[1] = 1
+
+    def copy_in(self, storage_id: str) -> PolicyCopy | None:
+        """Return what the policy says of its copy in a storage; None where it has none there."""
+        return next((copy for copy in self.copies if copy.storage_id == storage_id), None)
 
     @property
     def spec(self) -> BackupPolicySpec:

@@ -33,7 +33,8 @@ class RestoreRequest(Request, frozen=True, kw_only=True):
     A target that has files is refused without `overwrite`, which replaces what has another type too (a file
     by a folder, a folder by a link); files that the snapshot does not have stay. All of it is put into place,
     or nothing. A restore in place needs `overwrite`, and the CronJob's name as `confirm`. With `suspend` the
-    CronJob is suspended during the restore.
+    CronJob is suspended during the restore. `from_copy` is the storage of the copy to restore from, or the
+    backup's own; without it the backup's own, or a copy that is there where that is away.
     """
 
     target: RestoreTarget = RestoreTarget()
@@ -41,6 +42,7 @@ class RestoreRequest(Request, frozen=True, kw_only=True):
     overwrite: bool = False
     suspend: bool = False
     confirm: str | None = None
+    from_copy: Name | None = None
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=30 * 86400)] = 6 * 3600
 
 
@@ -50,11 +52,13 @@ class RestorePlan(Record, frozen=True, kw_only=True):
     `written` would be new, `overwritten` exist already, `left` exist and are not in the selection.
     `type_changes` are names that the target has as something else (a folder becomes a file, a link a folder):
     they are replaced whole, and `removed` counts the files that go with such a folder. `confirm` is the text
-    that must be given as confirmation, `refusal` why the restore would be refused.
+    that must be given as confirmation, `refusal` why the restore would be refused. `storage_id` is the
+    storage that is read.
     """
 
     backup_id: str
     snapshot_id: str
+    storage_id: str = ""
     target: RestoreTarget
     files: int
     folders: int
@@ -81,6 +85,8 @@ class Restore(Record, frozen=True, kw_only=True):
     Drills and verifications restore to scratch space that is deleted with the Job. `suspended` is true while
     kronkeep suspends the CronJob for the restore. `verified_against` is what the files were compared with: a
     manifest (SHA-256 from backup time) or restic's own hashes. `due_at` is the slot of a drill.
+    `storage_id` is the storage that is read, the backup's own or that of a copy; `from_copy` is what the
+    request named.
     """
 
     id: str
@@ -92,6 +98,7 @@ class Restore(Record, frozen=True, kw_only=True):
     backup_id: str | None
     snapshot_id: str = ""
     storage_id: str
+    from_copy: str | None = None
     purpose: Literal["restore", "drill", "verify"] = "restore"
     include: tuple[str, ...] = ()
     target: RestoreTarget | None = None

@@ -1,5 +1,6 @@
 """What alert rules get and return, and findings about each kind of object."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,7 +24,8 @@ class ClockFault(NamedTuple):
 class CronJobFacts(NamedTuple):
     """A CronJob with its newest runs, backups and drills, newest first, at the time `now`.
 
-    `drills_since` is when its policy's drill was first seen. Unless `live`, its cluster is not watched now;
+    `drills_since` is when each drill of its policy was first seen, by the storage of the copy that it is of
+    (None for the policy's own). Unless `live`, its cluster is not watched now;
     unless `checked`, its schedules have not been compared yet.
     """
 
@@ -34,7 +36,7 @@ class CronJobFacts(NamedTuple):
     now: datetime
     failing_runs: int
     controller_zone: str
-    drills_since: datetime | None = None
+    drills_since: Mapping[str | None, datetime] = {}
     live: bool = True
     checked: bool = True
 
@@ -151,3 +153,8 @@ def watch_finding(watch: WatchState, result: RuleResult) -> AlertFinding:
     return AlertFinding(
         **result._asdict(), kind="watch", object=watch.name, object_id=where, cluster=watch.cluster
     )
+
+
+def format_minute(moment: datetime) -> str:
+    """Return a time in the sentences of alerts."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -10,22 +10,25 @@ from itertools import takewhile
 from operator import attrgetter
 
 from kronkeep_common.alert_codes import AlertCode
-from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, KeptLog
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupStorage,
+    CronJobExecution,
+    KeptLog,
+)
 from kronkeep_common.models.alert import Severity
 from kronkeep_common.reasons import Reason
-from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
     EXECUTION_TRANSITIONS,
-    RESTORE_TRANSITIONS,
     BackupStatus,
     ExecutionStatus,
-    RestoreStatus,
     StorageStatus,
     is_final,
 )
 from kronkeep_common.text import age, duration, size
+from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
+from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
 from kronkeep_daemon.alerts.rule_results import (
     AlertFinding,
     AlertKey,
@@ -34,6 +37,7 @@ from kronkeep_daemon.alerts.rule_results import (
     RuleResult,
     clock_finding,
     cronjob_finding,
+    format_minute,
     storage_finding,
     watch_finding,
 )
@@ -72,7 +76,7 @@ def run_missed(facts: CronJobFacts) -> RuleResult | None:
         return RuleResult(
             code=AlertCode.RUN_MISSED,
             severity="warning",
-            message=f"No run started at {_format_minute(slot)}.",
+            message=f"No run started at {format_minute(slot)}.",
             next_step=next_step,
             since=slot,
             record_id=ended[0].id,
@@ -82,7 +86,7 @@ def run_missed(facts: CronJobFacts) -> RuleResult | None:
         return RuleResult(
             code=AlertCode.RUN_MISSED,
             severity="warning",
-            message=f"The run of {_format_minute(late)} has not started.",
+            message=f"The run of {format_minute(late)} has not started.",
             next_step=next_step,
             since=late,
         )
@@ -161,55 +165,11 @@ def snapshot_missing(facts: CronJobFacts) -> RuleResult | None:
         severity="critical",
         message=(
             f"{count} {verb} no longer in the repository; the newest is {newest.id} "
-            f"of {_format_minute(newest.created_at)}."
+            f"of {format_minute(newest.created_at)}."
         ),
         next_step="Find out who removed them (another tool, a volume that was rolled back), and back up now.",
         since=min(each.snapshot_missing_at for each in missing if each.snapshot_missing_at is not None),
         record_id=newest.id,
-    )
-
-
-def drill_failed(facts: CronJobFacts) -> RuleResult | None:
-    """The newest drill that ended did not restore everything."""
-    policy = facts.cronjob.policy
-    ended = [drill for drill in facts.drills if is_final(RESTORE_TRANSITIONS, drill.status)]
-    if policy is None or policy.drill is None or not ended or ended[0].status is not RestoreStatus.FAILED:
-        return None
-    newest = ended[0]
-    message = f"The newest drill failed. {newest.message or newest.reason or ''}".strip()
-    next_step = newest.next_step or "Read the drill's log; perhaps the backup cannot be restored."
-    return RuleResult(
-        code=AlertCode.DRILL_FAILED,
-        severity="critical",
-        message=message,
-        next_step=next_step,
-        since=newest.ended_at or newest.created_at,
-        record_id=newest.id,
-    )
-
-
-def drill_overdue(facts: CronJobFacts) -> RuleResult | None:
-    """A drill's slot and its deadline have passed, and none was started for that slot or a later one."""
-    policy = facts.cronjob.policy
-    if policy is None or policy.drill is None or not policy.enabled:
-        return None
-    drill = policy.drill
-    try:
-        schedule = Schedule.parse(drill.schedule, drill.time_zone, controller_zone=facts.controller_zone)
-    except KronkeepError:
-        return None
-    slot = schedule.previous(facts.now - timedelta(seconds=drill.deadline_seconds))
-    if slot is None or facts.drills_since is None or slot <= facts.drills_since:
-        return None
-    if any((past.due_at or past.created_at) >= slot for past in facts.drills):
-        return None
-    next_step = "Start a drill now, and find out why none was started."
-    return RuleResult(
-        code=AlertCode.DRILL_OVERDUE,
-        severity="warning",
-        message=f"The drill of {_format_minute(slot)} was not started.",
-        next_step=next_step,
-        since=slot,
     )
 
 
@@ -275,6 +235,8 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     backup_failed,
     backup_partial,
     backup_overdue,
+    copy_failed,
+    copy_overdue,
     snapshot_missing,
     drill_failed,
     drill_overdue,
@@ -483,7 +445,3 @@ def _newest_backup(facts: CronJobFacts) -> BackupExecution | None:
 
 def _message_of(storage: BackupStorage, default: str) -> str:
     return storage.message or storage.reason or default
-
-
-def _format_minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

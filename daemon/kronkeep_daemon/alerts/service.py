@@ -266,12 +266,17 @@ class AlertService:
             checked=self._inputs.has_findings(cronjob),
         )
 
-    def _drills_since(self, cronjob: CronJob) -> datetime | None:
-        """Return when the drills' planner first saw the policy's drill; None before that."""
-        if cronjob.policy is None or cronjob.policy.drill is None:
-            return None
-        fact = self._history.facts.get(drill_seen_key(cronjob.id, cronjob.policy.id))
-        return fact.created_at if fact else None
+    def _drills_since(self, cronjob: CronJob) -> dict[str | None, datetime]:
+        """Return when the drills' planner first saw each drill of the policy, by the copy that it is of."""
+        policy = cronjob.policy
+        if policy is None:
+            return {}
+        places = [None, *(copy.storage_id for copy in policy.copies)]
+        facts = {
+            place: self._history.facts.get(drill_seen_key(cronjob.id, policy.id, place or ""))
+            for place in places
+        }
+        return {place: fact.created_at for place, fact in facts.items() if fact is not None}
 
     def active_alerts(self, limit: int = 10_000) -> list[Alert]:
         """Return the newest alerts that are open or acknowledged, newest first."""

@@ -37,6 +37,11 @@ def build_request(
     )
 
 
+def priority_number(priority: Priority) -> int:
+    """Return the queue's priority for the word of a policy."""
+    return _PRIORITIES[priority]
+
+
 def priority_word(priority: int) -> Priority:
     """Return the word of a policy for a priority of the queue."""
     return next(word for word, number in _PRIORITIES.items() if number == priority)

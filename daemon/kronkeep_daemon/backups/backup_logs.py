@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from kronkeep_common.errors import LogNotFound, ReadOnlyHistory
-from kronkeep_common.models import BackupExecution, KeptLog
+from kronkeep_common.models import BackupCopy, BackupExecution, KeptLog
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.history.removed_logs import describe_removal, refuse_removed
@@ -21,7 +21,7 @@ class BackupLogs:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def save(self, backup: BackupExecution, finished: FinishedJob) -> tuple[KeptLog, ...]:
+    async def save(self, backup: BackupExecution | BackupCopy, finished: FinishedJob) -> tuple[KeptLog, ...]:
         """Save the containers' logs without restic's progress lines; return what was saved.
 
         On a full disk the rest is left out.
@@ -42,11 +42,12 @@ class BackupLogs:
             saved.append(msgspec.structs.replace(log, container=container.name))
         return tuple(saved)
 
-    async def read(self, backup: BackupExecution) -> AsyncIterator[bytes]:
+    async def read(self, backup: BackupExecution | BackupCopy) -> AsyncIterator[bytes]:
         """Yield all saved logs in order, each under a heading; raises LogNotFound, LogRemoved."""
-        logs = [*backup.logs, *(log for run in backup.hooks for log in run.logs)]
+        hooks = backup.hooks if isinstance(backup, BackupExecution) else ()
+        logs = [*backup.logs, *(log for run in hooks for log in run.logs)]
         if not logs:
-            raise LogNotFound(f"No log of backup {backup.id} is kept yet.")
+            raise LogNotFound(f"No log of {backup.id} is kept yet.")
         refuse_removed(logs, backup.namespace)
         for entry in logs:
             yield f"--- {entry.pod} {entry.container}\n".encode()

@@ -277,6 +277,14 @@ class BackupRecords:
             if self._has_snapshot_of(carrier, backup)
         ]
 
+    def with_result(self, carrier: PolicyCarrier) -> Sequence[BackupExecution]:
+        """Return the backups of a policy that made a snapshot, whether it is there or not, newest first."""
+        return [
+            backup
+            for backup in self._of(carrier, limit=BACKUPS_PER_POLICY)
+            if backup.result is not None and self._clusters.same(backup.cluster, carrier.cluster)
+        ]
+
     def has_snapshot(self, carrier: PolicyCarrier) -> bool:
         """Return whether a backup of a policy has a snapshot, so far as is known; reads until one has."""
         pages = self._history.backups.pages(

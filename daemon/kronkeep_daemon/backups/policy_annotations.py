@@ -166,12 +166,37 @@ def check_policy(policy: BackupPolicySpec) -> None:
         raise InvalidPolicy("Claims without include.volumes have no meaning.", field="policy.source")
     _check_excludes(policy)
     _check_containers(policy)
+    _check_copies(policy)
     for claim in policy.source.claims:
         for path in claim.paths:
             if path.startswith("/") or ".." in path.split("/") or path.startswith("-"):
                 raise InvalidPolicy(
                     f"The path {clean(repr(path), 100)} must stay below the claim.", field="source"
                 )
+
+
+def _check_copies(policy: BackupPolicySpec) -> None:
+    """Raise InvalidPolicy for copies in the policy's own storage, or twice in one; InvalidSchedule."""
+    storage_ids = [policy.storage_id]
+    for number, copy in enumerate(policy.copies):
+        field = f"policy.copies[{number}]"
+        if copy.storage_id in storage_ids:
+            raise InvalidPolicy(
+                f"The storage {clean(copy.storage_id, 80)} has the backups, or a copy of them, already.",
+                next_step="Name another storage for this copy.",
+                field=f"{field}.storage_id",
+            )
+        storage_ids.append(copy.storage_id)
+        if copy.schedule is None and copy.time_zone is not None:
+            raise InvalidPolicy("A time zone without a schedule has no meaning.", field=f"{field}.time_zone")
+        if copy.schedule is not None and copy.after is not None:
+            raise InvalidPolicy("A copy has a schedule or follows each backup.", field=f"{field}.after")
+        if copy.schedule is not None and Schedule.parse(copy.schedule, copy.time_zone).every is not None:
+            raise InvalidPolicy(
+                "A copy's schedule has slots of its own: @every has none.", field=f"{field}.schedule"
+            )
+        if copy.drill is not None:
+            Schedule.parse(copy.drill.schedule, copy.drill.time_zone)
 
 
 def _check_excludes(policy: BackupPolicySpec) -> None:

@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import (
+    BackupCopy,
     BackupExecution,
     BackupPolicy,
     BackupStorage,
@@ -39,7 +40,7 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.reconciliation import RepositoryComparison, SnapshotsByBackup
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup, repository_of_policy
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
-from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotTags
+from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotTags, as_originals
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
@@ -61,6 +62,21 @@ class _ListedRepository(NamedTuple):
     recovery: Recovery
 
 
+class CopyComparer(Protocol):
+    """What compares repositories of copies with the records of those."""
+
+    async def recorded_in(self, repository: Repository) -> list[BackupCopy]:
+        """Return the records of the copies in a repository."""
+
+    async def apply(
+        self, repository: Repository, copies: Sequence[BackupCopy], snapshots: Sequence[ListedSnapshot]
+    ) -> RepositoryComparison:
+        """Change the records that differ from a list, made after `copies` were read."""
+
+    def as_backups_of_first(self, repository: Repository, recovery: Recovery) -> Recovery:
+        """Return what was recovered from copies as the backups of the first storage."""
+
+
 class SnapshotReconciliation:
     """Reconciliation of the repositories in the clusters on which this daemon acts."""
 
@@ -68,6 +84,7 @@ class SnapshotReconciliation:
         self,
         *,
         records: BackupRecords,
+        copies: CopyComparer,
         index: RepositoryIndex,
         storages: StorageService,
         upkeep: StorageUpkeep,
@@ -81,6 +98,7 @@ class SnapshotReconciliation:
         supervisor: Supervisor,
     ) -> None:
         self._records = records
+        self._copies = copies
         self._index = index
         self._storages = storages
         self._maintenance = maintenance
@@ -129,6 +147,8 @@ class SnapshotReconciliation:
     async def _list_and_compare(
         self, repository: Repository, *, other_clusters: bool = False
     ) -> _ListedRepository:
+        if repository.first_storage_id:
+            return await self._list_copies(repository, other_clusters=other_clusters)
         # Read before the list is made: an archive may end beside it, whose snapshot the list then lacks.
         backups = await self._backups_in(repository)
         listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
@@ -141,6 +161,22 @@ class SnapshotReconciliation:
             policy_of=self._carried_policy,
             now=self._clock.now(),
         )
+        return _ListedRepository(listed.snapshots, differences, recovery)
+
+    async def _list_copies(self, repository: Repository, *, other_clusters: bool) -> _ListedRepository:
+        """List a repository of copies, and compare it with their records."""
+        copies = await self._copies.recorded_in(repository)
+        listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
+        differences = await self._copies.apply(repository, copies, listed.snapshots)
+        recovery = await asyncio.to_thread(
+            recovered_backups.recover_backups,
+            as_originals(differences.unrecorded),
+            repository.without_copies(),
+            is_our_cluster=_is_any if other_clusters else self._is_our_cluster,
+            policy_of=self._carried_policy,
+            now=self._clock.now(),
+        )
+        recovery = self._copies.as_backups_of_first(repository, recovery)
         return _ListedRepository(listed.snapshots, differences, recovery)
 
     def _is_our_cluster(self, cluster_id: str) -> bool:
@@ -240,8 +276,11 @@ class SnapshotReconciliation:
                 # One that a policy would use may not be there yet, or its key: that is its archive's concern.
                 first_fault = first_fault or (fault if is_known else None)
                 continue
-            if recover:
+            if recover and comparison.recovery.backups:
                 await self._record_recovered(comparison.recovery.backups)
+                if repository.first_storage_id:
+                    copies = await self._copies.recorded_in(repository)
+                    await self._copies.apply(repository, copies, comparison.snapshots)
             total = _add_counts(total, comparison, recover=recover)
             foreign += map(_foreign_snapshot, comparison.differences.foreign[:MOST_FOREIGN])
         if first_fault is not None:
@@ -262,11 +301,16 @@ class SnapshotReconciliation:
         repositories = {each.id: each for each in self._index.repositories_of(storage)}
         for cronjob in self._cronjobs.objects():
             carrier = policy_annotations.carrier_of(cronjob)
-            if carrier is None or carrier.policy.storage_id != storage.id:
+            if carrier is None:
                 continue
+            policy = carrier.policy
             repository = repository_of_policy(
-                carrier.policy.id, carrier.cluster, carrier.namespace, carrier.policy.encryption, storage
+                policy.id, carrier.cluster, carrier.namespace, policy.encryption, storage
             )
+            if policy.copy_in(storage.id) is not None:
+                repository = repository.as_copies_of(policy.storage_id)
+            elif policy.storage_id != storage.id:
+                continue
             repositories.setdefault(repository.id, repository)
         return list(repositories.values())
 

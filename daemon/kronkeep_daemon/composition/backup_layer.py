@@ -18,8 +18,9 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
+from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation
+from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.repositories.lock_removal import LockRemoval
 
 
 class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,8 @@ class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     retention: RetentionService
     reconciliation: SnapshotReconciliation
     orphans: OrphanedPolicies
+    copy_records: CopyRecords
+    copy_reconciliation: CopyReconciliation
     policy_faults: PolicyFaultReporter
     backup_events: BackupEventReporter
 
@@ -55,8 +58,11 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
     backups = BackupService(
         cronjobs=cronjobs, records=records, planner=planner, history=base.history, clock=base.clock
     )
+    copy_records = CopyRecords(base.history, base.bus, base.clock)
+    copy_reconciliation = CopyReconciliation(records=copy_records, history=base.history, clock=base.clock)
     reconciliation = SnapshotReconciliation(
         records=records,
+        copies=copy_reconciliation,
         index=repositories.index,
         storages=repositories.storages,
         upkeep=repositories.upkeep,
@@ -109,6 +115,8 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         retention=retention,
         reconciliation=reconciliation,
         orphans=orphans,
+        copy_records=copy_records,
+        copy_reconciliation=copy_reconciliation,
         policy_faults=policy_faults,
         backup_events=backup_events,
     )
@@ -130,9 +138,6 @@ def _archiver(
         clock=base.clock,
         settings=base.settings,
     )
-    lock_removal = LockRemoval(
-        queues=repositories.queues, stale_locks=repositories.stale_locks, supervisor=base.supervisor
-    )
     attempts = AttemptRunner(
         records=records,
         logs=logs,
@@ -140,7 +145,7 @@ def _archiver(
         repository_jobs=repositories.jobs,
         index=repositories.index,
         queues=repositories.queues,
-        lock_removal=lock_removal,
+        lock_removal=repositories.lock_removal,
         version_probe=repositories.version_probe,
         clock=base.clock,
         settings=base.settings,
@@ -151,6 +156,6 @@ def _archiver(
         records=records,
         hooks=hooks,
         repository_jobs=repositories.jobs,
-        lock_removal=lock_removal,
+        lock_removal=repositories.lock_removal,
         clock=base.clock,
     )

@@ -7,6 +7,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.jobs.owned_objects import ObjectTokens
 from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.repositories.credential_copies import CredentialCopies
+from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
@@ -26,7 +27,7 @@ class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
     runners: JobRunners
     jobs: RepositoryJobs
     index: RepositoryIndex
-    stale_locks: StaleLocks
+    lock_removal: LockRemoval
     version_probe: VersionProbe
     maintenance: RepositoryMaintenance
     storages: StorageService
@@ -87,7 +88,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         runners=runners,
         jobs=jobs,
         index=index,
-        stale_locks=stale_locks,
+        lock_removal=LockRemoval(queues=queues, stale_locks=stale_locks, supervisor=base.supervisor),
         version_probe=VersionProbe(runners=runners, settings=base.settings),
         maintenance=maintenance,
         storages=storages,

@@ -5,9 +5,11 @@ from pathlib import Path
 import msgspec
 
 from kronkeep_daemon.composition.backup_layer import BackupLayer
+from kronkeep_daemon.composition.copy_layer import CopyLayer
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.restores.backup_places import BackupPlaces
 from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
 from kronkeep_daemon.restores.checksums import ChecksumStore
 from kronkeep_daemon.restores.drills import Drills
@@ -31,7 +33,11 @@ class RestoreLayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compose_restores(
-    base: Foundation, cronjobs: CronJobService, repositories: RepositoryLayer, backups: BackupLayer
+    base: Foundation,
+    cronjobs: CronJobService,
+    repositories: RepositoryLayer,
+    backups: BackupLayer,
+    copies: CopyLayer,
 ) -> RestoreLayer:
     jobs = SnapshotJobs(runners=repositories.runners, repository_jobs=repositories.jobs)
     records = RestoreRecords(base.history, base.bus, base.clock)
@@ -39,6 +45,8 @@ def compose_restores(
     snapshots = SnapshotListings(
         jobs=jobs,
         backups=backups.records,
+        copies=copies.records,
+        places=BackupPlaces(backups=backups.records, copies=copies.records, storages=repositories.storages),
         storages=repositories.storages,
         queues=repositories.queues,
         clock=base.clock,
@@ -55,6 +63,7 @@ def compose_restores(
     drills = Drills(
         cronjobs=cronjobs,
         backups=backups.records,
+        copies=copies.records,
         records=records,
         history=base.history,
         clock=base.clock,
@@ -76,6 +85,7 @@ def compose_restores(
     restore_runner = RestoreRunner(
         cronjobs=cronjobs,
         backups=backups.records,
+        copies=copies.records,
         policies=backups.policies,
         queues=repositories.queues,
         records=records,

@@ -14,6 +14,7 @@ from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.composition.backup_layer import compose_backups
+from kronkeep_daemon.composition.copy_layer import compose_copies
 from kronkeep_daemon.composition.cronjob_layer import compose_cronjobs
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.metrics_layer import start_outlets
@@ -61,6 +62,8 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.storages.resume()
         services.storage_upkeep.start()
         self.backup_planner.start()
+        services.copy_planner.start()
+        services.copy_retention.start()
         services.retention.start()
         self.reconciliation.start()
         self.policy_faults.start()
@@ -113,9 +116,10 @@ def compose(
         supervisor=supervisor,
         leads=cronjobs.leads,
     )
-    restores = compose_restores(base, cronjobs, repositories, backups)
+    copies = compose_copies(base, cronjobs, repositories, backups)
+    restores = compose_restores(base, cronjobs, repositories, backups, copies)
     return Composition(
-        services=compose_services(base, cronjobs, repositories, backups, restores),
+        services=compose_services(base, cronjobs, repositories, backups, copies=copies, restores=restores),
         supervisor=supervisor,
         queues=repositories.queues,
         repository_jobs=repositories.jobs,

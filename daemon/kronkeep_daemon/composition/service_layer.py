@@ -9,6 +9,7 @@ from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.composition.backup_layer import BackupLayer
+from kronkeep_daemon.composition.copy_layer import CopyLayer
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.metrics_layer import compose_exposition
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
@@ -36,6 +37,8 @@ def compose_services(
     cronjobs: CronJobService,
     repositories: RepositoryLayer,
     backups: BackupLayer,
+    *,
+    copies: CopyLayer,
     restores: RestoreLayer,
 ) -> Services:
     history = base.history
@@ -51,6 +54,8 @@ def compose_services(
         history=history,
         schedules=schedules,
         exclude_preview=ExcludePreview(restores.snapshots, history),
+        copies=copies.copies,
+        copy_checks=copies.checks,
     )
     applying = ManifestApplier(cronjobs, extended, repositories.storages)
     folder = settings().manifests
@@ -92,6 +97,10 @@ def compose_services(
         backups=backups.backups,
         backup_records=backups.records,
         backup_logs=backups.logs,
+        copies=copies.copies,
+        copy_records=copies.records,
+        copy_planner=copies.planner,
+        copy_retention=copies.retention,
         policies=backups.policies,
         retention=backups.retention,
         reconciliation=backups.reconciliation,

@@ -80,7 +80,10 @@ class Doctor:
             own = self._settings().namespace
             checks += await cluster_checks.check_cluster(recorder, own)
         checks += self._check_storages()
-        checks += storage_checks.check_snapshots(self._storages.list(), await self._orphans.views())
+        storages = self._storages.list()
+        checks += storage_checks.check_snapshots(storages, await self._orphans.views())
+        by_name = {storage.id: storage for storage in storages}
+        checks += storage_checks.check_copies(self._cronjobs.objects(), by_name)
         checks.append(self._check_restic())
         return checks
 

@@ -1,10 +1,13 @@
 """The checks of what storages hold: snapshots that are missing, without a record, or of no policy; pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kronkeep_common.api import Check
 from kronkeep_common.models import BackupStorage, OrphanedPolicy
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups import policy_annotations
+from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.repositories import copy_access
 
 
 def check_snapshots(storages: Sequence[BackupStorage], orphans: Sequence[OrphanedPolicy]) -> Iterator[Check]:
@@ -34,3 +37,33 @@ def check_snapshots(storages: Sequence[BackupStorage], orphans: Sequence[Orphane
             message=f"{snapshots} snapshots are of {len(orphans)} policies that no CronJob has any more.",
             next_step="kronkeep storage orphans; then kronkeep adopt, or kronkeep retention --policy ID.",
         )
+
+
+def check_copies(cronjobs: Iterable[CronJobObject], storages: Mapping[str, BackupStorage]) -> Iterator[Check]:
+    """Yield a warning for each policy whose copies cannot be made where its annotation says.
+
+    A policy that kubectl has written was not checked before.
+    """
+    for cronjob in cronjobs:
+        policy = policy_annotations.read_policy(cronjob).policy
+        for copy in policy.copies if policy is not None else ():
+            assert policy is not None
+            why = _find_copy_fault(storages.get(policy.storage_id), storages.get(copy.storage_id), cronjob)
+            if why is not None:
+                yield Check(
+                    name=f"copies of {clean(f'{cronjob.namespace}/{cronjob.name}', 120)}",
+                    status="warn",
+                    message=f"The copy in {clean(copy.storage_id, 63)} cannot be made: {why}.",
+                    next_step="Correct the policy's copies: kronkeep edit NAMESPACE/CRONJOB.",
+                )
+
+
+def _find_copy_fault(
+    first: BackupStorage | None, second: BackupStorage | None, cronjob: CronJobObject
+) -> str | None:
+    if second is None:
+        return "there is no such storage"
+    if not second.serves(cronjob.namespace):
+        return f"the storage does not serve the namespace {clean(cronjob.namespace, 63)}"
+    clash = copy_access.find_clash(first, second) if first is not None else None
+    return f"restic cannot have {clash} of both storages at once" if clash is not None else None

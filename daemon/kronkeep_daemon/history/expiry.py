@@ -1,8 +1,8 @@
 """Expiry: which records are removed from the history, by age and by the number of runs of each CronJob.
 
-Some records always stay: those that have not ended, open alerts included,
-backups whose snapshot still exists, the newest successful backup of each policy, and the runs of backups that
-stay. A backup is removed with its run, and kept logs with their record; the space is then given back.
+Some records always stay: those that have not ended, open alerts included, backups whose snapshot or a copy of
+it still exists, the newest successful backup of each policy, and the runs of backups that stay. A backup is
+removed with its run and its copies, and kept logs with their record; the space is then given back.
 The plan is the preview: nothing outside it is removed.
 """
 
@@ -14,15 +14,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
+from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
+    ENDED_COPIES,
     EXECUTION_TRANSITIONS,
     RESTORE_TRANSITIONS,
     BackupStatus,
     is_final,
 )
 from kronkeep_daemon.history.history import History
+from kronkeep_daemon.history.record_ids import copy_id_for
 from kronkeep_daemon.history.records import Records, T
 from kronkeep_daemon.history.rows import sort_time
 
@@ -157,7 +159,7 @@ async def _select_of_cronjob(
     if start is None and not old_backups:
         return [], []
     backups = [backup async for backup in _iterate(history.backups, cronjob_id=cronjob_id)]
-    protected = _ids_to_protect(backups)
+    protected = _ids_to_protect(backups) | await _read_copied(history, cronjob_id)
     needed_runs = {backup.cronjob_execution_id for backup in backups if backup.id in protected}
     unneeded = _iterate_unneeded_runs(history, cronjob_id, start, needed_runs)
     expired_runs = await _take(unneeded, most)
@@ -167,6 +169,15 @@ async def _select_of_cronjob(
         for backup in backups
         if backup.id not in protected and _is_backup_expired(backup, cut, removed, history.executions)
     ]
+
+
+async def _read_copied(history: History, cronjob_id: str) -> set[str]:
+    """Return the ids of the backups of which a copy is there, or is being made."""
+    return {
+        copy.backup_id
+        async for copy in _iterate(history.copies, cronjob_id=cronjob_id)
+        if copy.is_present or copy.status not in ENDED_COPIES
+    }
 
 
 async def _iterate_unneeded_runs(
@@ -228,7 +239,10 @@ async def remove(history: History, plan: ExpiryPlan) -> None:
 
 
 async def _remove_backups(history: History, ids: tuple[str, ...]) -> None:
-    """Remove backups, and the policies of which none is left."""
+    """Remove backups with the records of their copies, and the policies of which none is left."""
+    storage_ids = list(history.copies.distinct("storage_id"))
+    copy_ids = [copy_id_for(backup_id, storage_id) for backup_id in ids for storage_id in storage_ids]
+    await _remove(history, history.copies, tuple(filter(history.copies.__contains__, copy_ids)))
     policy_ids = {backup.policy_id for backup in map(history.backups.get, ids) if backup is not None}
     await _remove(history, history.backups, ids)
     for policy_id in policy_ids:
@@ -244,7 +258,7 @@ async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -
             records.remove(record_id)
         await history.commit()
         for record in going:
-            if isinstance(record, CronJobExecution | BackupExecution | Restore):
+            if isinstance(record, CronJobExecution | BackupExecution | BackupCopy | Restore):
                 await history.logs.remove(record)
 
 

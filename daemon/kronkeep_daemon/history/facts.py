@@ -30,9 +30,17 @@ def policy_seen_key(cronjob_id: str, policy_id: str) -> str:
     return f"policy-seen/{cronjob_id}/{policy_id}"
 
 
-def drill_seen_key(cronjob_id: str, policy_id: str) -> str:
-    """Return the key of when a policy's drill was first seen; slots before it are not drilled."""
-    return f"drill-seen/{cronjob_id}/{policy_id}"
+def drill_seen_key(cronjob_id: str, policy_id: str, copy_storage_id: str = "") -> str:
+    """Return the key of when a policy's drill was first seen; slots before it are not drilled.
+
+    copy_storage_id: the storage of the copy that is drilled; empty for the policy's own.
+    """
+    return "/".join(filter(None, ("drill-seen", cronjob_id, policy_id, copy_storage_id)))
+
+
+def copy_seen_key(cronjob_id: str, policy_id: str, storage_id: str) -> str:
+    """Return the key of when a policy's copy in a storage was first seen; slots before it are not copied."""
+    return f"copy-seen/{cronjob_id}/{policy_id}/{storage_id}"
 
 
 def adopted_policies_key(cronjob_id: str) -> str:

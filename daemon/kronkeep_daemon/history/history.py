@@ -20,7 +20,7 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory
-from kronkeep_common.models import Alert, BackupStorage, CronJobExecution, Restore
+from kronkeep_common.models import Alert, BackupCopy, BackupStorage, CronJobExecution, Restore
 from kronkeep_daemon.history import change_log
 from kronkeep_daemon.history.backup_table import BackupTable, PolicyTable
 from kronkeep_daemon.history.change_log import ChangeHold, read_changes
@@ -78,6 +78,7 @@ class History:
         self.executions: Records[CronJobExecution] = Records(self.table("executions"), CronJobExecution)
         self.backups = BackupTable(self.table("backups"), PolicyTable(self.table("policies")))
         self.restores: Records[Restore] = Records(self.table("restores"), Restore)
+        self.copies: Records[BackupCopy] = Records(self.table("copies"), BackupCopy)
         self.alerts: Records[Alert] = Records(self.table("alerts"), Alert)
         self.figures: Records[WeekFigures] = Records(self.table(FIGURES), WeekFigures)
         self.storages: Records[BackupStorage] = Records(self.table("storages"), BackupStorage)

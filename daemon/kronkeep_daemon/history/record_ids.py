@@ -71,3 +71,8 @@ def ambiguous_id(text: str, ids: list[str], noun: str) -> AmbiguousId:
         f"The ids of several {noun}s begin with {clean(text, 80)}: {', '.join(named)}{more}.",
         candidates=named,
     )
+
+
+def copy_id_for(backup_id: str, storage_id: str) -> str:
+    """Return the id of a backup's copy in a storage, so that each is made once."""
+    return derive_id("copy", backup_id, storage_id)

@@ -35,7 +35,7 @@ class DaemonNames(NamedTuple):
 
     def _tables(self) -> Iterator[Records[Any]]:
         history = self.services.history
-        yield from (history.executions, history.backups, history.restores, history.alerts)
+        yield from (history.executions, history.backups, history.copies, history.restores, history.alerts)
 
     def _live_names(self, key: str) -> set[str]:
         services = self.services

@@ -15,6 +15,10 @@ def _restores(services: Services) -> PrefixTable:
     return services.history.restores
 
 
+def _copies(services: Services) -> PrefixTable:
+    return services.history.copies
+
+
 def _runs(services: Services) -> PrefixTable:
     return services.history.executions
 
@@ -49,6 +53,7 @@ def _policies(services: Services) -> PrefixTable:
 _TABLES: dict[str, tuple[str, Callable[[Services], PrefixTable]]] = {
     "/v1/backups/{id}": ("backup", _backups),
     "/v1/restores/{id}": ("restore", _restores),
+    "/v1/copies/{id}": ("copy", _copies),
     "/v1/executions/{id}": ("run", _runs),
     "/v1/alerts/{id}": ("alert", _alerts),
     "/v1/silences/{id}": ("silence", _silences),

@@ -22,6 +22,8 @@ RUN_BYTES = 600_000  # of the JSON of the runs in a snapshot, and so on
 BACKUP_BYTES = 600_000
 ALERT_BYTES = 300_000
 RESTORE_BYTES = 150_000
+COPIES = 100
+COPY_BYTES = 100_000
 R = TypeVar("R", bound=Record)
 
 routes = RouteTable()
@@ -45,6 +47,7 @@ async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
         executions=runs,
         backups=take_newest(backups, BACKUP_BYTES),
         restores=take_newest(history.restores.newest(limit=RESTORES).items, RESTORE_BYTES),
+        copies=take_newest(history.copies.newest(limit=COPIES).items, COPY_BYTES),
         storages=services.storages.list(),
         alerts=take_newest(services.alerts.active_alerts(ALERTS), ALERT_BYTES),
         watches=watches,

@@ -58,29 +58,42 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         storage_refusal=cronjob.storage_refusal,
         unarchived_volumes=cronjob.unarchived_volumes,
         retention_waits=services.retention.preview(carrier).blocked_by,
+        copies=cronjob.copies,
     )
 
 
-@routes.get(RETENTION, query=("namespace",))
+@routes.get(RETENTION, query=("namespace", "copy"))
 async def preview_retention(call: ApiCall[None]) -> RetentionPlan:
-    """Show what retention would remove now, and what stays and why."""
-    return call.services.retention.preview(await _carrier(call))
-
-
-@routes.post(RETENTION + "/apply", Level.ADMIN, status=202, query=("namespace",))
-async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
-    """Remove the snapshots that no rule keeps, where that needs no approval."""
-    retention = call.services.retention
+    """Show what retention would remove now, and what stays and why; `copy` is the storage of a copy."""
+    copy = call.query.get("copy")
     carrier = await _carrier(call)
+    if copy is not None:
+        return call.services.copy_retention.preview(carrier, copy)
+    return call.services.retention.preview(carrier)
+
+
+@routes.post(RETENTION + "/apply", Level.ADMIN, status=202, query=("namespace", "copy"))
+async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
+    """Remove the snapshots that no rule keeps, where that needs no approval; those of a copy with `copy`."""
+    copy = call.query.get("copy")
+    carrier = await _carrier(call)
+    if copy is not None:
+        plan = call.services.copy_retention.check_apply(carrier, copy)
+        return await _start(call, carrier, partial(call.services.copy_retention.carry_out, plan, copy))
+    retention = call.services.retention
     retention.check_apply(carrier)
     return await _start(call, carrier, partial(retention.apply, carrier))
 
 
-@routes.post(RETENTION + "/approve", Level.ADMIN, status=202, query=("namespace",))
+@routes.post(RETENTION + "/approve", Level.ADMIN, status=202, query=("namespace", "copy"))
 async def approve_retention(call: ApiCall[RetentionApproval]) -> api.Operation:
     """Remove exactly the snapshots that a previewed plan names."""
-    retention = call.services.retention
+    copy = call.query.get("copy")
     carrier = await _carrier(call)
+    if copy is not None:
+        plan = call.services.copy_retention.check_approval(carrier, copy, call.body.token)
+        return await _start(call, carrier, partial(call.services.copy_retention.carry_out, plan, copy))
+    retention = call.services.retention
     retention.check_approval(carrier, call.body.token)
     return await _start(call, carrier, partial(retention.approve, carrier, call.body.token))
 

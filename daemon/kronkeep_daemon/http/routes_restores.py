@@ -89,17 +89,18 @@ async def restore(call: ApiCall[RestoreRequest]) -> Restore | RestorePlan:
 
 
 @routes.post(BACKUP + "/verify", Level.OPERATE, status=202)
-async def verify(call: ApiCall[api.Empty]) -> api.Operation:
-    """Restore a backup to scratch space and compare it."""
+async def verify(call: ApiCall[api.VerifyRequest]) -> api.Operation:
+    """Restore a backup, or a copy of it, to scratch space and compare it."""
     restores = call.services.restores
-    call.services.snapshots.require_restorable(call.id)
-    return await call.services.operations.start("verify", call.id, partial(restores.verify, call.id))
+    copy = call.body.from_copy
+    restores.require_place(call.id, copy)
+    return await call.services.operations.start("verify", call.id, partial(restores.verify, call.id, copy))
 
 
 @routes.post(CRONJOB + "/drill", Level.OPERATE, status=202)
-async def drill(call: ApiCall[api.Empty]) -> Restore:
-    """Drill now: restore a good backup to scratch space, compare and check it."""
-    return await call.services.restores.drill(call.ref, key=call.key)
+async def drill(call: ApiCall[api.DrillRequest]) -> Restore:
+    """Drill now: restore a good backup, or its copy, to scratch space, compare and check it."""
+    return await call.services.restores.drill(call.ref, call.body.from_copy, key=call.key)
 
 
 @routes.get(RESTORES, query=LIST_QUERY)

@@ -13,6 +13,10 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
+from kronkeep_daemon.copies.copy_planner import CopyPlanner
+from kronkeep_daemon.copies.copy_records import CopyRecords
+from kronkeep_daemon.copies.copy_retention import CopyRetention
+from kronkeep_daemon.copies.copy_service import CopyService
 from kronkeep_daemon.coverage.service import CoverageService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_reader import RunReader
@@ -48,6 +52,10 @@ class Services(NamedTuple):
     backups: BackupService
     backup_records: BackupRecords
     backup_logs: BackupLogs
+    copies: CopyService
+    copy_records: CopyRecords
+    copy_planner: CopyPlanner
+    copy_retention: CopyRetention
     policies: PolicyLookup
     retention: RetentionService
     reconciliation: SnapshotReconciliation

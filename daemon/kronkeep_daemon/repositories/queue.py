@@ -104,7 +104,7 @@ class RepositoryQueues:
 
         Raises TimeoutError after `patience` seconds of waiting.
         """
-        work = self._archive_work(request, WorkKind.HOOKS, None)
+        work = self._archive_work(request, WorkKind.HOOKS, None, "pre hooks")
         async with self._hold(work, patience, on_wait):
             yield work
 
@@ -116,12 +116,14 @@ class RepositoryQueues:
         on_wait: OnWait | None = None,
         *,
         hooks: Work | None = None,
+        task: str = "archive",
     ) -> AsyncIterator[ArchiveHold]:
         """Hold a place of the repository for an archive; raise TimeoutError after `patience` seconds.
 
         hooks: what `hold_for_hooks` yielded, where it has pre hooks.
+        task: what is done, in a word: a copy of a backup takes the place of an archive.
         """
-        work = self._archive_work(request, WorkKind.ARCHIVE, hooks)
+        work = self._archive_work(request, WorkKind.ARCHIVE, hooks, task)
         async with self._hold(work, patience, on_wait):
             yield ArchiveHold(self, work)
 
@@ -188,12 +190,12 @@ class RepositoryQueues:
             self._stalled.discard(work.ticket)
         self._decide_soon()
 
-    def _archive_work(self, request: ArchiveRequest, kind: WorkKind, hooks: Work | None) -> Work:
+    def _archive_work(self, request: ArchiveRequest, kind: WorkKind, hooks: Work | None, task: str) -> Work:
         return Work(
             ticket=hooks.ticket if hooks is not None else self._next_ticket(),
             kind=kind,
             arrived_at=self._clock.monotonic(),
-            task="archive" if kind is WorkKind.ARCHIVE else "pre hooks",
+            task=task,
             is_prepared=hooks is not None,
             backup_id=request.backup_id,
             repository=request.repository,

@@ -10,9 +10,11 @@ from typing import NamedTuple
 from kronkeep_common.models import BackupExecution, BackupStorage, Encryption, SecretKeyRef
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history.record_ids import derive_id
+from kronkeep_daemon.repositories import copy_access
 from kronkeep_daemon.restic.command_line import NO_PASSWORD
 from kronkeep_daemon.storage_kinds import RepositoryAccess
 
+COPIES = "copies-of-"  # begins the folder of a repository of copies
 HOST = "kronkeep"  # with a pod's own name every file would look new (restic #4597)
 
 
@@ -28,13 +30,15 @@ class Repository(NamedTuple):
     """A repository of a storage.
 
     `folder` is empty for the storage's own, which opens with the storage's password; `key` is set where the
-    policy has a key of its own.
+    policy has a key of its own. `source` is the repository that it gets copies from, to which a Job then has
+    access too.
     """
 
     storage: BackupStorage
     folder: str = ""
     key: PolicyKey | None = None
     encrypted: bool = True
+    source: "Repository | None" = None
 
     @property
     def id(self) -> str:
@@ -49,7 +53,38 @@ class Repository(NamedTuple):
             access = access.in_folder(self.folder)
         if not self.encrypted:
             access = access._replace(options=(*access.options, NO_PASSWORD))
-        return access
+        if self.source is None:
+            return access
+        keys = copy_access.source_keys(self.source.storage, self.storage)
+        source = copy_access.as_source(self.source.access, keys)
+        return copy_access.combine(access, source, encrypted=self.source.encrypted)
+
+    @property
+    def first_storage_id(self) -> str:
+        """The id of the storage whose backups it has copies of; empty where it has none."""
+        return self.folder.removeprefix(COPIES).split(".")[0] if self.folder.startswith(COPIES) else ""
+
+    def copies_in(self, storage: BackupStorage) -> "Repository":
+        """Return the repository in another storage that has the copies of this one's snapshots."""
+        return self._replace(storage=storage, source=None).as_copies_of(self.storage.id)
+
+    def as_copies_of(self, storage_id: str) -> "Repository":
+        """Return the repository, in this one's storage, of copies from that place in another storage.
+
+        It has a folder of its own, so that it is made with the chunks of the first and is never taken for a
+        repository of backups, whose tags its snapshots have too. It opens with the storage's own password, or
+        with the policy's key where this one does. No storage's id has a dot.
+        """
+        parts = (storage_id, self.folder) if self.folder else (storage_id,)
+        return self._replace(folder=COPIES + ".".join(parts))
+
+    def without_copies(self) -> "Repository":
+        """Return a repository of copies as that of the backups would be in its storage."""
+        return self._replace(folder=self.folder.removeprefix(COPIES).partition(".")[2])
+
+    def with_source(self, source: "Repository") -> "Repository":
+        """Return the repository for Jobs that copy into it from another one."""
+        return self._replace(source=source)
 
     def snapshot_host(self, backup: BackupExecution) -> str:
         """Return restic's `--host` for the archives of the backup's CronJob.

@@ -30,9 +30,11 @@ def opening_steps(repository: Repository, repository_id: str = "") -> Steps:
 
 
 def _creation_steps(repository: Repository) -> Steps:
+    source = repository.source
+    argv = init.argv() if source is None else init.copy_argv(encrypted=source.encrypted)
     return [
         *_connection_steps(repository),
-        ("init", init.argv()),
+        ("init", argv),
         ("repository", keys.argv()),
         ("config", cat.argv()),
     ]

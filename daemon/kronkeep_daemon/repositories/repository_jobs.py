@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from typing import NamedTuple
 
 from kronkeep_common.errors import JobNotStarted, NamespaceNotServed, NameTaken, StorageFailed
 from kronkeep_common.models import BackupStorage
@@ -31,6 +32,13 @@ KILLED = 137  # 128 + SIGKILL: the node was lost, or the memory limit was reache
 END_SECONDS = 60  # after our own deadline Kubernetes ends a Job, in case the daemon is not there to do it
 
 
+class JobPlace(NamedTuple):
+    """The cluster and the namespace of a Job."""
+
+    cluster: Cluster
+    namespace: str
+
+
 class RepositoryJobs:
     """A runner of Jobs on repositories, by default in the storage's own cluster."""
 
@@ -57,6 +65,28 @@ class RepositoryJobs:
         """Return the namespace of a storage's Jobs: kronkeep's own, unless only another reaches it."""
         return storage_kinds.own_namespace(storage) or self._settings().namespace
 
+    def place_of(self, repository: Repository) -> JobPlace:
+        """Return where the Jobs of a repository run: where its storage is reached, and that of its source.
+
+        Raises ClusterNotFound, and StorageFailed where no pod reaches both.
+        """
+        storage = repository.storage
+        if repository.source is None:
+            return JobPlace(self.cluster_of(storage), self.namespace_of(storage))
+        first = repository.source.storage
+        bound = [one for one in (storage, first) if storage_kinds.is_cluster_bound(one)]
+        namespaces = {name for one in bound if (name := storage_kinds.own_namespace(one))}
+        clusters = {self.cluster_of(one).id for one in bound}
+        if len(namespaces) > 1 or len(clusters) > 1:
+            apart = Reason.STORAGES_APART
+            raise StorageFailed(apart.meaning, next_step=apart.next_step, reason=apart)
+        place = JobPlace(
+            self.cluster_of(bound[0] if bound else first), next(iter(namespaces), self._settings().namespace)
+        )
+        for one in (storage, first):
+            self._require_served(one, place.namespace)
+        return place
+
     async def run(
         self,
         name: str,
@@ -75,8 +105,7 @@ class RepositoryJobs:
         Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
         where the Job was deleted.
         """
-        cluster = self.cluster_of(repository.storage)
-        namespace = self.namespace_of(repository.storage)
+        cluster, namespace = self.place_of(repository)
         manifest = job_manifests.build_repository_job(
             name=name,
             namespace=namespace,

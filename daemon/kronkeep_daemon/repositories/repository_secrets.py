@@ -14,6 +14,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.repositories import copy_access
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import Settings
 
@@ -96,19 +97,32 @@ class RepositorySecrets:
     async def job_data(self, repository: Repository) -> SecretData:
         """Return what a Job's own Secret contains: the password and the credentials that the kind uses.
 
-        Raises StorageFailed where a Secret or one of its keys is missing.
+        Of a repository with a source it has those of both. Raises StorageFailed where a Secret or one of its
+        keys is missing.
         """
         data = {"password": await self._password(repository)}
-        access = storage_kinds.access_of(repository.storage)
+        data |= await self._used_credentials(repository.storage)
+        source = repository.source
+        if source is None:
+            return data
+        names = copy_access.source_keys(source.storage, repository.storage)
+        credentials = await self._used_credentials(source.storage)
+        data |= {names[key]: value for key, value in credentials.items()}
+        return data | {copy_access.PASSWORD: await self._password(source)}
+
+    async def _used_credentials(self, storage: BackupStorage) -> SecretData:
+        """Return the credentials that the storage's kind uses, as a Job gets them; raise StorageFailed."""
+        access = storage_kinds.access_of(storage)
         keys = (*access.secret_environment, *access.secret_files)
         if not keys:
-            return data
-        url_quoted_keys = storage_kinds.kind_of(repository.storage.kind).url_quoted_keys
-        credentials = await self.storage_credentials(repository.storage)
+            return {}
+        url_quoted_keys = storage_kinds.kind_of(storage.kind).url_quoted_keys
+        credentials = await self.storage_credentials(storage)
+        data = {}
         for key in keys:
             if key not in credentials:
                 raise StorageFailed(
-                    f"The Secret {repository.storage.credentials} has lost its key {key}.",
+                    f"The Secret {storage.credentials} has lost its key {key}.",
                     next_step="Put the key back into the Secret.",
                     reason=Reason.CREDENTIALS_MISSING,
                 )

@@ -76,7 +76,7 @@ class StaleLocks:
         return remove_all and unlock.complete
 
     def _has_record(self, record_id: str) -> bool:
-        tables = (self._history.backups, self._history.restores)
+        tables = (self._history.backups, self._history.restores, self._history.copies)
         return any(table.get(record_id) for table in tables)
 
     async def _fetch_locks(self, repository: Repository) -> list[RepositoryLock]:

@@ -21,6 +21,7 @@ class Feature(NamedTuple):
 COMPRESSION = Feature("Compression other than auto", ResticVersion(0, 14, 0))
 READ_CONCURRENCY = Feature("A number of files read at once (--read-concurrency)", ResticVersion(0, 15, 0))
 PACK_SIZE = Feature("A pack size (--pack-size)", ResticVersion(0, 14, 0))
+SECOND_COPY = Feature("A second copy (restic copy --from-repo)", ResticVersion(0, 14, 0))
 STDIN_FROM_COMMAND = Feature("A database dump (--stdin-from-command)", ResticVersion(0, 17, 0))
 SPARSE = Feature("Sparse files in restores (--sparse)", ResticVersion(0, 15, 0))
 NO_PASSWORD = Feature("Encryption off (--insecure-no-password)", ResticVersion(0, 17, 0))
@@ -39,6 +40,8 @@ def features_of(policy: BackupPolicySpec) -> list[Feature]:
         features.append(STDIN_FROM_COMMAND)
     if not policy.encryption.enabled:
         features.append(NO_PASSWORD)
+    if policy.copies:
+        features.append(SECOND_COPY)
     return features
 
 

@@ -1,5 +1,6 @@
 """`restic snapshots`: lists snapshots, all or by a tag; and the tags that kronkeep gives them."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -85,11 +86,13 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
 class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One snapshot of `restic snapshots --json`; of its tags those are kept that kronkeep gives.
 
-    `time` is as restic prints it (RFC 3339), `hostname` is restic's `--host`.
+    `time` is as restic prints it (RFC 3339), `hostname` is restic's `--host`. `original` is the snapshot that
+    it was copied from, or empty.
     """
 
     id: SnapshotId
     short_id: str = ""
+    original: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
     time: str = ""
     hostname: str = ""
     tags: tuple[str, ...] | None = None
@@ -117,6 +120,14 @@ class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     def _tag_value(self, prefix: str) -> str:
         values = [tag.removeprefix(prefix) for tag in self.tags or () if tag.startswith(prefix)]
         return values[0] if values else ""
+
+
+def as_originals(snapshots: Iterable[ListedSnapshot]) -> list[ListedSnapshot]:
+    """Return copied snapshots with the ids that they were copied from; others as they are."""
+    return [
+        msgspec.structs.replace(each, id=each.original, short_id="") if each.original else each
+        for each in snapshots
+    ]
 
 
 def backup_tag(backup_id: str) -> str:

@@ -7,20 +7,25 @@ downtime the newest slot alone is caught up.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
+from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import PolicyNotFound
+from kronkeep_common.errors import CopyNotFound, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, Drill, Restore
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, RestoreStatus
+from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.copies.copy_records import CopyRecords
+from kronkeep_daemon.copies.copy_rules import by_backup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import drill_seen_key
 from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
+from kronkeep_daemon.restores.backup_places import in_copy
 from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
 from kronkeep_daemon.settings import Settings
 
@@ -46,6 +51,33 @@ def pick_backup(backups: Sequence[BackupExecution], how: str, seed: str) -> Back
     return backups[int(seed, 16) % len(backups)] if how == "random" else backups[0]
 
 
+class DrilledPlace(NamedTuple):
+    """A drill of a policy, and the storage of the copy that is drilled; None for the policy's own storage."""
+
+    copy_storage_id: str | None
+    drill: Drill
+
+
+def drilled_places(policy: BackupPolicy) -> list[DrilledPlace]:
+    """Return the drills of a policy: of its own storage, and of its copies."""
+    own = [DrilledPlace(None, policy.drill)] if policy.drill is not None else []
+    return own + [
+        DrilledPlace(copy.storage_id, copy.drill) for copy in policy.copies if copy.drill is not None
+    ]
+
+
+def is_drill_of(restore: Restore, policy: BackupPolicy, copy_storage_id: str | None) -> bool:
+    """Whether a drill was of that copy; with None, of the storage that was the policy's own then."""
+    if copy_storage_id is not None:
+        return restore.storage_id == copy_storage_id
+    return policy.copy_in(restore.storage_id) is None
+
+
+def _key_of(place: DrilledPlace) -> tuple[str, ...]:
+    """Return what is part of ids and keys of a copy's drills beside those of the policy's own."""
+    return () if place.copy_storage_id is None else (place.copy_storage_id,)
+
+
 class Drills:
     """The drills of the policies in the clusters on which this daemon acts."""
 
@@ -54,6 +86,7 @@ class Drills:
         *,
         cronjobs: CronJobService,
         backups: BackupRecords,
+        copies: CopyRecords,
         records: RestoreRecords,
         history: History,
         clock: Clock,
@@ -61,38 +94,48 @@ class Drills:
     ) -> None:
         self._cronjobs = cronjobs
         self._backups = backups
+        self._copies = copies
         self._records = records
         self._history = history
         self._clock = clock
         self._settings = settings
 
     async def record_due(self) -> list[Restore]:
-        """Record and return the drills that are due now."""
+        """Record and return the drills that are due now, of the policies' own storages and of copies."""
         drills = []
         for cronjob in self._cronjobs.cronjobs_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
-            policy = carrier.policy if carrier else None
-            if carrier is None or policy is None or policy.drill is None or not policy.enabled:
+            if carrier is None or not carrier.policy.enabled:
                 continue
-            since = await self._last_slot(policy, cronjob.uid)
-            slot = due_slot(policy.drill, since, self._clock.now(), self._settings().controller_zone)
-            if slot is not None:
-                drill_id = derive_id("drill", cronjob.cluster, cronjob.uid, policy.id, slot.isoformat())
-                drills.append(await self._record(cronjob, carrier, drill_id, slot))
+            for place in drilled_places(carrier.policy):
+                since = await self._last_slot(carrier.policy, cronjob.uid, place)
+                slot = due_slot(place.drill, since, self._clock.now(), self._settings().controller_zone)
+                if slot is None:
+                    continue
+                key = (*_key_of(place), cronjob.cluster, cronjob.uid, carrier.policy.id, slot.isoformat())
+                drills.append(await self._record(cronjob, carrier, place, derive_id("drill", *key), slot))
         return drills
 
-    async def record_now(self, ref: CronJobRef, key: str | None) -> Restore:
+    async def record_now(self, ref: CronJobRef, from_copy: str | None, key: str | None) -> Restore:
         """Record and return a drill that somebody asked for; the same `key` is the same drill.
 
-        Raises CronJobNotFound, PolicyNotFound.
+        from_copy: the storage of the copy that is drilled. Raises CronJobNotFound, PolicyNotFound,
+        CopyNotFound.
         """
         cronjob = self._cronjobs.find(ref)
         carrier = policy_annotations.carrier_of(cronjob)
         if carrier is None:
             fault = policy_annotations.read_policy(cronjob).fault
             raise PolicyNotFound(fault or f"{ref} has no backup policy.")
+        policy = carrier.policy
+        place = DrilledPlace(None, policy.drill or Drill(schedule="@daily"))
+        if from_copy is not None and from_copy != policy.storage_id:
+            copy = policy.copy_in(from_copy)
+            if copy is None:
+                raise CopyNotFound(f"The policy has no copy in {clean(from_copy, 80)}.", field="from_copy")
+            place = DrilledPlace(from_copy, copy.drill or place.drill)
         drill_id = derive_id("drill request", key) if key else new_id()
-        return await self._record(cronjob, carrier, drill_id, None)
+        return await self._record(cronjob, carrier, place, drill_id, None)
 
     async def record_verification(self, backup: BackupExecution) -> Restore:
         """Record and return the verification of one backup."""
@@ -103,41 +146,63 @@ class Drills:
             new_restore(backup, verification_id, now, purpose="verify", deadline_at=deadline)
         )
 
-    async def _last_slot(self, policy: BackupPolicy, cronjob_id: str) -> datetime:
-        """Return the last slot that was drilled, or else when the drill was first seen."""
+    async def _last_slot(self, policy: BackupPolicy, cronjob_id: str, place: "DrilledPlace") -> datetime:
+        """Return the last slot that was drilled there, or else when the drill was first seen."""
         past = self._history.restores.newest(limit=100, policy_id=policy.id, cronjob_id=cronjob_id).items
-        slots = [restore.due_at for restore in past if restore.due_at is not None]
+        slots = [
+            restore.due_at
+            for restore in past
+            if restore.due_at is not None and is_drill_of(restore, policy, place.copy_storage_id)
+        ]
         if slots:
             return max(slots)
-        first = self._history.facts.first_seen(drill_seen_key(cronjob_id, policy.id), self._clock.now())
+        seen_key = drill_seen_key(cronjob_id, policy.id, place.copy_storage_id or "")
+        first = self._history.facts.first_seen(seen_key, self._clock.now())
         await self._history.commit()
         return first
 
     async def _record(
-        self, cronjob: CronJobObject, carrier: PolicyCarrier, drill_id: str, slot: datetime | None
+        self,
+        cronjob: CronJobObject,
+        carrier: PolicyCarrier,
+        place: "DrilledPlace",
+        drill_id: str,
+        slot: datetime | None,
     ) -> Restore:
-        drill = carrier.policy.drill or Drill(schedule="@daily")
         now = self._clock.now()
-        deadline = now + timedelta(seconds=drill.deadline_seconds)
-        backup = pick_backup(self._good_backups(carrier), drill.pick, drill_id)
+        deadline = now + timedelta(seconds=place.drill.deadline_seconds)
+        backup = pick_backup(self._good_backups(carrier, place), place.drill.pick, drill_id)
         if backup is None:
+            storage_id = place.copy_storage_id or carrier.policy.storage_id
             return await self._records.add(
-                self._without_backup(cronjob, carrier.policy, drill_id, slot, deadline)
+                self._without_backup(
+                    cronjob, carrier.policy.id, storage_id, drill_id=drill_id, slot=slot, deadline=deadline
+                )
             )
         return await self._records.add(
             new_restore(backup, drill_id, now, purpose="drill", due_at=slot, deadline_at=deadline)
         )
 
-    def _good_backups(self, carrier: PolicyCarrier) -> list[BackupExecution]:
-        """Return the backups of a policy that succeeded and have a snapshot, newest first."""
-        backups = self._backups.with_snapshot(carrier)
+    def _good_backups(self, carrier: PolicyCarrier, place: "DrilledPlace") -> list[BackupExecution]:
+        """Return the backups of a policy that succeeded and have a snapshot there, newest first."""
+        if place.copy_storage_id is None:
+            backups = list(self._backups.with_snapshot(carrier))
+        else:
+            copies = by_backup(self._copies.of_policy(carrier.policy, place.copy_storage_id))
+            backups = [
+                in_copy(backup, copies[backup.id])
+                for backup in self._backups.with_result(carrier)
+                if backup.id in copies and copies[backup.id].is_present
+            ]
         good = [backup for backup in backups if backup.status is BackupStatus.SUCCEEDED]
         return sorted(good, key=attrgetter("created_at"), reverse=True)
 
     def _without_backup(
         self,
         cronjob: CronJobObject,
-        policy: BackupPolicy,
+        policy_id: str,
+        storage_id: str,
+        *,
         drill_id: str,
         slot: datetime | None,
         deadline: datetime,
@@ -149,9 +214,9 @@ class Drills:
             namespace=cronjob.namespace,
             cronjob=cronjob.name,
             cronjob_id=cronjob.uid,
-            policy_id=policy.id,
+            policy_id=policy_id,
             backup_id=None,
-            storage_id=policy.storage_id,
+            storage_id=storage_id,
             purpose="drill",
             status=RestoreStatus.PENDING,
             created_at=self._clock.now(),

@@ -26,7 +26,7 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import restore_manifests, restore_outcome, snapshot_paths
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
-from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
+from kronkeep_daemon.restores.snapshot_listing import WAIT_SECONDS, SnapshotListings
 from kronkeep_daemon.restores.snapshot_paths import RestoreCall
 from kronkeep_daemon.settings import Settings
 
@@ -72,8 +72,8 @@ class FileDownloads:
 
         Raises PathNotFound, InvalidRequest, FileTooLarge, StillReading, StorageFailed.
         """
-        backup = self._snapshots.require_restorable(backup_id)
-        entry = await self._snapshots.fetch_entry(backup_id, path)
+        backup = await self._snapshots.open(backup_id, None, WAIT_SECONDS)
+        entry = await self._snapshots.fetch_entry(backup, path)
         if entry.kind != "file":
             raise InvalidRequest("Only a regular file can be downloaded.", field="path")
         if not entry.exact:
@@ -92,7 +92,7 @@ class FileDownloads:
             chunks = self._jobs.container_chunks(cluster_id, pod, "send")
             yield FileDownload(entry, sha256, _decode_and_check(chunks, entry.size, sha256))
         except StorageFailed as fault:
-            await self._snapshots.record_if_gone(backup_id, fault)
+            await self._snapshots.record_if_gone(backup, fault)
             raise
         finally:
             await self._jobs.remove(cluster_id, namespace, manifest["metadata"]["name"])

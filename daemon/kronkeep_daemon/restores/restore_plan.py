@@ -99,10 +99,10 @@ class RestorePlanner:
         listing_seconds: how long the snapshot's listing is waited for before StillReading is raised; None
             waits for ever.
         """
-        backup = self._snapshots.require_restorable(backup_id)
         include = snapshot_paths.normalize_include(request.include)
+        self._resolve_target(self._snapshots.require_restorable(backup_id, request.from_copy), request.target)
+        backup = await self._snapshots.open(backup_id, request.from_copy, listing_seconds)
         target = self._resolve_target(backup, request.target)
-        await self._snapshots.wait_until_ready(backup, listing_seconds)
         selection = await asyncio.to_thread(
             snapshot_paths.summarize_selection, self._snapshots.read_entries(backup), include
         )
@@ -169,6 +169,7 @@ class RestorePlanner:
         return RestorePlan(
             backup_id=resolved.backup.id,
             snapshot_id=resolved.backup.result.snapshot_id,
+            storage_id=resolved.backup.storage_id,
             target=resolved.target,
             files=selection.files,
             folders=selection.folders,

@@ -7,7 +7,7 @@ restore fail with that reason; it does not run a second time over what may have 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,12 +16,20 @@ import msgspec
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
-from kronkeep_common.models import Cause, DrillCheck, Restore, RestoreRequest, RestoreTarget, SnapshotFile
+from kronkeep_common.models import (
+    BackupExecution,
+    Cause,
+    DrillCheck,
+    Restore,
+    RestoreRequest,
+    RestoreTarget,
+)
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus, RestoreStatus
-from kronkeep_daemon.backups import archive_manifests, recovered_backups
+from kronkeep_daemon.backups import recovered_backups
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -37,7 +45,16 @@ from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restic.version import ResticVersion
-from kronkeep_daemon.restores import new_claims, restore_manifests, restore_outcome, snapshot_paths, unkept
+from kronkeep_daemon.restores import (
+    backup_places,
+    missing_files,
+    new_claims,
+    restore_manifests,
+    restore_outcome,
+    snapshot_paths,
+    unkept,
+)
+from kronkeep_daemon.restores.backup_places import AWAY
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
@@ -68,6 +85,7 @@ class RestoreRunner:
         *,
         cronjobs: CronJobService,
         backups: BackupRecords,
+        copies: CopyRecords,
         policies: PolicyLookup,
         queues: RepositoryQueues,
         records: RestoreRecords,
@@ -83,6 +101,7 @@ class RestoreRunner:
     ) -> None:
         self._cronjobs = cronjobs
         self._backups = backups
+        self._copies = copies
         self._policies = policies
         self._queues = queues
         self._records = records
@@ -256,6 +275,11 @@ class RestoreRunner:
         checksums = await asyncio.to_thread(self._checksums.read, resolved.backup.id)
         while True:
             result = await self._run_attempt(restore, resolved, checksums)
+            other = self._find_other_place(restore, resolved, result)
+            if other is not None:
+                resolved = resolved._replace(backup=other)
+                restore = await self._change_place(restore, other, result)
+                continue
             if result is not restore_outcome.INTERRUPTED or restore.attempt >= ATTEMPTS:
                 break
             restore = await self._begin_next_attempt(restore)
@@ -263,6 +287,29 @@ class RestoreRunner:
             await self._fail(restore.id, result)
         else:
             await self._complete(restore.id, files_verified=result.files, verified_against=result.against)
+
+    def _find_other_place(
+        self, restore: Restore, resolved: ResolvedRequest, result: Fault | ComparedFiles
+    ) -> BackupExecution | None:
+        """Return a copy to restore from, where the storage that was chosen turned out to be away."""
+        may_change = backup_places.may_change_place(restore) and restore.attempt < ATTEMPTS
+        if not may_change or not isinstance(result, Fault) or Reason.parse(result.reason) not in AWAY:
+            return None
+        return next(iter(self._snapshots.other_places(resolved.backup)), None)
+
+    async def _change_place(self, restore: Restore, place: BackupExecution, result: object) -> Restore:
+        """Record that the next attempt reads another storage, and why."""
+        assert isinstance(result, Fault)
+        if result.reason == Reason.SNAPSHOT_GONE and restore.backup_id is not None:
+            await self._snapshots.record_gone_in(restore.backup_id, restore.storage_id)
+        warning = f"The storage {restore.storage_id} is away ({result.message}): {place.storage_id} is read."
+        await self._records.change(
+            restore.id,
+            storage_id=place.storage_id,
+            snapshot_id=place.result.snapshot_id if place.result is not None else "",
+            warnings=(*restore.warnings, warning),
+        )
+        return await self._begin_next_attempt(self._records.get(restore.id))
 
     async def _run_attempt(
         self, restore: Restore, resolved: ResolvedRequest, checksums: list[FileChecksum] | None
@@ -360,7 +407,11 @@ class RestoreRunner:
         if restore.purpose != "drill":
             return None
         policy = self._policies.policy_of(CronJobRef.of(restore))
-        return policy.drill.check if policy is not None and policy.drill is not None else None
+        if policy is None:
+            return None
+        copy = policy.copy_in(restore.storage_id)
+        drill = copy.drill if copy is not None else policy.drill
+        return drill.check if drill is not None else None
 
     async def _store_logs(self, restore: Restore, parser: RestoreLogParser, finished: FinishedJob) -> None:
         logs = []
@@ -396,7 +447,7 @@ class RestoreRunner:
         if parser.file_list.left_out or selection.files + selection.folders > MOST_LISTED_FILES:
             return []
         entries = self._snapshots.read_entries(resolved.backup)
-        return await asyncio.to_thread(missing_paths, entries, resolved, parser.snapshot_paths())
+        return await asyncio.to_thread(missing_files.list_missing, entries, resolved, parser.snapshot_paths())
 
     async def _complete(self, restore_id: str, **fields: Any) -> None:
         """Record the end; a restore of the whole backup verifies that backup."""
@@ -404,6 +455,10 @@ class RestoreRunner:
         if restore.include or restore.backup_id is None:
             return
         backup = self._backups.get(restore.backup_id)
+        copy = self._copies.find(backup.id, restore.storage_id)
+        if copy is not None:
+            await self._copies.change(copy.id, verified_at=restore.ended_at, verified_by=restore.id)
+            return
         verified = msgspec.structs.replace(backup, verified_at=restore.ended_at, verified_by=restore.id)
         if verified.status is BackupStatus.UNKNOWN:
             verified = recovered_backups.as_good(verified)
@@ -412,7 +467,7 @@ class RestoreRunner:
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)
         if fault.reason == Reason.SNAPSHOT_GONE and restore.backup_id is not None:
-            await self._backups.set_missing(restore.backup_id, self._clock.now())
+            await self._snapshots.record_gone_in(restore.backup_id, restore.storage_id)
         if restore.job is not None:
             await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job)
         await self._records.end(
@@ -422,30 +477,6 @@ class RestoreRunner:
             message=fault.message,
             next_step=fault.next_step,
         )
-
-
-def missing_paths(
-    entries: Iterable[SnapshotFile], resolved: ResolvedRequest, restored: Set[str]
-) -> list[str]:
-    """Return the paths of a selection that were not restored.
-
-    entries: of the snapshot. restored: the snapshot's paths that are in the target. Names that restic does
-    not tell exactly cannot be compared and are passed over.
-    """
-    roots = {
-        archive_manifests.SOURCE,
-        *(f"{archive_manifests.SOURCE}/{claim}" for claim in resolved.selection.claims),
-    }
-    return [
-        f"{entry.path} (missing)"
-        for entry in entries
-        if snapshot_paths.is_included(entry.path, resolved.include)
-        and entry.exact
-        and entry.kind != "socket"
-        and entry.path not in restored
-        and entry.path not in roots
-        and (not resolved.is_in_place or snapshot_paths.claim_of_path(entry.path) is not None)
-    ]
 
 
 def uses_stage(restore: Restore) -> bool:
@@ -466,4 +497,4 @@ def _request_of(restore: Restore) -> RestoreRequest:
     target = restore.target or RestoreTarget()
     if target.kind == "in-place":
         target = RestoreTarget(kind="in-place")
-    return RestoreRequest(target=target, include=restore.include)
+    return RestoreRequest(target=target, include=restore.include, from_copy=restore.storage_id)

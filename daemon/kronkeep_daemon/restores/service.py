@@ -20,6 +20,7 @@ from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.restores.backup_places import BackupInCopy
 from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
@@ -87,21 +88,26 @@ class RestoreService:
         if change.new.ended_at is not None and change.new.id in self._ended:
             self._ended[change.new.id].set()
 
-    async def drill(self, ref: CronJobRef, *, key: str | None = None) -> Restore:
-        """Start a drill of a CronJob's policy; raise CronJobNotFound, PolicyNotFound.
+    async def drill(
+        self, ref: CronJobRef, from_copy: str | None = None, *, key: str | None = None
+    ) -> Restore:
+        """Start a drill of a CronJob's policy; raise CronJobNotFound, PolicyNotFound, CopyNotFound.
 
+        from_copy: the storage of the policy's copy that is drilled; without it, the policy's own.
         key: the same key is the same drill.
         """
-        restore = await self._drills.record_now(ref, key)
+        restore = await self._drills.record_now(ref, from_copy, key)
         self.start_restore(restore)
         return restore
 
-    async def verify(self, backup_id: str) -> Restore:
+    async def verify(self, backup_id: str, from_copy: str | None = None) -> Restore:
         """Restore a backup to scratch space, compare it, and return when that has ended.
+
+        from_copy: the storage of the copy that is verified; without it, the backup's own.
 
         Raises NotAllowedNow without a snapshot, VerificationFailed with the reason.
         """
-        restore = await self._drills.record_verification(self._snapshots.require_restorable(backup_id))
+        restore = await self._drills.record_verification(self.require_place(backup_id, from_copy))
         self._ended[restore.id] = asyncio.Event()
         self.start_restore(restore)
         try:
@@ -114,6 +120,12 @@ class RestoreService:
                 restore.message or "It failed.", next_step=restore.next_step, reason=restore.reason
             )
         return restore
+
+    def require_place(self, backup_id: str, from_copy: str | None) -> BackupExecution:
+        """Return a backup as it is in a copy, or in its own storage; raise as `verify` does."""
+        own = self._history.backups.get(backup_id)
+        place = from_copy or (own.storage_id if own is not None else None)
+        return self._snapshots.require_restorable(backup_id, place)
 
     def start_restore(self, restore: Restore) -> None:
         """Start the task of a restore, unless it runs already."""
@@ -161,7 +173,10 @@ class RestoreService:
 
     def _new_restore(self, resolved: ResolvedRequest, request: RestoreRequest, restore_id: str) -> Restore:
         now = self._clock.now()
-        is_partial = resolved.backup.status is BackupStatus.PARTIAL
+        warnings = ["The backup is partial."] if resolved.backup.status is BackupStatus.PARTIAL else []
+        if isinstance(resolved.backup, BackupInCopy) and request.from_copy is None:
+            place = resolved.backup
+            warnings.append(f"The storage {place.first_storage_id} is away: {place.storage_id} is read.")
         return new_restore(
             resolved.backup,
             restore_id,
@@ -170,8 +185,9 @@ class RestoreService:
             target=resolved.target,
             overwrite=request.overwrite,
             suspend=request.suspend,
+            from_copy=request.from_copy,
             deadline_at=now + timedelta(seconds=request.deadline_seconds),
-            warnings=("The backup is partial.",) if is_partial else (),
+            warnings=tuple(warnings),
         )
 
     def _require_free_target(self, restore: Restore) -> None:

@@ -6,7 +6,9 @@ newest 200 are kept below the state folder; one that was removed is read again.
 
 import asyncio
 import gzip
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -18,22 +20,26 @@ from kronkeep_common.errors import (
     InvalidRequest,
     KronkeepError,
     NotAllowedNow,
+    NotFound,
     PathNotFound,
     StillReading,
     StorageFailed,
+    StorageNotFound,
 )
 from kronkeep_common.models import BackupExecution, BackupResult, SnapshotFile, SnapshotFolder
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import shorten_middle
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.job_manifests import Steps, build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
-from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import storage_failure
 from kronkeep_daemon.restic import ls
-from kronkeep_daemon.restores import snapshot_paths
+from kronkeep_daemon.restores import backup_places, snapshot_paths
+from kronkeep_daemon.restores.backup_places import BackupInCopy, BackupPlaces, is_away
 from kronkeep_daemon.restores.listing_names import UNKNOWN, NameParser
 from kronkeep_daemon.restores.listing_queue import ListingQueue
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -41,6 +47,7 @@ from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
+log = logging.getLogger(__name__)
 MOST_LISTINGS = 200
 MOST_ENTRIES = 1_000_000
 DEADLINE_SECONDS = 3600.0  # of the Job that reads a listing
@@ -56,6 +63,8 @@ class SnapshotListings:
         *,
         jobs: SnapshotJobs,
         backups: BackupRecords,
+        copies: CopyRecords,
+        places: BackupPlaces,
         storages: StorageService,
         queues: RepositoryQueues,
         clock: Clock,
@@ -64,6 +73,8 @@ class SnapshotListings:
     ) -> None:
         self._jobs = jobs
         self._backups = backups
+        self._copies = copies
+        self._places = places
         self._storages = storages
         self._queues = queues
         self._clock = clock
@@ -73,24 +84,42 @@ class SnapshotListings:
         self._faults: dict[str, KronkeepError] = {}
         self._queue = ListingQueue()
 
-    def require_restorable(self, backup_id: str) -> BackupExecution:
-        """Return a backup whose snapshot is there; raise BackupNotFound, NotAllowedNow."""
-        backup = self._backups.get(backup_id)
-        if backup.result is None:
-            raise NotAllowedNow(
-                f"The backup {backup.id} is {backup.status}; it has no snapshot.",
-                next_step="Choose a backup that succeeded.",
-            )
-        if backup.snapshot_removed_at is not None:
-            raise NotAllowedNow(
-                f"The snapshot of backup {backup.id} was removed by its retention.",
-                next_step="Choose a later backup.",
-            )
-        return backup
+    def require_restorable(self, backup_id: str, from_copy: str | None = None) -> BackupExecution:
+        """Return a backup as it is in the place that is read first.
+
+        from_copy: the storage of the only place. Raises BackupNotFound, CopyNotFound, NotAllowedNow.
+        """
+        return self._places.list_places(backup_id, from_copy)[0]
+
+    async def open(
+        self, backup_id: str, from_copy: str | None, seconds: float | None, uid: int | None = None
+    ) -> BackupExecution:
+        """Return a backup in the first place that can be read, once its listing is there.
+
+        from_copy: the storage of the only place. Raises as `require_restorable` and `wait_until_ready` do.
+        """
+        *others, last = self._places.list_places(backup_id, from_copy)
+        for backup in others:
+            try:
+                await self.wait_until_ready(backup, seconds, uid)
+            except (StorageFailed, StorageNotFound) as fault:
+                if not is_away(fault):
+                    raise
+                log.warning("backup %s is read elsewhere than in %s: %s", backup.id, backup.storage_id, fault)
+                continue
+            return backup
+        await self.wait_until_ready(last, seconds, uid)
+        return last
+
+    def other_places(self, backup: BackupExecution) -> list[BackupExecution]:
+        """Return the other places of a backup."""
+        return [
+            place for place in self._places.list_places(backup.id) if place.storage_id != backup.storage_id
+        ]
 
     def repository_of(self, backup: BackupExecution) -> Repository:
         """Return the repository of a backup's snapshot; raise StorageNotFound."""
-        return repository_of_backup(backup, self._storages.get(backup.storage_id))
+        return backup_places.repository_of(backup, self._storages.get(backup.storage_id))
 
     async def needs_job(self, backup_id: str) -> bool:
         """Return whether the next question about a listing starts a Job."""
@@ -103,17 +132,14 @@ class SnapshotListings:
 
         uid: the user for whom it is read.
         """
-        backup = self.require_restorable(backup_id)
-        await self.wait_until_ready(backup, WAIT_SECONDS, uid)
+        backup = await self.open(backup_id, None, WAIT_SECONDS, uid)
         folder = snapshot_paths.normalize_path(path)
         return await asyncio.to_thread(
             _read_folder, backup, self._path(backup.id), folder=folder, limit=limit, cursor=cursor
         )
 
-    async def fetch_entry(self, backup_id: str, path: str) -> SnapshotFile:
-        """Return one file or folder; raise PathNotFound, StillReading, StorageFailed."""
-        backup = self.require_restorable(backup_id)
-        await self.wait_until_ready(backup, WAIT_SECONDS)
+    async def fetch_entry(self, backup: BackupExecution, path: str) -> SnapshotFile:
+        """Return one file or folder of a listing that is ready; raise PathNotFound."""
         path = snapshot_paths.normalize_path(path)
         entry = await asyncio.to_thread(_find_entry, self._path(backup.id), path)
         if entry is None:
@@ -140,10 +166,21 @@ class SnapshotListings:
         if not await self._exists(backup):
             raise StillReading(f"The listing of backup {backup.id} could not be read; it is read again.")
 
-    async def record_if_gone(self, backup_id: str, fault: KronkeepError) -> None:
+    async def record_if_gone(self, backup: BackupExecution, fault: KronkeepError) -> None:
         """Record the backup's snapshot as missing where the fault is that the repository lacks it."""
         if fault.details.get("reason") == Reason.SNAPSHOT_GONE:
-            await self._backups.set_missing(backup_id, self._clock.now())
+            await self._record_gone(backup)
+
+    async def record_gone_in(self, backup_id: str, storage_id: str) -> None:
+        """Record that a storage, the backup's own or that of a copy, lacks its snapshot."""
+        with suppress(NotFound, NotAllowedNow):
+            await self._record_gone(self.require_restorable(backup_id, storage_id))
+
+    async def _record_gone(self, backup: BackupExecution) -> None:
+        if isinstance(backup, BackupInCopy):
+            await self._copies.set_missing(backup.copy_id, is_missing=True)
+        else:
+            await self._backups.set_missing(backup.id, self._clock.now())
 
     def read_entries(self, backup: BackupExecution) -> Iterator[SnapshotFile]:
         """Yield every entry of a listing that is ready. Reads a file: iterate in a thread."""
@@ -180,7 +217,7 @@ class SnapshotListings:
                     await self._read(backup)
         except KronkeepError as fault:
             self._faults[backup.id] = fault
-            await self.record_if_gone(backup.id, fault)
+            await self.record_if_gone(backup, fault)
 
     async def _read(self, backup: BackupExecution) -> None:
         path = self._path(backup.id)

@@ -6,6 +6,7 @@ from kronkeep_common.models import BackupStorage
 from kronkeep_daemon.kube.objects import JsonObject
 
 MOUNT = "/repository"
+SOURCE_MOUNT = "/source-repository"
 KEYS = "/kronkeep/keys"
 CA_KEY = "ca.crt"
 
@@ -16,7 +17,8 @@ class RepositoryAccess(NamedTuple):
     `address` is restic's RESTIC_REPOSITORY. `options` are restic's global options. `environment` is in clear;
     `secret_environment` names keys of the Job's own Secret that become variables, `secret_files` keys that
     become files below KEYS. `volume` is mounted at MOUNT. `connection_test` is a command that only connects,
-    for servers of which restic does not report why it cannot.
+    for servers of which restic does not report why it cannot. `source_volume` is mounted at SOURCE_MOUNT, in
+    a pod that copies from another repository.
     """
 
     address: str
@@ -27,6 +29,7 @@ class RepositoryAccess(NamedTuple):
     volume: JsonObject | None = None
     node: str = ""
     connection_test: tuple[str, ...] = ()
+    source_volume: JsonObject | None = None
 
     def in_folder(self, name: str) -> "RepositoryAccess":
         """Return the access to another repository, in a folder below this one."""
@@ -35,12 +38,14 @@ class RepositoryAccess(NamedTuple):
     @property
     def pod_volumes(self) -> list[JsonObject]:
         """The volumes that a pod needs."""
-        return [{"name": "repository", **self.volume}] if self.volume is not None else []
+        volumes = {"repository": self.volume, "source-repository": self.source_volume}
+        return [{"name": name, **volume} for name, volume in volumes.items() if volume is not None]
 
     @property
     def mounts(self) -> list[JsonObject]:
         """Where the pod's containers mount them."""
-        return [{"name": "repository", "mountPath": MOUNT}] if self.volume is not None else []
+        paths = {"repository": MOUNT, "source-repository": SOURCE_MOUNT}
+        return [{"name": volume["name"], "mountPath": paths[volume["name"]]} for volume in self.pod_volumes]
 
 
 def join_path(*parts: str) -> str:

@@ -38,6 +38,7 @@ from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
+    ENDED_COPIES,
     RESTORE_TRANSITIONS,
     STORAGE_TRANSITIONS,
     StorageStatus,
@@ -358,6 +359,9 @@ class StorageService:
     def _is_busy(self, name: str) -> bool:
         backups = self._history.backups.newest(limit=1000, storage_id=name).items
         restores = self._history.restores.newest(limit=1000, storage_id=name).items
+        copies = self._history.copies.newest(limit=1000, storage_id=name).items
+        if any(copy.status not in ENDED_COPIES for copy in copies):
+            return True
         return any(not is_final(BACKUP_TRANSITIONS, backup.status) for backup in backups) or any(
             not is_final(RESTORE_TRANSITIONS, restore.status) for restore in restores
         )

@@ -127,16 +127,19 @@ RESULT = BackupResult(snapshot_id="s")
         (facts(drills=[drill(300, RestoreStatus.FAILED)]), []),  # the policy asks for drills no more
         (
             facts(policy={"drill": DAILY}, drills=[drill(360, RestoreStatus.COMPLETED)])._replace(
-                drills_since=ago(3000)
+                drills_since={None: ago(3000)}
             ),
             [],
         ),
-        (facts(policy={"drill": DAILY})._replace(drills_since=ago(361)), [("DrillOverdue", "warning")]),
-        (facts(policy={"drill": DAILY})._replace(drills_since=ago(359)), []),
+        (
+            facts(policy={"drill": DAILY})._replace(drills_since={None: ago(361)}),
+            [("DrillOverdue", "warning")],
+        ),
+        (facts(policy={"drill": DAILY})._replace(drills_since={None: ago(359)}), []),
         (facts(policy={"drill": DAILY}), []),
         (
             facts(policy={"drill": DAILY}, drills=[drill(350, RestoreStatus.COMPLETED)])._replace(
-                drills_since=ago(3000)
+                drills_since={None: ago(3000)}
             ),
             [],
         ),

@@ -131,6 +131,7 @@ class Scene:
         policies: Any = Policies()
         self.service = SnapshotReconciliation(
             records=self.records,
+            copies=nothing,
             index=index,
             storages=self.storages,  # type: ignore[arg-type]
             upkeep=Upkeep(),  # type: ignore[arg-type]

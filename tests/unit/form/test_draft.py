@@ -21,6 +21,7 @@ from kronkeep_common.models.policy import (
     Hook,
     Hooks,
     Include,
+    PolicyCopy,
     Retention,
     SecretKeyRef,
     Source,
@@ -263,8 +264,41 @@ IN_ROWS: dict[type, dict[str, Any]] = {
         "on_failure": "continue",
         "when": "failure",
     },
+    PolicyCopy: {
+        "storage_id": "w",
+        "schedule": "0 4 * * *",
+        "time_zone": "Europe/Vienna",
+        "after": "backup",
+        "retention": Retention(days=90, keep_last=3, min_good=2),
+        "rpo_seconds": 93600,
+        "deadline_seconds": 7200,
+        "drill": Drill(
+            schedule="0 3 * * 0",
+            pick="random",
+            check=DrillCheck(image="i", command=("c", "d 'e' f")),
+            deadline_seconds=61,
+        ),
+    },
 }
 """What is written in one row of a field: every field of it, with another value than its default."""
+
+
+IN_COPIES: dict[type, dict[str, Any]] = {
+    Retention: {
+        "days": 3,
+        **{f"keep_{word}": 2 for word in ("last", "hourly", "daily", "weekly", "monthly", "yearly")},
+        "min_good": 4,
+    },
+    Drill: {
+        "schedule": "@daily",
+        "time_zone": "UTC",
+        "pick": "random",
+        "check": DrillCheck(image="i", command=("c",)),
+        "deadline_seconds": 61,
+    },
+    DrillCheck: {"image": "i", "command": ("c", "d")},
+}
+"""The same of what a copy has in its row."""
 
 
 def structs_in_rows(owner: Any) -> set[Any]:
@@ -287,7 +321,7 @@ def _kinds(hint: Any, in_row: bool = False) -> list[tuple[Any, bool]]:
 def test_every_field_of_what_is_written_in_one_row_is_in_its_row() -> None:
     """A field added to a hook, a mount or a variable makes this fail until the form can say it."""
     assert structs_in_rows(CronJobCreate) - {OtherVolume} == set(IN_ROWS)
-    for kind, values in IN_ROWS.items():
+    for kind, values in {**IN_ROWS, **IN_COPIES}.items():
         fields = msgspec.structs.fields(kind)
         assert set(values) == {field.name for field in fields}, kind
         assert all(values[field.name] != field.default for field in fields)
@@ -300,7 +334,17 @@ def test_every_field_of_what_is_written_in_one_row_is_in_its_row() -> None:
         env=(EnvVar(name="A", value="b"), EnvVar(name="A", secret=IN_ROWS[EnvVar]["secret"])),
         volumes=(VolumeMount(**IN_ROWS[VolumeMount]),),
         policy=BackupPolicySpec(
-            storage_id="v", source=Source(claims=(claim,)), hooks=Hooks(pre=(hook,), post=(hook,))
+            storage_id="v",
+            source=Source(claims=(claim,)),
+            hooks=Hooks(pre=(hook,), post=(hook,)),
+            copies=(
+                PolicyCopy(**IN_ROWS[PolicyCopy]),
+                PolicyCopy(
+                    storage_id="x",
+                    retention=Retention(**IN_COPIES[Retention]),
+                    drill=Drill(**IN_COPIES[Drill]),
+                ),
+            ),
         ),
     )
     assert parse_draft(draft_of(spec)).spec == spec

@@ -140,6 +140,7 @@ async def test_records_and_list_are_compared_beside_the_event_loop(
     records = Records()
     service = SnapshotReconciliation(
         records=records,  # type: ignore[arg-type]
+        copies=nothing,
         index=index,
         storages=Storages(),  # type: ignore[arg-type]
         upkeep=Upkeep(),  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from tests.records import make_backup
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, Drill
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobObject
@@ -83,6 +84,7 @@ def drills_of(stub: StubServices, history: History, clock: FakeClock) -> Drills:
     return Drills(
         cronjobs=stub,
         backups=stub,
+        copies=CopyRecords(history, Bus(), clock),
         records=RestoreRecords(history, Bus(), clock),
         history=history,
         clock=clock,

@@ -28,10 +28,13 @@ class Listings(SnapshotListings):
         self.started: list[str] = []
         self.gate = asyncio.Semaphore(0)
         records: Any = SimpleNamespace(get=self._backup)
+        places: Any = SimpleNamespace(list_places=lambda backup_id, _: [self._backup(backup_id)])
         nothing: Any = None
         super().__init__(
             jobs=nothing,
             backups=records,
+            copies=nothing,
+            places=places,
             storages=nothing,
             queues=nothing,
             clock=SystemClock(),

@@ -23,6 +23,7 @@ _SINGULARS = {
     "cronjobs": "cronjob",
     "executions": "execution",
     "backups": "backup",
+    "copies": "copy",
     "restores": "restore",
     "storages": "storage",
     "policies": "policy",

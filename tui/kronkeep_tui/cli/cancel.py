@@ -1,4 +1,4 @@
-"""`kronkeep cancel`: stop a run, a backup or a restore that has not ended."""
+"""`kronkeep cancel`: stop a run, a backup, a copy or a restore that has not ended."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -7,24 +7,27 @@ from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
+    from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb `cancel`."""
-    routes = [f"POST /v1/{table}/{{id}}/cancel" for table in ("executions", "backups", "restores")]
-    cancel = add_verb(verbs, "cancel", routes=routes, help="stop a run, a backup or a restore")
-    cancel.add_argument("id", help="the id of the run or, with --backup or --restore, of that one")
+    routes = [f"POST /v1/{table}/{{id}}/cancel" for table in ("executions", "backups", "copies", "restores")]
+    cancel = add_verb(verbs, "cancel", routes=routes, help="stop a run, a backup, a copy or a restore")
+    cancel.add_argument("id", help="the id of the run or, with --backup, --copy or --restore, of that one")
     kind = cancel.add_mutually_exclusive_group()
     kind.add_argument("--backup", action="store_true", help="stop a backup")
+    kind.add_argument("--copy", action="store_true", help="stop the copying of a backup")
     kind.add_argument("--restore", action="store_true", help="stop a restore or a drill")
     cancel.set_defaults(func=with_blocking_client(_cancel))
 
 
 async def _cancel(client: "Client", options: argparse.Namespace) -> int:
-    stopped: BackupExecution | Restore | CronJobExecution
+    stopped: BackupExecution | BackupCopy | Restore | CronJobExecution
     if options.backup:
         stopped = await client.backups.cancel(options.id)
+    elif options.copy:
+        stopped = await client.copies.cancel(options.id)
     elif options.restore:
         stopped = await client.restores.cancel(options.id)
     else:

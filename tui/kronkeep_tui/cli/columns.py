@@ -99,6 +99,8 @@ def _policy_state(policy: Any) -> str:
         "nothing to archive": policy.nothing_to_archive,
         "storage not usable": policy.storage_refusal,
         "waits": policy.retention_waits,
+        "copy overdue": any(copy.overdue for copy in policy.copies),
+        "copy failed": any(copy.failed_copy_id for copy in policy.copies),
         f"{len(policy.unarchived_volumes)} not archived": policy.unarchived_volumes,
     }
     return ", ".join(state for state, is_so in states.items() if is_so) or "-"
@@ -164,6 +166,20 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("MISSING", "snapshot_missing_at", _age),
         OutputColumn("RECOVERED", "recovered_at", _age),
         OutputColumn("READ", "result.bytes_read", size),
+        OutputColumn("REASON", "reason"),
+    ),
+    "copies": (
+        OutputColumn("NAMESPACE", "namespace"),
+        OutputColumn("CRONJOB", "cronjob"),
+        OutputColumn("ID", "id", _id),
+        OutputColumn("STATUS", "status"),
+        OutputColumn("BACKUP", "backup_id", _id),
+        OutputColumn("FROM", "from_storage_id"),
+        OutputColumn("STORAGE", "storage_id"),
+        OutputColumn("AGE", "created_at", _age),
+        OutputColumn("TOOK", "duration_seconds", duration),
+        OutputColumn("SNAPSHOT", "snapshot_state"),
+        OutputColumn("VERIFIED", "verified_at", _age),
         OutputColumn("REASON", "reason"),
     ),
     "restores": (

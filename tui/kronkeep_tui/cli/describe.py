@@ -44,7 +44,12 @@ async def _describe(client: "Client", options: argparse.Namespace) -> int:
                 print("\nbackup:")
                 _print_fields(await client.backups.get(run.backup_id), zone, "  ")
         case "backup":
-            _print_fields(await client.backups.get(options.id), zone)
+            backup = await client.backups.get(options.id)
+            _print_fields(backup, zone)
+            copies = (await client.copies.of_backup(backup.id)).items
+            if copies:
+                print("\ncopies:")
+                output.print_records("copies", copies, "table")
         case "storage":
             _print_fields(await client.storages.get(options.id), zone)
     return 0

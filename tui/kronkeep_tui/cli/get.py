@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 
     Page = ListOf[Any]
 
-PAGED = ("executions", "backups", "restores", "alerts", "silences")  # the daemon filters these itself
+PAGED = (
+    "executions",
+    "backups",
+    "copies",
+    "restores",
+    "alerts",
+    "silences",
+)  # the daemon filters these itself
 KINDS = (
     "cronjobs",
     "executions",
     "backups",
+    "copies",
     "restores",
     "storages",
     "policies",
@@ -90,6 +98,7 @@ async def _fetch_page(client: "Client", kind: str, filter_text: str | None, limi
     calls: dict[str, Callable[..., Awaitable[Page]]] = {
         "executions": client.runs.list,
         "backups": client.backups.list,
+        "copies": client.copies.list,
         "restores": client.restores.list,
         "alerts": client.alerts.list,
         "silences": client.silences.list,
@@ -134,6 +143,7 @@ async def _print_one(client: "Client", options: argparse.Namespace) -> int:
     calls: dict[str, Callable[[str], Awaitable[object]]] = {
         "executions": client.runs.get,
         "backups": client.backups.get,
+        "copies": client.copies.get,
         "restores": client.restores.get,
         "storages": client.storages.get,
         "alerts": client.alerts.get,

@@ -1,4 +1,4 @@
-"""`kronkeep logs`: the log of a run, a backup or a restore.
+"""`kronkeep logs`: the log of a run, a backup, a copy or a restore.
 
 A terminal gets cleaned text. A file or another program gets the bytes as they were written.
 """
@@ -24,14 +24,16 @@ _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ")  # as the k
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb `logs`."""
-    routes = [f"GET /v1/{table}/{{id}}/logs" for table in ("executions", "backups", "restores")]
+    routes = [f"GET /v1/{table}/{{id}}/logs" for table in ("executions", "backups", "copies", "restores")]
     logs = add_verb(verbs, "logs", routes=routes)
     logs.add_argument(
         "id",
-        help="the run's id, or NAMESPACE/CRONJOB for its newest run; with --backup or --restore that id",
+        help="the run's id, or NAMESPACE/CRONJOB for its newest run; with --backup, --copy or --restore "
+        "that id",
     )
     kind = logs.add_mutually_exclusive_group()
     kind.add_argument("--backup", action="store_true", help="the log of a backup's Jobs and hooks")
+    kind.add_argument("--copy", action="store_true", help="the log of the Job that copied a backup")
     kind.add_argument("--restore", action="store_true", help="the output of restic and of a restore's check")
     kind.add_argument("-f", "--follow", action="store_true", help="follow a run's log until its end")
     logs.add_argument(
@@ -49,10 +51,12 @@ class _LogPiece(NamedTuple):
 
 
 async def _print_logs(client: "Client", options: argparse.Namespace) -> int:
-    if options.attempt is not None and (options.backup or options.restore):
+    if options.attempt is not None and (options.backup or options.copy or options.restore):
         raise InvalidRequest("--attempt is for the log of a run.", field="attempt")
     if options.backup:
         chunks = client.backups.log(_last_part(options.id))
+    elif options.copy:
+        chunks = client.copies.log(_last_part(options.id))
     elif options.restore:
         chunks = client.restores.log(_last_part(options.id))
     else:

@@ -58,6 +58,7 @@ VERB_MODULES = (
     VerbModule(("uninstall",), "uninstall"),
     VerbModule(("terminal",), "terminal"),
     VerbModule(("schedule",), "schedule"),
+    VerbModule(("copy",), "copy"),
     VerbModule(("demo",), "demo"),
     VerbModule(("help",), "help"),
 )

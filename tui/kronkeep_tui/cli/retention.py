@@ -50,6 +50,7 @@ def add_parser(verbs: Verbs) -> None:
         metavar="ID",
         help="of a policy that no CronJob carries any more (kronkeep storage orphans)",
     )
+    retention.add_argument("--copy", metavar="STORAGE", help="of the policy's copy in this storage")
     retention.add_argument(
         "--apply", action="store_true", help="remove the snapshots, where that needs no approval"
     )
@@ -69,6 +70,8 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
     zone = options.zone or local_zone()
     rules = {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
     if rules:
+        if options.copy:
+            raise InvalidRequest("Rules cannot be tried on a copy.", field="copy")
         if options.apply or options.approve:
             raise InvalidRequest(
                 "Rules can only be tried here: those of the policy are applied.",
@@ -77,11 +80,11 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
         _print_plan(await client.policies.preview_retention(namespace, name, Retention(**rules)), zone)
         return 0
     policy_id = options.policy or await _policy_id_of(client, namespace, name)
-    plan = await client.policies.retention(policy_id, namespace)
+    plan = await client.policies.retention(policy_id, namespace, copy=options.copy)
     if options.approve:
-        await client.policies.approve_retention(policy_id, options.approve, namespace)
+        await client.policies.approve_retention(policy_id, options.approve, namespace, copy=options.copy)
     elif options.apply:
-        await client.policies.apply_retention(policy_id, namespace)
+        await client.policies.apply_retention(policy_id, namespace, copy=options.copy)
     else:
         _print_plan(plan, zone)
         return 0

@@ -42,9 +42,11 @@ def add_parser(verbs: Verbs) -> None:
     download.set_defaults(func=with_client(_download))
     _add_restore(verbs)
     verify = _add_backup_verb(verbs, "verify", f"POST {_BACKUP}/verify")
+    _add_from_copy(verify, "verify the copy in this storage")
     verify.set_defaults(func=with_client(_verify))
     drill = add_verb(verbs, "drill", routes=["POST /v1/cronjobs/{namespace}/{name}/drill"])
     drill.add_argument("name", help=CRONJOB_NAME_HELP)
+    _add_from_copy(drill, "drill the policy's copy in this storage")
     drill.add_argument("--wait", action="store_true", help="wait until the drill has ended")
     drill.set_defaults(func=with_client(_drill))
 
@@ -53,6 +55,10 @@ def _add_backup_verb(verbs: Verbs, name: str, *routes: str) -> argparse.Argument
     verb = add_verb(verbs, name, routes=list(routes))
     verb.add_argument("backup", help="the backup's id (kronkeep get backups)")
     return verb
+
+
+def _add_from_copy(verb: argparse.ArgumentParser, help_text: str) -> None:
+    verb.add_argument("--from-copy", metavar="STORAGE", help=help_text)
 
 
 def _add_restore(verbs: Verbs) -> None:
@@ -76,6 +82,9 @@ def _add_restore(verbs: Verbs) -> None:
     restore.add_argument("--overwrite", action="store_true", help="replace what is there, of any type")
     restore.add_argument("--suspend", action="store_true", help="suspend the CronJob during the restore")
     restore.add_argument("--yes", metavar="CRONJOB", help="the CronJob's name, as confirmation of --in-place")
+    _add_from_copy(
+        restore, "restore the copy in this storage (default: the first storage, or a copy where that is away)"
+    )
     restore.add_argument("--dry-run", action="store_true", help="print what would be written and overwritten")
     restore.add_argument("--wait", action="store_true", help="wait until the restore has ended")
     restore.set_defaults(func=with_client(_restore))
@@ -156,6 +165,7 @@ def _request_of(options: argparse.Namespace) -> "RestoreRequest":
         overwrite=options.overwrite,
         suspend=options.suspend,
         confirm=options.yes,
+        from_copy=options.from_copy,
     )
 
 
@@ -163,7 +173,11 @@ def _print_plan(plan: "RestorePlan") -> int:
     """Print a plan; return 1 where the restore would be refused."""
     target = plan.target
     place = "in place" if target.kind == "in-place" else f"claim {target.claim}/{target.path}".rstrip("/")
-    print(f"to {target.namespace}, {clean(place, 500)}: {plan.files} files, {size(plan.total_bytes)}")
+    source = clean(plan.storage_id, 100)
+    print(
+        f"from {source} to {target.namespace}, {clean(place, 500)}: "
+        f"{plan.files} files, {size(plan.total_bytes)}"
+    )
     print(_count_changes(plan))
     for title, examples in (
         ("overwritten", plan.overwritten_examples),
@@ -188,13 +202,16 @@ def _count_changes(plan: "RestorePlan") -> str:
 
 
 async def _verify(client: "Client", options: argparse.Namespace) -> int:
-    backup = await client.backups.verify(options.backup)
-    print(f"{backup.id} is verified by restore {backup.verified_by}")
+    backup = await client.backups.verify(options.backup, options.from_copy)
+    verified_by = backup.verified_by
+    for copy in (await client.copies.of_backup(backup.id)).items if options.from_copy else ():
+        verified_by = copy.verified_by if copy.storage_id == options.from_copy else verified_by
+    print(f"{backup.id} is verified by restore {verified_by}")
     return 0
 
 
 async def _drill(client: "Client", options: argparse.Namespace) -> int:
-    drill = await client.cronjobs.drill(*split_name(options.name))
+    drill = await client.cronjobs.drill(*split_name(options.name), from_copy=options.from_copy)
     print(f"{drill.id} {drill.status}")
     if not options.wait:
         return 0

@@ -9,9 +9,9 @@ from kronkeep_common.text import clean, duration, size
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
+    from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
 
-Record = TypeVar("Record", "CronJobExecution", "BackupExecution", "Restore")
+Record = TypeVar("Record", "CronJobExecution", "BackupExecution", "BackupCopy", "Restore")
 POLL_SECONDS = 0.3
 BAR_WIDTH = 24
 FINAL = ("succeeded", "failed", "cancelled", "missed", "unknown", "partial", "completed")
@@ -49,6 +49,11 @@ async def wait_for_backup(client: "Client", backup_id: str) -> "BackupExecution"
     return await _wait_for_end(client, "backup", partial(client.backups.get, backup_id))
 
 
+async def wait_for_copy(client: "Client", copy_id: str) -> "BackupCopy":
+    """Return a copy when it has ended."""
+    return await _wait_for_end(client, "copy", partial(client.copies.get, copy_id))
+
+
 async def wait_for_restore(client: "Client", restore_id: str) -> "Restore":
     """Return a restore or drill when it has ended."""
     return await _wait_for_end(client, "restore", partial(client.restores.get, restore_id))
@@ -64,7 +69,7 @@ async def _wait_for_end(client: "Client", kind: str, fetch: Callable[[], Awaitab
     return record
 
 
-def _progress_text(record: "CronJobExecution | BackupExecution | Restore") -> str:
+def _progress_text(record: "CronJobExecution | BackupExecution | BackupCopy | Restore") -> str:
     """Write the progress of a backup or restore that has one; runs do not."""
     progress = getattr(record, "progress", None)
     if progress is None:

@@ -25,7 +25,7 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `watch`."""
     help_text = "print changes as they happen, one line each, until interrupted"
     watch = add_verb(verbs, "watch", routes=["GET /v1/events"], help=help_text)
-    kinds = ("executions", "backups", "restores", "storages", "alerts")
+    kinds = ("executions", "backups", "copies", "restores", "storages", "alerts")
     watch.add_argument("kind", nargs="?", choices=kinds, type=plural_kind)
     watch.add_argument("--filter", help="such as 'status:failed ns:pay'")
     watch.add_argument("--since", type=int, metavar="SEQ", help="begin after the change with this number")

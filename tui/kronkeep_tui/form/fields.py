@@ -63,6 +63,7 @@ SECRET = ValueFormat(value_texts.read_secret, value_texts.write_secret)
 ENV = ValueFormat(value_texts.read_env, value_texts.write_env)
 VOLUME = ValueFormat(value_texts.read_volume, value_texts.write_volume)
 CLAIM = ValueFormat(value_texts.read_claim, value_texts.write_claim)
+COPY = ValueFormat(value_texts.read_copy, value_texts.write_copy)
 HOOK = ValueFormat(value_texts.read_hook, value_texts.write_hook)
 SECRET_ENV = ValueFormat(_read_secret_env, _write_secret_env)
 
@@ -347,6 +348,19 @@ SECTIONS = (
                 ("keep_yearly", "yearly", "one of each of the last years"),
                 ("min_good", "good always", "so many good ones are never removed"),
             )
+        ),
+        P + "storage_id",
+    ),
+    FormSection(
+        "Copies",
+        (
+            FormField(
+                path=P + "copies",
+                label="copy",
+                format=COPY,
+                help="STORAGE [schedule='0 4 * * *'] [rpo_seconds=26h] [retention.days=90]",
+                many=True,
+            ),
         ),
         P + "storage_id",
     ),

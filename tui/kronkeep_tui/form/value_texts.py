@@ -173,3 +173,52 @@ def write_hook(value: Plain) -> str:
     words += [f"{key}={value[_OPTIONS[key]]}" for key in ("on-failure", "when") if _OPTIONS[key] in value]
     words += [f"{name}={write_secret(secret)}" for name, secret in value.get("env", {}).items()]
     return write_words([*words, "--", *value["command"]])
+
+
+def read_copy(text: str) -> Plain:
+    """Read a copy: `STORAGE [schedule='0 4 * * *'] [rpo_seconds=26h] [retention.days=90] ...`.
+
+    The names are those of the policy; durations are written as such, a list as words in quotes.
+    """
+    words = read_words(text)
+    if not words or "=" in words[0]:
+        raise InvalidRequest("A copy is written STORAGE [schedule='0 4 * * *'] [retention.days=90].")
+    copy: Plain = {"storage_id": words[0]}
+    for word in words[1:]:
+        path, sign, value = word.partition("=")
+        if not sign or not value:
+            raise InvalidRequest(f"{clean(repr(word), 60)} is not like KEY=VALUE.")
+        *groups, name = path.split(".")
+        owner = copy
+        for group in groups:
+            owner = owner.setdefault(group, {})
+        owner[name] = _read_copy_value(path, value)
+    return copy
+
+
+def _read_copy_value(path: str, value: str) -> Any:
+    if path.endswith("_seconds"):
+        return read_duration(value)
+    if path.endswith(".command"):
+        return read_words(value)
+    is_number = path.startswith("retention.") and value.isascii() and value.isdigit() and len(value) < 12
+    return int(value) if is_number else value
+
+
+def write_copy(value: Plain) -> str:
+    """Write a copy as `read_copy` reads it."""
+    fields = {path: each for path, each in _flatten(value).items() if path != "storage_id"}
+    return write_words([value["storage_id"], *(f"{path}={each}" for path, each in fields.items())])
+
+
+def _flatten(value: Plain, before: str = "") -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, each in value.items():
+        path = f"{before}{name}"
+        if isinstance(each, dict):
+            texts |= _flatten(each, f"{path}.")
+        elif path.endswith("_seconds"):
+            texts[path] = write_duration(each)
+        else:
+            texts[path] = write_words(list(each)) if isinstance(each, list | tuple) else str(each)
+    return texts

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from kronkeep_common.models import BackupPolicy, CronJob, Retention
+from kronkeep_common.models import BackupPolicy, CopyState, CronJob, Retention
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import duration
 from kronkeep_tui.pages.jobs import detail as job_detail
@@ -42,11 +42,16 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
         (verification_age(cronjob, now),),
         (_time_until_backup(cronjob, now),),
         (findings(cronjob),),
-        policy.storage_id if policy else "-",
+        _storages(policy) if policy else "-",
         (policy.schedule or "after each run") if policy else "-",
         retention_words(policy.retention) if policy else "-",
     )
     return TableRow(cronjob.id, cells)
+
+
+def _storages(policy: BackupPolicy) -> str:
+    """Return the storage of a policy, and how many copies it has elsewhere."""
+    return f"{policy.storage_id} +{len(policy.copies)}" if policy.copies else policy.storage_id
 
 
 def rpo(cronjob: CronJob) -> Span:
@@ -94,6 +99,8 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     if cronjob.policy is None:
         return job_detail(cronjob, store, now, width)
     lines = [*_promise(cronjob, cronjob.policy, now, width), *fault_lines(cronjob, width)]
+    for copy in cronjob.copies:
+        lines += copy_lines(copy, now, width)
     backup = newest_backup(store, cronjob)
     # A backup that failed with its run is left out: the run's own state says it below.
     if backup is not None and backup.reason != Reason.CRONJOB_FAILED:
@@ -102,6 +109,28 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
         cronjob, policy_findings=(), nothing_to_archive=None, storage_refusal=None, unarchived_volumes=()
     )
     return lines + job_detail(rest, store, now, width)
+
+
+def copy_lines(copy: CopyState, now: datetime, width: int) -> list[Text]:
+    """Return how far a copy is, and why the last one failed."""
+    lag: Span = ("  up to date", "ok")
+    if copy.behind_since is not None:
+        lag = (f"  behind for {age(min(copy.behind_since, now), now)}", "bad" if copy.overdue else "warn")
+    elif copy.newest_at is None:
+        lag = ("  nothing copied yet", "quiet")
+    newest = age(min(copy.newest_at, now), now) if copy.newest_at is not None else "none"
+    line: Text = (
+        ("copy in ", "quiet"),
+        (copy.storage_id, ""),
+        ("  newest ", "quiet"),
+        (newest, ""),
+        (f" of {copy.backups}", "quiet"),
+        lag,
+        ("  LATE" if copy.overdue else "", "bad"),
+        (f"  verified {age(min(copy.verified_at, now), now)}" if copy.verified_at else "", "ok"),
+        ("  retention waits for approval" if copy.retention_waits else "", "warn"),
+    )
+    return [line, *cause(copy.message, copy.next_step, width, "bad")]
 
 
 def _promise(cronjob: CronJob, policy: BackupPolicy, now: datetime, width: int) -> list[Text]:

@@ -1,8 +1,9 @@
 """Content of the runs view and of one run's page: run, backup, snapshot and restores linked."""
 
 from datetime import datetime
+from operator import attrgetter
 
-from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
+from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.pages.moments import age_cell, local_time
 from kronkeep_tui.pages.status_words import cause, progress_words, state
@@ -143,8 +144,27 @@ def _snapshot(backup: BackupExecution, store: Store, now: datetime) -> list[Text
             (f"  in {duration(result.duration_seconds)}", "quiet"),
         )
     ]
+    copies = sorted(
+        (copy for copy in store.copies.newest() if copy.backup_id == backup.id), key=attrgetter("storage_id")
+    )
+    lines += [_copy(copy, now) for copy in copies]
     restores = [r for r in store.restores.newest() if r.backup_id == backup.id]
     return lines + [_restore(restore, now) for restore in restores[:3]]
+
+
+def _copy(copy: BackupCopy, now: datetime) -> Text:
+    gone: dict[str, Span] = {
+        "removed": ("  removed by its retention", "warn"),
+        "missing": ("  missing from the repository: it is made again", "bad"),
+    }
+    return (
+        ("copy ", "quiet"),
+        state(copy.status),
+        (f" → {copy.storage_id}", ""),
+        gone.get(copy.snapshot_state, ("", "")),
+        (f"  verified {age(copy.verified_at, now)} ago" if copy.verified_at else "", "ok"),
+        (f"  {copy.message}" if copy.message else "", "warn"),
+    )
 
 
 def _restore(restore: Restore, now: datetime) -> Text:

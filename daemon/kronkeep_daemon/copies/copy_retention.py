@@ -1,0 +1,258 @@
+"""Retention of copies: forgets what no rule of a copy keeps, in the copy alone.
+
+The rules are those of `retention_rules`, applied to the backups that the copy has. They follow each copy that
+succeeded, and the settings' `prune_schedule`; the space is then freed with that of the storage's other
+repositories. Before each forget the repository is listed, and where it lacks what is to stay, nothing goes.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import (
+    CopyNotFound,
+    KronkeepError,
+    NotAllowedNow,
+    PreconditionFailed,
+    StorageFailed,
+)
+from kronkeep_common.models import BackupCopy, BackupExecution, PolicyCopy, RetentionPlan
+from kronkeep_common.reasons import Reason
+from kronkeep_common.schedule import Schedule
+from kronkeep_common.states import CopyStatus
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import policy_annotations, retention_rules
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.copies import copy_manifests, copy_rules
+from kronkeep_daemon.copies.copy_comparison import has_copy_in
+from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation, repository_of_copy
+from kronkeep_daemon.copies.copy_records import CopyRecords
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.events import Bus, CopyChanged
+from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
+from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.repositories import reconciliation
+from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
+from kronkeep_daemon.restic import forget
+from kronkeep_daemon.restic.snapshots import ListedSnapshot
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+LIST_SECONDS = 900.0
+FORGET_SECONDS = 3600.0
+IDS_PER_COMMAND = 200  # snapshot ids in one command line
+CHECK_SECONDS = 30.0
+_Key = tuple[CronJobRef, str]
+
+
+class CopyRetention:
+    """Retention of the copies on the clusters where this daemon acts."""
+
+    def __init__(
+        self,
+        *,
+        cronjobs: CronJobService,
+        records: CopyRecords,
+        backups: BackupRecords,
+        reconciliation: CopyReconciliation,
+        storages: StorageService,
+        index: RepositoryIndex,
+        maintenance: RepositoryMaintenance,
+        queues: RepositoryQueues,
+        bus: Bus,
+        clock: Clock,
+        settings: Callable[[], Settings],
+        supervisor: Supervisor,
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._records = records
+        self._backups = backups
+        self._reconciliation = reconciliation
+        self._storages = storages
+        self._index = index
+        self._maintenance = maintenance
+        self._queues = queues
+        self._clock = clock
+        self._settings = settings
+        self._supervisor = supervisor
+        self._started_at = clock.now()
+        self._applied_at: dict[_Key, datetime] = {}
+        bus.subscribe(CopyChanged, self._on_copy_changed)
+
+    def start(self) -> None:
+        """Start the scheduled pass over every copy of every policy."""
+        self._supervisor.start("retention of copies", self._run_by_schedule, death="restart")
+
+    def preview(
+        self, carrier: PolicyCarrier, storage_id: str, *, just_made: str | None = None
+    ) -> RetentionPlan:
+        """Return what the rules of a policy's copy would do now; raise CopyNotFound.
+
+        just_made: the id of a backup that was copied now, which stays in any case.
+        """
+        spec = carrier.policy.copy_in(storage_id)
+        if spec is None:
+            raise CopyNotFound(f"The policy has no copy in {clean(storage_id, 80)}.", field="copy")
+        copies = self._present(carrier, spec)
+        backups = [
+            copy_manifests.as_listed_in(backup, copies[backup.id])
+            for backup in self._backups.with_result(carrier)
+            if backup.id in copies
+        ]
+        rules = copy_rules.retention_of(spec, carrier.policy)
+        return retention_rules.plan_retention(
+            f"{carrier.policy.id}/{storage_id}", backups, rules, self._clock.now(), just_made=just_made
+        )
+
+    def _present(self, carrier: PolicyCarrier, spec: PolicyCopy) -> dict[str, BackupCopy]:
+        copies = copy_rules.by_backup(self._records.of_policy(carrier.policy, spec.storage_id))
+        return {backup_id: copy for backup_id, copy in copies.items() if copy.is_present}
+
+    def check_apply(self, carrier: PolicyCarrier, storage_id: str) -> RetentionPlan:
+        """Return the plan that `apply` carries out; raise NotAllowedNow where it needs approval."""
+        self._require_trusted_time(carrier.cluster)
+        plan = self.preview(carrier, storage_id)
+        if plan.blocked_by is not None:
+            raise NotAllowedNow(
+                plan.blocked_by, next_step="Look at the preview, then approve it with its token."
+            )
+        return plan
+
+    def check_approval(self, carrier: PolicyCarrier, storage_id: str, token: str) -> RetentionPlan:
+        """Return the plan that the token names; raise PreconditionFailed where it has changed since."""
+        self._require_trusted_time(carrier.cluster)
+        plan = self.preview(carrier, storage_id)
+        if plan.token != token:
+            raise PreconditionFailed(
+                "The snapshots to remove have changed since the preview.",
+                next_step="Look at the preview again.",
+            )
+        return plan
+
+    async def carry_out(self, plan: RetentionPlan, storage_id: str) -> None:
+        """Forget the plan's removals in the copy; raise StorageFailed, NotAllowedNow."""
+        kept = {verdict.backup_id for verdict in plan.keep}
+        removed = {verdict.backup_id for verdict in plan.remove}
+        repositories: dict[str, Repository] = {}
+        for backup_id in removed:
+            repository = self._repository_of(backup_id, storage_id)
+            repositories[repository.id] = repository
+        for repository in repositories.values():
+            await self._forget(repository, removed, kept)
+
+    def _repository_of(self, backup_id: str, storage_id: str) -> Repository:
+        storage = self._storages.require_active(storage_id)
+        copy = self._records.find(backup_id, storage_id)
+        assert copy is not None
+        return repository_of_copy(self._backups.get(backup_id), copy, Repository(storage=storage))
+
+    def _require_trusted_time(self, cluster: str) -> None:
+        fault = self._cronjobs.clusters.clock_fault(cluster)
+        if fault is not None:
+            raise NotAllowedNow(f"Nothing is forgotten now. {fault}", next_step=CLOCK_NEXT_STEP)
+
+    async def _forget(self, repository: Repository, removed: set[str], kept: set[str]) -> None:
+        """Forget copies by their snapshots' ids, which a list shows now; the records are read again."""
+        async with self._queues.hold_exclusively(repository.id, "forget"):
+            copies = await self._reconciliation.recorded_in(repository)
+            listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
+            await self._reconciliation.apply(repository, copies, listed.snapshots)
+            groups = reconciliation.group_by_backup(listed.snapshots)
+            removals: list[tuple[BackupCopy, list[str]]] = []
+            for copy in copies:
+                backup = self._backups.get(copy.backup_id)
+                is_there = has_copy_in(backup, copy, groups.get(backup.id, ()))
+                if backup.id in kept and copy.is_present and not is_there:
+                    reason = Reason.SNAPSHOT_MISSING
+                    raise StorageFailed(reason.meaning, next_step=reason.next_step, reason=reason)
+                if backup.id in removed and is_there and not backup.pinned:
+                    self._require_trusted_time(backup.cluster)
+                    removals.append((copy, _own_ids(backup, groups.get(backup.id, ()))))
+            for start in range(0, len(removals), IDS_PER_COMMAND):
+                await self._forget_listed(repository, removals[start : start + IDS_PER_COMMAND])
+
+    async def _forget_listed(
+        self, repository: Repository, removals: Sequence[tuple[BackupCopy, list[str]]]
+    ) -> None:
+        """Forget snapshots; that it begins is recorded first, for a daemon that is killed then."""
+        for copy, _ in removals:
+            await self._records.change(copy.id, forget_began_at=self._clock.now())
+        ids = [snapshot_id for _, own in removals for snapshot_id in own]
+        await self._maintenance.run("forget", [("forget", forget.argv(ids))], repository, FORGET_SECONDS)
+        for copy, _ in removals:
+            await self._records.change(copy.id, snapshot_removed_at=self._clock.now())
+        await self._index.record(repository, forgotten_at=self._clock.now())
+
+    def _on_copy_changed(self, change: CopyChanged) -> None:
+        """Start a task that applies retention when a copy has just succeeded."""
+        new = change.new
+        was_made = change.old is not None and change.old.status is CopyStatus.RUNNING
+        if was_made and new.status is CopyStatus.SUCCEEDED:
+            name = f"retention after copy {new.id}"
+            if not self._supervisor.running(name):
+                self._supervisor.start(name, partial(self._apply_after, new), death="quiet")
+
+    async def _apply_after(self, copy: BackupCopy) -> None:
+        try:
+            cronjob = self._cronjobs.find(CronJobRef(copy.cluster, copy.namespace, copy.cronjob))
+        except KronkeepError as fault:
+            log.warning("retention of copy %s: %s", copy.id, fault)
+            return
+        carrier = policy_annotations.carrier_of(cronjob)
+        if carrier is not None and carrier.policy.copy_in(copy.storage_id) is not None:
+            await self._apply_unless_blocked(carrier, copy.storage_id, just_made=copy.backup_id)
+
+    async def _apply_unless_blocked(
+        self, carrier: PolicyCarrier, storage_id: str, just_made: str | None = None
+    ) -> None:
+        """Apply retention where it needs no approval; what fails is tried again at the next slot or copy."""
+        if not self._cronjobs.leads.leads(carrier.cluster):
+            return
+        self._applied_at[_key_of(carrier, storage_id)] = self._clock.now()
+        try:
+            self._require_trusted_time(carrier.cluster)
+            plan = self.preview(carrier, storage_id, just_made=just_made)
+            if plan.blocked_by is not None:
+                log.warning("retention of the copy in %s waits: %s", storage_id, plan.blocked_by)
+            elif plan.remove:
+                await self.carry_out(plan, storage_id)
+        except KronkeepError as fault:
+            log.warning("retention of the copy in %s: %s", storage_id, fault)
+
+    async def _run_by_schedule(self) -> None:
+        await self._cronjobs.wait_until_one_synced()
+        while True:
+            await self._cronjobs.leads.wait_until_leading()
+            settings = self._settings()
+            schedule = Schedule.parse(
+                settings.archive.prune_schedule, controller_zone=settings.controller_zone
+            )
+            slot = schedule.previous(self._clock.now() + timedelta(seconds=1))
+            if slot is not None:
+                await self.run_pass(slot)
+            await self._clock.sleep(CHECK_SECONDS)
+
+    async def run_pass(self, slot: datetime) -> None:
+        """Apply retention to each copy where that was not done since the slot."""
+        for cronjob in self._cronjobs.cronjobs_led_here():
+            carrier = policy_annotations.carrier_of(cronjob)
+            for spec in carrier.policy.copies if carrier is not None else ():
+                assert carrier is not None
+                if self._applied_at.get(_key_of(carrier, spec.storage_id), self._started_at) < slot:
+                    await self._apply_unless_blocked(carrier, spec.storage_id)
+
+
+def _own_ids(backup: BackupExecution, listed: Sequence[ListedSnapshot]) -> list[str]:
+    return [snapshot.id for snapshot in reconciliation.own_snapshots(backup, listed)]
+
+
+def _key_of(carrier: PolicyCarrier, storage_id: str) -> _Key:
+    return CronJobRef(carrier.cluster, carrier.namespace, carrier.cronjob), storage_id

@@ -1,0 +1,35 @@
+"""`kronkeep copy`: copy a backup to another storage now."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from kronkeep_common.text import clean
+from kronkeep_tui.cli import wait_for_end
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `copy`."""
+    routes = ["POST /v1/backups/{id}/copies", "GET /v1/copies/{id}"]
+    help_text = "copy a backup to another storage now, or again where that failed"
+    copy = add_verb(verbs, "copy", routes=routes, help=help_text)
+    copy.add_argument("backup", help="the backup's id (kronkeep get backups)")
+    copy.add_argument("--to", metavar="STORAGE", required=True, help="the storage that the copy is to be in")
+    copy.add_argument("--wait", action="store_true", help="wait until the copy is made")
+    copy.set_defaults(func=with_client(_copy))
+
+
+async def _copy(client: "Client", options: argparse.Namespace) -> int:
+    copy = await client.copies.start(options.backup, options.to)
+    print(f"{copy.id} {copy.status}")
+    if not options.wait:
+        return 0
+    ended = await wait_for_end.wait_for_copy(client, copy.id)
+    if ended.status == "succeeded":
+        return 0
+    sys.stderr.write(f"{clean(ended.message or ended.status, 500)}\n{clean(ended.next_step or '', 500)}\n")
+    return 1
