@@ -6,7 +6,7 @@ import msgspec
 
 from kronkeep_common.models import BackupPolicy, CopyState, CronJob, Retention
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import duration
+from kronkeep_common.text import age, duration
 from kronkeep_tui.pages.jobs import detail as job_detail
 from kronkeep_tui.pages.jobs import fault_lines
 from kronkeep_tui.pages.moments import age_cell, wait_cell
