@@ -43,7 +43,7 @@ class Daemon:
     def claims(self) -> Path:
         """The folder that holds the claims of the cluster's node."""
         if external_cluster.KUBECONFIG is not None:
-            return external_cluster.NodeAgentProcess.require().folder / "claims"
+            return external_cluster.NodeProcess.require().claims
         return self.state / "cluster" / "node" / "claims"
 
     @property
@@ -60,7 +60,7 @@ class Daemon:
         """Start the process and wait until it is ready."""
         if external_cluster.KUBECONFIG is not None:
             if self._machine_tools:
-                external_cluster.NodeAgentProcess.require()
+                external_cluster.require_machine_tools()
             await self._use_external_cluster(external_cluster.KUBECONFIG)
         await asyncio.to_thread(self._spawn)
         self.announcement = await asyncio.to_thread(self._read_announcement)

@@ -3,11 +3,14 @@
     KRONKEEP_E2E_KUBECONFIG=FILE   any cluster; its namespaces `default` and `kronkeep` are emptied before
                                    each test, so a `default` with foreign objects in it is refused
     KRONKEEP_E2E_NODE_AGENT=1      for a control plane without nodes: this machine becomes its node
+    KRONKEEP_E2E_LOCAL_VOLUMES=1   for a cluster whose one node is this machine, with a kubelet: claims become
+                                   folders of this machine; the node needs the images of `make images`
     KRONKEEP_E2E_NETWORK=NAME      the node's pods run in that network namespace of this machine (ip netns)
     KRONKEEP_E2E_ADDRESS=ADDRESS   where pods reach servers that tests start; by default the address from
                                    which this machine reaches the cluster's nodes
 
-Tests that look into claims or have repositories on this machine need the agent and are skipped without it.
+Tests that look into claims or have repositories on this machine need one of the two, and are skipped without;
+those that need this machine's programs in containers need the agent.
 One cluster serves one test at a time: run pytest with `-n 0`.
 """
 
@@ -38,6 +41,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 KUBECONFIG = os.environ.get("KRONKEEP_E2E_KUBECONFIG")
 NODE_AGENT = os.environ.get("KRONKEEP_E2E_NODE_AGENT") == "1"
+LOCAL_VOLUMES = os.environ.get("KRONKEEP_E2E_LOCAL_VOLUMES") == "1"
 NETWORK = os.environ.get("KRONKEEP_E2E_NETWORK")
 log = logging.getLogger(__name__)
 NODE_PREFIX = "kronkeep-e2e-"
@@ -50,35 +54,53 @@ PLATFORM_OBJECTS = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt", "i
 PLATFORM_SECRETS = frozenset({"kubernetes.io/service-account-token", "kubernetes.io/dockercfg"})
 
 
-class NodeAgentProcess:
-    """The node agent of this test session; it runs until the session ends."""
+class NodeProcess:
+    """What makes this machine's folders the claims of the cluster, until this test session ends.
 
-    _running: ClassVar["NodeAgentProcess | None"] = None
+    It is a node agent, or a provisioner of volumes beside a kubelet.
+    """
+
+    _running: ClassVar["NodeProcess | None"] = None
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=NODE_PREFIX))
+        self.folder.chmod(0o755)  # archives may run as any user
+        with (self.folder / "node.log").open("ab") as output:
+            self._process = subprocess.Popen(self._command(), stderr=output)
+        atexit.register(self._stop)
+
+    def _command(self) -> list[str]:
+        if not NODE_AGENT:
+            return [sys.executable, "-m", "tests.local_volumes", str(KUBECONFIG), str(self.claims)]
         command = [sys.executable, "-m", "kronkeep_daemon", "node-agent", "--kubeconfig", str(KUBECONFIG)]
         command += ["--name", NODE, "--folder", str(self.folder), "--place", "--machine-tools"]
-        if NETWORK is not None:
-            # Not `ip netns exec`, which has a mount namespace too: tests mount file systems for pods.
-            command = ["nsenter", f"--net=/run/netns/{NETWORK}", *command]
-        with (self.folder / "agent.log").open("ab") as output:
-            self._process = subprocess.Popen(command, stderr=output)
-        atexit.register(self._stop)
+        # Not `ip netns exec`, which has a mount namespace too: tests mount file systems for pods.
+        return command if NETWORK is None else ["nsenter", f"--net=/run/netns/{NETWORK}", *command]
 
     def _stop(self) -> None:
         self._process.terminate()
         self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def claims(self) -> Path:
+        """The folder that holds the claims as NAMESPACE/NAME."""
+        return self.folder / "claims"
+
     @classmethod
-    def require(cls) -> "NodeAgentProcess":
-        """Return the running agent; skip the test where none is asked for."""
-        if not NODE_AGENT:
-            pytest.skip("this needs containers on this machine: KRONKEEP_E2E_NODE_AGENT=1")
+    def require(cls) -> "NodeProcess":
+        """Return the running process; skip the test where none is asked for."""
+        if not (NODE_AGENT or LOCAL_VOLUMES):
+            pytest.skip("this needs claims on this machine: KRONKEEP_E2E_NODE_AGENT=1 or _LOCAL_VOLUMES=1")
         if cls._running is None:
             cls._running = cls()
         return cls._running
+
+
+def require_machine_tools() -> None:
+    """Skip the test where containers cannot see this machine's programs."""
+    if not NODE_AGENT:
+        pytest.skip("this needs this machine's programs in containers: KRONKEEP_E2E_NODE_AGENT=1")
 
 
 class _Session:
@@ -120,9 +142,8 @@ async def empty_cluster() -> None:
     assert KUBECONFIG is not None
     cluster = await Cluster.connect(kubeconfig=Path(KUBECONFIG))
     try:
-        if NODE_AGENT:
-            agent = NodeAgentProcess.require()
-            await asyncio.to_thread(shutil.rmtree, agent.folder / "claims", True)
+        if NODE_AGENT or LOCAL_VOLUMES:
+            await asyncio.to_thread(shutil.rmtree, NodeProcess.require().claims, True)
         await _create_namespace(cluster)
         if not _Session.is_prepared:
             await _refuse_foreign_objects(cluster)
