@@ -62,6 +62,13 @@ _RUNS = {
         "A container was ended by a signal.",
         "Find out who stopped it: a deletion, the node, or the program itself.",
     ),
+    "ProbeFailed": ReasonText(
+        "A container was ended as its liveness or startup probe failed.",
+        "Give the probe more time or correct it; a program that runs to its end seldom needs one.",
+    ),
+    "PodDeleted": ReasonText(
+        "The pod was deleted while it ran.", "Find out who deleted it: a person, a drain, a controller."
+    ),
     "OOMKilled": ReasonText(
         "A container needed more memory than its limit.",
         "Raise resources.limits.memory or make the run smaller.",
@@ -79,6 +86,10 @@ _RUNS = {
     ),
     "NodeLost": ReasonText(
         "The pod's node is gone or no longer answers.", "Look at the node, then run it again."
+    ),
+    "NodeNotReady": ReasonText(
+        "The node of a running pod does not answer.",
+        "Look at the node; after five minutes Kubernetes takes the pod away, and it may run until then.",
     ),
     "NodeShutdown": ReasonText("The pod's node was shut down.", "The node was shut down; run it again."),
     "Terminated": ReasonText("The pod's node was shut down.", "The node was shut down; run it again."),

@@ -376,6 +376,9 @@ def _explainer(on_waiting: OnWaiting) -> OnWait:
 
 
 async def _note_stall(hold: ArchiveHold, on_waiting: OnWaiting, cause: Cause | None) -> None:
-    """Let other archives go past one whose Job waits to start, and tell why it waits."""
-    hold.set_stalled(cause is not None)
+    """Let other archives go past one whose Job waits to start, and tell why it waits.
+
+    One whose node does not answer may be writing.
+    """
+    hold.set_stalled(cause is not None and cause.reason != Reason.NODE_NOT_READY)
     await on_waiting(cause)

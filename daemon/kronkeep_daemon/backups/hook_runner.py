@@ -250,4 +250,6 @@ def fault_of_hook(run: HookRun) -> Fault:
     message = f"The {run.stage} hook {run.name} {run.status}: {run.message}"
     if run.stage == "validate":
         return Fault(Reason.VALIDATION_FAILED, message, Reason.VALIDATION_FAILED.next_step)
-    return Fault(Reason.HOOK_FAILED, f"{message} Nothing was archived.", Reason.HOOK_FAILED.next_step)
+    stop = "" if message.endswith((".", "!", "?")) else "."
+    text = f"{message}{stop} Nothing was archived."
+    return Fault(Reason.HOOK_FAILED, text, Reason.HOOK_FAILED.next_step)

@@ -12,11 +12,12 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.text import duration
 from kronkeep_daemon.jobs import pods
 from kronkeep_daemon.jobs.job_updates import JobState
+from kronkeep_daemon.kube.causes import lost_node_cause
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import Pod
 
 OnWaiting = Callable[[Cause | None], Awaitable[None]]
-"""Takes why a Job waits, each time that changes, and None once it waits no more."""
+"""Takes why a Job waits, or that its node does not answer, each time that changes; None once it goes on."""
 
 FIRST_LOOK_SECONDS = 5.0  # most containers start sooner
 LOOK_SECONDS = 10.0  # between two looks at the Events
@@ -89,7 +90,7 @@ class StartWatch:
         self.progress.update(state.pod)
         waited = self.progress.seconds_waiting
         if waited is None or state.ending is not None:
-            await self._tell(None)
+            await self._tell(lost_node_cause(state.pod) if state.pod and state.ending is None else None)
             self._next_look = self._clock.monotonic() + FIRST_LOOK_SECONDS
             return None
         if waited >= FIRST_LOOK_SECONDS and self._clock.monotonic() >= self._next_look:

@@ -12,6 +12,7 @@ from kronkeep_common.models import Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube.container_attempts import (
+    DELETION_SIGNALS,
     ContainerEnd,
     container_ends,
     deciding_container,
@@ -19,6 +20,7 @@ from kronkeep_daemon.kube.container_attempts import (
 )
 from kronkeep_daemon.kube.nested_messages import clean_message
 from kronkeep_daemon.kube.objects import Event, Pod
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 EventsByObject = Mapping[str, Mapping[str, Event]]
 """Events by the uid of their object and their reason."""
@@ -73,6 +75,22 @@ _STARTING = {
     "FailedScheduling": (Reason.UNSCHEDULABLE, Reason.UNSCHEDULABLE.next_step),
 }
 _CANNOT_START = ("ContainerCannotRun", "StartError", "ContainerCannotStart")
+# kubelet: Events about why it ended a container, and for which of its probes.
+_HOOK_FAILED = "FailedPostStartHook"
+_UNHEALTHY = "Unhealthy"
+_FATAL_PROBE = re.compile(r"(Liveness|Startup) probe failed: ?(.*)", re.DOTALL)
+# The API server refuses a pod in these words, and the scheduler one whose claim no volume fits.
+_POD_SECURITY = "violates PodSecurity"
+_POD_SECURITY_STEP = (
+    "Set what the message names: in the CronJob, or for kronkeep's own Jobs by archive.run_as_user; "
+    "a storage of the kind local (hostPath) cannot be used there."
+)
+_UNBOUND_CLAIM = "unbound immediate PersistentVolumeClaims"
+_UNBOUND_STEP = "Look at the pod's claims and their storage class: no volume fits one of them."
+_RUN_AS_NON_ROOT = "runAsNonRoot"
+_NON_ROOT_STEP = (
+    "Give the container a runAsUser other than 0, or an image whose user is a number other than 0."
+)
 _NOT_FOUND = re.compile(
     r'(secret|configmap|persistentvolumeclaim|serviceaccount)s? "[^"]{1,253}" not found|'
     r"couldn't find key \S{1,253} in (?:Secret|ConfigMap)|"
@@ -94,18 +112,57 @@ def waiting_cause(pod: Pod, events_by_object: EventsByObject) -> Cause | None:
             if reason == Reason.CRASH_LOOP_BACK_OFF and (ends := container_ends(entry)):
                 return _restart_cause(pod, ends[0])
             name = clean(entry.name, 63)
-            return _cause(reason, f"Container {name} cannot start: {message}")
+            text = f"Container {name} cannot start: {message}"
+            if reason == Reason.CONFIGURATION_MISSING:
+                return _refused_configuration_cause(text)
+            return _cause(reason, text)
     # A container's own reason is more exact than the scheduler's, and Events are read last: they
     # outlive what they tell of, so a pod that runs by now may still have a FailedMount.
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
             message = clean_message(condition.message or condition.reason or "")
-            return _missing_reference_cause(message) or _cause(
-                Reason.UNSCHEDULABLE, f"No node takes the pod: {message}"
+            step = _UNBOUND_STEP if _UNBOUND_CLAIM in message else Reason.UNSCHEDULABLE.next_step
+            return _missing_reference_cause(message) or Cause(
+                reason=Reason.UNSCHEDULABLE, message=f"No node takes the pod: {message}", next_step=step
             )
     if pod.status.phase == "Pending":
         return next((_starting_cause(events[reason]) for reason in _STARTING if reason in events), None)
     return None
+
+
+def _refused_configuration_cause(text: str) -> Cause:
+    """Return what CreateContainerConfigError says: something is missing, or a setting does not go."""
+    if _NOT_FOUND.search(text):
+        return _cause(Reason.CONFIGURATION_MISSING, text)
+    step = _NON_ROOT_STEP if _RUN_AS_NON_ROOT in text else Reason.CREATE_CONTAINER_ERROR.next_step
+    return Cause(reason=Reason.CREATE_CONTAINER_ERROR, message=text, next_step=step)
+
+
+def lost_node_cause(pod: Pod) -> Cause | None:
+    """Return since when the node of a running pod has not answered; None where it does.
+
+    A kubelet makes a pod ready as its containers are, so one that is not ready although all its containers
+    are was marked by the node controller (MarkPodsNotReady). A readiness gate looks the same: Jobs have none.
+    """
+    conditions = {condition.type: condition for condition in pod.status.conditions or ()}
+    ready = conditions.get("Ready")
+    containers = conditions.get("ContainersReady")
+    if pod.status.phase != "Running" or ready is None or containers is None or pod.spec.readiness_gates:
+        return None
+    if ready.status != "False" or containers.status != "True":
+        return None
+    since = parse_timestamp(ready.last_transition_time)
+    when = f" since {since:%d %b %H:%M:%S} UTC" if since else ""
+    node = clean(pod.spec.node_name or "", 253)
+    message = f"The node {node} has not answered{when}; what its pod does is not known."
+    return _cause(Reason.NODE_NOT_READY, message)
+
+
+def vanished_cause(pod_name: str) -> Cause:
+    """Return that a pod was removed before it showed an end."""
+    return _cause(
+        Reason.POD_DELETED, f"The pod {pod_name} was deleted before it ended; how far it came is not known."
+    )
 
 
 def _restart_cause(pod: Pod, last: ContainerEnd) -> Cause:
@@ -144,7 +201,7 @@ def missing_pod_cause(events: Mapping[str, Event]) -> Cause | None:
     if event is None:
         return None
     message = clean_message(event.message or "").removeprefix("Error creating: ")
-    step = Reason.CANNOT_CREATE_POD.next_step
+    step = _POD_SECURITY_STEP if _POD_SECURITY in message else Reason.CANNOT_CREATE_POD.next_step
     if _NOT_FOUND.search(message):
         step = Reason.CONFIGURATION_MISSING.next_step
     return Cause(
@@ -152,8 +209,8 @@ def missing_pod_cause(events: Mapping[str, Event]) -> Cause | None:
     )
 
 
-def failure_cause(pod: Pod) -> Cause | None:
-    """Return why a pod failed; None where it did not."""
+def failure_cause(pod: Pod, events: Mapping[str, Event] | None = None) -> Cause | None:
+    """Return why a pod failed, with its Events by their reason; None where it did not."""
     status = pod.status
     if status.reason in _POD_REASONS:
         reason, step = _POD_REASONS[status.reason]
@@ -166,7 +223,30 @@ def failure_cause(pod: Pod) -> Cause | None:
             message = clean_message(condition.message or condition.reason or "")
             return Cause(reason=reason, message=f"The pod was taken away: {message}", next_step=step)
     deciding = deciding_container(pod)
-    return _exit_cause(pod, deciding) if deciding and deciding.end.exit_code else None
+    if deciding is None or not deciding.end.exit_code:
+        return None
+    if signal := signal_of(deciding.end):
+        return _kill_cause(pod, deciding, signal, events or {}) or _exit_cause(pod, deciding)
+    return _exit_cause(pod, deciding)
+
+
+def _kill_cause(pod: Pod, attempt: ContainerEnd, signal: int, events: Mapping[str, Event]) -> Cause | None:
+    """Return what the kubelet ended a container for; None where nothing says that it did."""
+    if signal not in DELETION_SIGNALS:
+        return None
+    name = clean(attempt.container.name, 63)
+    if _HOOK_FAILED in events:
+        message = f"Container {name} was ended by signal {signal}, as its postStart hook failed."
+        return _cause(Reason.POST_START_HOOK_ERROR, message)
+    unhealthy = events.get(_UNHEALTHY)
+    if probe := _FATAL_PROBE.match((unhealthy.message or "") if unhealthy else ""):
+        detail = clean_message(probe[2])
+        words = f"as its {probe[1].lower()} probe failed{': ' + detail if detail else ''}"
+        return _cause(Reason.PROBE_FAILED, f"Container {name} was ended by signal {signal}, {words}.")
+    if pod.metadata.deletion_timestamp is None:
+        return None
+    text = f"was deleted while its container {name} was running (signal {signal})"
+    return _cause(Reason.POD_DELETED, f"The pod {clean(pod.metadata.name, 253)} {text}.")
 
 
 def _exit_cause(pod: Pod, attempt: ContainerEnd) -> Cause:

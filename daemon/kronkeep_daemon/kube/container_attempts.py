@@ -13,7 +13,7 @@ from typing import NamedTuple
 from kronkeep_daemon.kube.objects import ContainerState, ContainerStatus, ContainerTerminated, Pod
 
 # SIGKILL and SIGTERM: how the kubelet ends the containers of a pod that is deleted.
-_DELETION_SIGNALS = (9, 15)
+DELETION_SIGNALS = (9, 15)
 _NO_STATE = ContainerState()
 
 
@@ -75,7 +75,7 @@ def _deciding_attempt(ends: list[ContainerEnd], is_deleted: bool) -> ContainerEn
     With restartPolicy OnFailure the Job controller deletes the pod once its restarts exceed backoffLimit, and
     so ends an attempt that had done nothing wrong yet.
     """
-    if len(ends) > 1 and is_deleted and signal_of(ends[0].end) in _DELETION_SIGNALS and ends[1].end.exit_code:
+    if len(ends) > 1 and is_deleted and signal_of(ends[0].end) in DELETION_SIGNALS and ends[1].end.exit_code:
         return ends[1]
     return ends[0] if ends else None
 

@@ -22,7 +22,13 @@ _COLLECTOR_WAITS = {
 }
 _INDEX_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 WAITING_REASONS = frozenset(
-    {Reason.BEING_DELETED, Reason.SUSPENDED, Reason.MANAGED_ELSEWHERE, Reason.PODS_ENDING}
+    {
+        Reason.BEING_DELETED,
+        Reason.SUSPENDED,
+        Reason.MANAGED_ELSEWHERE,
+        Reason.PODS_ENDING,
+        Reason.NODE_NOT_READY,
+    }
 )
 """Why a Job waits that is not to blame on a pod of it."""
 

@@ -5,9 +5,11 @@ while pods may still run. A Job's conditions do not distinguish an exit code, a 
 image. Only its pods do, so what they showed stays in the run's record and counts after they are deleted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
 
 from kronkeep_common.models import Cause, PodRecord
 from kronkeep_common.reasons import Reason
@@ -17,7 +19,7 @@ from kronkeep_daemon.kube import causes, job_conditions
 from kronkeep_daemon.kube.causes import EventsByObject
 from kronkeep_daemon.kube.container_attempts import deciding_container
 from kronkeep_daemon.kube.nested_messages import clean_message
-from kronkeep_daemon.kube.objects import Job, Pod
+from kronkeep_daemon.kube.objects import Event, Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 MOST_PODS = 20  # in a run's record; each pod of a Job that has many rewrites all of it
@@ -51,10 +53,14 @@ def observe(
     """
     events = events or {}
     status = job.status
-    every = _merge_pods(recorded, [_pod_seen(pod) for pod in pods])
+    now = [_pod_seen(pod, events.get(pod.metadata.uid, {})) for pod in pods]
+    every = _merge_pods(recorded, now)
     seen = _select_pods(every)
-    state, over = _status_and_end(job)
-    last = _deciding_pod(seen)
+    hold = _hold_cause(job, pods, events)
+    state, over = _status_and_end(job, has_begun=hold is None and any(map(_has_begun, pods)))
+    if state is ExecutionStatus.FAILED and _is_failed_by_pods(job):
+        seen = _mark_vanished(seen, {pod.name for pod in now})
+    last = _deciding_pod(seen, state)
     return Observation(
         status=state,
         started_at=parse_timestamp(status.start_time),
@@ -65,7 +71,7 @@ def observe(
         node=last.node if last else None,
         pods=seen,
         failed_indexes=job_conditions.shown_indexes(status.failed_indexes),
-        cause=_job_cause(job=job, state=state, seen=seen, pods=pods, events=events, waited=waited),
+        cause=_job_cause(job=job, state=state, seen=seen, pods=pods, hold=hold, waited=waited),
     )
 
 
@@ -93,10 +99,17 @@ def _select_pods(every: tuple[PodRecord, ...]) -> tuple[PodRecord, ...]:
     return (*(pod for pod in earlier if pod.name in kept), *newest)
 
 
-def _status_and_end(job: Job) -> tuple[ExecutionStatus, datetime | None]:
+def _has_begun(pod: Pod) -> bool:
+    """Whether a pod has started; between its end and the Job's, and where its node is lost, none is ready."""
+    return pod.status.phase != "Pending"
+
+
+def _status_and_end(job: Job, *, has_begun: bool) -> tuple[ExecutionStatus, datetime | None]:
+    """Return the status and when it was reached; `has_begun`: a pod has started and none is held back."""
     status = job.status
+    unfinished = ExecutionStatus.RUNNING if status.ready or has_begun else ExecutionStatus.PENDING
     if not status.conditions:
-        return (ExecutionStatus.RUNNING if status.ready else ExecutionStatus.PENDING), None
+        return unfinished, None
     if complete := job.true_condition("Complete"):
         return ExecutionStatus.SUCCEEDED, parse_timestamp(
             status.completion_time or complete.last_transition_time
@@ -107,10 +120,26 @@ def _status_and_end(job: Job) -> tuple[ExecutionStatus, datetime | None]:
     if job.true_condition("Suspended"):
         return ExecutionStatus.PENDING, None
     ending = job.true_condition("FailureTarget") or job.true_condition("SuccessCriteriaMet")
-    return (ExecutionStatus.RUNNING if status.ready or ending else ExecutionStatus.PENDING), None
+    return (ExecutionStatus.RUNNING if ending else unfinished), None
 
 
-def _pod_seen(pod: Pod) -> PodRecord:
+def _is_failed_by_pods(job: Job) -> bool:
+    """Whether it failed as its pods did; at a deadline the Job's controller deletes them itself."""
+    failed = job.true_condition("Failed")
+    return failed is not None and failed.reason == "BackoffLimitExceeded"
+
+
+def _mark_vanished(seen: tuple[PodRecord, ...], present: set[str]) -> tuple[PodRecord, ...]:
+    """Return the pods of a failed Job; those that went before they showed an end have that as their cause."""
+    return tuple(
+        msgspec.structs.replace(pod, cause=causes.vanished_cause(pod.name))
+        if pod.name not in present and pod.phase in ("Pending", "Running") and pod.cause is None
+        else pod
+        for pod in seen
+    )
+
+
+def _pod_seen(pod: Pod, events: Mapping[str, Event]) -> PodRecord:
     deciding = deciding_container(pod)
     entry, end, attempt = deciding or (None, None, 1)
     return PodRecord(
@@ -126,13 +155,29 @@ def _pod_seen(pod: Pod) -> PodRecord:
         restarts=sum(
             entry.restart_count for entry in pod.container_statuses if entry.name not in pod.sidecars
         ),
-        cause=causes.failure_cause(pod),
+        cause=causes.failure_cause(pod, events),
     )
 
 
-def _deciding_pod(seen: tuple[PodRecord, ...]) -> PodRecord | None:
+def _deciding_pod(seen: tuple[PodRecord, ...], state: ExecutionStatus) -> PodRecord | None:
+    """Return the newest pod that ended as its Job did, not one that was deleted with the Job's end."""
     ended = [pod for pod in seen if pod.exit_code is not None]
+    if state is ExecutionStatus.SUCCEEDED:
+        ended = [pod for pod in ended if pod.exit_code == 0] or ended
+    elif state is ExecutionStatus.FAILED:
+        failed = [pod for pod in ended if pod.exit_code]
+        ended = [pod for pod in failed if not _is_deleted(pod)] or failed or ended
     return ended[-1] if ended else (seen[-1] if seen else None)
+
+
+def _is_deleted(pod: PodRecord) -> bool:
+    return pod.cause is not None and pod.cause.reason == Reason.POD_DELETED
+
+
+def _pod_cause(seen: tuple[PodRecord, ...]) -> Cause | None:
+    """Return why the newest pod failed; that one was deleted counts only where no other failed by itself."""
+    newest = [pod for pod in reversed(seen) if pod.cause is not None]
+    return next((pod.cause for pod in sorted(newest, key=_is_deleted)), None)
 
 
 def _hold_cause(job: Job, pods: Sequence[Pod], events: EventsByObject) -> Cause | None:
@@ -154,23 +199,24 @@ def _job_cause(
     state: ExecutionStatus,
     seen: tuple[PodRecord, ...],
     pods: Sequence[Pod],
-    events: EventsByObject,
+    hold: Cause | None,
     waited: Cause | None,
 ) -> Cause | None:
     if state is ExecutionStatus.SUCCEEDED:
         return job_conditions.success_cause(job)
     if waited is not None and waited.reason in job_conditions.WAITING_REASONS:
         waited = None
-    hold = _keep_registry_message(_hold_cause(job, pods, events), waited)
+    hold = _keep_registry_message(hold, waited)
     if state is ExecutionStatus.FAILED:
         return _failure(job, seen, hold or waited)
     if deletion := job_conditions.deletion_cause(job):
         return deletion
+    lost = causes.first_known(map(causes.lost_node_cause, pods))
     if job.true_condition("FailureTarget") is not None:
-        return hold or waited or job_conditions.ending_cause(job)
+        return hold or waited or lost or job_conditions.ending_cause(job)
     if state is ExecutionStatus.PENDING:
         return job_conditions.waiting_cause(job) or hold
-    return job_conditions.ending_cause(job)
+    return lost or job_conditions.ending_cause(job)
 
 
 def _failure(job: Job, seen: tuple[PodRecord, ...], hold: Cause | None) -> Cause:
@@ -183,7 +229,7 @@ def _failure(job: Job, seen: tuple[PodRecord, ...], hold: Cause | None) -> Cause
         return Cause(reason=reason, message=words, next_step=Reason.POD_FAILURE_POLICY.next_step)
     if reason == Reason.DEADLINE_EXCEEDED:
         return _deadline_cause(job, hold)
-    cause = causes.first_known(pod.cause for pod in reversed(seen)) or hold
+    cause = _pod_cause(seen) or hold
     if reason in (Reason.FAILED_INDEXES, Reason.MAX_FAILED_INDEXES_EXCEEDED):
         return _index_failure(job, Reason(reason), cause)
     if cause is None:

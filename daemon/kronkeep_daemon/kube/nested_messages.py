@@ -18,12 +18,16 @@ _REPEATED_NAMES = (
     re.compile(r'("([^"\n]+)"): failed to (?:pull and unpack image|resolve reference|resolve image) "\2"'),
     re.compile(r'("([^"\n]+)"): \2(?=: )'),
 )
+# What the scheduler's plugin for ResourceClaims adds for every pod that it could not help (1.36).
+_OTHER_CLAIMS = re.compile(r"\. (?:no new claims to deallocate|not found),?(?=\s|$)")
 _PREEMPTION = re.compile(r"\.? preemption: \d+/\d+ nodes are available: .*", re.DOTALL)
 
 
 def clean_message(text: str) -> str:
     """Return a message on one harmless line of at most LONGEST characters, see the module."""
-    text = _PREEMPTION.sub(".", text[:_LONGEST_READ].strip())
+    text = text[:_LONGEST_READ].strip()
+    if "nodes are available" in text:
+        text = _PREEMPTION.sub(".", _OTHER_CLAIMS.sub("", text))
     for pattern in _REPEATED_NAMES:
         text = _replace_all(pattern, text)
     shorter = _without_repeated_end(text)

@@ -79,6 +79,7 @@ class FakeCluster:
         self.injected: dict[str, JsonObject] = {}
         self.events: list[JsonObject] = []
         self.is_pending = False
+        self.is_node_lost = False
         self._more = asyncio.Event()
         self._version = 0
         self.cache = ClusterCache(on_job_change=lambda _: None, on_cronjob_change=lambda *_: None)
@@ -106,6 +107,11 @@ class FakeCluster:
         """Let the container wait, as for an image."""
         self.is_pending = True
         self.states[container] = {"waiting": {"reason": reason, "message": message}}
+        self._show()
+
+    def lose_node(self, *, is_lost: bool = True) -> None:
+        """Let the node no longer answer, as the node controller shows it, or answer again."""
+        self.is_node_lost = is_lost
         self._show()
 
     def tell(self, uid: str, reason: str, message: str) -> None:
@@ -182,6 +188,10 @@ class FakeCluster:
                 },
                 "status": {
                     "phase": "Pending" if self.is_pending else "Running",
+                    "conditions": [
+                        {"type": "Ready", "status": "False" if self.is_node_lost else "True"},
+                        {"type": "ContainersReady", "status": "True"},
+                    ],
                     "initContainerStatuses": first,
                     "containerStatuses": [
                         last,

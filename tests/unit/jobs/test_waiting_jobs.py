@@ -65,6 +65,26 @@ async def test_a_job_that_starts_late_says_that_it_waits_no_more() -> None:
     assert [cause.reason if cause is not None else None for cause in causes] == ["ImagePullFailed", None]
 
 
+async def test_a_job_on_a_node_that_does_not_answer_says_so_and_goes_on() -> None:
+    cluster = FakeCluster("main")
+    causes: list[Cause | None] = []
+
+    async def note(cause: Cause | None) -> None:
+        causes.append(cause)
+
+    async with running(cluster, on_waiting=note) as task:
+        cluster.start("main")
+        cluster.lose_node()
+        await eventually(lambda: bool(causes))
+        await asyncio.sleep(1.5)  # 75 seconds of its clock: it is not given up as one that never starts
+        cluster.lose_node(is_lost=False)
+        await eventually(lambda: len(causes) > 1)
+        cluster.end("main")
+        cluster.finish()
+        assert (await task).complete
+    assert [cause.reason if cause is not None else None for cause in causes] == ["NodeNotReady", None]
+
+
 async def test_a_second_container_that_cannot_start_is_given_up_too() -> None:
     cluster = FakeCluster("first", "main")
     async with running(cluster) as task:
