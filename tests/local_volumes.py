@@ -85,7 +85,7 @@ class VolumeProvisioner:
             try:
                 if event_type == "DELETED":
                     await self._delete_volume(claim)
-                elif not claim["spec"].get("volumeName"):
+                elif not claim["spec"].get("volumeName") and claim["spec"].get("volumeMode") != "Block":
                     await self._create_volume(claim)
             except KronkeepError as fault:
                 log.warning("%s: %s", claim["metadata"]["name"], fault)
