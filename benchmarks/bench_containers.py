@@ -1,7 +1,8 @@
-"""Archive, storage creation and restore on nodes whose containers take 1.5 s to start, to bare restic Jobs.
+"""Archive, storage creation, listing and restore on nodes whose containers take 1.5 s to start, to bare Jobs.
 
-A bare Job has one container, which runs restic once: `backup`, `init` or `restore`. Allowed are 1.3 times it
-and a second for an archive, and twice it for a storage and for a restore with its verification.
+A bare Job has one container, which runs restic once: `backup`, `init`, `ls` or `restore`. Allowed are 1.3
+times it and a second for an archive, and twice it for a storage and for a restore with its verification.
+With KRONKEEP_E2E_KUBECONFIG and KRONKEEP_E2E_LOCAL_VOLUMES it runs on that cluster's kubelet instead.
 """
 
 import asyncio
@@ -92,6 +93,9 @@ async def compare(site: BackupSite, folder: Path) -> dict[str, float]:
     async def bare_backup(number: int) -> None:
         await run_bare(site, bare_job(f"backup-{number}", repository, "data", "backup", "/source"))
 
+    async def bare_listing(number: int) -> None:
+        await run_bare(site, bare_job(f"listing-{number}", repository, "data", "ls", "latest"))
+
     async def bare_restore(number: int) -> None:
         argv = ("restore", "latest", "--target", "/scratch/target")
         await run_bare(site, bare_job(f"restore-{number}", repository, "data", *argv))
@@ -111,19 +115,23 @@ async def compare(site: BackupSite, folder: Path) -> dict[str, float]:
             assert backup.status == "succeeded", backup
             backups.append(backup.id)
 
+        async def list_files(number: int) -> None:
+            await client.backups.files(backups[number])
+
         async def verify(number: int) -> None:
             await client.backups.verify(backups[number])
 
         archived = await measure("archive", archive)
         backup = await measure("bare backup", bare_backup)
-        for backup_id in backups:
-            await client.backups.files(backup_id)
+        listed = await measure("first listing", list_files)
+        listing = await measure("bare listing", bare_listing)
         verified = await measure("restore and verification", verify)
         restore = await measure("bare restore", bare_restore)
     return {
         "containers_archive_to_bare": round(archived / backup, 2),
         "containers_archive_of_allowed": round(archived / (backup * 1.3 + 1), 2),
         "containers_storage_to_bare": round(created / init, 2),
+        "containers_listing_to_bare": round(listed / listing, 2),
         "containers_restore_to_bare": round(verified / restore, 2),
     }
 

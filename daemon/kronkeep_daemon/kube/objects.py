@@ -325,12 +325,6 @@ class Container(_ApiStruct):
     restart_policy: str | None = None
 
 
-class ReadinessGate(_ApiStruct):
-    """A condition that somebody else sets before a pod is ready."""
-
-    condition_type: str = ""
-
-
 class PodSpec(_ApiStruct):
     """The spec of a pod."""
 
@@ -338,7 +332,7 @@ class PodSpec(_ApiStruct):
     restart_policy: str | None = None
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
-    readiness_gates: tuple[ReadinessGate, ...] | None = None
+    readiness_gates: tuple[JsonObject, ...] | None = None
 
 
 class ContainerWaiting(_ApiStruct):

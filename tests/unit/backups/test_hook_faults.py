@@ -10,7 +10,11 @@ from kronkeep_daemon.backups.hook_runner import fault_of_hook
 
 @pytest.mark.parametrize(
     ("last_line", "told"),
-    [("no freeze today", "no freeze today. Nothing"), ("Locked.", "Locked. Nothing"), ("Why?", "Why? Nothing")],
+    [
+        ("no freeze today", "no freeze today. Nothing"),
+        ("Locked.", "Locked. Nothing"),
+        ("Why?", "Why? Nothing"),
+    ],
 )
 def test_the_last_line_of_a_hook_and_what_follows_are_two_sentences(last_line: str, told: str) -> None:
     message = f"It ended with exit code 3: {last_line}"
