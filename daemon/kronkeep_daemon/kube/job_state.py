@@ -59,7 +59,7 @@ def observe(
     hold = _hold_cause(job, pods, events)
     state, over = _status_and_end(job, has_begun=hold is None and any(map(_has_begun, pods)))
     if state is ExecutionStatus.FAILED and _is_failed_by_pods(job):
-        seen = _mark_vanished(seen, {pod.name for pod in now})
+        seen = _mark_vanished(seen, {pod.metadata.name for pod in pods if not _is_being_deleted(pod)})
     last = _deciding_pod(seen, state)
     return Observation(
         status=state,
@@ -129,11 +129,15 @@ def _is_failed_by_pods(job: Job) -> bool:
     return failed is not None and failed.reason == "BackoffLimitExceeded"
 
 
-def _mark_vanished(seen: tuple[PodRecord, ...], present: set[str]) -> tuple[PodRecord, ...]:
+def _is_being_deleted(pod: Pod) -> bool:
+    return pod.metadata.deletion_timestamp is not None
+
+
+def _mark_vanished(seen: tuple[PodRecord, ...], kept: set[str]) -> tuple[PodRecord, ...]:
     """Return the pods of a failed Job; those that went before they showed an end have that as their cause."""
     return tuple(
         msgspec.structs.replace(pod, cause=causes.vanished_cause(pod.name))
-        if pod.name not in present and pod.phase in ("Pending", "Running") and pod.cause is None
+        if pod.name not in kept and pod.phase in ("Pending", "Running") and pod.cause is None
         else pod
         for pod in seen
     )
@@ -211,7 +215,9 @@ def _job_cause(
         return _failure(job, seen, hold or waited)
     if deletion := job_conditions.deletion_cause(job):
         return deletion
-    lost = causes.first_known(map(causes.lost_node_cause, pods))
+    # Deleted pods stay among `pods`; one that has a successor counts no more.
+    kept = [pod for pod in pods if not _is_being_deleted(pod)] or pods
+    lost = causes.first_known(map(causes.lost_node_cause, kept))
     if job.true_condition("FailureTarget") is not None:
         return hold or waited or lost or job_conditions.ending_cause(job)
     if state is ExecutionStatus.PENDING:

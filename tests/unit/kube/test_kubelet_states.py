@@ -116,10 +116,17 @@ def test_a_deleted_pod_is_named_where_nothing_else_failed() -> None:
 def test_a_pod_that_was_removed_at_once_is_named(state: dict[str, Any]) -> None:
     phase = "Running" if "running" in state else "Pending"
     before = observe(job(active=1, ready=1), [pod("a", phase, state)]).pods
-    cause = observe(FAILED, [], recorded=before).cause
+    for last_seen in ([], [pod("a", phase, state, deleted=True)]):  # the cache keeps what is deleted
+        cause = observe(FAILED, last_seen, recorded=before).cause
+        assert cause is not None
+        assert cause.reason == "PodDeleted"
+        assert "The pod a was deleted before it ended" in cause.message
+
+
+def test_a_pod_whose_end_was_not_seen_yet_is_not_called_deleted() -> None:
+    cause = observe(FAILED, [pod("a", "Running", RUNNING)]).cause
     assert cause is not None
-    assert cause.reason == "PodDeleted"
-    assert "The pod a was deleted before it ended" in cause.message
+    assert cause.reason == "BackoffLimitExceeded"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +151,9 @@ def test_a_run_on_a_node_that_does_not_answer_says_so() -> None:
     assert seen.cause is not None
     assert seen.cause.reason == "NodeNotReady"
     assert "The node node-1 has not answered since 30 Nov 08:10:05 UTC" in seen.cause.message
+    gone = pod("a", "Running", RUNNING, deleted=True, Ready="False", ContainersReady="True")
+    successor = pod("bb", "Running", RUNNING, Ready="True", ContainersReady="True")
+    assert observe(job(active=1, ready=1), [gone, successor]).cause is None
     again = pod("a", "Running", RUNNING, Ready="True", ContainersReady="True")
     assert observe(job(active=1, ready=1), [again]).cause is None
 
