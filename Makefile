@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 ONLY ?=
 DESTDIR ?=
+CLUSTER ?=
 VERSION ?=
 PYTHONS ?= 3.11 3.13
 # More than cores: much of a test's time is waiting for Jobs to end. A file's tests share its daemon, and the longest
@@ -72,9 +73,10 @@ steady: $(VENV)/.dev debian servers newer-restic images ## run the tests again a
 torture: $(VENV)/.dev debian servers newer-restic images ## long fault injection: kills, power cuts, full disks
 	@systemd/require-debian strace xfsprogs >&2
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
+	@[ -n "$(ARGS)" ] || $(MAKE) on-debian
 
 .PHONY: on-debian
-on-debian: ## both commands of the README in fresh Debian 12 and 13 (root)
+on-debian: ## both commands of the README in fresh Debian 12 and 13 (root); make torture does this too
 	@tests/on-debian 12
 	@tests/on-debian 13
 
@@ -124,8 +126,10 @@ manifests: $(VENV)/.runtime ## write deploy/ (kustomize, Helm chart) from releas
 	@$(BIN)/python -m release.manifests
 
 .PHONY: release-check
-release-check: $(VENV)/.dev build/vendor/.done ## packages, chart and image, each installed and run in something fresh (root)
+release-check: $(VENV)/.dev build/vendor/.done debian images ## each way to install, in something fresh (root; CLUSTER=KUBECONFIG: a real cluster too)
 	@release/check-manifests $(VENV)
+	@release/check-demo
+	@release/check-install
 	@release/check-wheel $(VENV) dist
 	@systemd/require-debian debhelper dpkg-dev fakeroot lintian >&2
 	@VERSION=0.0.9 release/build-deb $(VENV) build/vendor build/old
@@ -134,6 +138,8 @@ release-check: $(VENV)/.dev build/vendor/.done ## packages, chart and image, eac
 	@release/check-deb build/old/kronkeep_0.0.9-1_*.deb dist/kronkeep_*.deb
 	@release/build-image dist/kronkeep_*.deb dist
 	@release/check-image $(VENV) dist/kronkeep-*.oci.tar
+	@[ -z "$(CLUSTER)" ] || for way in chart kustomize; do \
+	  KUBECONFIG=$(CLUSTER) release/check-cluster $(VENV) dist/kronkeep-*.oci.tar $$way || exit 1; done
 
 .PHONY: release
 release: $(VENV)/.runtime build/vendor/.done ## make a release: VERSION=1.2.3
