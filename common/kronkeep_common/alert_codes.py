@@ -46,6 +46,10 @@ class AlertCode(StrEnum):
     STORAGE_UNREACHABLE = "StorageUnreachable", "The storage's repository could not be opened the last time."
     STORAGE_DAMAGED = "StorageDamaged", "restic check found errors in the repository."
     STORAGE_FILLING = "StorageFilling", "85 % of the storage's capacity is used; from 95 % on it is critical."
+    DELETING_ALLOWED = (
+        "DeletingAllowed",
+        "The credentials of archives could delete when the storage was last tested, though others are to.",
+    )
     BACKUPS_UNRECORDED = "BackupsUnrecorded", "The storage has backups of this kronkeep that have no record."
     PRUNE_WAITS = "PruneWaits", "The space of removed snapshots is not freed: something is in the way."
     UNCOVERED = "Uncovered", "A claim has been there for a day, and no policy in force archives all of it."

@@ -374,6 +374,19 @@ _REPOSITORIES = {
     "StorageUnknown": ReasonText(
         "Proxmox VE does not know the storage.", "Correct node and storage (pvesm status lists them)."
     ),
+    "DeletingAllowed": ReasonText(
+        "The credentials of archives can delete snapshots, and there are others for maintenance.",
+        "Take the right to delete from them on the server (but for what is below locks/), then: "
+        "kronkeep storage test NAME.",
+    ),
+    "DeletingRefused": ReasonText(
+        "The maintenance credentials cannot delete snapshots, so nothing is forgotten or pruned.",
+        "Give them that right on the server, or correct the Secret; then: kronkeep storage test NAME.",
+    ),
+    "LocksStay": ReasonText(
+        "The credentials of archives cannot remove their own locks, so each archive leaves one behind.",
+        "Allow them to delete below locks/ on the server; then: kronkeep storage test NAME.",
+    ),
     "StoragesApart": ReasonText(
         "No pod reaches both storages: each is bound to a cluster, a namespace or a node of its own.",
         "Choose a storage for the copy that is a server (s3, sftp, rest, nfs), or one in the same place.",

@@ -16,8 +16,11 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
     """A storage to create; `settings` are the fields of its kind (GET /v1/storages/kinds).
 
     `password` and `credentials` name Secrets in kronkeep's namespace; without a `password` kronkeep creates a
-    Secret with a random one. It serves only the `namespaces` that it names, `*` for all: without any, nobody
-    can use it. `capacity_bytes` limits it to less than its server or volume has.
+    Secret with a random one. With `maintenance_credentials`, another Secret there with the same keys,
+    archives, restores and checks use `credentials`, which need no right to delete, and what deletes (forget,
+    prune) uses those; they never leave kronkeep's namespace. It serves only the `namespaces` that it names,
+    `*` for all: without any, nobody can use it. `capacity_bytes` limits it to less than its server or volume
+    has.
     """
 
     id: Name
@@ -25,6 +28,7 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
     settings: Settings = {}
     password: SecretKeyRef | None = None
     credentials: Name | None = None
+    maintenance_credentials: Name | None = None
     namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None
 
@@ -33,23 +37,28 @@ class BackupStorageChange(Request, frozen=True, kw_only=True):
     """A change of a storage; absent fields stay. `capacity_bytes` may not be less than what it holds.
 
     `namespaces` replaces those that it serves, `allow_namespaces` adds to them, `deny_namespaces` takes away.
+    `maintenance_credentials` names the Secret with which to delete.
     """
 
     namespaces: tuple[str, ...] | None = None
     allow_namespaces: tuple[str, ...] = ()
     deny_namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None
+    maintenance_credentials: Name | None = None
 
 
 def declared_change(stored: "BackupStorage", declared: BackupStorageCreate) -> BackupStorageChange | None:
     """Return what a manifest changes of a storage that exists; None for nothing. What it leaves out stays."""
     has_others = bool(declared.namespaces) and set(declared.namespaces) != set(stored.namespaces)
     has_capacity = declared.capacity_bytes not in (None, stored.capacity_bytes)
-    if not has_others and not has_capacity:
+    maintenance = declared.maintenance_credentials
+    has_maintenance = maintenance not in (None, stored.maintenance_credentials)
+    if not has_others and not has_capacity and not has_maintenance:
         return None
     return BackupStorageChange(
         namespaces=declared.namespaces if has_others else None,
         capacity_bytes=declared.capacity_bytes if has_capacity else None,
+        maintenance_credentials=maintenance if has_maintenance else None,
     )
 
 
@@ -119,11 +128,12 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name.
 
     `namespaces` are those that it serves; `*` among them stands for all. `credential_keys` are the names of
-    the keys in the Secret `credentials`, never their values. `reached_at` is when its repository was last
-    opened. `reason`, `message` and `next_step` describe the last failure, and are None after a success;
-    `check_ok` is the result of `restic check` at `checked_at`, `checked_without_lock` where no lock could be
-    written, as in a repository that can only be read. `prune_waits` is why the space of
-    removed snapshots is not freed.
+    the keys in the Secret `credentials`, never their values. `append_only` is whether the last test, at
+    `append_only_tested_at`, proved that those cannot delete, where there are `maintenance_credentials`.
+    `reached_at` is when its repository was last opened. `reason`, `message` and `next_step` describe the last
+    failure, and are None after a success; `check_ok` is the result of `restic check` at `checked_at`,
+    `checked_without_lock` where no lock could be written, as in a repository that can only be read.
+    `prune_waits` is why the space of removed snapshots is not freed.
     """
 
     id: str
@@ -132,6 +142,9 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     settings: Settings = {}
     password: SecretKeyRef
     credentials: str | None = None
+    maintenance_credentials: str | None = None
+    append_only: bool | None = None
+    append_only_tested_at: Moment | None = None
     credential_keys: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None

@@ -303,6 +303,20 @@ def storage_damaged(storage: BackupStorage) -> RuleResult | None:
     )
 
 
+def deleting_allowed(storage: BackupStorage) -> RuleResult | None:
+    """The credentials of archives could delete when they were last tested, and should not."""
+    if storage.maintenance_credentials is None or storage.append_only is not False:
+        return None
+    reason = Reason.DELETING_ALLOWED
+    return RuleResult(
+        code=AlertCode.DELETING_ALLOWED,
+        severity="critical",
+        message=reason.meaning,
+        next_step=reason.next_step.replace("NAME", storage.id),
+        since=storage.append_only_tested_at,
+    )
+
+
 def storage_filling(storage: BackupStorage) -> RuleResult | None:
     """85 % of the capacity is used, or 95 %, which is critical."""
     usage = storage.usage
@@ -367,6 +381,7 @@ STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
     storage_failed,
     storage_unreachable,
     storage_damaged,
+    deleting_allowed,
     storage_filling,
     storage_lacks_snapshots,
     backups_unrecorded,

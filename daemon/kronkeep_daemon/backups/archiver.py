@@ -151,7 +151,8 @@ class Archiver:
         tags = SnapshotTags(policy=backup.policy_id, backup=backup.id)
         steps = [("discard", forget.own_argv(outcome.result.snapshot_id, tags))]
         name = job_names.new_name("discard", repository.storage)
-        fault = storage_failure(await self._repository_jobs.run(name, steps, repository, LIST_SECONDS))
+        deleting = repository.for_deleting()
+        fault = storage_failure(await self._repository_jobs.run(name, steps, deleting, LIST_SECONDS))
         if fault is not None:
             log.warning("a dump stays in %s: %s", repository.id, fault)
 

@@ -22,6 +22,8 @@ from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.restic import cat, snapshots
 from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotListParser
 
+DELETING_ROLES = ("forget", "prune")
+
 
 class ListedJob(NamedTuple):
     """A completed Job, and the snapshots that its last step has listed."""
@@ -105,6 +107,8 @@ class RepositoryMaintenance:
 
         new_listener: returns what takes the lines of each Job as they come; little of its logs is kept then.
         """
+        if role in DELETING_ROLES:
+            repository = repository.for_deleting()
         name = job_names.new_name(role, repository.storage)
         try:
             return await self._run_once(name, steps, repository, seconds, new_listener)

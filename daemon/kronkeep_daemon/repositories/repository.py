@@ -31,7 +31,8 @@ class Repository(NamedTuple):
 
     `folder` is empty for the storage's own, which opens with the storage's password; `key` is set where the
     policy has a key of its own. `source` is the repository that it gets copies from, to which a Job then has
-    access too.
+    access too. `deletes` is set for Jobs that delete from it, which get the storage's credentials for
+    maintenance.
     """
 
     storage: BackupStorage
@@ -39,6 +40,7 @@ class Repository(NamedTuple):
     key: PolicyKey | None = None
     encrypted: bool = True
     source: "Repository | None" = None
+    deletes: bool = False
 
     @property
     def id(self) -> str:
@@ -81,6 +83,10 @@ class Repository(NamedTuple):
     def without_copies(self) -> "Repository":
         """Return a repository of copies as that of the backups would be in its storage."""
         return self._replace(folder=self.folder.removeprefix(COPIES).partition(".")[2])
+
+    def for_deleting(self) -> "Repository":
+        """Return the repository for Jobs that delete from it."""
+        return self._replace(deletes=True)
 
     def with_source(self, source: "Repository") -> "Repository":
         """Return the repository for Jobs that copy into it from another one."""

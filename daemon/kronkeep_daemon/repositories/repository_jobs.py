@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple
 
-from kronkeep_common.errors import JobNotStarted, NamespaceNotServed, NameTaken, StorageFailed
+from kronkeep_common.errors import Denied, JobNotStarted, NamespaceNotServed, NameTaken, StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
@@ -106,6 +106,7 @@ class RepositoryJobs:
         where the Job was deleted.
         """
         cluster, namespace = self.place_of(repository)
+        self._require_own_namespace(repository, namespace)
         manifest = job_manifests.build_repository_job(
             name=name,
             namespace=namespace,
@@ -131,6 +132,14 @@ class RepositoryJobs:
                 raise StorageFailed(fault.message, next_step=fault.next_step, reason=reason) from fault
             except TimeoutError as fault:
                 raise await self._end_late_job(cluster, namespace, name, seconds) from fault
+
+    def _require_own_namespace(self, repository: Repository, namespace: str) -> None:
+        """Raise Denied for credentials that delete in another namespace than kronkeep's own."""
+        is_lent = repository.deletes and repository.storage.maintenance_credentials is not None
+        if is_lent and namespace != self._settings().namespace:
+            raise Denied(
+                f"The maintenance credentials of {repository.storage.id} do not leave kronkeep's namespace."
+            )
 
     def _require_served(self, storage: BackupStorage, namespace: str) -> None:
         """Raise NamespaceNotServed for a namespace to which the storage's keys are not lent.
@@ -171,6 +180,7 @@ class RepositoryJobs:
         owner: the owner reference of the copied Secret.
         """
         meta = manifest["metadata"]
+        self._require_own_namespace(repository, meta["namespace"])
         self._require_served(repository.storage, meta["namespace"])
         copy = self._copies.provide(repository, cluster, meta["namespace"], meta["name"], owner=owner)
         async with copy as secret:
@@ -197,6 +207,7 @@ class RepositoryJobs:
         The caller removes the Job with `remove`. Raises what JobRunner.run_until_started raises.
         """
         meta = manifest["metadata"]
+        self._require_own_namespace(repository, meta["namespace"])
         self._require_served(repository.storage, meta["namespace"])
         secret = await self._copies.create(repository, cluster, meta["namespace"], meta["name"])
         runner = self._runners.on(cluster.id)

@@ -77,6 +77,27 @@ class RepositorySecrets:
             )
         return storage_kinds.select_known_keys(kind, secret)
 
+    async def require_maintenance_keys(
+        self, cluster: Cluster, name: str | None, keys: tuple[str, ...]
+    ) -> None:
+        """Raise InvalidRequest where the Secret for maintenance does not exist, or lacks one of the keys.
+
+        keys: those of the credentials that the storage's kind uses.
+        """
+        if name is None:
+            return
+        field = "maintenance_credentials"
+        if not keys:
+            raise InvalidRequest("A storage without credentials has none for maintenance.", field=field)
+        secret = await self.require(cluster, name, field)
+        missing = [key for key in keys if key not in secret]
+        if missing:
+            raise InvalidRequest(
+                f"The Secret {clean(name, 100)} has no {', '.join(missing)}.",
+                next_step="Give it the keys that the Secret of the credentials has.",
+                field=field,
+            )
+
     async def storage_password(self, storage: BackupStorage) -> bytes:
         """Return the password of the storage's own repository; raise StorageFailed where it is missing."""
         secret = await self.read(self._clusters.of(storage.cluster), storage.password.secret)
@@ -101,7 +122,7 @@ class RepositorySecrets:
         keys is missing.
         """
         data = {"password": await self._password(repository)}
-        data |= await self._used_credentials(repository.storage)
+        data |= await self._used_credentials(repository.storage, deletes=repository.deletes)
         source = repository.source
         if source is None:
             return data
@@ -110,19 +131,26 @@ class RepositorySecrets:
         data |= {names[key]: value for key, value in credentials.items()}
         return data | {copy_access.PASSWORD: await self._password(source)}
 
-    async def _used_credentials(self, storage: BackupStorage) -> SecretData:
-        """Return the credentials that the storage's kind uses, as a Job gets them; raise StorageFailed."""
+    async def _used_credentials(self, storage: BackupStorage, *, deletes: bool = False) -> SecretData:
+        """Return the credentials that the storage's kind uses, as a Job gets them; raise StorageFailed.
+
+        deletes: whether they are those for maintenance, where the storage has such.
+        """
         access = storage_kinds.access_of(storage)
         keys = (*access.secret_environment, *access.secret_files)
         if not keys:
             return {}
         url_quoted_keys = storage_kinds.kind_of(storage.kind).url_quoted_keys
-        credentials = await self.storage_credentials(storage)
+        secret = storage.credentials
+        if deletes and storage.maintenance_credentials is not None:
+            secret = storage.maintenance_credentials
+        cluster = self._clusters.of(storage.cluster)
+        credentials = await self.read(cluster, secret) if secret is not None else {}
         data = {}
         for key in keys:
             if key not in credentials:
                 raise StorageFailed(
-                    f"The Secret {storage.credentials} has lost its key {key}.",
+                    f"The Secret {secret} has lost its key {key}.",
                     next_step="Put the key back into the Secret.",
                     reason=Reason.CREDENTIALS_MISSING,
                 )

@@ -72,7 +72,8 @@ class StaleLocks:
         remove_all = are_all_dead(found_locks, running_pods, is_our_host, now)
         if not remove_all and not any(is_stale(lock, now) for lock in found_locks):
             return False
-        unlock = await self._run(repository, [("unlock", locks.unlock_argv(remove_all=remove_all))])
+        deleting = repository.for_deleting()
+        unlock = await self._run(deleting, [("unlock", locks.unlock_argv(remove_all=remove_all))])
         return remove_all and unlock.complete
 
     def _has_record(self, record_id: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.restic import cat, exit_codes, failed_files, file_owners, output
+from kronkeep_daemon.restic import cat, deletion_probe, exit_codes, failed_files, file_owners, output
 from kronkeep_daemon.restic.exit_codes import Meaning
 from kronkeep_daemon.restic.failed_files import LogLine
 from kronkeep_daemon.restic.file_owners import FileOwner
@@ -33,6 +33,9 @@ class Fault(NamedTuple):
 # true however many requests failed besides.
 _CERTAIN_TEXTS: tuple[tuple[str, Reason], ...] = (
     (cat.WRONG_REPOSITORY, Reason.WRONG_REPOSITORY),
+    (deletion_probe.COULD_DELETE, Reason.DELETING_ALLOWED),
+    (deletion_probe.CANNOT_DELETE, Reason.DELETING_REFUSED),
+    (deletion_probe.LOCK_STAYS, Reason.LOCKS_STAY),
     ("wrong password", Reason.WRONG_PASSWORD),
     ("ciphertext verification failed", Reason.REPOSITORY_DAMAGED),
     ("invalid data returned", Reason.REPOSITORY_DAMAGED),

@@ -205,6 +205,9 @@ class StorageService:
         typed = self.validate_request(request)
         credential_keys = await self._secrets.require_keys(cluster, request.kind, typed, request.credentials)
         await self._require_password_key(cluster, request.password)
+        maintenance = request.maintenance_credentials
+        _require_place_for_deleting(maintenance, storage_kinds.kind_of(request.kind).namespace(typed))
+        await self._secrets.require_maintenance_keys(cluster, maintenance, credential_keys)
         storage = BackupStorage(
             id=request.id,
             cluster=cluster.id,
@@ -212,6 +215,7 @@ class StorageService:
             settings=msgspec.to_builtins(typed),
             password=request.password or SecretKeyRef(secret=password_secret_name(request.id)),
             credentials=request.credentials,
+            maintenance_credentials=maintenance,
             credential_keys=credential_keys,
             namespaces=request.namespaces,
             capacity_bytes=request.capacity_bytes,
@@ -269,8 +273,18 @@ class StorageService:
         capacity = storage.capacity_bytes if change.capacity_bytes is None else change.capacity_bytes
         if change.capacity_bytes is not None and change.capacity_bytes < used:
             raise InvalidRequest(f"The storage holds {used} bytes already.", field="capacity_bytes")
+        maintenance = change.maintenance_credentials
+        _require_place_for_deleting(maintenance, storage_kinds.own_namespace(storage))
+        await self._secrets.require_maintenance_keys(
+            self._jobs.cluster_of(storage), maintenance, storage.credential_keys
+        )
+        storage = self.get(name)  # it may have changed while the Secret was read
+        is_same = maintenance in (None, storage.maintenance_credentials)
         changed = msgspec.structs.replace(
             storage,
+            maintenance_credentials=maintenance or storage.maintenance_credentials,
+            append_only=storage.append_only if is_same else None,
+            append_only_tested_at=storage.append_only_tested_at if is_same else None,
             namespaces=namespaces,
             capacity_bytes=capacity,
             usage=usage_growth.with_limit(storage.usage, capacity) if storage.usage else None,
@@ -419,4 +433,16 @@ def _require_servable(namespaces: tuple[str, ...], own: str) -> None:
     if own and any(name != own for name in namespaces):
         raise InvalidRequest(
             f"Only pods of the namespace {own} can mount the storage's claim.", field="namespaces"
+        )
+
+
+def _require_place_for_deleting(secret: str | None, namespace: str) -> None:
+    """Raise InvalidRequest for a storage on a claim, whose Jobs run in a namespace of others.
+
+    namespace: the only one that reaches the storage; empty where all do.
+    """
+    if secret is not None and namespace:
+        raise InvalidRequest(
+            f"Only pods in {namespace} reach the storage, and credentials for maintenance do not go there.",
+            field="maintenance_credentials",
         )

@@ -27,7 +27,7 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_creation import opening_steps
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
-from kronkeep_daemon.restic import check
+from kronkeep_daemon.restic import check, deletion_probe
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storages import usage_growth, usage_measurement
@@ -43,6 +43,7 @@ QUIET = timedelta(seconds=60)  # a burst of backups is measured once, when it is
 RETRY_AFTER = timedelta(minutes=15)  # between two measurements after changes, and after a failed one
 MOST_AT_ONCE = 2  # storages that are worked on although nobody asked
 MOST_USAGES = 1000
+_ABOUT_DELETING = (Reason.DELETING_ALLOWED, Reason.DELETING_REFUSED, Reason.LOCKS_STAY)
 TIMEOUT_SECONDS: dict[Task, float] = {"test": 180.0, "usage": 3600.0, "check": 86400.0}
 
 
@@ -159,7 +160,28 @@ class StorageUpkeep:
         await self._fetch_space(storage)
         repository = Repository(storage=storage)
         await self._run("test", opening_steps(repository, self._index.id_of(repository)), repository)
+        if storage.maintenance_credentials is not None:
+            await self._prove_append_only(repository)
         return self._storages.get(name)
+
+    async def _prove_append_only(self, repository: Repository) -> None:
+        """Prove that archives' credentials cannot delete, and that those for maintenance can.
+
+        Raises StorageFailed: DeletingAllowed, DeletingRefused, LocksStay.
+        """
+        name = repository.storage.id
+        probe = [
+            ("probe", deletion_probe.backup_argv()),
+            ("refusal", deletion_probe.refusal_argv()),
+        ]
+        try:
+            await self._run("test", probe, repository)
+            await self._run("test", [("removal", deletion_probe.removal_argv())], repository.for_deleting())
+        except StorageFailed as fault:
+            if fault.details.get("reason") == Reason.DELETING_ALLOWED:
+                await self._update(name, append_only=False, append_only_tested_at=self._clock.now())
+            raise
+        await self._update(name, append_only=True, append_only_tested_at=self._clock.now())
 
     async def check(self, name: str) -> BackupStorage:
         """Check the structure of each repository with `restic check`; raise StorageFailed.
@@ -272,7 +294,7 @@ class StorageUpkeep:
         return listed.job
 
     async def _record_failure(self, name: str, fault: StorageFailed) -> None:
-        if _is_inconclusive(fault):
+        if _is_inconclusive(fault) or fault.details.get("reason") in _ABOUT_DELETING:
             return
         reason = str(fault.details.get("reason", fault.code))
         await self._update(name, reason=reason, message=fault.message, next_step=fault.next_step)

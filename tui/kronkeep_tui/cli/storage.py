@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
 _STORAGE = "/v1/storages/{id}"
+_MAINTENANCE_HELP = (
+    "another Secret there with the right to delete, so that those of archives need none (see storage test)"
+)
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -73,6 +76,7 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
         )
     if keys:
         parser.add_argument("--credentials", metavar="SECRET", help="a Secret in kronkeep's namespace")
+        parser.add_argument("--maintenance-credentials", metavar="SECRET", help=_MAINTENANCE_HELP)
     parser.add_argument(
         "--password", metavar="SECRET[/KEY]", help="the repository's password (default: a random one)"
     )
@@ -90,7 +94,7 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
     add_cluster(parser, argparse.SUPPRESS)  # `create` has the option, too, and its value must stay
     parser.add_argument("--dry-run", action="store_true", help="only print whether it could be created")
     parser.add_argument("--wait", action="store_true", help="wait until it is active or has failed")
-    parser.set_defaults(func=with_blocking_client(_create), credentials=None)
+    parser.set_defaults(func=with_blocking_client(_create), credentials=None, maintenance_credentials=None)
 
 
 def _add_usage(storage_verbs: Verbs) -> None:
@@ -125,6 +129,7 @@ def _add_change(storage_verbs: Verbs) -> None:
         metavar="NAMESPACE",
         help="a namespace that it serves no more; may be repeated",
     )
+    change.add_argument("--maintenance-credentials", metavar="SECRET", help=_MAINTENANCE_HELP)
     change.set_defaults(func=with_blocking_client(_change))
 
 
@@ -166,6 +171,7 @@ def _spec_of(options: argparse.Namespace) -> BackupStorageCreate:
         settings=fields,
         password=SecretKeyRef(secret=secret, key=key or "password") if secret else None,
         credentials=options.credentials,
+        maintenance_credentials=options.maintenance_credentials,
         namespaces=tuple(options.allow_namespace),
         capacity_bytes=_read_capacity(options),
     )
@@ -187,6 +193,7 @@ async def _change(client: "Client", options: argparse.Namespace) -> int:
         allow_namespaces=tuple(options.allow_namespace),
         deny_namespaces=tuple(options.deny_namespace),
         capacity_bytes=_read_capacity(options),
+        maintenance_credentials=options.maintenance_credentials,
     )
     return _report(await client.storages.change(options.name, change))
 
@@ -203,6 +210,8 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
     match options.storage_verb:
         case "test":
             storage = await client.storages.test(options.name)
+            if storage.append_only:
+                print(f"{storage.id}: its credentials for archives cannot delete, those for maintenance can")
         case "check":
             storage = await client.storages.check(options.name)
             if storage.checked_without_lock:
