@@ -32,7 +32,7 @@ _BACKUP = 'echo probe | "$@"'
 
 
 def backup_argv() -> list[str]:
-    """Make the snapshot."""
+    """Make the snapshot that is to be removed."""
     options = ["--host", HOST, "--tag", TAG, "--stdin", "--stdin-filename", "probe"]
     return limit_time(BACKUP_SECONDS, ["sh", "-c", _BACKUP, "sh", "restic", "backup", *options])
 
