@@ -93,9 +93,9 @@ def parse_progress(line: bytes) -> Progress | None:
 
 
 def parse_verified(log: bytes) -> int | None:
-    """Return how many files restic compared after the restore; None where it did not say that it did.
+    """Return how much restic compared after the restore; None where it did not say that it did.
 
-    restic 0.16 and later print a summary instead of the sentence of 0.14.
+    restic 0.16 and later print a summary instead of the sentence of 0.14, and count folders and links too.
     """
     match = _VERIFIED.search(log)
     if match:

@@ -21,12 +21,6 @@ def restore_containers(finished: FinishedJob) -> list[ContainerResult]:
     return [container for container in finished.containers if container.name.startswith("restore")]
 
 
-def count_verified_files(finished: FinishedJob) -> int:
-    """Return how many files restic compared."""
-    counts = [restic_restore.parse_verified(container.text) for container in restore_containers(finished)]
-    return sum(count or 0 for count in counts)
-
-
 def explain_failure(finished: FinishedJob) -> Fault | None:
     """Return why the Job of a restore failed; None where every container did its work."""
     if finished.complete:

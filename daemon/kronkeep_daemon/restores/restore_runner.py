@@ -436,7 +436,7 @@ class RestoreRunner:
         if missing:
             return restic_restore.different_files(missing)
         if checksums is None or parser.checksums.has_too_many:
-            return ComparedFiles(restore_outcome.count_verified_files(finished), "restic")
+            return ComparedFiles(resolved.selection.contents, "restic")
         included = [line for line in checksums if snapshot_paths.is_included(line.path, resolved.include)]
         count, different = await asyncio.to_thread(compare_checksums, included, parser.snapshot_checksums())
         return restic_restore.different_files(different) if different else ComparedFiles(count, "manifest")

@@ -45,6 +45,7 @@ class RestoreCall(NamedTuple):
 class SnapshotSelection(NamedTuple):
     """What is to be restored: how much, from which claims, and whether there is more than claims.
 
+    contents: how many of the files have content, which links and devices have not.
     unkept: what restic cannot restore of it.
     """
 
@@ -53,6 +54,7 @@ class SnapshotSelection(NamedTuple):
     total_bytes: int
     claims: tuple[str, ...]
     has_others: bool
+    contents: int = 0
     unkept: UnkeptCounts = UnkeptCounts()
 
 
@@ -161,6 +163,7 @@ def stage_moves(mounts: list[TargetMount], restore_id: str) -> list[Move]:
 def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...]) -> SnapshotSelection:
     """Return how much of a snapshot's entries is included."""
     files = 0
+    contents = 0
     folders = 0
     total_bytes = 0
     claims: dict[str, None] = {}
@@ -179,9 +182,11 @@ def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...
             folders += 1
         else:
             files += 1
+            contents += entry.kind == "file"
             total_bytes += entry.size
     return SnapshotSelection(
         files=files,
+        contents=contents,
         folders=folders,
         total_bytes=total_bytes,
         claims=tuple(claims),

@@ -114,12 +114,3 @@ def test_files_that_could_not_be_restored_are_named() -> None:
         "ResticFailed",
         "1 files could not be restored: /a: operation not permitted",
     )
-
-
-def test_the_files_of_every_call_count() -> None:
-    ended = job(
-        container("restore-0", 0, TEXT),
-        container("restore-1", 0, JSON),
-        container("names", 0, b"f/a\0"),
-    )
-    assert restore_outcome.count_verified_files(ended) == 15

@@ -115,7 +115,7 @@ def test_a_selection_counts_files_and_claims() -> None:
         SnapshotFile(name="g", path="/source/ab", kind="file", size=9),
     ]
     assert snapshot_paths.summarize_selection(iter(entries), ("/source/a",)) == SnapshotSelection(
-        files=2, folders=1, total_bytes=3, claims=("a",), has_others=False
+        files=2, folders=1, total_bytes=3, claims=("a",), has_others=False, contents=1
     )
 
 
