@@ -18,6 +18,7 @@ from typing import Any
 from tests.e2e.backup_site import DEBIAN_RESTIC, IMAGES, BackupSite, backup_site
 from tests.waiting import eventually
 
+from kronkeep_common import object_keys
 from kronkeep_daemon.kube import paths
 
 START_DELAY = 1.5
@@ -50,7 +51,8 @@ def bare_job(name: str, repository: Path, claim: str, *argv: str) -> dict[str, A
         {"name": "scratch", "emptyDir": {}},
     ]
     pod = {"restartPolicy": "Never", "containers": [container], "volumes": volumes}
-    return {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": {"spec": pod}}}
+    labels = {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY}  # so that the next tests delete it
+    return {"metadata": {"name": name, "labels": labels}, "spec": {"backoffLimit": 0, "template": {"spec": pod}}}
 
 
 async def run_bare(site: BackupSite, job: dict[str, Any]) -> None:

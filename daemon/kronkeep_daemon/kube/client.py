@@ -261,6 +261,8 @@ class Cluster:
     ) -> AsyncIterator[Lines]:
         """Yield the lines of a watch until the server ends it, those that arrived together in one list.
 
+        The first list is empty: the server has accepted the watch, and may have nothing to send for a minute.
+
         Raises ClusterUnreachable after `read_deadline` seconds without a byte, Gone for a version that is too
         old.
         """
@@ -269,6 +271,7 @@ class Cluster:
             ApiRequest(method="GET", path=path, params=query, deadline=read_deadline, stream=True)
         )
         try:
+            yield []
             async for lines in response_readers.iter_lines(response):
                 yield lines
         finally:

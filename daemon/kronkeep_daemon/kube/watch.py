@@ -115,7 +115,7 @@ class ListWatch(Generic[T]):
                     for line in lines:
                         self._handle_line(line)
                     self._mark("live")
-                    self._pause = FIRST_PAUSE
+                    self._pause = FIRST_PAUSE if lines else self._pause
                 last = self._clock.monotonic()
             except ClusterUnreachable as fault:
                 self._mark("stale", str(fault))

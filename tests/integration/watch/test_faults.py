@@ -103,6 +103,15 @@ async def test_a_silent_stream_is_dead_after_its_deadline_and_all_is_listed_agai
         await watcher.stop()
 
 
+async def test_a_quiet_cluster_is_live_once_its_watch_is_open_again(world: World, watcher: Watcher) -> None:
+    """A real API server sends a bookmark once a minute: until then nothing need come."""
+    watches = world.count("watch=1")
+    world.hang_up()
+    await watcher.until(lambda: world.count("watch=1") > watches)
+    await watcher.until(lambda: watcher.watch.state.status == "live", 10)
+    assert watcher.told == []
+
+
 async def test_410_as_an_event_lists_again(world: World, watcher: Watcher) -> None:
     world.put("jobs", job("a", "1"))
     world.floor = world.version + 100
