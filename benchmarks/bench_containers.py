@@ -52,7 +52,10 @@ def bare_job(name: str, repository: Path, claim: str, *argv: str) -> dict[str, A
     ]
     pod = {"restartPolicy": "Never", "containers": [container], "volumes": volumes}
     labels = {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY}  # so that the next tests delete it
-    return {"metadata": {"name": name, "labels": labels}, "spec": {"backoffLimit": 0, "template": {"spec": pod}}}
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"backoffLimit": 0, "template": {"spec": pod}},
+    }
 
 
 async def run_bare(site: BackupSite, job: dict[str, Any]) -> None:
