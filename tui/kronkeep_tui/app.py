@@ -1,6 +1,8 @@
 """The Textual application: it creates reader and frame, and shows what was read a few times a second."""
 
 import gc
+import select
+import signal
 from typing import TYPE_CHECKING
 
 from textual.app import App
@@ -18,13 +20,22 @@ from kronkeep_tui.views.registry import create_view
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
+EXIT_HANGUP = 128 + signal.SIGHUP  # as of a process that the signal ends
 TICK_SECONDS = 1.0  # ages; what prints the same sends nothing
+
+
+def is_hung_up(tty: int) -> bool:
+    """Return whether nobody is at the other end of a tty any more (poll(2), POLLHUP)."""
+    poll = select.poll()
+    poll.register(tty, 0)
+    return any(event & (select.POLLHUP | select.POLLNVAL | select.POLLERR) for _, event in poll.poll(0))
 
 
 class KronkeepApp(App[int]):
     """The application on one client.
 
-    `start` is the tab it opens with. Without `has_colours` no colour is sent to the terminal.
+    `start` is the tab it opens with. Without `has_colours` no colour is sent to the terminal. It ends with
+    EXIT_HANGUP once `tty`, the descriptor that it reads, has nobody at its other end.
     """
 
     TITLE = "kronkeep"
@@ -40,9 +51,11 @@ class KronkeepApp(App[int]):
         clock: Clock | None = None,
         start: str = "overview",
         has_colours: bool = True,
+        tty: int | None = None,
     ) -> None:
         self.settings = settings or TerminalSettings()
         self._has_colours = has_colours
+        self._tty = tty
         look = self._scheme(self.settings.theme)
         self.roles = look.roles
         super().__init__()
@@ -83,6 +96,8 @@ class KronkeepApp(App[int]):
         self.frame.start_work(self.reader.check_silence(), "silence")
         self.set_interval(FLUSH_SECONDS, self._show_changes)
         self.set_interval(TICK_SECONDS, self._mark_ages_due)
+        if self._tty is not None:
+            self.set_interval(TICK_SECONDS, self._end_without_tty)
 
     def set_scheme(self, name: str) -> None:
         """Change the colours to those of a scheme."""
@@ -99,6 +114,12 @@ class KronkeepApp(App[int]):
     def _mark_ages_due(self) -> None:
         """Let the next flush show ages too, so that both come in one frame."""
         self._ages_due = True
+
+    def _end_without_tty(self) -> None:
+        """End once the tty is gone: where SIGHUP is ignored, as under nohup, nothing else says so."""
+        assert self._tty is not None
+        if is_hung_up(self._tty):
+            self.exit(EXIT_HANGUP)
 
     def _show_changes(self) -> None:
         if self.reader.flush() or self._ages_due:

@@ -35,8 +35,9 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
     settings = read_settings()
     if read_only:
         settings = msgspec.structs.replace(settings, read_only=True)
-    set_missing_size(sys.stdin.fileno())
-    app = KronkeepApp(Client(socket), settings, has_colours=pop_colour_choice())
+    tty = sys.stdin.fileno()
+    set_missing_size(tty)
+    app = KronkeepApp(Client(socket), settings, has_colours=pop_colour_choice(), tty=tty)
     return app.run(mouse=settings.mouse) or 0
 
 
