@@ -24,6 +24,7 @@ from tests.waiting import eventually
 
 from kronkeep_common import errors, path_text
 from kronkeep_common.client import Client
+from kronkeep_common.errors import NameTaken
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
@@ -88,8 +89,9 @@ async def test_old_and_new_come_back_byte_for_byte_and_what_is_in_the_way_is_ref
         assert describe_folder(site.folder(name)) == expected
         assert done.files_total == len(expected) - 1
     taken = RestoreRequest(target=RestoreTarget(kind="new-claim", claim="old"))
-    again = await wait_until_ended(client, await client.backups.restore(old.id, taken))
-    assert (again.status, again.reason) == ("failed", "NameTaken")
+    for ask in (client.backups.plan_restore, client.backups.restore):
+        with pytest.raises(NameTaken, match=r"There is a claim default/old already\."):
+            await ask(old.id, taken)
     full = RestoreRequest(target=RestoreTarget(kind="claim", claim="old"))
     plan = await client.backups.plan_restore(new.id, full)
     assert (plan.overwritten, plan.left, plan.refusal) == (

@@ -20,10 +20,12 @@ from kronkeep_tui.views.form import FormView
 HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\ud7ff\U000e0041日本\r\n\t" + "e\u0301" * 20
 
 
-def app_of(client: CannedClient, *, start: str = "jobs", **settings: Any) -> KronkeepApp:
+def app_of(
+    client: CannedClient, *, start: str = "jobs", clock: FixedClock | None = None, **settings: Any
+) -> KronkeepApp:
     """Return the application with times in UTC, unless `settings` names another zone."""
     chosen = TerminalSettings(**{"zone": "utc"} | settings)
-    return KronkeepApp(client, chosen, clock=FixedClock(), start=start)  # type: ignore[arg-type]
+    return KronkeepApp(client, chosen, clock=clock or FixedClock(), start=start)  # type: ignore[arg-type]
 
 
 async def until(pilot: Pilot[Any], is_met: Callable[[], object]) -> None:

@@ -51,8 +51,7 @@ async def test_what_should_have_come_is_due_and_data_are_as_old_as_the_loss() ->
     clock = FixedClock()
     soon = msgspec.structs.replace(cronjob("soon"), next_at=NOW + timedelta(seconds=30))
     client = CannedClient([soon], [])
-    app = app_of(client)
-    app.clock._clock = clock
+    app = app_of(client, clock=clock)
     async with app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: " 30s " in screen(pilot))
         clock.moment = NOW + timedelta(seconds=38)

@@ -156,7 +156,7 @@ async def test_backups_without_a_policy_are_shown_removed_by_its_rules_or_adopte
         await pilot.press("a")
         await until(pilot, lambda: "are adopted by: shop/new-dump" in screen(pilot))
         await pilot.press("enter")
-        await until(pilot, lambda: "3 backups are now those of shop/new-dump" in screen(pilot))
+        await until(pilot, lambda: "shop/new-dump has adopted 3 backups." in screen(pilot))
         assert made.asked[1] == ("adopt", "shop/new-dump", "0123456789abcdef")
         await until(pilot, lambda: "Every backup here is of a policy that a CronJob carries" in screen(pilot))
 

@@ -108,11 +108,10 @@ async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(
 
 async def test_a_daemon_that_does_not_answer_is_not_called_live() -> None:
     client = CannedClient()
-    app = app_of(client)
+    clock = FixedClock()
+    app = app_of(client, clock=clock)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: " live " in screen(pilot))
-        clock = app.clock
-        assert isinstance(clock, FixedClock)
         client.answers.clear()
         app.reader.resync()
         await until(pilot, lambda: app.reader.asked_at is not None)

@@ -16,7 +16,7 @@ from kronkeep_tui.actions import TABS, Action, handler_of, handles
 from kronkeep_tui.colours import ThemedApp
 from kronkeep_tui.context import AvailableAction, Context
 from kronkeep_tui.key_input import KeyInput
-from kronkeep_tui.keymap import Keymap
+from kronkeep_tui.keymap import Keymap, key_label
 from kronkeep_tui.navigation import Navigation, Place, PlacePath
 from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line, trouble
 from kronkeep_tui.prompt import LinePrompt, Prompt
@@ -222,7 +222,7 @@ class Frame(Screen[None], Covered):
             self._views.display_only(view)
             self._set_focus()
             self.show()
-        self.start_work(view.load(), f"load {type(view).__name__} {view.argument}")
+        self.start_work(view.read(), f"load {type(view).__name__} {view.argument}")
 
     def _set_focus(self) -> None:
         """Focus a form's field; elsewhere nothing, as a change of focus repaints the screen."""
@@ -235,6 +235,24 @@ class Frame(Screen[None], Covered):
     def on_key(self, event: events.Key) -> None:
         """Handle a key that no field has taken."""
         self._key_input.press(event)
+
+    def on_text_line_span_clicked(self, message: TextLine.SpanClicked) -> None:
+        """Show the tab that was clicked, or do what a key of the key bar does."""
+        bar = message.line
+        if self.message_line.is_asking:
+            return
+        if bar.id == "tabs" and message.number > 0:
+            self.go((Place(TABS[message.number - 1]),))
+        elif bar.id == "keys" and message.number > 0:
+            label = bar.spans[(message.number - 1) // 2 * 2 + 1][0]
+            self._perform_key(label)
+
+    def _perform_key(self, label: str) -> None:
+        """Do what the key that people write as `label` does in the view in front."""
+        for binding in self.keymap.bindings_in(self.view.SCOPES):
+            if key_label(binding.keys[0]) == label:
+                self.perform(binding.action)
+                return
 
     def on_paste(self, event: events.Paste) -> None:
         """Give pasted text to the prompt."""

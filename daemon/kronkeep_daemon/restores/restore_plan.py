@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.errors import InvalidRequest, NotFound, PathNotFound
+from kronkeep_common.errors import InvalidRequest, NameTaken, NotFound, PathNotFound
 from kronkeep_common.models import (
     BackupExecution,
     RestorePlan,
@@ -21,6 +21,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history.record_ids import derive_id, new_id
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.repository_jobs import require_serving
@@ -192,10 +193,21 @@ class RestorePlanner:
         return tuple(warnings)
 
     async def _plan_new_claim(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:
-        """Let the cluster check the claim without creating it."""
-        cluster = self._jobs.cluster(resolved.cluster_id)
-        await cluster.create(paths.claims(resolved.namespace), resolved.new_claim("plan"), dry_run=True)
+        await self.check_new_claim(resolved)
         return msgspec.structs.replace(plan, new_claim_bytes=resolved.claim_size)
+
+    async def check_new_claim(self, resolved: ResolvedRequest) -> None:
+        """Let the cluster check the claim without creating it; raise NameTaken, or what the cluster says."""
+        cluster = self._jobs.cluster(resolved.cluster_id)
+        try:
+            await cluster.create(paths.claims(resolved.namespace), resolved.new_claim("plan"), dry_run=True)
+        except AlreadyExists as fault:
+            name = f"{resolved.namespace}/{resolved.target.claim}"
+            raise NameTaken(
+                f"There is a claim {name} already.",
+                next_step="Choose another name, or restore into that claim: its kind is then claim.",
+                field="target.claim",
+            ) from fault
 
     async def _plan_overwriting(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:
         target_files = await self.list_target(resolved, new_id())

@@ -51,6 +51,10 @@ class RestoreRecords:
             raise RestoreNotFound(f"There is no restore {clean(restore_id, 80)}.")
         return restore
 
+    def has(self, restore_id: str) -> bool:
+        """Return whether a restore is recorded."""
+        return self._history.restores.get(restore_id) is not None
+
     def active_restores(self) -> list[Restore]:
         """Return the restores that have not ended, or still have a CronJob suspended."""
         active = [

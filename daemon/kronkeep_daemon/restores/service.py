@@ -150,6 +150,8 @@ class RestoreService:
         if resolved.is_in_place:
             self._require_confirmation(resolved.backup, request)
         restore_id = derive_id("restore request", key) if key else new_id()
+        if resolved.target.kind == "new-claim" and not self._records.has(restore_id):
+            await self._planner.check_new_claim(resolved)
         restore = self._new_restore(resolved, request, restore_id)
         self._require_free_target(restore)
         restore = await self._records.add(restore)

@@ -24,7 +24,7 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     clusters = [c.name for c in store.clusters] or sorted({c.cluster for c in store.cronjobs}) or ["kronkeep"]
     found += [(clusters[0][:16] if len(clusters) == 1 else f"{len(clusters)} clusters", "strong"), ("  ", "")]
     found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
-    found += _count_spans(store, namespace)
+    found += _count_spans(store, namespace) if store.at is not None else []
     found += _fresh(reader, now)
     used = sum(len(words) for words, _ in found)
     clock = _clock(now, width - used)

@@ -8,7 +8,7 @@ from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.plots import AXIS, Point, axis, plot
-from kronkeep_tui.pages.status_words import BLOCKS, STRIP, blocks, state, strip
+from kronkeep_tui.pages.status_words import BLOCKS, STRIP, blocks, count_words, state, strip
 from kronkeep_tui.store import Store, backup_of, backups_of, runs_of
 from kronkeep_tui.widgets.cells import Drawing, Span, Text, put_side_by_side
 
@@ -24,7 +24,8 @@ def figures(runs: Sequence[CronJobExecution]) -> list[Text]:
         return [(("no run has ended yet", "quiet"),)]
     well = sum(1 for run in ended if run.status == "succeeded")
     rate = 100 * well / len(ended)
-    words: list[Span] = [(f"{rate:.1f}%", rate_role(rate)), (f" of {len(ended)} runs succeeded", "")]
+    of = f" of {count_words(len(ended), 'run')} succeeded"
+    words: list[Span] = [(f"{rate:.1f}%", rate_role(rate)), (of, "")]
     took = sorted(run.duration_seconds for run in ended if run.duration_seconds is not None)
     if len(took) >= 2:
         slow = quantiles(took, n=20)[-1]
@@ -115,7 +116,10 @@ def _backups(backups: Sequence[BackupExecution], width: int) -> list[Text]:
     return [
         (),
         (("BACKUPS  ", "title"), *strip([b.status for b in reversed(backups[: width - 20])], 0)),
-        ((f"{len(well)} archives of {len(backups)}", ""), (f"   new data in total {size(added)}", "quiet")),
+        (
+            (f"{count_words(len(well), 'archive')} of {len(backups)}", ""),
+            (f"   new data in total {size(added)}", "quiet"),
+        ),
     ]
 
 

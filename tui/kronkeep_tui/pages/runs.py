@@ -6,7 +6,7 @@ from operator import attrgetter
 from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.pages.moments import age_cell, local_time
-from kronkeep_tui.pages.status_words import cause, progress_words, state
+from kronkeep_tui.pages.status_words import cause, count_words, progress_words, state
 from kronkeep_tui.store import Store, backup_of
 from kronkeep_tui.widgets.cells import Span, Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
@@ -94,7 +94,7 @@ def _pods(run: CronJobExecution) -> list[Text]:
         words.append((f"  attempt {last.attempt}" if last.attempt > 1 else "", ""))
         words.append((f"  exit {last.exit_code}{f' {last.reason}' if last.reason else ''}", ""))
     words.append((f"  on {last.node}" if last.node else "", "quiet"))
-    words.append((f"  {run.restarts} restarts" if run.restarts else "", "warn"))
+    words.append((f"  {count_words(run.restarts, 'restart')}" if run.restarts else "", "warn"))
     return [tuple(words)]
 
 
@@ -139,7 +139,7 @@ def _snapshot(backup: BackupExecution, store: Store, now: datetime) -> list[Text
             (result.snapshot_id[:12], "strong"),
             (" ", ""),
             kept,
-            (f"  {result.files_total} files, {size(result.bytes_read)} read", ""),
+            (f"  {count_words(result.files_total, 'file')}, {size(result.bytes_read)} read", ""),
             (f", {size(result.bytes_added)} new", ""),
             (f"  in {duration(result.duration_seconds)}", "quiet"),
         )

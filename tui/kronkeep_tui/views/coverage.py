@@ -38,4 +38,4 @@ class CoverageView(PageView):
     @handles(actions.RESYNC)
     def reload(self) -> None:
         """List the claims again."""
-        self.context.start_work(self.load(), "coverage")
+        self.context.start_work(self.read(), "coverage")

@@ -48,7 +48,7 @@ class EventsView(PageView):
     @handles(actions.RESYNC)
     def reload(self) -> None:
         """Fetch the Events again."""
-        self.context.start_work(self.load(), "events")
+        self.context.start_work(self.read(), "events")
 
 
 def _event_lines(event: EventView, now: datetime, width: int) -> list[Text]:

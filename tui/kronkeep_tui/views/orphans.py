@@ -13,6 +13,7 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import orphans as page
+from kronkeep_tui.pages.status_words import count_words
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder
@@ -71,7 +72,7 @@ class OrphansView(TableView[OrphanedPolicy]):
     @handles(actions.RESYNC)
     def reload(self) -> None:
         """Read the orphaned policies again."""
-        self.context.start_work(self.load(), f"orphans {self.argument}")
+        self.context.start_work(self.read(), f"orphans {self.argument}")
 
     def refusal(self, action: Action) -> str:
         orphan = self.subject()
@@ -110,5 +111,5 @@ class OrphansView(TableView[OrphanedPolicy]):
     async def _adopt(self, orphan: OrphanedPolicy, namespace: str, name: str) -> None:
         calls = self.context.client.for_cluster(orphan.cluster).cronjobs
         adopted = await calls.adopt(namespace, name, orphan.policy_id)
-        self.context.tell(f"{adopted.backups} backups are now those of {namespace}/{name}.", "ok")
+        self.context.tell(f"{namespace}/{name} has adopted {count_words(adopted.backups, 'backup')}.", "ok")
         await self.load()

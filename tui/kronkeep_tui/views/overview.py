@@ -123,6 +123,8 @@ class OverviewView(TableView[Alert]):
         now = self._now
         if now is None:
             return
+        if not self.context.reader.has_read:
+            return  # nothing is known, so nothing is claimed
         for name, sections in (("left", page.LEFT), ("right", page.RIGHT)):
             made = partial(page.column, sections, store, now)
             self.query_one(f"#{name}", ScrollablePage).show(made)

@@ -10,6 +10,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
@@ -21,6 +22,7 @@ class PageView(View):
     """A page of text; a subclass gives `lines`."""
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.PAGE, Scope.ANY)
+    RETRY_HINT: ClassVar[str] = "ctrl+r tries again, esc goes back."
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
@@ -42,12 +44,19 @@ class PageView(View):
     def show(self, store: Store, now: datetime) -> None:
 
         def make(width: int) -> list[Text]:
-            lines = [((" ", ""), *line) for line in self.lines(store, now, max(20, width - 2))]
+            lines = [((" ", ""), *line) for line in self._lines_or_error(store, now, max(20, width - 2))]
             if self._search_text and 0 <= self._match_line < len(lines):
                 lines[self._match_line] = add_role(lines[self._match_line], "found")
             return lines
 
         self.pane.show(make)
+
+    def _lines_or_error(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """Return the page, or why it could not be read and which key tries again."""
+        error = self.load_error
+        if error is None:
+            return self.lines(store, now, width)
+        return [*cause(error.message, error.next_step, width, "bad"), (), ((self.RETRY_HINT, "quiet"),)]
 
     @handles(actions.SEARCH)
     def ask_search(self) -> None:
@@ -58,6 +67,13 @@ class PageView(View):
         self._search_text = words
         self._match_line = -1
         self._go_to_match(1)
+
+    @handles(actions.RESYNC)
+    def reload(self) -> None:
+        """Read the page again."""
+        self.context.start_work(self.read(), f"load {type(self).__name__}")
+        self.context.reader.resync()
+        self.context.tell("Reading again.", "quiet")
 
     @handles(actions.NEXT_MATCH)
     def go_to_next_match(self) -> None:

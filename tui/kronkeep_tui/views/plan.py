@@ -11,6 +11,7 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.restores import plan_lines
+from kronkeep_tui.pages.status_words import count_words
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.restore_target_line import to_line
 from kronkeep_tui.store import Store
@@ -23,6 +24,7 @@ class PlanView(PageView):
     """The plan of a restore; the argument is the backup's id, a space and the request as JSON."""
 
     SCOPES = (Scope.PLAN, Scope.PAGE, Scope.ANY)
+    RETRY_HINT = "r changes the target, ctrl+r looks again, esc goes back."
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
@@ -52,14 +54,17 @@ class PlanView(PageView):
     @handles(actions.RESYNC)
     def reload(self) -> None:
         """Fetch the plan again."""
-        self.context.start_work(self.load(), "plan")
+        self.context.start_work(self.read(), "plan")
 
     def refusal(self, action: Action) -> str:
         if action != actions.BEGIN:
             return ""
+        if self.load_error is not None:
+            return f"{self.load_error.message} r changes the target."
         if self._plan is None:
             return "The plan has not been fetched yet."
-        return self._plan.refusal or ""
+        refusal = self._plan.refusal or ""
+        return f"{refusal} r changes the target." if refusal else ""
 
     @handles(actions.RETARGET)
     def ask_target(self) -> None:
@@ -72,7 +77,7 @@ class PlanView(PageView):
         plan = self._plan
         if plan is None:
             return
-        question = f"Restore {plan.files} files, {plan.overwritten} of them overwritten?"
+        question = f"Restore {count_words(plan.files, 'file')}, {plan.overwritten} of them overwritten?"
         if plan.type_changes:
             question = f"{question[:-1]}, {plan.type_changes} of another type and {plan.removed} more gone?"
         if plan.confirm:

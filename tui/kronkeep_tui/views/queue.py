@@ -40,4 +40,4 @@ class QueueView(PageView):
     @handles(actions.RESYNC)
     def reload(self) -> None:
         """Read the queue again."""
-        self.context.start_work(self.load(), "queue")
+        self.context.start_work(self.read(), "queue")

@@ -74,7 +74,7 @@ class RemovalsView(TableView[CronJob]):
     def reload(self) -> None:
         """Fetch the plans again."""
         self._plans.clear()
-        self.context.start_work(self.load(), f"removals {self.argument}")
+        self.context.start_work(self.read(), f"removals {self.argument}")
 
     @handles(actions.CHOOSE)
     def show_plan(self) -> None:

@@ -164,4 +164,4 @@ class RestoreLogView(PageView):
     @handles(actions.RESYNC)
     def reload(self) -> None:
         """Read the log again."""
-        self.context.start_work(self.load(), "restore log")
+        self.context.start_work(self.read(), "restore log")

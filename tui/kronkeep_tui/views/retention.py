@@ -13,6 +13,7 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.retention import PlanOwner, plan_lines
+from kronkeep_tui.pages.status_words import count_words
 from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
@@ -89,7 +90,7 @@ class RetentionView(PageView):
     @handles(actions.RESYNC)
     def reload(self) -> None:
         """Fetch the plan again."""
-        self.context.start_work(self.load(), "retention")
+        self.context.start_work(self.read(), "retention")
 
     def refusal(self, action: Action) -> str:
         if action != actions.APPROVE:
@@ -109,7 +110,7 @@ class RetentionView(PageView):
         if plan is None or policy is None:
             return
         name = policy.owner(self.store).name
-        question = f"Remove {len(plan.remove)} snapshots of {name} for good?"
+        question = f"Remove {count_words(len(plan.remove), 'snapshot')} of {name} for good?"
 
         def approve() -> None:
             self.context.start_work(self._approve(policy, plan), "approve")
@@ -117,9 +118,9 @@ class RetentionView(PageView):
         self.context.ask(name_prompt(question, policy.cronjob, approve))
 
     async def _approve(self, policy: _ShownPolicy, plan: RetentionPlan) -> None:
-        self.context.tell(f"{len(plan.remove)} snapshots are being removed.", "quiet")
+        self.context.tell(f"Removing {count_words(len(plan.remove), 'snapshot')}.", "quiet")
         await self.context.client.for_cluster(policy.cluster).policies.approve_retention(
             plan.policy_id, plan.token, policy.namespace
         )
-        self.context.tell(f"{len(plan.remove)} snapshots were removed; pruning frees their space.")
+        self.context.tell(f"Removed {count_words(len(plan.remove), 'snapshot')}; pruning frees their space.")
         await self.load()

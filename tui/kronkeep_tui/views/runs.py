@@ -47,6 +47,7 @@ class RunsView(TableView[CronJobExecution]):
         super().__init__(context, place)
         self._is_reading = False
         self._is_at_end = False
+        self._newest_seen = ""
 
     @property
     def cronjob(self) -> CronJob | None:
@@ -65,7 +66,30 @@ class RunsView(TableView[CronJobExecution]):
     def headline(self) -> Text:
         """Return the counts, with a + while older runs are not read yet."""
         headline = super().headline()
-        return headline if self._is_at_end else (*headline[:1], ("+", "quiet"), *headline[1:])
+        if headline and not self._is_at_end:
+            headline = (*headline[:1], ("+", "quiet"), *headline[1:])
+        return (*headline, *self._arrivals())
+
+    def _arrivals(self) -> Text:
+        """Return how many runs have come out of sight, above the first row that is shown."""
+        ids = [run.id for run in self._records[: self.table.top]]
+        if self.order or self._newest_seen not in ids:
+            return ()
+        fresh = self._records[: ids.index(self._newest_seen)]
+        failed = sum(1 for run in fresh if self.is_faulty(run))
+        if not fresh:
+            return ()
+        failures: Text = ((f", {failed} FAIL", "bad"),) if failed else ()
+        return ((f"  {len(fresh)} new above", "warn"), *failures, (": g", "quiet"))
+
+    def show(self, store: Store, now: datetime) -> None:
+        super().show(store, now)
+        self._note_newest()
+
+    def _note_newest(self) -> None:
+        """Note the newest run while the first row is in sight."""
+        if self.table.top == 0 and self._records:
+            self._newest_seen = self._records[0].id
 
     def records(self, store: Store) -> Sequence[CronJobExecution]:
         return runs_of(store, self.argument) if self.argument else store.executions.newest()
@@ -109,6 +133,7 @@ class RunsView(TableView[CronJobExecution]):
 
     def on_row_table_cursor_moved(self) -> None:
         """Read older runs when the cursor comes near the last row."""
+        self._note_newest()
         if self._is_near_end() and not self._is_reading and not self._is_at_end:
             self.context.start_work(self._read_older(), "older runs")
 

@@ -17,6 +17,7 @@ from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
+from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import LetterPrompt, LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.store_names import StoreNames
@@ -173,6 +174,11 @@ class TableView(View, Generic[R]):
                 (("  None of ", ""), (str(self._total), "strong"), (" matches.", "")),
                 *(((f"  {way}", ""),) for way in self._ways_back()),
             )
+        if self.load_error is not None:
+            return tuple(
+                ((("  ", ""), *line))
+                for line in cause(self.load_error.message, self.load_error.next_step, 70, "bad")
+            )
         if not self.context.reader.has_read:
             return ((("  Reading ...", "quiet"),),)
         return tuple(((f"  {line}", ""),) for line in self.EMPTY_LINES)
@@ -247,7 +253,9 @@ class TableView(View, Generic[R]):
         self.table.go(rows[0])
 
     def headline(self) -> Text:
-        """Return counts, filter, sort order and marks."""
+        """Return counts, filter, sort order and marks; nothing before something was read."""
+        if not self.context.reader.has_read and not self._records:
+            return ()
         count = len(self._records)
         count_text = f"{count}" if count == self._total else f"{count}/{self._total}"
         headline: list[tuple[str, str]] = [(count_text, "strong")]
@@ -276,6 +284,11 @@ class TableView(View, Generic[R]):
     def on_row_table_row_entered(self) -> None:
         """Open a row that was clicked twice."""
         self.context.perform(actions.CHOOSE)
+
+    def on_row_table_title_clicked(self, message: RowTable.TitleClicked) -> None:
+        """Sort by the column whose title was clicked, the other way round at the second click."""
+        if message.letter in self.SORT_ORDERS:
+            self.sort_by(message.letter)
 
     def filter_words(self) -> FilterWords | None:
         """Return what a filter of these records may say; None where any word may stand in it."""

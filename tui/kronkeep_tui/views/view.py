@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from textual.widget import Widget
 
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
@@ -42,6 +42,7 @@ class View(UnscrolledWidget):
         self.changes = ChangeRequests(context)
         self.ready = False
         self._when_ready: list[Callable[[], None]] = []
+        self.load_error: KronkeepError | None = None
         self._pane = 0
 
     @property
@@ -98,6 +99,16 @@ class View(UnscrolledWidget):
 
     async def load(self) -> None:
         """Read what the store lacks; called once, when the view is mounted; raise KronkeepError."""
+
+    async def read(self) -> None:
+        """Load, and keep why it could not be done, for the place where the answer would stand."""
+        self.load_error = None
+        try:
+            await self.load()
+        except KronkeepError as error:
+            self.load_error = error
+            self.update()
+            raise
 
     def subject(self) -> Any:
         """Return the record that actions on a row are about, None without one."""

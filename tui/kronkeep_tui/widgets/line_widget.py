@@ -12,7 +12,9 @@ from typing import cast
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.css.scalar import Scalar
+from textual.events import Click
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
@@ -152,6 +154,14 @@ class TextLine(LineWidget):
 
     DEFAULT_CSS = "TextLine { height: 1; width: 1fr; }"
 
+    class SpanClicked(Message):
+        """Sent when a span of the line was clicked; `number` counts from 0."""
+
+        def __init__(self, line: "TextLine", number: int) -> None:
+            super().__init__()
+            self.line = line
+            self.number = number
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._text: Text = ()
@@ -164,6 +174,20 @@ class TextLine(LineWidget):
         if text != self._text:
             self._text = text
             self.sync()
+
+    @property
+    def spans(self) -> Text:
+        """The text that is shown."""
+        return self._text
+
+    def on_click(self, event: Click) -> None:
+        """Tell which span was clicked."""
+        end = 0
+        for number, (words, _) in enumerate(self._text):
+            end += cell_len(words)
+            if event.x < end:
+                self.post_message(self.SpanClicked(self, number))
+                return
 
     @property
     def text(self) -> str:

@@ -112,6 +112,14 @@ class RowTable(ScrollableLines):
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, RowTable.CursorMoved)
 
+    class TitleClicked(Message):
+        """Sent when the title of a column was clicked; `letter` sorts by it."""
+
+        def __init__(self, table: "RowTable", letter: str) -> None:
+            super().__init__()
+            self.table = table
+            self.letter = letter
+
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.columns = tuple(columns)
@@ -121,6 +129,7 @@ class RowTable(ScrollableLines):
         self.cursor = self.top = self.left = 0
         self.wide = False
         self.sorted_by = ""
+        self._clicked_key = ""
 
     @property
     def key(self) -> str | None:
@@ -198,12 +207,23 @@ class RowTable(ScrollableLines):
             self.post_message(self.RowEntered(self, key))
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the clicked row; enter it on a second click."""
+        """Move the cursor to the clicked row, enter it on a second click; sort by the column of a title."""
         index = self.top + event.y - 1
-        if event.y > 0 and index < len(self._rows):
-            if index == self.cursor and event.chain > 1:
+        if event.y == 0:
+            self._click_title(event.x)
+        elif index < len(self._rows):
+            key = self._rows.key(index)
+            if index == self.cursor and key == self._clicked_key:
                 self.choose()
+            self._clicked_key = key
             self.go(index)
+
+    def _click_title(self, x: int) -> None:
+        start = 1
+        for number, wide in choose_columns(self._columns_for_clock(), self.size.width - 1, self.wide):
+            if start <= x + self.left < start + wide and (letter := self.columns[number].letter):
+                self.post_message(self.TitleClicked(self, letter))
+            start += wide
 
     def line(self, y: int, width: int) -> Text:
         """Return the titles, a row, or the text of an empty table."""

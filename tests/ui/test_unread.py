@@ -1,0 +1,108 @@
+"""What was not read is not claimed: refused answers, a daemon that never answered, runs out of sight."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.ui.canned import NOW, CannedClient, run
+from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.scenes import busy, many, run_at
+
+from kronkeep_common.errors import NameTaken
+from kronkeep_common.states import ExecutionStatus
+
+TAKEN = NameTaken("There is a claim default/shop already.", next_step="Choose another name.")
+
+
+async def refuse(*_: Any, **__: Any) -> Any:
+    raise TAKEN
+
+
+async def test_a_refused_plan_stands_where_it_would_and_another_target_may_be_chosen() -> None:
+    client = CannedClient(*busy())
+    client.backups.plan_restore = refuse  # type: ignore[method-assign]
+    async with app_of(client, start="restore").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and ">ok" in screen(pilot))
+        await pilot.press("r")
+        await type_line(pilot, "shop")
+        await until(pilot, lambda: "r changes the target, ctrl+r looks again" in screen(pilot))
+        assert "Looking at the snapshot" not in screen(pilot)
+        assert "There is a claim default/shop already. " in screen(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "already. r changes the target." in screen(pilot))
+
+
+def yaml_of_a_run(client: CannedClient) -> None:
+    client.runs.get = refuse  # type: ignore[method-assign]
+
+
+def events_of_a_run(client: CannedClient) -> None:
+    client.runs.events = refuse  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("break_call", "key"), [(yaml_of_a_run, "y"), (events_of_a_run, "e")])
+async def test_a_page_that_cannot_be_read_says_why_and_is_read_again(
+    break_call: Callable[[CannedClient], None], key: str
+) -> None:
+    client = CannedClient(*busy())
+    works = (client.runs.get, client.runs.events)
+    break_call(client)
+    async with app_of(client, start="runs").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: ">ok" in screen(pilot) or ">run" in screen(pilot))
+        await pilot.press(key)
+        await until(pilot, lambda: "→ Choose another name." in screen(pilot))
+        assert "Reading ..." not in screen(pilot)
+        client.runs.get, client.runs.events = works  # type: ignore[method-assign]
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "→ Choose another name." not in screen(pilot))
+
+
+async def test_before_anything_was_read_nothing_is_claimed() -> None:
+    client = CannedClient([], [])
+    client.away = "Nobody answers."
+    async with app_of(client, start="overview").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Nobody answers." in screen(pilot))
+        for claim in ("no CronJob", "no storage", "nothing is running", "0 jobs", "every run since", " 0"):
+            assert claim not in screen(pilot).split("\n", 1)[1].replace("03:14", ""), claim
+        assert "0 jobs" not in screen(pilot)
+
+
+async def test_runs_that_come_above_the_first_row_in_sight_are_announced() -> None:
+    client = CannedClient(busy().cronjobs, many(60))
+    async with app_of(client, start="runs").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "CRONJOB" in screen(pilot) and "pg-main-nightly" in screen(pilot))
+        await pilot.press("G")
+        await until(pilot, lambda: "46m" in screen(pilot))
+        fresh = [
+            run_at(run("pg-ledger", status), f"fresh-{status}", "billing", NOW, 1)
+            for status in (ExecutionStatus.FAILED, ExecutionStatus.SUCCEEDED)
+        ]
+        client.runs_given = [*fresh, *client.runs_given]
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "2 new above, 1 FAIL" in screen(pilot))
+        await pilot.press("g")
+        await until(pilot, lambda: "new above" not in screen(pilot))
+
+
+async def test_the_mouse_works_on_tabs_titles_rows_and_keys() -> None:
+    async with app_of(CannedClient(*busy()), mouse=True).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+
+        def place_of(word: str) -> tuple[int, int]:
+            lines = screen(pilot).splitlines()
+            row = next(number for number, line in enumerate(lines) if word in line)
+            return lines[row].index(word) + 1, row
+
+        await pilot.click(offset=place_of("NAME "))
+        await until(pilot, lambda: "sort: name" in screen(pilot))
+        await pilot.click(offset=place_of("NAME^"))
+        await until(pilot, lambda: "sort: name, reversed" in screen(pilot))
+        row = place_of("pg-web-eu")
+        await pilot.click(offset=row)
+        await until(pilot, lambda: ">" in screen(pilot).splitlines()[row[1]][:2])
+        await pilot.click(offset=row)
+        await until(pilot, lambda: "Jobs › pg-web-eu" in screen(pilot))
+        await pilot.click(offset=place_of("6 Storages"))
+        await until(pilot, lambda: "nfs-1" in screen(pilot) and "STORAGE" in screen(pilot))
+        await pilot.click(offset=place_of("? help"))
+        await until(pilot, lambda: "› help" in screen(pilot))
