@@ -42,6 +42,10 @@ class AlertCode(StrEnum):
         "ScheduleConflictAccepted",
         "The backup's schedule does not fit the CronJob's, and the policy accepts that.",
     )
+    MAINTENANCE_NOT_ENDED = (
+        "MaintenanceNotEnded",
+        "The CronJob is still suspended by a maintenance that is over, or that no daemon knows.",
+    )
     STORAGE_FAILED = "StorageFailed", "The storage could not be created or deleted."
     STORAGE_UNREACHABLE = "StorageUnreachable", "The storage's repository could not be opened the last time."
     STORAGE_DAMAGED = "StorageDamaged", "restic check found errors in the repository."

@@ -183,6 +183,13 @@ class CopyNotFound(NotFound):
     default_next_step = "kronkeep describe backup ID shows its copies."
 
 
+class MaintenanceNotFound(NotFound):
+    """No maintenance has that id, and no CronJob carries it."""
+
+    code = "MaintenanceNotFound"
+    default_next_step = "List them: kronkeep get maintenance."
+
+
 class PathNotFound(NotFound):
     """The snapshot has no such path."""
 

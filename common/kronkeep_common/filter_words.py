@@ -12,6 +12,7 @@ from kronkeep_common.models.alert import Severity
 from kronkeep_common.models.backup import BackupTrigger
 from kronkeep_common.models.backup_copy import CopyTrigger
 from kronkeep_common.models.coverage import ClaimStatus
+from kronkeep_common.models.maintenance import MaintenanceStatus
 from kronkeep_common.name_suggestions import closest_name, suggest_name
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import (
@@ -84,6 +85,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "claims": {"status": get_args(ClaimStatus), "ns": FREE, "cluster": FREE, **_FOR_ALL},
     "silences": {"status": ("active", "ended"), **_FOR_ALL},
+    "maintenance": {"status": get_args(MaintenanceStatus), **_FOR_ALL},
     "reports": {"ns": FREE, "cluster": FREE, "storage": FREE, "policy": FREE, "name": FREE},
     "files": _FOR_ALL,
     "watches": {"status": FREE, "cluster": FREE, **_FOR_ALL},

@@ -15,6 +15,7 @@ RUN_ANNOTATION = PREFIX + "cronjob-execution-id"
 OVERRIDES_ANNOTATION = PREFIX + "overrides"
 REQUEST = PREFIX + "request"  # the id of the request that started a manual run
 TOKEN = PREFIX + "token"  # proves that this daemon created the object
+MAINTENANCE = PREFIX + "maintenance"  # ids of the maintenances that keep a CronJob suspended
 DECLARED = PREFIX + "declared"  # the fields that a manifest named last, as JSON without values
 STARTING_DEADLINE = PREFIX + "starting-deadline-seconds"  # what it was before a resume lowered it
 

@@ -1,17 +1,18 @@
 """The inputs of the alert rules, read from the services."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 
 from kronkeep_common.api import SinkView
 from kronkeep_common.models import BackupStorage, CronJob
 from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
-from kronkeep_daemon.alerts.rule_results import ClockFault
+from kronkeep_daemon.alerts.rule_results import ClockFault, HeldCronJob
 from kronkeep_daemon.coverage.service import CoverageService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.watch import WatchState
+from kronkeep_daemon.maintenance_service import MaintenanceService
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.sinks.service import SinkService
 from kronkeep_daemon.storages.service import StorageService
@@ -29,7 +30,9 @@ class ServiceAlertInputs:
         schedules: ScheduleService,
         sinks: SinkService,
         coverage: CoverageService,
+        maintenances: MaintenanceService,
     ) -> None:
+        self._maintenances = maintenances
         self._coverage = coverage
         self._sinks = sinks
         self._cronjobs = cronjobs
@@ -54,6 +57,9 @@ class ServiceAlertInputs:
 
     def claims_first_listed_at(self, cluster: str) -> datetime | None:
         return self._coverage.first_listed_at(cluster)
+
+    def held_cronjobs(self) -> Iterable[HeldCronJob]:
+        return self._maintenances.held_cronjobs()
 
     def knows_claims(self, cluster: str) -> bool:
         return self._coverage.is_known(cluster)

@@ -14,6 +14,7 @@ from kronkeep_common.client.connection import Connection, error_of
 from kronkeep_common.client.copies import CopyCalls
 from kronkeep_common.client.cronjobs import CronJobCalls
 from kronkeep_common.client.figures import FigureCalls
+from kronkeep_common.client.maintenance import MaintenanceCalls
 from kronkeep_common.client.operations import OperationCalls
 from kronkeep_common.client.policies import PolicyCalls
 from kronkeep_common.client.restores import RestoreCalls
@@ -48,6 +49,7 @@ class Client:
         self.storages = StorageCalls(self._connection)
         self.alerts = AlertCalls(self._connection)
         self.silences = SilenceCalls(self._connection)
+        self.maintenance = MaintenanceCalls(self._connection)
         self.operations = OperationCalls(self._connection)
         self.figures = FigureCalls(self._connection)
 

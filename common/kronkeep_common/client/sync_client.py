@@ -15,6 +15,7 @@ from kronkeep_common.client.client import Client
 from kronkeep_common.client.copies import CopyCalls
 from kronkeep_common.client.cronjobs import CronJobCalls
 from kronkeep_common.client.figures import FigureCalls
+from kronkeep_common.client.maintenance import MaintenanceCalls
 from kronkeep_common.client.operations import OperationCalls
 from kronkeep_common.client.policies import PolicyCalls
 from kronkeep_common.client.restores import RestoreCalls
@@ -196,6 +197,15 @@ class SyncSilences(Blocking[SilenceCalls]):
     end = BlockingCall(SilenceCalls.end)
 
 
+class SyncMaintenance(Blocking[MaintenanceCalls]):
+    """The blocking calls of `client.maintenance`."""
+
+    list = BlockingCall(MaintenanceCalls.list)
+    get = BlockingCall(MaintenanceCalls.get)
+    start = BlockingCall(MaintenanceCalls.start)
+    end = BlockingCall(MaintenanceCalls.end)
+
+
 class SyncFigures(Blocking[FigureCalls]):
     """The blocking call of `client.figures`."""
 
@@ -227,6 +237,7 @@ class SyncClient(Blocking[Client]):
         self.storages = SyncStorages(client.storages)
         self.alerts = SyncAlerts(client.alerts)
         self.silences = SyncSilences(client.silences)
+        self.maintenance = SyncMaintenance(client.maintenance)
         self.operations = SyncOperations(client.operations)
         self.figures = SyncFigures(client.figures)
 

@@ -104,8 +104,9 @@ class CronJob(Record, frozen=True, kw_only=True):
     a conflict. `claim_warnings`, in such an answer too, are about claims to archive that do not exist yet or
     have no files, and what the excludes leave out. At most 100 `claims` are shown.
     `next_backup_at` follows the policy's schedule; without one it is the start of the next run, which the
-    backup follows. `late_since` is the oldest slot that has no Job after the grace period, `delayed_since`
-    the slot that waits for the run before it (Forbid). `copies` say how far each copy of the policy is.
+    backup follows. `maintenance` is the id of the maintenance that keeps it suspended. `late_since` is the
+    oldest slot that has no Job after the grace period, `delayed_since` the slot that waits for the run before
+    it (Forbid). `copies` say how far each copy of the policy is.
     """
 
     id: str
@@ -117,6 +118,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     schedule_text: str = ""
     image: str = ""
     suspended: bool = False
+    maintenance: str | None = None
     created_at: Moment
     resource_version: str = ""
     next_at: Moment | None = None

@@ -1,6 +1,6 @@
 """What one evaluation of the alert rules reads from the other services."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from kronkeep_common.api import SinkView
 from kronkeep_common.models import BackupStorage, CronJob
 from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
-from kronkeep_daemon.alerts.rule_results import ClockFault
+from kronkeep_daemon.alerts.rule_results import ClockFault, HeldCronJob
 from kronkeep_daemon.kube.watch import WatchState
 
 
@@ -35,6 +35,9 @@ class AlertInputs(Protocol):
 
     def knows_claims(self, cluster: str) -> bool:
         """Return whether all claims of a cluster were judged."""
+
+    def held_cronjobs(self) -> Iterable[HeldCronJob]:
+        """Return the CronJobs that stay suspended although their maintenance is over."""
 
     def sinks(self) -> Sequence[SinkView]:
         """Return the databases that the history is shipped to, and how each is."""

@@ -41,6 +41,18 @@ class CronJobFacts(NamedTuple):
     checked: bool = True
 
 
+class HeldCronJob(NamedTuple):
+    """A CronJob that a maintenance keeps suspended although it is over, or not known, since a time."""
+
+    cluster: str
+    namespace: str
+    cronjob: str
+    cronjob_id: str
+    maintenance_id: str
+    is_known: bool
+    since: datetime
+
+
 class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong; without `since` it is wrong since it was first found."""
 

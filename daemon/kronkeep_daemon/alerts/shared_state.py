@@ -5,7 +5,7 @@ records of one thing the later one counts, and a silence that somebody ended sta
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ import msgspec
 from kronkeep_common.models import Alert, Silence
 from kronkeep_common.models.alert import Severity
 from kronkeep_common.models.base import Moment, Record
+from kronkeep_common.models.maintenance import Maintenance
 from kronkeep_common.models.silence import CLOCKS_DIFFER
 from kronkeep_common.states import AlertStatus
 from kronkeep_daemon.alerts.alert_changes import EventName
@@ -22,6 +23,9 @@ from kronkeep_daemon.history.record_ids import derive_id
 MOST_SILENCES = 200
 MOST_ACKNOWLEDGED = 500
 MOST_MESSAGES = 2000
+MOST_MAINTENANCES = 100
+KEEP_MAINTENANCES = timedelta(days=30)
+LATEST = datetime.max.replace(tzinfo=UTC)
 KEEP_ENDED = timedelta(days=1)  # silences: every daemon that runs has read of the end by then
 KEEP_ACKNOWLEDGED = timedelta(days=30)
 KEEP_RESOLVED = timedelta(hours=1)
@@ -56,14 +60,15 @@ class SharedReport(Record, frozen=True, kw_only=True):
 
 
 class SharedState(Record, frozen=True, kw_only=True):
-    """Silences by id, acknowledgements by problem, what was sent by problem and channel, and the last
-    morning report.
+    """Silences by id, acknowledgements by problem, what was sent by problem and channel, the last morning
+    report, and maintenances by id.
     """
 
     silences: dict[str, Silence] = {}
     acknowledged: dict[str, SharedAcknowledgement] = {}
     sent: dict[str, SharedMessage] = {}
     report: SharedReport | None = None
+    maintenances: dict[str, Maintenance] = {}
 
 
 Dated = TypeVar("Dated", SharedAcknowledgement, SharedMessage)
@@ -89,12 +94,32 @@ def merge(one: SharedState, other: SharedState) -> SharedState:
         acknowledged=_choose_later(one.acknowledged, other.acknowledged),
         sent=_choose_later(one.sent, other.sent),
         report=_choose_report(one.report, other.report),
+        maintenances=_join_all_maintenances(one.maintenances, other.maintenances),
     )
 
 
 def join_silences(one: Silence, other: Silence) -> Silence:
     """Return the one of two records of a silence that ends first."""
     return min(one, other, key=lambda silence: (silence.last_at, msgspec.json.encode(silence)))
+
+
+def _join_all_maintenances(
+    one: Mapping[str, Maintenance], other: Mapping[str, Maintenance]
+) -> dict[str, Maintenance]:
+    joined = dict(one)
+    for key, maintenance in other.items():
+        joined[key] = join_maintenances(joined.get(key, maintenance), maintenance)
+    return joined
+
+
+def join_maintenances(one: Maintenance, other: Maintenance) -> Maintenance:
+    """Return what two records of a maintenance say together: it has started, and ends at the earlier time."""
+
+    def order(each: Maintenance) -> tuple[datetime, bytes]:
+        return each.ended_at or LATEST, msgspec.json.encode(each)
+
+    started = [each.started_at for each in (one, other) if each.started_at is not None]
+    return msgspec.structs.replace(min(one, other, key=order), started_at=min(started, default=None))
 
 
 def _choose_report(one: SharedReport | None, other: SharedReport | None) -> SharedReport | None:
@@ -150,7 +175,16 @@ def prune(state: SharedState, now: datetime) -> SharedState:
         acknowledged=_keep_newest(known, MOST_ACKNOWLEDGED),
         sent=_keep_newest(sent, MOST_MESSAGES),
         report=report,
+        maintenances=_keep_maintenances(state.maintenances, now),
     )
+
+
+def _keep_maintenances(known: Mapping[str, Maintenance], now: datetime) -> dict[str, Maintenance]:
+    """Return those that are not over, and those that ended lately, whose CronJobs may still be suspended."""
+    old = now - KEEP_MAINTENANCES
+    kept = [each for each in known.values() if each.last_at is None or each.last_at > old]
+    newest = sorted(kept, key=attrgetter("created_at", "id"))[-MOST_MAINTENANCES:]
+    return {each.id: each for each in sorted(newest, key=attrgetter("id"))}
 
 
 def _keep_newest(dated: Mapping[str, Dated], most: int) -> dict[str, Dated]:

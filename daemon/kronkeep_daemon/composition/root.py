@@ -72,6 +72,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.restores.start()
         services.sinks.start()
         services.alerts.start()
+        services.maintenances.start()
         self.supervisor.start("kept log limits", self.log_trimmer.run, death="restart")
         self.supervisor.start("coverage", services.coverage.run, death="restart")
         self.supervisor.start("computed changes", services.live.run, death="restart")

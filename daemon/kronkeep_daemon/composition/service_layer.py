@@ -25,6 +25,7 @@ from kronkeep_daemon.http.metrics import RequestMetrics
 from kronkeep_daemon.http.operations import OperationService
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import UserLimits
+from kronkeep_daemon.maintenance_service import MaintenanceService
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.restores.exclude_preview import ExcludePreview
 from kronkeep_daemon.schedule_service import ScheduleService
@@ -70,6 +71,15 @@ def compose_services(
     coverage = CoverageService(
         cronjobs=cronjobs, storages=repositories.storages, history=history, clock=clock
     )
+    shared = SharedAlerts(base.clusters, partial(_own_namespace, settings), clock)
+    maintenances = MaintenanceService(
+        cronjobs=cronjobs,
+        extended=extended,
+        history=history,
+        clock=clock,
+        supervisor=base.supervisor,
+        shared=shared,
+    )
     alerts = AlertService(
         inputs=ServiceAlertInputs(
             cronjobs=cronjobs,
@@ -78,6 +88,7 @@ def compose_services(
             schedules=schedules,
             sinks=sinks,
             coverage=coverage,
+            maintenances=maintenances,
         ),
         history=history,
         bus=base.bus,
@@ -85,7 +96,7 @@ def compose_services(
         settings=settings,
         supervisor=base.supervisor,
         clusters=base.clusters,
-        shared=SharedAlerts(base.clusters, partial(_own_namespace, settings), clock),
+        shared=shared,
         registry=metrics.registry,
     )
     return Services(
@@ -152,6 +163,7 @@ def compose_services(
             sinks=sinks,
         ),
         alerts=alerts,
+        maintenances=maintenances,
     )
 
 

@@ -23,6 +23,7 @@ from kronkeep_daemon.coverage.copies import collect_copies
 from kronkeep_daemon.coverage.rules import ClaimFacts, ClaimKey, ClaimUser, CopyTimes
 from kronkeep_daemon.cronjobs import CronJobService, pod_volumes
 from kronkeep_daemon.cronjobs.last_applied import quantity_amount
+from kronkeep_daemon.cronjobs.maintenance_marks import read_marks
 from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.history.facts import claims_seen_key
 from kronkeep_daemon.kube import paths
@@ -136,7 +137,7 @@ class CoverageService:
             )
             stopped = rules.explain_stop(
                 parsed.policy,
-                is_suspended=bool(cronjob.spec.suspend),
+                is_suspended=bool(cronjob.spec.suspend) and not read_marks(cronjob),
                 storage_refusal=refusal.message if refusal is not None else None,
             )
         return ClaimUser(

@@ -28,8 +28,7 @@ def find_missed_slot(cronjob: CronJobObject, schedule: Schedule | None, now: dat
     if schedule is None or not cronjob.spec.suspend:
         return None
     slot = schedule.previous(now)
-    times = (cronjob.last_scheduled_at, cronjob.created_at)
-    since = max((time for time in times if time is not None), default=None)
+    since = cronjob.last_scheduled_at or cronjob.created_at  # as mostRecentScheduleTime has it
     return slot if slot is not None and (since is None or slot > since) else None
 
 

@@ -1,7 +1,7 @@
 """The base service: CronJobs of all clusters and their runs, without backups."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits
+from kronkeep_daemon.cronjobs import cronjob_manifests, maintenance_marks, resume, spec_limits
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
@@ -190,6 +190,7 @@ class CronJobService:
             schedule_text=schedule.describe() if schedule else "never: the schedule cannot be read",
             image=clean(containers[0].image if containers else "", 500),
             suspended=bool(spec.suspend),
+            maintenance=next(iter(maintenance_marks.read_marks(cronjob)), None) if spec.suspend else None,
             created_at=cronjob.created_at or self._clock.now(),
             resource_version=cronjob.metadata.resource_version,
             next_at=next_at,
@@ -307,16 +308,42 @@ class CronJobService:
 
     async def suspend(self, ref: CronJobRef) -> CronJobObject:
         """Stop new runs; those that have begun are not stopped."""
-        return await self.patch(ref, {"spec": {"suspend": True}})
+        return await self.patch(ref, maintenance_marks.without_marks({"spec": {"suspend": True}}))
 
     async def resume(self, ref: CronJobRef) -> CronJobObject:
         """Allow new runs from the next slot on; a slot that was missed meanwhile is not started."""
         cronjob = self.find(ref)
+        slot = await self._wait_past_missed_slot(cronjob)
+        body = resume.resume_patch(cronjob, slot, self._clock.now())
+        return await self.patch(ref, maintenance_marks.without_marks(body))
+
+    async def _wait_past_missed_slot(self, cronjob: CronJobObject) -> datetime | None:
+        """Return the slot that a resume would start, once that is old enough to be left out."""
         schedule = self._schedule(cronjob.spec.schedule, cronjob.spec.time_zone)
         slot = resume.find_missed_slot(cronjob, schedule, self._clock.now())
         if slot is not None:
             await self._clock.sleep(resume.seconds_to_wait(slot, self._clock.now()))
-        return await self.patch(ref, resume.resume_patch(cronjob, slot, self._clock.now()))
+        return slot
+
+    async def suspend_for(self, ref: CronJobRef, maintenance_id: str) -> None:
+        """Suspend a CronJob for a maintenance, unless somebody has suspended it.
+
+        Raise ConflictInCluster where it was changed meanwhile.
+        """
+        body = maintenance_marks.suspend_patch(self.find(ref), maintenance_id)
+        if body is not None:
+            await self.patch(ref, body)
+
+    async def release_from(self, ref: CronJobRef, over: Collection[str]) -> None:
+        """Resume a CronJob that only maintenances that are `over` keep suspended.
+
+        Raise ConflictInCluster where it was changed meanwhile.
+        """
+        cronjob = self.find(ref)
+        slot = await self._wait_past_missed_slot(cronjob)
+        body = maintenance_marks.release_patch(cronjob, over, slot, self._clock.now())
+        if body is not None:
+            await self.patch(ref, body)
 
     def _on_cronjob_changed(self, event: CronJobChanged) -> None:
         cronjob = event.cronjob

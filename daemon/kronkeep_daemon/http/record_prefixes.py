@@ -31,6 +31,10 @@ def _silences(services: Services) -> PrefixTable:
     return services.alerts.silences.records
 
 
+def _maintenances(services: Services) -> PrefixTable:
+    return services.maintenances.records
+
+
 class _PolicyIds:
     """The ids of the policies that CronJobs carry and of those that have backups."""
 
@@ -57,6 +61,7 @@ _TABLES: dict[str, tuple[str, Callable[[Services], PrefixTable]]] = {
     "/v1/executions/{id}": ("run", _runs),
     "/v1/alerts/{id}": ("alert", _alerts),
     "/v1/silences/{id}": ("silence", _silences),
+    "/v1/maintenance/{id}": ("maintenance", _maintenances),
     "/v1/policies/{id}": ("policy", _policies),
 }
 

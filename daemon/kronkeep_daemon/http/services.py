@@ -29,6 +29,7 @@ from kronkeep_daemon.http.metrics import RequestMetrics
 from kronkeep_daemon.http.operations import OperationService
 from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.maintenance_service import MaintenanceService
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.metrics import Exposition
 from kronkeep_daemon.repositories.queue import RepositoryQueues
@@ -84,3 +85,4 @@ class Services(NamedTuple):
     metrics: RequestMetrics
     exposition: Exposition
     alerts: AlertService
+    maintenances: MaintenanceService

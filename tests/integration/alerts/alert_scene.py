@@ -22,7 +22,7 @@ from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_daemon.alert_settings import AlertSettings, ChannelSettings, HeartbeatSettings, ReportSettings
 from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.alerts.heartbeat_rules import LeadState
-from kronkeep_daemon.alerts.rule_results import ClockFault
+from kronkeep_daemon.alerts.rule_results import ClockFault, HeldCronJob
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
@@ -102,6 +102,9 @@ class Inputs:
 
     def knows_claims(self, _: str) -> bool:
         return self._daemon.knows_claims
+
+    def held_cronjobs(self) -> list[HeldCronJob]:
+        return self._daemon.held
 
     def sinks(self) -> list[SinkView]:
         return []
@@ -185,6 +188,7 @@ class Daemon:
         self.checked = True
         self.number = 1
         self.storages: list[BackupStorage] = []
+        self.held: list[HeldCronJob] = []
         self.stands_by = False
         self.leads: list[LeadState] = []
         self.watches: list[WatchState] = []

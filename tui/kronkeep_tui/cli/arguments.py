@@ -18,6 +18,7 @@ _OTHER_NAMES = {
     "snapshots": "backups",
     "drill": "restore",
     "drills": "restores",
+    "maintenances": "maintenance",
 }
 _SINGULARS = {
     "cronjobs": "cronjob",
@@ -31,6 +32,7 @@ _SINGULARS = {
     "sinks": "sink",
     "alerts": "alert",
     "silences": "silence",
+    "maintenance": "maintenance",
 }
 _DURATION = re.compile(r"(?:([0-9]{1,5})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,7})s)?")
 CRONJOB_NAME_HELP = "NAMESPACE/NAME, or NAME in the namespace default"

@@ -24,6 +24,10 @@ def _yes_no(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def _suspension(cronjob: Any) -> str:
+    return "maintenance" if cronjob.maintenance else _yes_no(cronjob.suspended)
+
+
 def _age(moment: datetime | None) -> str:
     return age(moment, datetime.now(UTC))
 
@@ -122,6 +126,14 @@ def _short(text: str) -> str:
     return clip(clean(text), 80)
 
 
+def _filter(text: str) -> str:
+    return _short(text) or "all"
+
+
+def _count(items: tuple[str, ...]) -> str:
+    return str(len(items))
+
+
 def _program(entry: Any) -> str:
     return clean(f"{entry.program or '?'}[{entry.pid}]")
 
@@ -135,7 +147,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("NAMESPACE", "namespace"),
         OutputColumn("NAME", "name"),
         OutputColumn("SCHEDULE", "schedule"),
-        OutputColumn("SUSPENDED", "suspended", _yes_no),
+        OutputColumn("SUSPENDED", "", _suspension),
         OutputColumn("LAST", "recent", _last_of),
         OutputColumn("STARTED", "last_started_at", _age),
         OutputColumn("NEXT", "next_at", _age),
@@ -299,6 +311,16 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("FILTER", "filter", _short),
         OutputColumn("ENDS", "last_at", _age),
         OutputColumn("ALERTS", "alerts", _number),
+        OutputColumn("BY", "created_by"),
+        OutputColumn("BECAUSE", "because", _short),
+    ),
+    "maintenance": (
+        OutputColumn("ID", "id", _id),
+        OutputColumn("STATUS", "status"),
+        OutputColumn("FILTER", "filter", _filter),
+        OutputColumn("ENDS", "last_at", _age),
+        OutputColumn("CRONJOBS", "cronjobs", _number),
+        OutputColumn("FAULTS", "faults", _count),
         OutputColumn("BY", "created_by"),
         OutputColumn("BECAUSE", "because", _short),
     ),

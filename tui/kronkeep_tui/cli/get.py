@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 
     Page = ListOf[Any]
 
-PAGED = (
-    "executions",
-    "backups",
-    "copies",
-    "restores",
-    "alerts",
-    "silences",
-)  # the daemon filters these itself
+# The daemon filters these itself.
+PAGED = ("executions", "backups", "copies", "restores", "alerts", "silences", "maintenance")
 KINDS = (
     "cronjobs",
     "executions",
@@ -39,6 +33,7 @@ KINDS = (
     "sinks",
     "alerts",
     "silences",
+    "maintenance",
 )
 
 
@@ -102,6 +97,7 @@ async def _fetch_page(client: "Client", kind: str, filter_text: str | None, limi
         "restores": client.restores.list,
         "alerts": client.alerts.list,
         "silences": client.silences.list,
+        "maintenance": client.maintenance.list,
     }
     return await calls[kind](filter=filter_text, limit=limit)
 
@@ -148,6 +144,7 @@ async def _print_one(client: "Client", options: argparse.Namespace) -> int:
         "storages": client.storages.get,
         "alerts": client.alerts.get,
         "silences": client.silences.get,
+        "maintenance": client.maintenance.get,
     }
     if options.kind in calls:
         record = await calls[options.kind](options.id)

@@ -43,6 +43,7 @@ VERB_MODULES = (
     VerbModule(("adopt",), "adopt"),
     VerbModule(("acknowledge",), "acknowledge"),
     VerbModule(("silence",), "silence"),
+    VerbModule(("maintenance",), "maintenance"),
     VerbModule(("cancel",), "cancel"),
     VerbModule(("apply", "edit"), "apply"),
     VerbModule(("describe",), "describe"),
