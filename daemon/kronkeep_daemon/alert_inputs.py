@@ -58,8 +58,8 @@ class ServiceAlertInputs:
     def claims_first_listed_at(self, cluster: str) -> datetime | None:
         return self._coverage.first_listed_at(cluster)
 
-    def held_cronjobs(self) -> Iterable[HeldCronJob]:
-        return self._maintenances.held_cronjobs()
+    def list_held_cronjobs(self) -> Iterable[HeldCronJob]:
+        return self._maintenances.list_held_cronjobs()
 
     def knows_claims(self, cluster: str) -> bool:
         return self._coverage.is_known(cluster)

@@ -3,7 +3,7 @@
 What a maintenance suspended is written on the CronJobs themselves (`cronjobs/maintenance_marks`); its record
 says why and until when, in the history and in what the daemons of a cluster share. Nothing else need survive:
 every few seconds the marks are compared with the records, and what differs is done. So a start that was
-interrupted goes on, and an end that was missed is made up for, by this daemon or by the one that acts then.
+interrupted goes on, and an end that was missed is made up for, by this daemon or by another that acts then.
 """
 
 import asyncio
@@ -318,7 +318,7 @@ class MaintenanceService:
             if ref not in live or is_idle:
                 del self._failed[maintenance_id, ref]
 
-    def held_cronjobs(self) -> Iterator[HeldCronJob]:
+    def list_held_cronjobs(self) -> Iterator[HeldCronJob]:
         """Yield the CronJobs that have been suspended for minutes although their maintenance is over.
 
         So are those whose maintenance no daemon knows, or none tells of.
@@ -329,7 +329,7 @@ class MaintenanceService:
             since = [self._end_of(mark) for mark in marks]
             if marks and all(end is not None and end < late for end in since):
                 last = max(end for end in since if end is not None)
-                yield _held_cronjob(cronjob, marks[0], is_known=marks[0] in self.records, since=last)
+                yield _describe_held(cronjob, marks[0], is_known=marks[0] in self.records, since=last)
 
     def _end_of(self, mark: str) -> datetime | None:
         """Return when a maintenance ended or ends, or since when its mark has no record; None for neither."""
@@ -344,7 +344,7 @@ class MaintenanceService:
         }
 
 
-def _held_cronjob(cronjob: CronJobObject, mark: str, *, is_known: bool, since: datetime) -> HeldCronJob:
+def _describe_held(cronjob: CronJobObject, mark: str, *, is_known: bool, since: datetime) -> HeldCronJob:
     return HeldCronJob(
         cluster=cronjob.cluster,
         namespace=cronjob.namespace,

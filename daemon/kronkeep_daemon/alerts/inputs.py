@@ -36,7 +36,7 @@ class AlertInputs(Protocol):
     def knows_claims(self, cluster: str) -> bool:
         """Return whether all claims of a cluster were judged."""
 
-    def held_cronjobs(self) -> Iterable[HeldCronJob]:
+    def list_held_cronjobs(self) -> Iterable[HeldCronJob]:
         """Return the CronJobs that stay suspended although their maintenance is over."""
 
     def sinks(self) -> Sequence[SinkView]:

@@ -5,7 +5,7 @@ from kronkeep_common.text import clean, short_id
 from kronkeep_daemon.alerts.rule_results import AlertFinding, HeldCronJob
 
 
-def held_finding(held: HeldCronJob) -> AlertFinding:
+def maintenance_finding(held: HeldCronJob) -> AlertFinding:
     """Return the finding about a CronJob that does not run although nothing is being maintained."""
     name = clean(f"{held.namespace}/{held.cronjob}", 300)
     maintenance = short_id(held.maintenance_id)

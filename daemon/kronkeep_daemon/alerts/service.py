@@ -30,7 +30,7 @@ from kronkeep_daemon.alerts.dispatch import AlertDispatcher
 from kronkeep_daemon.alerts.heartbeats import Heartbeats
 from kronkeep_daemon.alerts.history_rules import history_findings, log_findings
 from kronkeep_daemon.alerts.inputs import AlertInputs
-from kronkeep_daemon.alerts.maintenance_rules import held_finding
+from kronkeep_daemon.alerts.maintenance_rules import maintenance_finding
 from kronkeep_daemon.alerts.morning_reports import MorningReports
 from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey, CronJobFacts
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
@@ -218,7 +218,7 @@ class AlertService:
         for storage in self._inputs.storages():
             findings += rules.storage_findings(storage)
         findings += self._find_uncovered(undecided)
-        findings += map(held_finding, self._inputs.held_cronjobs())
+        findings += map(maintenance_finding, self._inputs.list_held_cronjobs())
         limit = self._settings().alerts.watch_seconds
         for watch in self._inputs.watch_states():
             findings += rules.watch_findings(watch, self._clock.now(), limit)

@@ -103,7 +103,7 @@ class Inputs:
     def knows_claims(self, _: str) -> bool:
         return self._daemon.knows_claims
 
-    def held_cronjobs(self) -> list[HeldCronJob]:
+    def list_held_cronjobs(self) -> list[HeldCronJob]:
         return self._daemon.held
 
     def sinks(self) -> list[SinkView]:

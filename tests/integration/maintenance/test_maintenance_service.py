@@ -15,7 +15,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import KronkeepError, MaintenanceNotFound, NotAllowedNow
 from kronkeep_common.models import CronJob
 from kronkeep_common.models.maintenance import MaintenanceRequest
-from kronkeep_daemon.alerts.maintenance_rules import held_finding
+from kronkeep_daemon.alerts.maintenance_rules import maintenance_finding
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.cronjobs.maintenance_marks import read_marks, release_patch, suspend_patch
 from kronkeep_daemon.embedded.apiserver.patches import apply_merge_patch
@@ -226,11 +226,11 @@ async def test_one_that_cannot_be_resumed_is_tried_again_and_is_an_alert(tmp_pat
         await it.service.end(begun.id, "eve")
         await it.service.reconcile()
         assert (cluster.suspended(), it.status()) == ({"pay/a"}, [("ending", 1)])
-        assert list(it.service.held_cronjobs()) == []
+        assert list(it.service.list_held_cronjobs()) == []
         it.clock.ahead = timedelta(minutes=6)
         await it.service.reconcile()
-        (held,) = it.service.held_cronjobs()
-        finding = held_finding(held)
+        (held,) = it.service.list_held_cronjobs()
+        finding = maintenance_finding(held)
         assert (finding.code, finding.object, finding.severity) == (
             "MaintenanceNotEnded",
             "pay/a",
@@ -240,7 +240,7 @@ async def test_one_that_cannot_be_resumed_is_tried_again_and_is_an_alert(tmp_pat
         it.clock.ahead = timedelta(minutes=7)
         await it.service.reconcile()
         assert (cluster.suspended(), it.status()) == (set(), [("ended", 0)])
-        assert list(it.service.held_cronjobs()) == []
+        assert list(it.service.list_held_cronjobs()) == []
 
 
 async def test_marks_without_a_record_are_an_alert_and_can_be_ended(tmp_path: Path) -> None:
@@ -250,11 +250,11 @@ async def test_marks_without_a_record_are_an_alert_and_can_be_ended(tmp_path: Pa
         await lost.service.reconcile()
     async with daemon(tmp_path / "new", cluster) as it:
         await it.service.reconcile()
-        assert list(it.service.held_cronjobs()) == []  # the record may come from another daemon
+        assert list(it.service.list_held_cronjobs()) == []  # the record may come from another daemon
         it.clock.ahead = timedelta(minutes=6)
-        (held,) = it.service.held_cronjobs()
+        (held,) = it.service.list_held_cronjobs()
         assert (held.maintenance_id, held.is_known) == (begun.id, False)
-        assert "no daemon knows" in held_finding(held).message
+        assert "no daemon knows" in maintenance_finding(held).message
         await it.service.end(begun.id, "eve")
         await it.service.reconcile()
         assert cluster.suspended() == set()
