@@ -1,6 +1,7 @@
 """Fixtures that several areas share."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -26,6 +27,17 @@ os.environ["SSL_CERT_DIR"] = os.devnull
 # How long an example takes depends on what else the machine does: pytest's timeout is limit enough.
 settings.register_profile("kronkeep", deadline=None)
 settings.load_profile("kronkeep")
+
+
+def pytest_collection() -> None:
+    """Collect no garbage while modules are imported, which takes 0.7 s of each worker and finds none."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules and tests out of later garbage collections, which take 0.15 s each with them."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
