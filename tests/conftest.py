@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.embedded import EmbeddedCluster
@@ -27,6 +29,20 @@ os.environ["SSL_CERT_DIR"] = os.devnull
 # How long an example takes depends on what else the machine does: pytest's timeout is limit enough.
 settings.register_profile("kronkeep", deadline=None)
 settings.load_profile("kronkeep")
+
+
+class FileScheduling(LoadFileScheduling):
+    """Each worker takes a file; the attacks count as one, as they share a cluster and its backups."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "tests/e2e/attacks"
+        return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    """Return the scheduler of the workers."""
+    return FileScheduling(config, log)
 
 
 def pytest_collection() -> None:
