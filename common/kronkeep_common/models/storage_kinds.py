@@ -3,6 +3,7 @@
 This is data only, for command line, terminal and daemon; the daemon's `storage_kinds` has the behaviour.
 """
 
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -290,6 +291,7 @@ def all_kinds() -> tuple[StorageKind, ...]:
     )
 
 
+@cache  # msgspec needs 1 ms for the schema of a kind, and each key in the line of a new storage asks for all
 def fields_of(settings: type[Request]) -> tuple[StorageField, ...]:
     """Return the fields of a kind's settings."""
     schema: dict[str, Any] = msgspec.json.schema(settings)["$defs"][settings.__name__]
