@@ -56,28 +56,33 @@ class Place(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One module: its path, its text and its syntax tree."""
+    """One module: its path, its text and the nodes of its syntax tree."""
 
     path: Path
     text: str
-    tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+
+
+def list_modules(*folders: str) -> Iterator[Path]:
+    """Every module below `folders`, which are relative to the project."""
+    for folder in folders:
+        target = ROOT / folder
+        yield from [target] if target.is_file() else sorted(target.rglob("*.py"))
 
 
 def read_sources(*folders: str) -> list[Source]:
-    """Parse every module below `folders`, which are relative to the project."""
+    """Parse every module below `folders`."""
     sources = []
-    for folder in folders:
-        target = ROOT / folder
-        for path in [target] if target.is_file() else sorted(target.rglob("*.py")):
-            text = path.read_text()
-            sources.append(Source(path=path, text=text, tree=ast.parse(text)))
+    for path in list_modules(*folders):
+        text = path.read_text()
+        sources.append(Source(path=path, text=text, nodes=tuple(ast.walk(ast.parse(text)))))
     return sources
 
 
 def functions(sources: list[Source]) -> Iterator[tuple[Source, Function]]:
     """Every function and method with the module that it stands in."""
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, Function):
                 yield source, node
 
@@ -115,7 +120,7 @@ def parallel_assignments(sources: list[Source]) -> list[Place]:
     return [
         Place(source.path, node.lineno, ast.unparse(node)[:80])
         for source in sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Assign)
         and isinstance(node.value, ast.Tuple)
         and any(isinstance(target, ast.Tuple) for target in node.targets)
@@ -127,7 +132,7 @@ def lambdas(sources: list[Source]) -> list[Place]:
     return [
         Place(source.path, node.lineno, ast.unparse(node)[:80])
         for source in sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Lambda)
     ]
 
@@ -137,7 +142,7 @@ def assigned_lambdas(sources: list[Source]) -> list[Place]:
     return [
         Place(source.path, node.lineno, ast.unparse(node)[:80])
         for source in sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Lambda)
     ]
 
@@ -146,7 +151,7 @@ def repeated_class_names(sources: list[Source]) -> list[Place]:
     """Classes whose name another class of the tree has, too."""
     by_name: dict[str, list[Place]] = defaultdict(list)
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef):
                 by_name[node.name].append(Place(source.path, node.lineno, node.name))
     return [place for places in by_name.values() if len(places) > 1 for place in places]
@@ -157,7 +162,7 @@ def long_positional_calls(sources: list[Source]) -> list[Place]:
     return [
         Place(source.path, node.lineno, ast.unparse(node)[:80])
         for source in sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call) and len(node.args) >= 6
     ]
 
@@ -166,7 +171,7 @@ def record_fields(sources: list[Source]) -> dict[str, int]:
     """How many fields each NamedTuple and struct has, by its class's name."""
     fields = {}
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef):
                 bases = {ast.unparse(base).split(".")[-1] for base in node.bases}
                 if bases & {"NamedTuple", "Struct"}:
@@ -180,7 +185,7 @@ def positional_records(sources: list[Source]) -> list[Place]:
     return [
         Place(source.path, node.lineno, ast.unparse(node)[:80])
         for source in sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call)
         and node.args
         and isinstance(node.func, ast.Name | ast.Attribute)
@@ -194,7 +199,7 @@ def positional_constructors(sources: list[Source]) -> list[Place]:
     return [
         Place(source.path, child.lineno, node.name)
         for source in sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.ClassDef) and node.name not in foreign
         for child in node.body
         if isinstance(child, ast.FunctionDef) and child.name == "__init__" and len(child.args.args) > 4
@@ -205,7 +210,7 @@ def private_accesses(sources: list[Source]) -> list[Place]:
     """`x._y` where x is not the object itself; what NamedTuple calls so is left out."""
     places = []
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if not isinstance(node, ast.Attribute) or not re.fullmatch(r"_[a-z]\w*[a-z0-9]", node.attr):
                 continue
             owner = ast.unparse(node.value)
@@ -228,7 +233,7 @@ def import_graph(sources: list[Source]) -> dict[str, set[str]]:
     for source in sources:
         targets: set[str] = set()
         inner = {id(child) for _, function in functions([source]) for child in ast.walk(function)}
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ImportFrom) and node.module and id(node) not in inner:
                 for alias in node.names:
                     full = f"{node.module}.{alias.name}"
@@ -269,7 +274,7 @@ def import_circles(sources: list[Source]) -> list[list[str]]:
 def docstrings(sources: list[Source]) -> Iterator[tuple[Place, str]]:
     """Every docstring with its place."""
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, Function | ast.ClassDef | ast.Module) and (text := ast.get_docstring(node)):
                 name = "module" if isinstance(node, ast.Module) else node.name
                 yield Place(source.path, getattr(node, "lineno", 1), f"{name}: {text.splitlines()[0]}"), text
@@ -343,7 +348,7 @@ def print_figures(sources: list[Source], *, with_places: bool) -> None:
     lengths = sorted((node.end_lineno or 0) - node.lineno + 1 for _, node in functions(sources))
     files = sorted(len(source.text.splitlines()) for source in sources)
     code = code_lines(sources)
-    classes = Counter(isinstance(node, ast.ClassDef) for source in sources for node in ast.walk(source.tree))
+    classes = Counter(isinstance(node, ast.ClassDef) for source in sources for node in source.nodes)
     print(f"{len(files)} files, median {statistics.median(files):.0f}, longest {files[-1]} lines")
     print(f"{code} lines of code, {classes[True]} classes")
     print(

@@ -39,6 +39,9 @@ def brute_force(backups: list[BackupExecution], rules: Retention, now: datetime)
         "keep_monthly": "%Y-%m",
         "keep_yearly": "%Y",
     }
+    periods_of = {
+        one.id: {rule: one.created_at.strftime(form) for rule, form in periods.items()} for one in backups
+    }
     staying = set()
     for one in backups:
         good = [other for other in backups if is_good(other)]
@@ -53,9 +56,9 @@ def brute_force(backups: list[BackupExecution], rules: Retention, now: datetime)
             stays |= len(newer) < 3 and not any(is_good(other) for other in newer)
         if rules.days is not None and (now - one.created_at).total_seconds() < rules.days * 86400:
             stays |= is_good(one) or all(other.created_at.date() != one.created_at.date() for other in good)
-        for rule, form in periods.items():
-            mine = one.created_at.strftime(form)
-            taken = {other.created_at.strftime(form) for other in before_it}
+        for rule in periods:
+            mine = periods_of[one.id][rule]
+            taken = {periods_of[other.id][rule] for other in before_it}
             stays |= mine not in taken and len(taken) < getattr(rules, rule)
         if stays:
             staying.add(one.id)

@@ -156,11 +156,23 @@ def test_check_agrees_with_a_simulation_minute_by_minute(
     assert {code: told.get(code, 0) for code in CODES} == simulate(run, backup, start, expected)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(TIMES, TIMES, STARTS, st.integers(0, 180))
 def test_shift_leaves_no_conflict_and_keeps_the_cadence(
     run: Times, backup: Times, start: int, expected: int
 ) -> None:
+    check_shift(run, backup, start, expected)
+
+
+@pytest.mark.torture
+@settings(max_examples=500, deadline=None)
+@given(TIMES, TIMES, STARTS, st.integers(0, 180))
+def test_shift_leaves_no_conflict_for_long(run: Times, backup: Times, start: int, expected: int) -> None:
+    check_shift(run, backup, start, expected)
+
+
+def check_shift(run: Times, backup: Times, start: int, expected: int) -> None:
+    """Shift a schedule that conflicts, and compare what comes of it."""
     question = CheckContext(
         cronjob=Schedule.parse(run.expr(), run.zone),
         now=datetime.fromtimestamp(start * 60, UTC),
