@@ -14,7 +14,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import CronJobCreate
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.watch import ListWatch
+from kronkeep_daemon.kube.watch import ListWatch, WholeList
 
 RUNS = 200
 AT_ONCE = 10
@@ -31,7 +31,12 @@ async def _record_cluster_times(cluster: Cluster, times: dict[str, float]) -> No
             times.setdefault(job["metadata"]["uid"], time.perf_counter())
 
     watch = ListWatch(
-        cluster, paths.jobs(), on_sync=lambda _: None, on_event=event, clock=SystemClock(), kind=dict
+        cluster,
+        paths.jobs(),
+        receiver=WholeList(lambda _: None),
+        on_event=event,
+        clock=SystemClock(),
+        kind=dict,
     )
     await watch.run()
 

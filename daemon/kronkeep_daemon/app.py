@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 EXIT_TASK_FAILED = 70
 WATCHDOG_SECONDS = 10.0
 EXPIRY_SECONDS = 3600.0
+FIRST_EXPIRY_SECONDS = 300.0  # after a start, which records what happened meanwhile
 CLOCK_SECONDS = 15.0  # between two looks at whether the time is trusted again
 HISTORY_PATIENCE = 5.0
 LIST_PATIENCE = 3.0  # seconds to wait for the first lists before the socket opens without them
@@ -240,6 +241,7 @@ def _reload_at_changes(options: Options, settings: CurrentSettings, supervisor: 
 async def _expire_history(history: History, settings: CurrentSettings, clusters: Clusters) -> None:
     """Remove what the history settings no longer keep, every hour; wait while the time is not trusted."""
     clock = clusters.first.clock
+    await clock.sleep(FIRST_EXPIRY_SECONDS)
     while True:
         limits = settings().history
         if not clusters.has_trusted_time():

@@ -24,7 +24,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.kube.watch import ListWatch
+from kronkeep_daemon.kube.watch import ListWatch, WholeList
 
 log = logging.getLogger(__name__)
 DOCKER_CONFIG = {".dockercfg": "e30="}
@@ -60,7 +60,7 @@ class PlatformController:
             ListWatch(
                 self._cluster,
                 path,
-                on_sync=self._take_list,
+                receiver=WholeList(self._take_list),
                 on_event=self._take_event,
                 clock=clock,
                 kind=JsonObject,

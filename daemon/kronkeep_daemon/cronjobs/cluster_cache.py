@@ -9,11 +9,12 @@ deleted. A full list is always believed: after a restore of etcd the versions be
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Generic, Literal, TypeVar
 
 from kronkeep_daemon.cronjobs.event_cache import EventCache
+from kronkeep_daemon.cronjobs.job_store import JobStore
 from kronkeep_daemon.kube.objects import (
     CronJobObject,
     CronJobRef,
@@ -63,7 +64,7 @@ class ClusterCache:
         self._on_job_change = on_job_change
         self._on_cronjob_change = on_cronjob_change
         self.cronjobs: dict[CronJobRef, CronJobObject] = {}
-        self.jobs: dict[str, Job] = {}
+        self.jobs = JobStore()
         self.deleted_jobs: set[str] = set()
         self.pods: dict[str, dict[str, Pod]] = {}
         self._unknown_jobs: OrderedDict[str, None] = OrderedDict()  # whose pods are cached
@@ -135,22 +136,24 @@ class ClusterCache:
         """Return the namespace in which a CronJob is or was; None where it was never seen."""
         return self._cronjob_namespaces.get(uid) or self._deleted_cronjob_namespaces.get(uid)
 
-    def sync_jobs(self, namespace: str | None, items: list[Job]) -> None:
-        """Replace the Jobs of one namespace, or of all for None, by a full list.
+    def put_listed_jobs(self, items: list[Job]) -> None:
+        """Put a page of a list of Jobs; it is believed where its versions are lower than the cached ones."""
+        for item in items:
+            if not self.jobs.has_version(item.metadata):
+                drop_long_annotations(item.metadata)
+                self.jobs.put(item)
+                self._mark_changed(item.metadata.uid)
+
+    def keep_listed_jobs(self, namespace: str | None, listed: Container[str]) -> None:
+        """End a list of the Jobs of one namespace, or of all for None.
 
         A Job that is no longer listed was deleted while nobody watched; one whose deletion was watched stays
         until `forget_job`.
         """
-        listed = {item.metadata.uid for item in items}
-        for uid, job in list(self.jobs.items()):
-            in_scope = namespace in (None, job.metadata.namespace)
-            if in_scope and uid not in listed and uid not in self.deleted_jobs:
-                del self.jobs[uid]
+        for uid in self.jobs.uids_in(namespace):
+            if uid not in listed and uid not in self.deleted_jobs:
+                self.jobs.remove(uid)
                 self._mark_changed(uid)
-        for item in items:
-            drop_long_annotations(item.metadata)
-            self.jobs[item.metadata.uid] = item
-            self._mark_changed(item.metadata.uid)
 
     def update_job(self, event_type: str, item: Job) -> None:
         """Apply an event of the Jobs' watch; one of type DELETED carries the Job's last state."""
@@ -159,7 +162,7 @@ class ClusterCache:
         if uid in self._deleted or (old is not None and _is_older(item.metadata, old.metadata)):
             return
         drop_long_annotations(item.metadata)
-        self.jobs[uid] = item
+        self.jobs.put(item)
         if event_type == "DELETED":
             self.deleted_jobs.add(uid)
             self._deleted[uid] = True
@@ -167,7 +170,8 @@ class ClusterCache:
 
     def add_job(self, item: Job) -> None:
         """Cache a Job that this daemon has just created, unless the watch has shown it already."""
-        self.jobs.setdefault(item.metadata.uid, item)
+        if item.metadata.uid not in self.jobs:
+            self.jobs.put(item)
 
     def forget_job(self, uid: str) -> None:
         """Drop a deleted Job, whose end is recorded, and its pods; while it has subscribers, later."""
@@ -175,7 +179,7 @@ class ClusterCache:
             self._forget_later.add(uid)
             return
         self._forget_later.discard(uid)
-        job = self.jobs.pop(uid, None)
+        job = self.jobs.remove(uid)
         self.deleted_jobs.discard(uid)
         metas = [pod.metadata for pod in self.pods.pop(uid, {}).values()]
         for meta in [*metas, job.metadata] if job else metas:

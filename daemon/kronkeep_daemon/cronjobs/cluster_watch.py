@@ -4,7 +4,7 @@ Without Events, which a role may forbid, causes are less precise, and everything
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, Pod
-from kronkeep_daemon.kube.watch import ListWatch, WatchState
+from kronkeep_daemon.kube.watch import ListReceiver, ListWatch, WatchState, WholeList
 from kronkeep_daemon.supervisor import Supervisor
 
 PODS_OF_JOBS = {
@@ -27,11 +27,11 @@ EVENT_SELECTORS = (
 
 
 class _WatchTarget(NamedTuple):
-    """One collection to watch, and the cache's methods that take its lists and events."""
+    """One collection to watch, and what takes its lists and events."""
 
     path: str
     kind: type[Any]
-    sync: Callable[[list[Any]], None]
+    receiver: ListReceiver[Any]
     update: Callable[[str, Any], None]
     params: dict[str, str] | None = None
     needed: bool = True
@@ -52,12 +52,68 @@ class _FirstLists:
                 self._on_complete()
 
 
-class ClusterWatches:
-    """The watches of one cluster, of the given namespaces or, for none, of all."""
+class _CountedList:
+    """A receiver that takes note of each list that has ended."""
+
+    def __init__(self, receiver: ListReceiver[Any], on_end: Callable[[], None]) -> None:
+        self._receiver = receiver
+        self._on_end = on_end
+
+    def begin(self) -> None:
+        self._receiver.begin()
+
+    async def add_page(self, items: list[Any]) -> None:
+        await self._receiver.add_page(items)
+
+    def end(self) -> None:
+        self._receiver.end()
+        self._on_end()
+
+
+class _JobList:
+    """A receiver of a namespace's Jobs that waits, after each page, until most of them are recorded.
+
+    So a list of any length takes the memory of some pages.
+    """
 
     def __init__(
-        self, *, cluster: Cluster, cache: ClusterCache, clock: Clock, namespaces: tuple[str, ...]
+        self, cache: ClusterCache, namespace: str | None, wait_for_records: Callable[[], Awaitable[None]]
     ) -> None:
+        self._cache = cache
+        self._namespace = namespace
+        self._wait_for_records = wait_for_records
+        self._listed: set[str] = set()
+
+    def begin(self) -> None:
+        self._listed = set()
+
+    async def add_page(self, items: list[Job]) -> None:
+        self._listed.update(item.metadata.uid for item in items)
+        self._cache.put_listed_jobs(items)
+        await self._wait_for_records()
+
+    def end(self) -> None:
+        listed = self._listed
+        self._listed = set()
+        self._cache.keep_listed_jobs(self._namespace, listed)
+
+
+class ClusterWatches:
+    """The watches of one cluster, of the given namespaces or, for none, of all.
+
+    wait_for_records: returns once few Jobs of the cache are not recorded.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        cache: ClusterCache,
+        clock: Clock,
+        namespaces: tuple[str, ...],
+        wait_for_records: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._wait_for_records = wait_for_records
         self._cluster = cluster
         self._cache = cache
         self._clock = clock
@@ -79,20 +135,20 @@ class ClusterWatches:
             _WatchTarget(
                 path=paths.cronjobs(namespace),
                 kind=CronJobObject,
-                sync=partial(cache.sync_cronjobs, namespace),
+                receiver=WholeList(partial(cache.sync_cronjobs, namespace)),
                 update=cache.update_cronjob,
             ),
             _WatchTarget(
                 path=paths.pods(namespace),
                 kind=Pod,
-                sync=cache.sync_pods,
+                receiver=WholeList(cache.sync_pods),
                 update=cache.update_pod,
                 params=PODS_OF_JOBS,
             ),
             _WatchTarget(
                 path=paths.jobs(namespace),
                 kind=Job,
-                sync=partial(cache.sync_jobs, namespace),
+                receiver=_JobList(cache, namespace, self._wait_for_records),
                 update=cache.update_job,
             ),
         ]
@@ -102,7 +158,7 @@ class ClusterWatches:
             _WatchTarget(
                 path=paths.events(namespace),
                 kind=Event,
-                sync=self._cache.sync_events,
+                receiver=WholeList(self._cache.sync_events),
                 update=self._cache.update_event,
                 params={"fieldSelector": selector},
                 needed=False,
@@ -118,7 +174,7 @@ class ClusterWatches:
                 self._cluster,
                 target.path,
                 kind=target.kind,
-                on_sync=partial(_sync, target, first_lists, index),
+                receiver=_CountedList(target.receiver, partial(first_lists.mark_listed, index)),
                 on_event=target.update,
                 clock=self._clock,
                 params=target.params,
@@ -146,8 +202,3 @@ class ClusterWatches:
     def is_live(self) -> bool:
         """Whether every needed collection is watched live."""
         return all(state.status == "live" for state in self.states() if state.needed)
-
-
-def _sync(target: _WatchTarget, first_lists: _FirstLists, index: int, items: list[Any]) -> None:
-    target.sync(items)
-    first_lists.mark_listed(index)

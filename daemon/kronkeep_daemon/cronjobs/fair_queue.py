@@ -23,11 +23,14 @@ class FairQueue(Generic[T]):
     """The queue.
 
     longest: how many items a group may have waiting.
+    most: how many items may wait in all; beyond it a group keeps its equal share of them.
     at_once: how many items of a group are worked on at the same time.
     """
 
-    def __init__(self, *, longest: int, at_once: int) -> None:
+    def __init__(self, *, longest: int, at_once: int, most: int) -> None:
         self._longest = longest
+        self._most = most
+        self._count = 0
         self._at_once = at_once
         self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
         self._in_work: dict[str, int] = {}
@@ -36,9 +39,13 @@ class FairQueue(Generic[T]):
     def put(self, group: str, item: T) -> bool:
         """Add an item; return False, without adding it, where its group has too many."""
         items = self._waiting.setdefault(group, deque())
-        if len(items) >= self._longest:
+        share = self._most // len(self._waiting) if self._count >= self._most else self._longest
+        if len(items) >= min(share, self._longest):
+            if not items:
+                del self._waiting[group]
             return False
         items.append(item)
+        self._count += 1
         self._changed.set()
         return True
 
@@ -49,6 +56,7 @@ class FairQueue(Generic[T]):
             await self._changed.wait()
         items = self._waiting[group]
         item = items.popleft()
+        self._count -= 1
         self._waiting.move_to_end(group)
         if not items:
             del self._waiting[group]

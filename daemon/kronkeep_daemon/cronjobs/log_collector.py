@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 COPIERS = 12
 COPIERS_PER_NAMESPACE = 4  # logs of pods that take long to end, or that do not answer, wait for each other
 QUEUE_LENGTH = 10_000  # of one namespace
-REMEMBERED = 100_000  # copies that were queued and are not queued again
+MOST_QUEUED = 20_000  # of all
+REMEMBERED = 50_000  # copies that were queued and are not queued again
 FULL_DISK_PAUSE = 2.0  # seconds
 TRIES = 5
 FIRST_RETRY_SECONDS = 0.5
@@ -90,7 +91,9 @@ class LogCollector:
         self._history = history
         self.on_log_saved = on_log_saved
         self._clock = clock
-        self._queue: FairQueue[_Copy] = FairQueue(longest=QUEUE_LENGTH, at_once=COPIERS_PER_NAMESPACE)
+        self._queue: FairQueue[_Copy] = FairQueue(
+            longest=QUEUE_LENGTH, at_once=COPIERS_PER_NAMESPACE, most=MOST_QUEUED
+        )
         self._queued: BoundedDict[_CopyKey, bool] = BoundedDict(REMEMBERED)
 
     def start(self, supervisor: Supervisor) -> None:

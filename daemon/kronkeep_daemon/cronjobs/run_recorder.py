@@ -47,6 +47,9 @@ LONGEST_REST = 0.05
 EVENT_PATIENCE = 3.0  # seconds to wait for an Event that explains why a Job was deleted
 JOBS_PER_WRITE = 1000  # so that the first list of very many Jobs needs no more memory than this many
 MOST_OPEN_RUNS = 100_000
+MOST_UNRECORDED = 2 * JOBS_PER_WRITE  # Jobs of a list that wait for their record; 2 KB each
+RECORD_PAUSE = 0.02  # seconds
+LONGEST_RECORD_WAIT = 10.0
 MOST_NAMESPACES = 10_000  # of CronJobs that are remembered
 
 
@@ -98,7 +101,13 @@ class RunRecorder:
         self.log_collector = LogCollector(
             cluster=cluster, history=history, on_log_saved=self._add_log, clock=clock
         )
-        self.watches = ClusterWatches(cluster=cluster, cache=self.cache, clock=clock, namespaces=namespaces)
+        self.watches = ClusterWatches(
+            cluster=cluster,
+            cache=self.cache,
+            clock=clock,
+            namespaces=namespaces,
+            wait_for_records=self._wait_for_records,
+        )
         self.slot_tracker = SlotTracker(
             cluster_id=cluster.id,
             cache=self.cache,
@@ -144,6 +153,13 @@ class RunRecorder:
         """Write the records of every touched Job; raises ReadOnlyHistory, with all of them still touched."""
         while self._touched:
             await self._write_some()
+
+    async def _wait_for_records(self) -> None:
+        """Wait while many Jobs are not recorded, but not for a disk that is full."""
+        waited = 0.0
+        while len(self._touched) > MOST_UNRECORDED and waited < LONGEST_RECORD_WAIT:
+            await self._clock.sleep(RECORD_PAUSE)
+            waited += RECORD_PAUSE
 
     def _touch(self, uid: str) -> None:
         self._touched[uid] = None
@@ -315,12 +331,16 @@ class RunRecorder:
             self._touch(uid)
 
     def _has_newer_job(self, run: CronJobExecution) -> bool:
+        """Whether its CronJob has a younger Job: one that is recorded, or one that is not packed yet."""
+        newest = self._history.executions.newest(limit=5, cronjob_id=run.cronjob_id, cluster=run.cluster)
+        if any(other.job is not None and other.created_at > run.created_at for other in newest.items):
+            return True
         return any(
             (owner := cronjob_owner_of(job)) is not None
             and owner.uid == run.cronjob_id
             and job.metadata.namespace == run.namespace
             and (job.metadata.creation_timestamp or "") > f"{run.created_at:%Y-%m-%dT%H:%M:%SZ}"
-            for job in self.cache.jobs.values()
+            for job in self.cache.jobs.unpacked()
         )
 
     def _follow_up(self, uid: str, record: CronJobExecution | None) -> None:
@@ -330,6 +350,8 @@ class RunRecorder:
         if job is None or record is None:
             if deleted and uid not in self._unknown_owners:
                 self.cache.forget_job(uid)
+            elif job is not None and (job.true_condition("Complete") or job.true_condition("Failed")):
+                self.cache.jobs.pack(uid)
             return
         for pod in self.cache.pods_of(record.namespace, uid):
             if self.cache.pod_exists(pod):
@@ -338,6 +360,8 @@ class RunRecorder:
             self.log_collector.collect_artifacts(record.id, job)
             if deleted:
                 self.cache.forget_job(uid)
+            else:
+                self.cache.jobs.pack(uid)
 
     async def _add_log(self, record_id: str, saved: KeptLog) -> None:
         run = self._history.executions.get(record_id)

@@ -17,7 +17,7 @@ from kronkeep_common.json_decoding import JsonObject as JsonObject
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
-class _ApiStruct(msgspec.Struct, rename="camel", gc=False):
+class _ApiStruct(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
     """The base of all structs here: names in camel case; instances are not changed after decoding."""
 
 

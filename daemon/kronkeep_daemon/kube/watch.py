@@ -1,6 +1,6 @@
 """Lists and watches one collection for ever, and knows how fresh its objects are.
 
-    list (pages) ─▶ on_sync(all items) ─▶ watch from the list's version ─▶ on_event(type, object) ...
+    list (pages) ─▶ receiver ─▶ watch from the list's version ─▶ on_event(type, object) ...
 
 A watch that is silent for 70 s is dead, since bookmarks come about once a minute. After an end or a fault it
 is opened again from the last version. It begins with a full list after ERROR 410 or any other ERROR, after a
@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -46,6 +46,38 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     needed: bool = True
 
 
+class ListReceiver(Protocol[T]):
+    """What takes the lists of a collection page by page."""
+
+    def begin(self) -> None:
+        """Begin a list; one that was begun before and not ended is dropped."""
+
+    async def add_page(self, items: list[T]) -> None:
+        """Take a page; the next one is asked for when this returns."""
+
+    def end(self) -> None:
+        """End the list: what none of its pages had does not exist."""
+
+
+class WholeList(Generic[T]):
+    """A receiver that gives a list to a function at once, for collections that are small enough."""
+
+    def __init__(self, on_sync: Callable[[list[T]], None]) -> None:
+        self._on_sync = on_sync
+        self._items: list[T] = []
+
+    def begin(self) -> None:
+        self._items = []
+
+    async def add_page(self, items: list[T]) -> None:
+        self._items += items
+
+    def end(self) -> None:
+        items = self._items
+        self._items = []
+        self._on_sync(items)
+
+
 class ListWatch(Generic[T]):
     """One collection of one cluster; callbacks are plain functions that must not block or raise.
 
@@ -57,7 +89,7 @@ class ListWatch(Generic[T]):
         cluster: Cluster,
         path: str,
         *,
-        on_sync: Callable[[list[T]], None],
+        receiver: ListReceiver[T],
         on_event: Callable[[str, T], None],
         clock: Clock,
         kind: type[T],
@@ -72,7 +104,7 @@ class ListWatch(Generic[T]):
         self._path = path
         self._kind = kind
         self._params = params or {}
-        self._on_sync = on_sync
+        self._receiver = receiver
         self._on_event = on_event
         self._clock = clock
         self._read_deadline = read_deadline
@@ -126,15 +158,15 @@ class ListWatch(Generic[T]):
 
     async def _list(self) -> None:
         """Read the whole collection; an older version than before is of a restored etcd, and is believed."""
-        items: list[T] = []
         version = ""
+        self._receiver.begin()
         async for page, version in self._cluster.pages_of(self._path, self._kind, **self._params):  # noqa: B007
-            items += page
+            await self._receiver.add_page(page)
         if _went_back(self._version, version):
             log.warning("watch %s: the version went from %s back to %s", self._name, self._version, version)
         self._version = version
         self.lists += 1
-        self._on_sync(items)
+        self._receiver.end()
         self._mark("live")
 
     def _watch(self) -> AsyncIterator[list[bytes]]:

@@ -16,7 +16,7 @@ from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import Job
-from kronkeep_daemon.kube.watch import ListWatch
+from kronkeep_daemon.kube.watch import ListWatch, WholeList
 
 
 class Watcher:
@@ -30,7 +30,7 @@ class Watcher:
             cluster,
             paths.jobs(),
             kind=Job,
-            on_sync=self._sync,
+            receiver=WholeList(self._sync),
             on_event=self._event,
             clock=clock,
             **options,  # type: ignore[arg-type]

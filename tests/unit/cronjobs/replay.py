@@ -93,7 +93,8 @@ def sync_lists(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> Non
     seen.sync_cronjobs(None, items["cronjobs"])
     seen.sync_pods(items["pods"])
     seen.sync_events(items["events"])
-    seen.sync_jobs(None, items["jobs"])
+    seen.put_listed_jobs(items["jobs"])
+    seen.keep_listed_jobs(None, {item.metadata.uid for item in items["jobs"]})
 
 
 async def flush_all(recorder: RunRecorder) -> None:

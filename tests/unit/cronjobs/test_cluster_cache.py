@@ -56,7 +56,7 @@ def test_a_full_list_without_the_job_wakes_its_subscriber() -> None:
     seen = cache()
     seen.update_job("ADDED", job("a"))
     with seen.subscribe("a") as changed:
-        seen.sync_jobs(None, [])
+        seen.keep_listed_jobs(None, ())
         assert changed.is_set()
         assert "a" not in seen.jobs
 
@@ -75,3 +75,17 @@ def test_a_deleted_job_is_forgotten_when_its_last_subscriber_has_left() -> None:
     assert "a" not in seen.jobs
     assert "a" not in seen.deleted_jobs
     assert seen.pods_of("n", "a") == []
+
+
+def test_a_list_of_what_is_cached_already_changes_nothing() -> None:
+    touched: list[str] = []
+    seen = ClusterCache(on_job_change=touched.append, on_cronjob_change=lambda *_: None)
+    seen.put_listed_jobs([job("a"), job("b")])
+    seen.jobs.pack("a")
+    touched.clear()
+    seen.put_listed_jobs([job("a"), job("b", "2")])
+    seen.keep_listed_jobs(None, {"a", "b"})
+    assert touched == ["b"]
+    seen.keep_listed_jobs(None, {"b"})
+    assert touched == ["b", "a"]
+    assert "a" not in seen.jobs

@@ -19,7 +19,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 
 async def test_groups_take_turns_and_keep_their_own_order() -> None:
-    queue: FairQueue[int] = FairQueue(longest=100, at_once=100)
+    queue: FairQueue[int] = FairQueue(longest=100, at_once=100, most=1000)
     for number in range(10):
         assert queue.put("evil", number)
     queue.put("shop", 100)
@@ -30,7 +30,7 @@ async def test_groups_take_turns_and_keep_their_own_order() -> None:
 
 
 async def test_a_group_has_a_share_of_places_and_of_work() -> None:
-    queue: FairQueue[int] = FairQueue(longest=3, at_once=2)
+    queue: FairQueue[int] = FairQueue(longest=3, at_once=2, most=1000)
     assert [queue.put("evil", number) for number in range(5)] == [True, True, True, False, False]
     assert queue.put("shop", 7)
     taken = [await queue.get() for _ in range(3)]
@@ -94,9 +94,17 @@ async def test_logs_without_an_end_keep_nobody_elses_log_waiting(tmp_path: Path)
 
 @pytest.mark.parametrize("count", [1, 50])
 async def test_a_waiting_reader_is_woken(count: int) -> None:
-    queue: FairQueue[int] = FairQueue(longest=100, at_once=2)
+    queue: FairQueue[int] = FairQueue(longest=100, at_once=2, most=1000)
     readers = [asyncio.create_task(queue.get()) for _ in range(count)]
     await asyncio.sleep(0)
     for number in range(count):
         queue.put(f"n-{number}", number)
     assert sorted(taken.item for taken in await asyncio.gather(*readers)) == list(range(count))
+
+
+async def test_a_full_queue_takes_more_of_groups_that_have_less_than_their_share() -> None:
+    queue: FairQueue[int] = FairQueue(longest=100, at_once=10, most=20)
+    assert [queue.put("flood", number) for number in range(25)] == 20 * [True] + 5 * [False]
+    assert [queue.put("late", number) for number in range(12)] == 10 * [True] + 2 * [False]
+    assert not queue.put("flood", 1)
+    assert {(await queue.get()).group for _ in range(2)} == {"flood", "late"}

@@ -29,7 +29,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.timestamps import format_timestamp
-from kronkeep_daemon.kube.watch import ListWatch
+from kronkeep_daemon.kube.watch import ListWatch, WholeList
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class NodeAgent:
         watch = ListWatch(
             self._cluster,
             paths.pods(),
-            on_sync=self._sync,
+            receiver=WholeList(self._sync),
             on_event=self._event,
             clock=self._clock,
             kind=JsonObject,
@@ -281,7 +281,7 @@ def _start_binder(*, cluster: Cluster, node: str, clock: Clock, supervisor: Supe
     watch = ListWatch(
         cluster,
         paths.pods(),
-        on_sync=binder.sync,
+        receiver=WholeList(binder.sync),
         on_event=binder.event,
         clock=clock,
         kind=JsonObject,

@@ -11,7 +11,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.timestamps import format_timestamp
-from kronkeep_daemon.kube.watch import ListWatch
+from kronkeep_daemon.kube.watch import ListWatch, WholeList
 
 PathOf = Callable[[str | None, str | None], str]
 
@@ -33,7 +33,7 @@ class CachedCollection:
         self.watch = ListWatch(
             cluster,
             self.path,
-            on_sync=self.cache.sync,
+            receiver=WholeList(self.cache.sync),
             on_event=self.cache.event,
             clock=clock,
             kind=JsonObject,
