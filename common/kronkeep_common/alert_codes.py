@@ -20,6 +20,10 @@ class AlertCode(StrEnum):
     RUN_MISSED = "RunMissed", "No run was started for the newest slot, or it is late."
     BACKUP_FAILED = "BackupFailed", "The newest backup that ended made no snapshot."
     BACKUP_PARTIAL = "BackupPartial", "The newest backup that ended could not read everything."
+    BACKUP_UNUSUAL = (
+        "BackupUnusual",
+        "A backup that succeeded is unusual; its policy's retention waits until this is acknowledged.",
+    )
     BACKUP_OVERDUE = "BackupOverdue", "The newest good backup is older than the policy allows (rpo_seconds)."
     COPY_FAILED = "CopyFailed", "The last copy of a backup to one of the policy's other storages failed."
     COPY_OVERDUE = (

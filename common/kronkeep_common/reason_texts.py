@@ -266,6 +266,10 @@ _BACKUPS = {
         "The snapshot was found in the repository; no record says how its archive ended.",
         "Verify it (kronkeep verify ID): then it counts as a good backup.",
     ),
+    "Unusual": ReasonText(
+        "The backup succeeded, and its figures differ from those before: data may be lost, or rewritten.",
+        "Look at what changed. If it is right, acknowledge the alert BackupUnusual: then retention goes on.",
+    ),
     "SnapshotUnconfirmed": ReasonText(
         "The archive's log names a snapshot that the repository does not show with this backup's tags.",
         "Find out what wrote that line (the image, a dump, somebody in the pod), and back up again.",

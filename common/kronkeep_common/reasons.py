@@ -104,6 +104,7 @@ class Reason(StrEnum):
     RESULT_LOST = "ResultLost"
     SNAPSHOT_UNCONFIRMED = "SnapshotUnconfirmed"
     RECOVERED = "Recovered"
+    UNUSUAL = "Unusual"
     CONFIGURATION_TOO_LARGE = "ConfigurationTooLarge"
     NAME_TAKEN = "NameTaken"
     # Storages, and backups and restores that use their repositories.

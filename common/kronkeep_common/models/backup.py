@@ -78,7 +78,9 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     such a backup has no `sequence`, so it is older than all others. `tagged_policy_id` is the policy in its
     snapshot's tags, where another one has adopted it. `claims` are those that it archived, whole or the paths
     that its policy's source names (100 at most). `unarchived_volumes` are volumes that the CronJob mounted
-    and the archive does not have (20 at most).
+    and the archive does not have (20 at most). `unusual` says in a sentence each what is unusual about a
+    backup that succeeded; until somebody acknowledges its alert (`unusual_acknowledged_at`) retention removes
+    nothing of its policy.
     """
 
     id: str
@@ -121,6 +123,9 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
+    unusual: tuple[str, ...] = ()
+    unusual_acknowledged_at: Moment | None = None
+    unusual_acknowledged_by: str | None = None
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None
@@ -134,6 +139,11 @@ class BackupExecution(Record, frozen=True, kw_only=True):
         if self.snapshot_removed_at is not None:
             return "removed"
         return "missing" if self.snapshot_missing_at is not None else "present"
+
+    @property
+    def is_unusual(self) -> bool:
+        """Whether it was unusual, and nobody has acknowledged that."""
+        return bool(self.unusual) and self.unusual_acknowledged_at is None
 
     @property
     def snapshot_policy_id(self) -> str:

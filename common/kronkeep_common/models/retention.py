@@ -22,7 +22,9 @@ class RetentionPlan(Record, frozen=True, kw_only=True):
 
     `token` stands for exactly these removals: its approval removes these snapshots, or nothing. `blocked_by`
     says why the removals need approval: more than one snapshot, and more than a fifth of all, would be
-    removed at once. `sizes_unknown` says why some snapshots have no `bytes_stored`.
+    removed at once. `held_by` says why nothing may be removed, approved or not: nobody has acknowledged the
+    alert of an unusual backup; `blocked_by` then says the same. `sizes_unknown` says why some snapshots have
+    no `bytes_stored`.
     """
 
     policy_id: str
@@ -32,6 +34,7 @@ class RetentionPlan(Record, frozen=True, kw_only=True):
     remove: tuple[SnapshotVerdict, ...] = ()
     token: str
     blocked_by: str | None = None
+    held_by: str | None = None
     sizes_unknown: str | None = None
 
 

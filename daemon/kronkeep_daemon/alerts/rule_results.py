@@ -1,6 +1,6 @@
 """What alert rules get and return, and findings about each kind of object."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,8 +24,9 @@ class ClockFault(NamedTuple):
 class CronJobFacts(NamedTuple):
     """A CronJob with its newest runs, backups and drills, newest first, at the time `now`.
 
-    `drills_since` is when each drill of its policy was first seen, by the storage of the copy that it is of
-    (None for the policy's own). Unless `live`, its cluster is not watched now;
+    `unusual` are backups that were unusual and that nobody has acknowledged, oldest first. `drills_since` is
+    when each drill of its policy was first seen, by the storage of the copy that it is of (None for the
+    policy's own). Unless `live`, its cluster is not watched now;
     unless `checked`, its schedules have not been compared yet.
     """
 
@@ -37,6 +38,7 @@ class CronJobFacts(NamedTuple):
     failing_runs: int
     controller_zone: str
     drills_since: Mapping[str | None, datetime] = {}
+    unusual: Sequence[BackupExecution] = ()
     live: bool = True
     checked: bool = True
 

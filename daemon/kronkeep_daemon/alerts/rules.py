@@ -29,6 +29,7 @@ from kronkeep_common.states import (
 from kronkeep_common.text import age, duration, size
 from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
 from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
+from kronkeep_daemon.alerts.recovery_rules import backup_unusual
 from kronkeep_daemon.alerts.rule_results import (
     AlertFinding,
     AlertKey,
@@ -234,6 +235,7 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     run_missed,
     backup_failed,
     backup_partial,
+    backup_unusual,
     backup_overdue,
     copy_failed,
     copy_overdue,

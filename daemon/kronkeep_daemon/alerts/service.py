@@ -42,6 +42,7 @@ from kronkeep_daemon.alerts.shared_state import (
 )
 from kronkeep_daemon.alerts.silences import Silences
 from kronkeep_daemon.alerts.sink_rules import sink_findings
+from kronkeep_daemon.backups import unusual_backups
 from kronkeep_daemon.events import (
     BackupChanged,
     Bus,
@@ -264,6 +265,7 @@ class AlertService:
             failing_runs=settings.alerts.failing_runs,
             controller_zone=settings.controller_zone,
             drills_since=self._drills_since(cronjob),
+            unusual=unusual_backups.list_unacknowledged(history, cronjob.id),
             live=self._inputs.is_live(cronjob.cluster),
             checked=self._inputs.has_findings(cronjob),
         )

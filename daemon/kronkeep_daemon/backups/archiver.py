@@ -210,7 +210,7 @@ class Archiver:
             ended_at=now,
             duration_seconds=(now - backup.started_at).total_seconds() if backup.started_at else None,
         )
-        await self._records.put(backup, ended)
+        await self._records.put(backup, await self._records.with_unusual_words(ended))
 
     async def remove_jobs(self, backup: BackupExecution) -> None:
         """Delete the Jobs of the archive and its hooks, with their copies of the password."""

@@ -12,6 +12,7 @@ from kronkeep_common.errors import BackupNotFound
 from kronkeep_common.models import BackupExecution, CronJobExecution, Progress
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups import unusual_backups
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import CronJobMemo, History
@@ -58,8 +59,26 @@ class BackupRecords:
         if old is None and new.sequence == 0:
             new = msgspec.structs.replace(new, sequence=self._history.backups.next_number())
         self._history.backups.put(new)
+        if new.is_unusual:
+            unusual_backups.remember(self._history, new)
         await self._history.commit()
         self._bus.publish(BackupChanged(old, new))
+
+    async def with_unusual_words(self, backup: BackupExecution) -> BackupExecution:
+        """Return a backup that ends with what is unusual about it, by the good ones of its CronJob before."""
+        return msgspec.structs.replace(backup, unusual=await unusual_backups.judge(self._history, backup))
+
+    def has_unusual(self, cronjob_id: str) -> bool:
+        """Return whether a CronJob has unusual backups that nobody has acknowledged."""
+        return bool(unusual_backups.list_unacknowledged(self._history, cronjob_id))
+
+    async def acknowledge_unusual(self, cronjob_id: str, user: str, now: datetime) -> None:
+        """Record that a person takes the unusual backups of a CronJob for right."""
+        for backup in unusual_backups.list_unacknowledged(self._history, cronjob_id):
+            by = clean(user, 100)
+            await self.change(backup.id, unusual_acknowledged_at=now, unusual_acknowledged_by=by)
+            unusual_backups.forget_acknowledged(self._history, backup)
+        await self._history.commit()
 
     async def change(self, backup_id: str, **fields: object) -> BackupExecution:
         """Change fields of a backup's current record; return the new one. Raises BackupNotFound."""
@@ -122,6 +141,9 @@ class BackupRecords:
         """
         for backup in backups:
             self._remember_adopted(backup)
+            if backup.is_unusual:
+                adopted = msgspec.structs.replace(backup, cronjob_id=cronjob_id)
+                unusual_backups.remember(self._history, adopted)
         await self._put_all(
             [
                 BackupChanged(

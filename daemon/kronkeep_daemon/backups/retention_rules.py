@@ -10,8 +10,10 @@ places that are left are filled from periods with only bad ones. The newest `min
 ones and the newest bad ones since the last good one stay. "Newest" is the order in which the backups were
 recorded (`sequence`), not the time of a clock.
 
-A plan with more than one removal that is more than a fifth of the snapshots needs approval: usually one goes
-when one comes, so many at once are probably a mistake. `retention_service` carries plans out.
+While an unusual backup (`unusual_rules`) has not been acknowledged nothing goes: the old snapshots may be the
+only ones with the data. A plan with more than one removal that is more than a fifth of the snapshots needs
+approval: usually one goes when one comes, so many at once are probably a mistake. `retention_service` carries
+plans out.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,12 +21,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from operator import attrgetter
 
+from kronkeep_common.errors import NotAllowedNow
 from kronkeep_common.models import (
     BackupExecution,
     Retention,
     RetentionPlan,
     SnapshotVerdict,
 )
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.history.record_ids import derive_id
 
@@ -82,17 +86,20 @@ def plan_retention(
     now: datetime,
     *,
     just_made: str | None = None,
+    unusual: Sequence[BackupExecution] | None = None,
 ) -> RetentionPlan:
     """Return which snapshots stay and why, and which go.
 
     backups: those whose snapshot still exists.
     just_made: the id of the backup that this follows, which always stays.
+    unusual: the policy's backups by which nothing goes where they are unusual; None for `backups`.
     """
     rules_by_backup = keeping_rules(backups, rules, now, just_made=just_made)
     verdicts = [
         _verdict(backup, tuple(rules_by_backup.get(backup.id, ()))) for backup in newest_first(backups)
     ]
     remove = tuple(verdict for verdict in verdicts if not verdict.rules)
+    held_by = _why_held(backups if unusual is None else unusual) if remove else None
     return RetentionPlan(
         policy_id=policy_id,
         computed_at=now,
@@ -100,7 +107,8 @@ def plan_retention(
         keep=tuple(verdict for verdict in verdicts if verdict.rules),
         remove=remove,
         token=_token(policy_id, remove),
-        blocked_by=_why_blocked(len(remove), len(verdicts)),
+        blocked_by=held_by or _why_blocked(len(remove), len(verdicts)),
+        held_by=held_by,
         sizes_unknown=explain_unknown_sizes(backups),
     )
 
@@ -218,6 +226,24 @@ def _explain_removal(backup: BackupExecution) -> str:
 def _token(policy_id: str, remove: Sequence[SnapshotVerdict]) -> str:
     """Return a hash of the removals: an approval is for exactly these."""
     return derive_id("removals", policy_id, *sorted(verdict.backup_id for verdict in remove))
+
+
+def _why_held(backups: Sequence[BackupExecution]) -> str | None:
+    """Return why nothing may go: an unusual backup may mean that good data is only in the old ones."""
+    present = [backup for backup in newest_first(backups) if backup.snapshot_state == "present"]
+    unusual = [backup for backup in present if backup.is_unusual]
+    if not unusual:
+        return None
+    return (
+        f"The backup of {unusual[0].created_at:%Y-%m-%d %H:%M} UTC is unusual: {unusual[0].unusual[0]} "
+        "Nothing is removed until somebody acknowledges the alert BackupUnusual."
+    )
+
+
+def require_not_held(plan: RetentionPlan) -> None:
+    """Raise NotAllowedNow for a plan that waits for the acknowledgement of an unusual backup."""
+    if plan.held_by is not None:
+        raise NotAllowedNow(plan.held_by, next_step=Reason.UNUSUAL.next_step)
 
 
 def _why_blocked(removals: int, snapshots: int) -> str | None:

@@ -124,6 +124,7 @@ class RetentionService:
         """Return the plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
         self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier)
+        retention_rules.require_not_held(plan)
         if plan.blocked_by is not None:
             raise NotAllowedNow(
                 plan.blocked_by, next_step="Look at the preview, then approve it with its token."
@@ -138,6 +139,7 @@ class RetentionService:
         """Return the plan that the token names; raises PreconditionFailed where it has changed since."""
         self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier)
+        retention_rules.require_not_held(plan)
         if plan.token != token:
             raise PreconditionFailed(
                 "The snapshots to remove have changed since the preview.",
@@ -231,7 +233,7 @@ class RetentionService:
         await self._maintenance.run("prune", steps, repository, PRUNE_SECONDS)
 
     def _on_backup_changed(self, change: BackupChanged) -> None:
-        """Start a task that applies retention when a backup has just succeeded."""
+        """Start a task that applies retention when a backup has just succeeded, or was acknowledged."""
         backup = change.new
         just_succeeded = (
             backup.status is BackupStatus.SUCCEEDED
@@ -239,7 +241,8 @@ class RetentionService:
             and change.old is not None
             and change.old.status is not BackupStatus.SUCCEEDED
         )
-        if just_succeeded:
+        is_released = change.old is not None and change.old.is_unusual and not backup.is_unusual
+        if just_succeeded or is_released:
             self._supervisor.start(
                 f"retention after backup {backup.id}", partial(self._apply_after, backup), death="quiet"
             )
@@ -329,6 +332,8 @@ class RetentionService:
             _require_present(kept, listed)
             for backup in backups:
                 self._require_trusted_time(backup.cluster)
+            if any(map(self._records.has_unusual, {backup.cronjob_id for backup in backups})):
+                raise NotAllowedNow(Reason.UNUSUAL.meaning, next_step=Reason.UNUSUAL.next_step)
             current = [self._records.get(backup.id) for backup in backups]
             removals = [
                 backup

@@ -55,6 +55,10 @@ class BackupService:
             raise NotAllowedNow("The backup has no snapshot that could be kept.")
         return await self._records.change(backup_id, pinned=pinned)
 
+    async def acknowledge_unusual(self, cronjob_id: str, user: str) -> None:
+        """Record that a user takes the unusual backups of a CronJob for right; retention then goes on."""
+        await self._records.acknowledge_unusual(cronjob_id, user, self._clock.now())
+
     def last_good_at(self, cronjob_id: str) -> datetime | None:
         """Return when the newest good backup of a CronJob ended; None where there is none.
 

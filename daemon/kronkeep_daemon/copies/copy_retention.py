@@ -102,14 +102,20 @@ class CopyRetention:
         if spec is None:
             raise CopyNotFound(f"The policy has no copy in {clean(storage_id, 80)}.", field="copy")
         copies = self._present(carrier, spec)
+        originals = self._backups.with_result(carrier)
         backups = [
             copy_manifests.as_listed_in(backup, copies[backup.id])
-            for backup in self._backups.with_result(carrier)
+            for backup in originals
             if backup.id in copies
         ]
         rules = copy_rules.retention_of(spec, carrier.policy)
         return retention_rules.plan_retention(
-            f"{carrier.policy.id}/{storage_id}", backups, rules, self._clock.now(), just_made=just_made
+            f"{carrier.policy.id}/{storage_id}",
+            backups,
+            rules,
+            self._clock.now(),
+            just_made=just_made,
+            unusual=originals,
         )
 
     def _present(self, carrier: PolicyCarrier, spec: PolicyCopy) -> dict[str, BackupCopy]:
@@ -120,6 +126,7 @@ class CopyRetention:
         """Return the plan that `apply` carries out; raise NotAllowedNow where it needs approval."""
         self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier, storage_id)
+        retention_rules.require_not_held(plan)
         if plan.blocked_by is not None:
             raise NotAllowedNow(
                 plan.blocked_by, next_step="Look at the preview, then approve it with its token."
@@ -130,6 +137,7 @@ class CopyRetention:
         """Return the plan that the token names; raise PreconditionFailed where it has changed since."""
         self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier, storage_id)
+        retention_rules.require_not_held(plan)
         if plan.token != token:
             raise PreconditionFailed(
                 "The snapshots to remove have changed since the preview.",

@@ -53,6 +53,11 @@ def claims_seen_key(cluster_id: str) -> str:
     return f"claims-seen/{cluster_id}"
 
 
+def unusual_backups_key(cronjob_id: str) -> str:
+    """Return the key of the ids (`name`, between spaces) of a CronJob's backups that were unusual."""
+    return f"unusual-backups/{cronjob_id}"
+
+
 def watch_key(cluster_id: str) -> str:
     """Return the key of how far (`created_at`) and since when (`since`) a cluster was watched."""
     return f"watched-until/{cluster_id}"

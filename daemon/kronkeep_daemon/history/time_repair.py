@@ -27,6 +27,7 @@ _PAST_FIELDS = (
     "snapshot_removed_at",
     "told_at",
     "acknowledged_at",
+    "unusual_acknowledged_at",
     "resolved_at",
 )
 

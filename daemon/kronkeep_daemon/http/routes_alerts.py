@@ -30,11 +30,13 @@ async def get_alert(call: ApiCall[None]) -> Alert:
 
 @routes.post(ALERT + "/acknowledge", Level.OPERATE)
 async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
-    """Acknowledge an alert: nobody is reminded of it any more, and missing snapshots hold up no prune."""
+    """Acknowledge an alert: nobody is reminded any more; what is missing or unusual holds up nothing."""
     user = access.user_of(call.request)
     alert = await call.services.alerts.acknowledge(call.id, user)
     if alert.code == AlertCode.SNAPSHOT_MISSING:
         await call.services.retention.acknowledge_missing_of(alert.object_id)
+    if alert.code == AlertCode.BACKUP_UNUSUAL:
+        await call.services.backups.acknowledge_unusual(alert.object_id, user)
     return alert
 
 

@@ -61,6 +61,7 @@ def facts(
     runs: list[CronJobExecution] | None = None,
     backups: list[BackupExecution] | None = None,
     drills: list[Restore] | None = None,
+    unusual: list[BackupExecution] | None = None,
     policy: dict[str, Any] | None = None,
     bare: bool = False,
     **cronjob: Any,
@@ -78,6 +79,7 @@ def facts(
         now=NOW,
         failing_runs=3,
         controller_zone="UTC",
+        unusual=unusual or [],
     )
 
 
@@ -108,6 +110,10 @@ RESULT = BackupResult(snapshot_id="s")
         (facts(backups=[backup(1, B.FAILED, reason="CronJobFailed"), backup(9, B.SUCCEEDED)]), []),
         (facts(backups=[backup(1, B.FAILED)], policy={}, policy_fault=None), [("BackupFailed", "critical")]),
         (facts(backups=[backup(1, B.PARTIAL, result=RESULT)]), [("BackupPartial", "warning")]),
+        (
+            facts(unusual=[backup(9, B.SUCCEEDED, result=RESULT, unusual=("It has 1 file.",))]),
+            [("BackupUnusual", "warning")],
+        ),
         (
             facts(backups=[backup(9, B.SUCCEEDED, result=RESULT, snapshot_missing_at=ago(1))]),
             [("SnapshotMissing", "critical")],

@@ -11,7 +11,7 @@ from tests.records import make_backup, vault
 from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import CronJobNotFound, StorageFailed, Unavailable
+from kronkeep_common.errors import CronJobNotFound, NotAllowedNow, StorageFailed, Unavailable
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import policy_annotations
@@ -232,6 +232,13 @@ async def test_the_orphans_of_a_cluster_on_which_another_daemon_acts_are_left_to
     assert len(scene.repository.snapshots) == 3
 
 
+def carry_policy(scene: Scene) -> None:
+    """Let the CronJob carry the policy."""
+    annotations = policy_annotations.annotations_of(scene.carrier.policy)
+    meta = CronJobMeta(name="j", namespace="n", uid="u", annotations=annotations)
+    scene.cronjobs.given = msgspec.structs.replace(CronJobObject(), metadata=meta, cluster="c")
+
+
 def hinder(scene: Scene, what: str, *, is_in_the_way: bool) -> None:
     if what == "storage":
         scene.repository.is_away = is_in_the_way
@@ -245,9 +252,7 @@ def hinder(scene: Scene, what: str, *, is_in_the_way: bool) -> None:
 async def test_retention_after_a_backup_that_something_hinders_follows_when_it_is_gone(
     scene: Scene, what: str
 ) -> None:
-    annotations = policy_annotations.annotations_of(scene.carrier.policy)
-    meta = CronJobMeta(name="j", namespace="n", uid="u", annotations=annotations)
-    scene.cronjobs.given = msgspec.structs.replace(CronJobObject(), metadata=meta, cluster="c")
+    carry_policy(scene)
     hinder(scene, what, is_in_the_way=True)
     newest = scene.records.get("b2")
     running = msgspec.structs.replace(newest, status=BackupStatus.RUNNING)
@@ -259,3 +264,43 @@ async def test_retention_after_a_backup_that_something_hinders_follows_when_it_i
     await settle()
     await scene.clock.advance(90.0)
     await eventually(scene.read_first, lambda backup: backup.snapshot_removed_at is not None)
+
+
+async def test_an_unusual_backup_holds_what_is_forgotten_until_it_is_acknowledged(scene: Scene) -> None:
+    carry_policy(scene)
+    unusual = make_backup(
+        id="b3", result=BackupResult(snapshot_id=full_id(3)[:8]), unusual=("It has 1 file, where 9 were.",)
+    )
+    scene.repository.snapshots.append(snapshot(3, "b3"))
+    await scene.records.put(make_backup(id="b3", status=BackupStatus.RUNNING), unusual)
+    await scene.wait_until_ended("retention after backup b3")
+    assert len(scene.repository.snapshots) == 4
+    plan = scene.service.preview(scene.carrier)
+    assert "It has 1 file" in (plan.held_by or "")
+    with pytest.raises(NotAllowedNow, match="unusual"):
+        await scene.service.apply(scene.carrier)
+    with pytest.raises(NotAllowedNow, match="unusual"):
+        await scene.service.approve(scene.carrier, plan.token)
+    await scene.records.acknowledge_unusual("u", "anna", scene.clock.now())
+    await scene.wait_until_ended("retention after backup b3")
+    assert scene.records.get("b3").unusual_acknowledged_by == "anna"
+    assert not scene.records.has_unusual("u")
+    assert scene.service.preview(scene.carrier).held_by is None
+
+
+async def test_a_backup_that_turns_out_unusual_while_the_repository_is_busy_stops_forgetting(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = scene.service.check_apply(scene.carrier)
+    assert len(plan.remove) == 1
+    listed = scene.repository.list_and_apply
+
+    async def record_unusual_meanwhile(repository: Any) -> Any:
+        result = BackupResult(snapshot_id="s3")
+        await scene.records.put(None, make_backup(id="b3", result=result, unusual=("It is empty.",)))
+        return await listed(repository)
+
+    monkeypatch.setattr(scene.repository, "list_and_apply", record_unusual_meanwhile)
+    with pytest.raises(NotAllowedNow):
+        await scene.service.apply(scene.carrier)
+    assert len(scene.repository.snapshots) == 3

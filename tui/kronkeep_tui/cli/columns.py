@@ -118,6 +118,10 @@ def _optional_size(value: int | None) -> str:
     return "-" if value is None else size(value)
 
 
+def _unusual(backup: Any) -> str:
+    return "yes" if backup.is_unusual else "acknowledged" if backup.unusual else "-"
+
+
 def _comma_list(names: tuple[str, ...]) -> str:
     return clean(", ".join(names)) or "-"
 
@@ -175,6 +179,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("AGE", "created_at", _age),
         OutputColumn("TOOK", "duration_seconds", duration),
         OutputColumn("SNAPSHOT", "result.snapshot_id", _id),
+        OutputColumn("UNUSUAL", "", _unusual),
         OutputColumn("MISSING", "snapshot_missing_at", _age),
         OutputColumn("RECOVERED", "recovered_at", _age),
         OutputColumn("READ", "result.bytes_read", size),

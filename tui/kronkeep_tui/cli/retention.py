@@ -105,7 +105,9 @@ def _print_plan(plan: RetentionPlan, zone: tzinfo) -> None:
     for verdict in plan.keep:
         print(_line("keep", verdict, zone))
     print(f"{len(plan.remove)} would go, {len(plan.keep)} stay")
-    if plan.blocked_by is not None:
+    if plan.held_by is not None:
+        print(plan.held_by)
+    elif plan.blocked_by is not None:
         print(f"{plan.blocked_by} To approve: --approve {plan.token}")
 
 

@@ -8,7 +8,7 @@ from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.plots import AXIS, Point, axis, plot
-from kronkeep_tui.pages.status_words import BLOCKS, STRIP, blocks, count_words, state, strip
+from kronkeep_tui.pages.status_words import BLOCKS, STRIP, backup_state, blocks, count_words, state, strip
 from kronkeep_tui.store import Store, backup_of, backups_of, runs_of
 from kronkeep_tui.widgets.cells import Drawing, Span, Text, put_side_by_side
 
@@ -242,7 +242,7 @@ def _fields(run: CronJobExecution, store: Store, now: datetime) -> dict[str, str
         "node": run.node or "-",
         "reason": run.reason or "-",
         "policy": run.policy_revision or "-",
-        "backup": state(backup.status)[0] if backup else "none",
+        "backup": backup_state(backup)[0] if backup else "none",
         "snapshot": result.snapshot_id[:12] if result else "-",
         "files": str(result.files_total) if result else "-",
         "read": size(result.bytes_read) if result else "-",

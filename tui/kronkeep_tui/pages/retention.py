@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import age, size
 from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.policies import retention_words
@@ -38,7 +39,7 @@ def row(cronjob: CronJob, plan: RetentionPlan | KronkeepError | None) -> TableRo
         return TableRow(cronjob.id, (name, "-", "-", "-", "fetching" if plan is None else "not known", rules))
     goes = len(plan.remove)
     when = (
-        ("waits for approval", "warn")
+        ("unusual" if plan.held_by else "waits for approval", "warn")
         if plan.blocked_by
         else ("after next backup" if goes else "-", "" if goes else "quiet")
     )
@@ -95,6 +96,8 @@ def _unknown(plan: RetentionPlan, width: int) -> list[Text]:
 
 
 def _stands(plan: RetentionPlan, width: int, step: str) -> list[Text]:
+    if plan.held_by is not None:
+        return cause(plan.held_by, Reason.UNUSUAL.next_step, width, "warn")
     if plan.blocked_by is not None:
         return cause(plan.blocked_by, step, width, "warn")
     if plan.remove:

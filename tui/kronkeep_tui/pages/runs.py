@@ -6,9 +6,9 @@ from operator import attrgetter
 from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.pages.moments import age_cell, local_time
-from kronkeep_tui.pages.status_words import cause, count_words, progress_words, state
+from kronkeep_tui.pages.status_words import backup_state, cause, count_words, progress_words, state
 from kronkeep_tui.store import Store, backup_of
-from kronkeep_tui.widgets.cells import Span, Text
+from kronkeep_tui.widgets.cells import Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
@@ -44,7 +44,7 @@ def row(run: CronJobExecution, store: Store, now: datetime) -> TableRow:
         run.namespace,
         store.label(run.namespace, run.cronjob),
         run.trigger.value,
-        (state(backup.status),) if backup else "-",
+        (backup_state(backup),) if backup else "-",
         run.message or "",
         "-" if run.exit_code is None else str(run.exit_code),
         run.node or "-",
@@ -106,7 +106,7 @@ def backup_lines(backup: BackupExecution | None, store: Store, now: datetime, wi
     lines: list[Text] = [
         (
             ("backup ", "quiet"),
-            state(backup.status),
+            backup_state(backup),
             (f" → {backup.storage_id}", ""),
             (f"  {backup.backup_type}, {backup.trigger}{again}", "quiet"),
             (f"  due {age(backup.due_at, now)}" if backup.due_at and backup.due_at > now else "", ""),
@@ -120,6 +120,7 @@ def backup_lines(backup: BackupExecution | None, store: Store, now: datetime, wi
             lines.append(((f"  {backup.progress.current_file}", "quiet"),))
     lines += cause(backup.message, backup.next_step, width, state(backup.status)[1])
     left_out = [volume.sentence for volume in backup.unarchived_volumes]
+    lines += [((part, "warn"),) for words in backup.unusual for part in wrap(f"! {words}", width)]
     lines += [((f"! {warning}", "warn"),) for warning in (*backup.warnings[:3], *left_out[:3])]
     return [*lines, *_snapshot(backup, store, now)]
 

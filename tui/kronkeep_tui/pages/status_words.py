@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from kronkeep_common.models import BackupStorage, CronJob, Progress
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, Progress
 from kronkeep_common.text import duration, size
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.store import Store, newest_backup
@@ -32,6 +32,7 @@ ROLES = {
     "ok": "ok",
     "FAIL": "bad",
     "PART": "warn",
+    "UNUS": "warn",
     "late": "warn",
     "MISS": "warn",
     "?": "warn",
@@ -69,6 +70,11 @@ def role(status: str) -> str:
 def state(status: str) -> Span:
     """Return a state's word and its role."""
     return word(status), role(status)
+
+
+def backup_state(backup: BackupExecution) -> Span:
+    """Return a backup's state and its role; one that succeeded may be unusual."""
+    return ("UNUS", "warn") if backup.is_unusual else state(backup.status)
 
 
 def strip(statuses: Sequence[str], width: int) -> Text:
@@ -166,7 +172,7 @@ def backup_words(store: Store, cronjob: CronJob) -> Span:
     if not cronjob.policy.enabled:
         return "off", "quiet"
     last = newest_backup(store, cronjob)
-    return ("none yet", "quiet") if last is None else state(last.status)
+    return ("none yet", "quiet") if last is None else backup_state(last)
 
 
 def counts(cronjobs: Sequence[CronJob]) -> list[tuple[str, int, str]]:

@@ -97,6 +97,8 @@ class RetentionView(PageView):
             return ""
         if self._plan is None:
             return "The plan has not been fetched yet."
+        if self._plan.held_by is not None:
+            return "Acknowledge the unusual backup first, in Alerts."
         policy = self._policy(self.store)
         if policy is not None and policy.is_orphan:
             return "" if self._plan.remove else "There is nothing to remove."

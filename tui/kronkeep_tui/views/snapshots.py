@@ -10,7 +10,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.runs import backup_lines
-from kronkeep_tui.pages.status_words import state
+from kronkeep_tui.pages.status_words import backup_state
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.files import ask_restore_target
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
@@ -57,7 +57,7 @@ class SnapshotsView(TableView[BackupExecution]):
         return store.backups
 
     def row_of(self, record: BackupExecution, store: Store, now: datetime) -> TableRow:
-        shown, kind = state(record.status) if record.snapshot_missing_at is None else ("missing", "bad")
+        shown, kind = backup_state(record) if record.snapshot_missing_at is None else ("missing", "bad")
         result = record.result
         cells = (
             shown,
