@@ -9,7 +9,7 @@ from kronkeep_daemon.alert_settings import AlertSettings
 from kronkeep_daemon.alerts.rule_results import AlertFinding
 
 
-def uncovered_findings(
+def coverage_findings(
     claim: ClaimCoverage, settings: AlertSettings, first_listed_at: datetime | None, now: datetime
 ) -> list[AlertFinding]:
     """Return a finding about a claim that is not covered some time after its creation.

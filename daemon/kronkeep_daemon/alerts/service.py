@@ -25,7 +25,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import delivery_rules, rules
 from kronkeep_daemon.alerts.alert_changes import compare_alerts
 from kronkeep_daemon.alerts.channel_rules import apply_silences
-from kronkeep_daemon.alerts.coverage_rules import uncovered_findings
+from kronkeep_daemon.alerts.coverage_rules import coverage_findings
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
 from kronkeep_daemon.alerts.heartbeats import Heartbeats
 from kronkeep_daemon.alerts.history_rules import history_findings, log_findings
@@ -248,7 +248,7 @@ class AlertService:
         findings: list[AlertFinding] = []
         for claim in self._inputs.claims():
             first = listed_at.get(claim.cluster)
-            findings += uncovered_findings(claim, self._settings().alerts, first, now)
+            findings += coverage_findings(claim, self._settings().alerts, first, now)
         return findings
 
     def _facts_of(self, cronjob: CronJob) -> CronJobFacts:

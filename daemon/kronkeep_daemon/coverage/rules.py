@@ -136,7 +136,7 @@ def _newest(moments: Iterable[datetime | None]) -> datetime | None:
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def archived_paths(policy: BackupPolicy, volumes: Iterable[MountedVolume], claim: str) -> list[str] | None:
+def paths_in_archive(policy: BackupPolicy, volumes: Iterable[MountedVolume], claim: str) -> list[str] | None:
     """Return the only paths of a claim that a policy archives, none for all; None where it archives none."""
     if claim not in claims_to_archive(policy, volumes):
         return None
@@ -148,7 +148,7 @@ def archived_paths(policy: BackupPolicy, volumes: Iterable[MountedVolume], claim
 
 def _policy_for(claim: ClaimFacts, user: ClaimUser) -> ClaimPolicy | None:
     policy = user.policy
-    paths = archived_paths(policy, user.volumes, claim.name) if policy is not None else None
+    paths = paths_in_archive(policy, user.volumes, claim.name) if policy is not None else None
     if policy is None or paths is None:
         return None
     return ClaimPolicy(

@@ -7,7 +7,7 @@ import pytest
 
 from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_daemon.alert_settings import AlertSettings
-from kronkeep_daemon.alerts.coverage_rules import uncovered_findings
+from kronkeep_daemon.alerts.coverage_rules import coverage_findings
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 LISTED = NOW - timedelta(days=30)
@@ -43,9 +43,9 @@ def claim(days_old: float, **fields: Any) -> ClaimCoverage:
 def test_new_claims_and_those_that_were_protected_are_told(
     subject: ClaimCoverage, which: Any, is_told: bool
 ) -> None:
-    findings = uncovered_findings(subject, AlertSettings(uncovered=which), LISTED, NOW)
+    findings = coverage_findings(subject, AlertSettings(uncovered=which), LISTED, NOW)
     assert [finding.object for finding in findings] == ["shop/data"] * is_told
 
 
 def test_claims_that_were_never_listed_are_not_new() -> None:
-    assert uncovered_findings(claim(2), AlertSettings(), None, NOW) == []
+    assert coverage_findings(claim(2), AlertSettings(), None, NOW) == []
