@@ -125,7 +125,7 @@ async def test_another_repository_with_the_same_password_is_neither_written_nor_
 ) -> None:
     folder = await site.create_storage("other")
     async with site.client() as client:
-        await make_backups(site, client, "other", 1)
+        (first,) = await make_backups(site, client, "other", 1)
         await asyncio.to_thread(shutil.move, folder, tmp_path / "right")
         password = await site.read_password("other")
         await asyncio.to_thread(site.run_restic, folder, password, "init")
@@ -135,6 +135,10 @@ async def test_another_repository_with_the_same_password_is_neither_written_nor_
         for work in (storages.test, storages.prune, storages.check, storages.measure):
             with pytest.raises(KronkeepError, match="Another repository"):
                 await work("other")
+        for look in (client.backups.files, client.backups.verify):
+            with pytest.raises(KronkeepError, match="Another repository"):
+                await look(first.id)
+        assert (await client.backups.get(first.id)).snapshot_missing_at is None
         assert await site.list_snapshots("other", folder) == []
         await asyncio.to_thread(shutil.rmtree, folder)
         await asyncio.to_thread(shutil.move, tmp_path / "right", folder)

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import (
     BackupCopy,
     BackupExecution,
@@ -24,6 +24,7 @@ from kronkeep_common.models import (
     ForeignSnapshot,
     StorageSnapshots,
 )
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, StorageStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations, recovered_backups
@@ -131,6 +132,19 @@ class SnapshotReconciliation:
         """
         storage = self._storages.require_active(storage_id)
         return await self._compare_storage(storage, recover=True, other_clusters=other_clusters)
+
+    async def find_other_repository(self, repository: Repository) -> StorageFailed | None:
+        """Compare a repository in which restic did not find a snapshot with the records.
+
+        So what restic said is not believed alone. Return the fault where another repository is in its place;
+        then, and where it cannot be listed, nothing is recorded.
+        """
+        try:
+            async with self._queues.hold_for_reading(repository.id, "reconciliation"):
+                await self._list_and_compare(repository)
+        except StorageFailed as fault:
+            return fault if fault.details.get("reason") == Reason.WRONG_REPOSITORY else None
+        return None
 
     async def list_and_apply(self, repository: Repository) -> SnapshotsByBackup:
         """List the repository's snapshots while the caller holds it, change the records that differ, and

@@ -49,7 +49,7 @@ def compose_restores(
         places=BackupPlaces(backups=backups.records, copies=copies.records, storages=repositories.storages),
         storages=repositories.storages,
         queues=repositories.queues,
-        clock=base.clock,
+        reconciliation=backups.reconciliation,
         settings=base.settings,
         supervisor=base.supervisor,
     )

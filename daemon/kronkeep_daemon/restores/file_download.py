@@ -92,8 +92,10 @@ class FileDownloads:
             chunks = self._jobs.container_chunks(cluster_id, pod, "send")
             yield FileDownload(entry, sha256, _decode_and_check(chunks, entry.size, sha256))
         except StorageFailed as fault:
-            await self._snapshots.record_if_gone(backup, fault)
-            raise
+            explained = await self._snapshots.explain_gone(backup, fault)
+            if explained is fault:
+                raise
+            raise explained from fault
         finally:
             await self._jobs.remove(cluster_id, namespace, manifest["metadata"]["name"])
 

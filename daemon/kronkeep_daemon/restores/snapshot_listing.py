@@ -15,7 +15,6 @@ from typing import Self
 
 import msgspec
 
-from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     InvalidRequest,
     KronkeepError,
@@ -30,6 +29,7 @@ from kronkeep_common.models import BackupExecution, BackupResult, SnapshotFile, 
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import shorten_middle
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -67,7 +67,7 @@ class SnapshotListings:
         places: BackupPlaces,
         storages: StorageService,
         queues: RepositoryQueues,
-        clock: Clock,
+        reconciliation: SnapshotReconciliation,
         settings: Callable[[], Settings],
         supervisor: Supervisor,
     ) -> None:
@@ -77,7 +77,7 @@ class SnapshotListings:
         self._places = places
         self._storages = storages
         self._queues = queues
-        self._clock = clock
+        self._reconciliation = reconciliation
         self._settings = settings
         self._supervisor = supervisor
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -166,21 +166,25 @@ class SnapshotListings:
         if not await self._exists(backup):
             raise StillReading(f"The listing of backup {backup.id} could not be read; it is read again.")
 
-    async def record_if_gone(self, backup: BackupExecution, fault: KronkeepError) -> None:
-        """Record the backup's snapshot as missing where the fault is that the repository lacks it."""
-        if fault.details.get("reason") == Reason.SNAPSHOT_GONE:
-            await self._record_gone(backup)
+    async def explain_gone(self, backup: BackupExecution, fault: KronkeepError) -> KronkeepError:
+        """Return the fault, or that another repository is in the place of the snapshot's own.
 
-    async def record_gone_in(self, backup_id: str, storage_id: str) -> None:
-        """Record that a storage, the backup's own or that of a copy, lacks its snapshot."""
-        with suppress(NotFound, NotAllowedNow):
-            await self._record_gone(self.require_restorable(backup_id, storage_id))
+        Where the fault is that restic does not find the snapshot, and the repository lacks it, it is recorded
+        as missing.
+        """
+        if fault.details.get("reason") != Reason.SNAPSHOT_GONE:
+            return fault
+        return await self._reconciliation.find_other_repository(self.repository_of(backup)) or fault
 
-    async def _record_gone(self, backup: BackupExecution) -> None:
-        if isinstance(backup, BackupInCopy):
-            await self._copies.set_missing(backup.copy_id, is_missing=True)
-        else:
-            await self._backups.set_missing(backup.id, self._clock.now())
+    async def explain_gone_in(
+        self, backup_id: str, storage_id: str, fault: KronkeepError
+    ) -> KronkeepError:
+        """Do so for a storage, the backup's own or that of a copy."""
+        try:
+            backup = self.require_restorable(backup_id, storage_id)
+        except (NotFound, NotAllowedNow):
+            return fault
+        return await self.explain_gone(backup, fault)
 
     def read_entries(self, backup: BackupExecution) -> Iterator[SnapshotFile]:
         """Yield every entry of a listing that is ready. Reads a file: iterate in a thread."""
@@ -216,8 +220,7 @@ class SnapshotListings:
                 if not await self._exists(backup):  # it may have been read since somebody looked
                     await self._read(backup)
         except KronkeepError as fault:
-            self._faults[backup.id] = fault
-            await self.record_if_gone(backup, fault)
+            self._faults[backup.id] = await self.explain_gone(backup, fault)
 
     async def _read(self, backup: BackupExecution) -> None:
         path = self._path(backup.id)
