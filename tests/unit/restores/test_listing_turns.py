@@ -37,7 +37,7 @@ class Listings(SnapshotListings):
             places=places,
             storages=nothing,
             queues=nothing,
-            clock=SystemClock(),
+            reconciliation=nothing,
             settings=lambda: msgspec.structs.replace(Settings(), state=str(folder)),
             supervisor=Supervisor(SystemClock()),
         )
