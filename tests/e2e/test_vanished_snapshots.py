@@ -107,6 +107,29 @@ async def test_a_rolled_back_repository_is_noticed_by_a_measurement_and_so_is_it
         assert (await client.cronjobs.get("default", "rolled")).last_good_backup_at == second.ended_at
 
 
+async def test_a_snapshot_that_got_a_tag_of_somebody_else_has_another_id_and_is_still_there(
+    site: BackupSite,
+) -> None:
+    """`restic tag` writes the snapshot again and removes the old one; retention follows it."""
+    folder = await site.create_storage("tagged")
+    async with site.client() as client:
+        oldest, newest = await make_backups(site, client, "tagged", 2)
+        policy_id = await keep_one(client, "tagged")
+        password = await site.read_password("tagged")
+        await asyncio.to_thread(site.run_restic, folder, password, "tag", "--add", "keep")
+        await client.policies.apply_retention(policy_id)
+        (left,) = await site.list_snapshots("tagged", folder)
+        assert "keep" in left["tags"]
+        kept = await client.backups.get(newest.id)
+        assert kept.result is not None
+        assert newest.result is not None
+        assert (kept.snapshot_missing_at, kept.result.snapshot_id) == (None, left["id"])
+        assert not left["id"].startswith(newest.result.snapshot_id)
+        gone = await client.backups.get(oldest.id)
+        assert (gone.snapshot_missing_at, gone.snapshot_removed_at is None) == (None, False)
+        await client.backups.files(newest.id, "/source/tagged")
+
+
 @pytest.mark.parametrize("way", ["verify", "browse"])
 async def test_a_verify_or_a_look_into_a_vanished_snapshot_records_that_at_once(
     site: BackupSite, way: str

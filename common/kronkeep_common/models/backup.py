@@ -29,11 +29,15 @@ class BackupResult(Record, frozen=True, kw_only=True):
 
     `bytes_read` were read from the source, `bytes_added` of them were new to the repository, where they take
     `bytes_stored` (restic 0.17 and later); `ratio` is bytes_added / bytes_stored. A database dump next to
-    files has a snapshot of its own, `database_snapshot_id`; the figures are then sums of both.
+    files has a snapshot of its own, `database_snapshot_id`; the figures are then sums of both. `tree` and
+    `database_tree` are the ids of what they contain, which stay where another tool gives a snapshot other
+    tags and so another id; empty where they are not known.
     """
 
     snapshot_id: str
     database_snapshot_id: str | None = None
+    tree: str = ""
+    database_tree: str = ""
     files_new: int = 0
     files_changed: int = 0
     files_unmodified: int = 0

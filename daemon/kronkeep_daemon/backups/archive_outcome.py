@@ -114,16 +114,25 @@ def outcome_of_fault(fault: KronkeepError) -> BackupOutcome:
     return restic_backup.failure(Fault(reason, fault.message, fault.next_step))
 
 
-def is_confirmed(backup: BackupExecution, result: BackupResult, finished: FinishedJob) -> bool:
-    """Return whether the archive's last container saw the result's snapshots with the backup's tags.
+def confirm(backup: BackupExecution, outcome: BackupOutcome, finished: FinishedJob) -> BackupOutcome | None:
+    """Return the outcome where the archive's last container saw its snapshots with the backup's tags.
 
     What a log says of a snapshot is a claim: a dump, or a changed restic, may print anything.
     """
     confirmation = finished.container(snapshots.STEP)
-    if confirmation is None or confirmation.exit_code != 0:
-        return False
-    listed = snapshots.parse_list(confirmation.log) or []
-    return reconciliation.has_snapshot_in(msgspec.structs.replace(backup, result=result), listed)
+    if outcome.result is None or confirmation is None or confirmation.exit_code != 0:
+        return None
+    return _listed_outcome(backup, outcome, snapshots.parse_list(confirmation.log) or [])
+
+
+def _listed_outcome(
+    backup: BackupExecution, outcome: BackupOutcome, listed: list[ListedSnapshot]
+) -> BackupOutcome | None:
+    """Return the outcome with what its snapshots contain, where all are listed with the backup's tags."""
+    claimed = msgspec.structs.replace(backup, result=outcome.result)
+    if outcome.result is None or not reconciliation.has_snapshot_in(claimed, listed):
+        return None
+    return outcome._replace(result=reconciliation.with_trees(outcome.result, listed))
 
 
 def with_listed_snapshots(
@@ -138,9 +147,9 @@ def with_listed_snapshots(
     listed: the snapshots with the backup's tags; None where they could not be listed.
     is_complete: whether the archive's Job had exit code 0.
     """
-    claimed = msgspec.structs.replace(backup, result=outcome.result)
-    if listed is not None and reconciliation.has_snapshot_in(claimed, listed):
-        return outcome
+    confirmed = _listed_outcome(backup, outcome, listed) if listed is not None else None
+    if confirmed is not None:
+        return confirmed
     if outcome.status is BackupStatus.FAILED:
         return outcome._replace(result=None)
     unconfirmed = Reason.SNAPSHOT_UNCONFIRMED
@@ -168,6 +177,7 @@ def judge_snapshots(
     if main is None:
         return None
     result = BackupResult(snapshot_id=main, database_snapshot_id=ids.get("database"))
+    result = reconciliation.with_trees(result, listed)
     if is_complete:
         return BackupOutcome(
             status=BackupStatus.SUCCEEDED,

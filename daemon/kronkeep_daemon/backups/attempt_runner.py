@@ -233,13 +233,13 @@ class AttemptRunner:
     ) -> BackupOutcome:
         """Run the archive's Job; where its end leaves doubt, what the repository holds decides."""
         is_complete = False
-        is_confirmed = False
+        confirmed = None
         try:
             finished = await self._run_job(backup, inputs, node, on_waiting)
             is_complete = finished.complete
             outcome = archive_outcome.judge_job(finished)
-            result = outcome.result
-            is_confirmed = result is not None and archive_outcome.is_confirmed(backup, result, finished)
+            confirmed = archive_outcome.confirm(backup, outcome, finished)
+            outcome = confirmed or outcome
         except NotFoundInCluster:
             message = "The archive's Job was deleted before it ended; how it ended is not known."
             outcome = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
@@ -258,7 +258,7 @@ class AttemptRunner:
             )
             if by_snapshot is not None:
                 return by_snapshot
-        if outcome.result is not None and not is_confirmed:
+        if outcome.result is not None and confirmed is None:
             listed = await self._list_own(backup, inputs.repository)
             return archive_outcome.with_listed_snapshots(backup, outcome, listed, is_complete=is_complete)
         return outcome

@@ -173,6 +173,8 @@ def _result_of(main: ListedSnapshot, database: ListedSnapshot | None) -> BackupR
     return BackupResult(
         snapshot_id=main.id,
         database_snapshot_id=database.id if database is not None else None,
+        tree=main.tree,
+        database_tree=database.tree if database is not None else "",
         files_new=figures.files_new,
         files_changed=figures.files_changed,
         files_unmodified=figures.files_unmodified,

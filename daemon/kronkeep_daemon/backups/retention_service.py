@@ -329,7 +329,7 @@ class RetentionService:
         """
         async with self._queues.hold_exclusively(repository.id, "forget"):
             listed = await self._reconciliation.list_and_apply(repository)
-            _require_present(kept, listed)
+            _require_present([self._records.get(backup.id) for backup in kept], listed)
             for backup in backups:
                 self._require_trusted_time(backup.cluster)
             if any(map(self._records.has_unusual, {backup.cronjob_id for backup in backups})):

@@ -227,6 +227,14 @@ class SnapshotReconciliation:
         for backup_id in differences.missing:
             log.warning("the snapshot of backup %s is not in %s", backup_id, repository.id)
             await self._records.set_missing(backup_id, self._clock.now())
+        for backup_id, result in differences.renamed:
+            log.warning(
+                "the snapshot of backup %s has the id %s now, in %s",
+                backup_id,
+                result.snapshot_id,
+                repository.id,
+            )
+            await self._records.change(backup_id, result=result)
         for backup_id in differences.removed:
             log.info("the snapshot of backup %s was removed from %s before a stop", backup_id, repository.id)
             await self._records.change(backup_id, snapshot_removed_at=self._clock.now())

@@ -7,7 +7,9 @@ snapshot id of its result with the tags `backup=` and `policy=` of that backup; 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from kronkeep_common.models import BackupExecution
+import msgspec
+
+from kronkeep_common.models import BackupExecution, BackupResult
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 
 SnapshotsByBackup = dict[str, list[ListedSnapshot]]
@@ -22,6 +24,7 @@ class RepositoryComparison(NamedTuple):
     returned: ids of backups whose snapshot was missing, or was removed by retention, and is there again, as
         in a repository that was rolled back; or which retention could not remove.
     unrecorded: snapshots with the tags of a backup that no record has.
+    renamed: backups whose snapshot has another id, with their results that name it.
     foreign: snapshots without kronkeep's tags; they are never touched.
     """
 
@@ -30,6 +33,7 @@ class RepositoryComparison(NamedTuple):
     returned: tuple[str, ...]
     unrecorded: tuple[ListedSnapshot, ...]
     foreign: tuple[ListedSnapshot, ...]
+    renamed: tuple[tuple[str, BackupResult], ...] = ()
 
 
 def snapshot_ids(backup: BackupExecution) -> tuple[str, ...]:
@@ -62,6 +66,45 @@ def has_snapshot_in(backup: BackupExecution, snapshots: Iterable[ListedSnapshot]
     return bool(ids) and all(any(_is_id_of(each, short) for each in own) for short in ids)
 
 
+def with_trees(result: BackupResult, snapshots: Iterable[ListedSnapshot]) -> BackupResult:
+    """Return the result with the ids of what its snapshots contain, of those among the listed ones."""
+    listed = list(snapshots)
+    return msgspec.structs.replace(
+        result,
+        tree=_tree_of(result.snapshot_id, listed) or result.tree,
+        database_tree=_tree_of(result.database_snapshot_id or "", listed) or result.database_tree,
+    )
+
+
+def _tree_of(snapshot_id: str, snapshots: Iterable[ListedSnapshot]) -> str:
+    return next((each.tree for each in snapshots if _is_id_of(each, snapshot_id)), "")
+
+
+def renamed_result(backup: BackupExecution, snapshots: Iterable[ListedSnapshot]) -> BackupResult | None:
+    """Return the backup's result with the ids that its snapshots have now; None where they are not there.
+
+    `restic tag` writes a snapshot again, with another id and the same content, and removes the old one; so
+    does `restic rewrite`, with other content, which is then not what was archived.
+    """
+    result = backup.result
+    if result is None:
+        return None
+    own = own_snapshots(backup, snapshots)
+    main = _current_id(result.snapshot_id, result.tree, own)
+    database = _current_id(result.database_snapshot_id or "", result.database_tree, own)
+    if main is None or (database is None and result.database_snapshot_id):
+        return None
+    return msgspec.structs.replace(result, snapshot_id=main, database_snapshot_id=database)
+
+
+def _current_id(snapshot_id: str, tree: str, own: Iterable[ListedSnapshot]) -> str | None:
+    """Return the id of the snapshot, or of the newest one in the list that has its content."""
+    same = [each.id for each in own if each.tree == tree] if tree else []
+    if any(_is_id_of(each, snapshot_id) for each in own):
+        return snapshot_id
+    return same[-1] if same else None
+
+
 def compare(
     backups: Sequence[BackupExecution], snapshots: Sequence[ListedSnapshot], recorded_ids: Iterable[str]
 ) -> RepositoryComparison:
@@ -74,13 +117,17 @@ def compare(
     missing: list[str] = []
     removed: list[str] = []
     returned = []
+    renamed: list[tuple[str, BackupResult]] = []
     for backup in backups:
         is_there = has_snapshot_in(backup, by_backup.get(backup.id, ()))
         was_there = backup.snapshot_missing_at is None and backup.snapshot_removed_at is None
         is_being_removed = backup.forget_began_at is not None
-        if was_there and not is_there:
+        new_result = None if is_there else renamed_result(backup, by_backup.get(backup.id, ()))
+        if new_result is not None:
+            renamed.append((backup.id, new_result))
+        elif was_there and not is_there:
             (removed if is_being_removed else missing).append(backup.id)
-        elif is_there and (is_being_removed or not was_there):
+        if (is_there or new_result is not None) and (is_being_removed or not was_there):
             returned.append(backup.id)
     known = set(recorded_ids)
     ours = [each for each in snapshots if each.backup and each.policy]
@@ -90,6 +137,7 @@ def compare(
         returned=tuple(returned),
         unrecorded=tuple(each for each in ours if each.backup not in known),
         foreign=tuple(each for each in snapshots if not (each.backup and each.policy)),
+        renamed=tuple(renamed),
     )
 
 

@@ -9,6 +9,7 @@ from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_daemon.restic import output
 
 SnapshotId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+TreeId = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 _PART = "part="
 _POLICY = "policy="
 _RUN = "run="
@@ -31,7 +32,7 @@ LONGEST_HOST_NAME = 100  # characters that are kept of it
 STEP = "snapshots"  # the container that lists them
 LONGEST_SNAPSHOT = 4 * 1024 * 1024  # bytes of one snapshot's JSON, which names each path that was archived
 MOST_KEPT_BYTES = 96 * 1024 * 1024  # of all snapshots together: more than 50,000
-BYTES_PER_SNAPSHOT = 800  # beside the text of its tags
+BYTES_PER_SNAPSHOT = 920  # beside the text of its tags
 # What restic 0.14 and later versions say of a snapshot whose file they cannot read, and leave out of the
 # list; their exit code is 0.
 _LEFT_OUT = (b"could not load snapshot ", b'Ignoring "')
@@ -86,8 +87,8 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
 class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One snapshot of `restic snapshots --json`; of its tags those are kept that kronkeep gives.
 
-    `time` is as restic prints it (RFC 3339), `hostname` is restic's `--host`. `original` is the snapshot that
-    it was copied from, or empty.
+    `time` is as restic prints it (RFC 3339), `hostname` is restic's `--host`, `tree` the id of its content.
+    `original` is the snapshot that it was copied from, or empty.
     """
 
     id: SnapshotId
@@ -95,6 +96,7 @@ class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     original: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
     time: str = ""
     hostname: str = ""
+    tree: TreeId = ""
     tags: tuple[str, ...] | None = None
     summary: SnapshotSummary | None = None
 

@@ -9,6 +9,8 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_outcome
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
+from kronkeep_daemon.restic import backup as restic_backup
+from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 
 SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
@@ -152,8 +154,11 @@ def list_log(*snapshots: ListedSnapshot) -> bytes:
 def test_a_snapshot_is_confirmed_by_the_repositorys_list_and_the_tags_alone(
     step: tuple[str, int | None, bytes], confirmed: bool
 ) -> None:
-    result = BackupResult(snapshot_id="0123abcd")
-    assert archive_outcome.is_confirmed(OURS, result, job(VERSION, step)) is confirmed
+    outcome = restic_backup.failure(Fault.of(Reason.INTERRUPTED))._replace(
+        result=BackupResult(snapshot_id="0123abcd")
+    )
+    shown = archive_outcome.confirm(OURS, outcome, job(VERSION, step))
+    assert (shown is not None) is confirmed
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def snapshot(number: int, *, owner: str | None = None, policy: str = "p") -> Lis
 
 def test_records_and_repository_that_agree_differ_in_nothing() -> None:
     comparison = reconciliation.compare([backup(1)], [snapshot(1)], ["b1"])
-    assert comparison == ((), (), (), (), ())
+    assert comparison == ((), (), (), (), (), ())
 
 
 def test_a_snapshot_that_is_not_listed_is_missing_once() -> None:
@@ -95,3 +95,40 @@ def test_snapshots_without_a_record_and_foreign_ones_are_told_apart() -> None:
     comparison = reconciliation.compare([], [snapshot(1), snapshot(2), foreign], ["b2"])
     assert comparison.unrecorded == (snapshot(1),)
     assert comparison.foreign == (foreign,)
+
+
+def test_a_snapshot_with_another_id_and_the_same_content_is_the_backups_own() -> None:
+    """As `restic tag` leaves it; `restic rewrite` leaves other content, which is not what was archived."""
+    tree = full_id(70)
+    known = backup(1, result=BackupResult(snapshot_id=full_id(1), tree=tree))
+    tagged = msgspec.structs.replace(snapshot(5, owner="b1"), tree=tree)
+    comparison = reconciliation.compare([known], [tagged], ["b1"])
+    assert (comparison.missing, comparison.returned) == ((), ())
+    ((_, result),) = comparison.renamed
+    assert (result.snapshot_id, result.tree) == (full_id(5), tree)
+    rewritten = msgspec.structs.replace(tagged, tree=full_id(71))
+    others = msgspec.structs.replace(snapshot(5, owner="b2"), tree=tree)
+    for listed in (rewritten, others, msgspec.structs.replace(tagged, tree="")):
+        comparison = reconciliation.compare([known], [listed], ["b1"])
+        assert (comparison.missing, comparison.renamed) == (("b1",), ())
+    unknown = backup(1)
+    assert reconciliation.compare([unknown], [tagged], ["b1"]).missing == ("b1",)
+    missing = msgspec.structs.replace(known, snapshot_missing_at=NOON)
+    assert reconciliation.compare([missing], [tagged], ["b1"]).returned == ("b1",)
+
+
+def test_a_dump_that_got_another_id_does_not_hide_files_that_are_gone() -> None:
+    both = backup(
+        1,
+        result=BackupResult(
+            snapshot_id=full_id(1),
+            tree=full_id(71),
+            database_snapshot_id=full_id(2),
+            database_tree=full_id(72),
+        ),
+    )
+    dump = msgspec.structs.replace(snapshot(6, owner="b1"), tree=full_id(72))
+    files = msgspec.structs.replace(snapshot(1), tree=full_id(71))
+    assert reconciliation.compare([both], [dump], ["b1"]).missing == ("b1",)
+    ((_, result),) = reconciliation.compare([both], [files, dump], ["b1"]).renamed
+    assert (result.snapshot_id, result.database_snapshot_id) == (full_id(1), full_id(6))
