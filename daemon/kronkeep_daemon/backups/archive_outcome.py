@@ -122,10 +122,10 @@ def confirm(backup: BackupExecution, outcome: BackupOutcome, finished: FinishedJ
     confirmation = finished.container(snapshots.STEP)
     if outcome.result is None or confirmation is None or confirmation.exit_code != 0:
         return None
-    return _listed_outcome(backup, outcome, snapshots.parse_list(confirmation.log) or [])
+    return _outcome_in_list(backup, outcome, snapshots.parse_list(confirmation.log) or [])
 
 
-def _listed_outcome(
+def _outcome_in_list(
     backup: BackupExecution, outcome: BackupOutcome, listed: list[ListedSnapshot]
 ) -> BackupOutcome | None:
     """Return the outcome with what its snapshots contain, where all are listed with the backup's tags."""
@@ -147,7 +147,7 @@ def with_listed_snapshots(
     listed: the snapshots with the backup's tags; None where they could not be listed.
     is_complete: whether the archive's Job had exit code 0.
     """
-    confirmed = _listed_outcome(backup, outcome, listed) if listed is not None else None
+    confirmed = _outcome_in_list(backup, outcome, listed) if listed is not None else None
     if confirmed is not None:
         return confirmed
     if outcome.status is BackupStatus.FAILED:

@@ -45,7 +45,6 @@ def compose_restores(
     snapshots = SnapshotListings(
         jobs=jobs,
         backups=backups.records,
-        copies=copies.records,
         places=BackupPlaces(backups=backups.records, copies=copies.records, storages=repositories.storages),
         storages=repositories.storages,
         queues=repositories.queues,

@@ -80,7 +80,7 @@ def _tree_of(snapshot_id: str, snapshots: Iterable[ListedSnapshot]) -> str:
     return next((each.tree for each in snapshots if _is_id_of(each, snapshot_id)), "")
 
 
-def renamed_result(backup: BackupExecution, snapshots: Iterable[ListedSnapshot]) -> BackupResult | None:
+def find_renamed(backup: BackupExecution, snapshots: Iterable[ListedSnapshot]) -> BackupResult | None:
     """Return the backup's result with the ids that its snapshots have now; None where they are not there.
 
     `restic tag` writes a snapshot again, with another id and the same content, and removes the old one; so
@@ -122,7 +122,7 @@ def compare(
         is_there = has_snapshot_in(backup, by_backup.get(backup.id, ()))
         was_there = backup.snapshot_missing_at is None and backup.snapshot_removed_at is None
         is_being_removed = backup.forget_began_at is not None
-        new_result = None if is_there else renamed_result(backup, by_backup.get(backup.id, ()))
+        new_result = None if is_there else find_renamed(backup, by_backup.get(backup.id, ()))
         if new_result is not None:
             renamed.append((backup.id, new_result))
         elif was_there and not is_there:

@@ -74,18 +74,18 @@ def _join_names(lines: list[str]) -> Iterator[str]:
 def _count_lines(lines: list[str], at: int) -> int:
     """Return how many lines the entry of a file has: with them its error repeats the longest path."""
     best = 1
-    longest = len(_repeated_path(lines[at]))
+    longest = len(_path_in_error(lines[at]))
     for count in range(2, min(_MOST_LINES, len(lines) - at) + 1):
         if lines[at + count - 1].startswith(_BEGIN):
             break
-        length = len(_repeated_path("\n".join(lines[at : at + count])))
+        length = len(_path_in_error("\n".join(lines[at : at + count])))
         if length > longest:
             best = count
             longest = length
     return best
 
 
-def _repeated_path(entry: str) -> str:
+def _path_in_error(entry: str) -> str:
     """Return the path of an entry whose error repeats it; empty where it does not."""
     file = _split(entry)
     return file.path if file.path in file.error else ""

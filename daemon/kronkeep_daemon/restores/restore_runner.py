@@ -15,7 +15,7 @@ import msgspec
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow, StorageFailed
+from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
 from kronkeep_common.models import (
     BackupExecution,
     Cause,
@@ -300,8 +300,7 @@ class RestoreRunner:
     async def _change_place(self, restore: Restore, place: BackupExecution, result: object) -> Restore:
         """Record that the next attempt reads another storage, and why."""
         assert isinstance(result, Fault)
-        if result.reason == Reason.SNAPSHOT_GONE and restore.backup_id is not None:
-            await self._snapshots.record_gone_in(restore.backup_id, restore.storage_id)
+        result = await self._snapshots.explain_fault_of(restore, result)
         warning = f"The storage {restore.storage_id} is away ({result.message}): {place.storage_id} is read."
         await self._records.change(
             restore.id,
@@ -464,19 +463,9 @@ class RestoreRunner:
             verified = recovered_backups.as_good(verified)
         await self._backups.put(backup, verified)
 
-    async def _explain_gone(self, restore: Restore, fault: Fault) -> Fault:
-        """Return the fault; where restic does not find the snapshot, what `explain_gone` says."""
-        if restore.backup_id is None:
-            return fault
-        error = StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
-        explained = await self._snapshots.explain_gone_in(
-            restore.backup_id, restore.storage_id, error
-        )
-        return Fault(str(explained.details["reason"]), explained.message, explained.next_step)
-
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)
-        fault = await self._explain_gone(restore, fault)
+        fault = await self._snapshots.explain_fault_of(restore, fault)
         if restore.job is not None:
             await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job)
         await self._records.end(

@@ -8,7 +8,6 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -25,12 +24,11 @@ from kronkeep_common.errors import (
     StorageFailed,
     StorageNotFound,
 )
-from kronkeep_common.models import BackupExecution, BackupResult, SnapshotFile, SnapshotFolder
+from kronkeep_common.models import BackupExecution, BackupResult, Restore, SnapshotFile, SnapshotFolder
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import shorten_middle
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
-from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.job_manifests import Steps, build_repository_job
@@ -38,8 +36,9 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import storage_failure
 from kronkeep_daemon.restic import ls
+from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import backup_places, snapshot_paths
-from kronkeep_daemon.restores.backup_places import BackupInCopy, BackupPlaces, is_away
+from kronkeep_daemon.restores.backup_places import BackupPlaces, is_away
 from kronkeep_daemon.restores.listing_names import UNKNOWN, NameParser
 from kronkeep_daemon.restores.listing_queue import ListingQueue
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -63,7 +62,6 @@ class SnapshotListings:
         *,
         jobs: SnapshotJobs,
         backups: BackupRecords,
-        copies: CopyRecords,
         places: BackupPlaces,
         storages: StorageService,
         queues: RepositoryQueues,
@@ -73,7 +71,6 @@ class SnapshotListings:
     ) -> None:
         self._jobs = jobs
         self._backups = backups
-        self._copies = copies
         self._places = places
         self._storages = storages
         self._queues = queues
@@ -176,15 +173,17 @@ class SnapshotListings:
             return fault
         return await self._reconciliation.find_other_repository(self.repository_of(backup)) or fault
 
-    async def explain_gone_in(
-        self, backup_id: str, storage_id: str, fault: KronkeepError
-    ) -> KronkeepError:
-        """Do so for a storage, the backup's own or that of a copy."""
+    async def explain_fault_of(self, restore: Restore, fault: Fault) -> Fault:
+        """Do so for a restore, whose storage is the backup's own or that of a copy."""
+        if restore.backup_id is None:
+            return fault
         try:
-            backup = self.require_restorable(backup_id, storage_id)
+            backup = self.require_restorable(restore.backup_id, restore.storage_id)
         except (NotFound, NotAllowedNow):
             return fault
-        return await self.explain_gone(backup, fault)
+        error = StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
+        explained = await self.explain_gone(backup, error)
+        return Fault(str(explained.details["reason"]), explained.message, explained.next_step)
 
     def read_entries(self, backup: BackupExecution) -> Iterator[SnapshotFile]:
         """Yield every entry of a listing that is ready. Reads a file: iterate in a thread."""

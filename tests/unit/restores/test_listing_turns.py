@@ -33,7 +33,6 @@ class Listings(SnapshotListings):
         super().__init__(
             jobs=nothing,
             backups=records,
-            copies=nothing,
             places=places,
             storages=nothing,
             queues=nothing,
