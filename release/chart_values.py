@@ -8,6 +8,7 @@ VALUES: dict[str, Any] = {
     "image": {"repository": "kronkeep", "tag": "", "pullPolicy": "IfNotPresent", "pullSecrets": []},
     "namespaces": [],
     "settings": "",
+    "manifests": [],
     "existingSecret": "",
     "state": {"size": "10Gi"},
     "standby": {"enabled": False},
@@ -91,6 +92,12 @@ SCHEMA: dict[str, Any] = {
             "type": "string",
             "description": "More of kronkeepd.toml, in TOML: see docs/settings.md.",
         },
+        "manifests": {
+            "type": "array",
+            "description": "Storages and CronJobs, in the form that `kronkeep apply` takes, which kronkeepd "
+            "creates and keeps. Storages are each daemon's own: a second one has those that are named here.",
+            "items": {"type": "object", "required": ["kind"]},
+        },
         "existingSecret": {
             "type": "string",
             "description": "A Secret whose keys are files that settings name, such as url_file of a channel.",
@@ -99,7 +106,8 @@ SCHEMA: dict[str, Any] = {
             "The claim of the history.", {"size": {"type": "string", "pattern": "^[0-9]+([KMGT]i?)?$"}}
         ),
         "standby": _group(
-            "A second daemon with a state of its own; a Lease lets one act.", {"enabled": _SWITCH}
+            "A second daemon with its own state; a Lease lets one act. Storages belong into `manifests`.",
+            {"enabled": _SWITCH},
         ),
         "networkPolicy": _group(
             "Whether pods may only reach DNS, HTTPS (443), API servers (6443) and the ports in `egress`, "

@@ -28,6 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "chosen namespaces": {"namespaces": ["shop", "billing"], "standby": {"enabled": True}},
     "everything": {
         "image": {"repository": "registry.example/kronkeep", "tag": "1.2.3", "pullSecrets": [{"name": "r"}]},
+        "manifests": [{"kind": "BackupStorage", "id": "a", "settings": {"path": "/\"'{{b}}"}}],
         "settings": "[alerts]\nfailing_runs = 5\n[archive]\nimage = \"a: 'b' {{c}}\"\n",
         "existingSecret": "channels",
         "networkPolicy": {"enabled": False},
@@ -137,8 +138,11 @@ def main() -> int:
         else:
             raise SystemExit(f"chart, {name}: accepted")
     check_releases()
-    everything = {r["kind"]: r for r in render(VARIANTS["everything"])}
-    settings = everything["ConfigMap"]["data"]["kronkeepd.toml"]
+    everything = {key_of(r)[::2]: r for r in render(VARIANTS["everything"])}
+    folder = everything["ConfigMap", "kronkeepd-manifests"]["data"]
+    if [json.loads(text) for text in folder.values()] != VARIANTS["everything"]["manifests"]:
+        raise SystemExit(f"the manifests were changed on the way: {folder}")
+    settings = everything["ConfigMap", "kronkeepd"]["data"]["kronkeepd.toml"]
     if VARIANTS["everything"]["settings"] not in settings or 'namespace = "backups"' not in settings:
         raise SystemExit(f"the settings were changed on the way: {settings}")
     tomllib.loads(settings.replace("a: 'b' {{c}}", "c"))

@@ -17,8 +17,16 @@ _LAST = ("PersistentVolumeClaim", "Service", "Deployment")
 
 def chart_resources(namespace: str, watched: str, *, standby: bool) -> list[dict[str, Any]]:
     """Return the chart's resources with metrics, and a second daemon where `standby` says so."""
+    storage = {
+        "kind": "BackupStorage",
+        "id": "first",
+        "kind_of_storage": "pvc",
+        "settings": {"claim": "backups", "namespace": watched},
+        "namespaces": [watched],
+    }
     values = {
         "namespaces": [watched],
+        "manifests": [storage],
         "metrics": {"enabled": True},
         "standby": {"enabled": standby},
         "state": {"size": "1Gi"},

@@ -1,5 +1,6 @@
 {{- define "kronkeep.settings" -}}
 namespace = "{{ .Release.Namespace }}"
+manifests = "/etc/kronkeepd-manifests"
 [clusters.default]
 in_cluster = true
 namespaces = {{ .Values.namespaces | toJson }}
