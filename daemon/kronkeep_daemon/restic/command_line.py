@@ -16,11 +16,13 @@ NO_PASSWORD = "--insecure-no-password"  # noqa: S105 (an option of restic 0.17 a
 
 # Ends as the program does, or with 124 where it took too long, whichever timeout(1) runs it: GNU's ends with
 # 124, or 137 after a SIGKILL; busybox's becomes the program, which dies of SIGTERM (143) or SIGKILL (137), or
-# catches SIGTERM as restic from 0.17 on (130). That restic does not end while it waits for ssh: hence -k.
+# catches SIGTERM as restic does from 0.17 on, which ends with 1 and from 0.19 on with 130: so whatever fails
+# after that time took too long. That restic does not end while it waits for ssh: hence -k.
 # The shell is the container's first process, for which the kernel ignores a SIGTERM without a trap.
 _LIMIT = (
+    "end=$(($(date +%s) + $1)); "
     'timeout -k 5 "$@" & program=$!; trap "kill $program; exit 143" TERM; wait $program; code=$?; '
-    "case $code in 124|130|137|143) exit 124;; esac; exit $code"
+    "case $code in 0) ;; 124|130|137|143) code=124;; *) [ $(date +%s) -lt $end ] || code=124;; esac; exit $code"
 )
 
 

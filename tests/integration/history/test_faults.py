@@ -88,7 +88,7 @@ def test_no_space_in_the_middle_of_each_of_200_writes_refuses_and_resumes(tmp_pa
     ("call", "when"),
     [("pwrite64", when) for when in (1, 2, 9, 40)]
     + [("fdatasync", when) for when in (1, 2, 9)]
-    + [("fsync", 1), ("rename", 1), ("write", 30)],  # strace counts by thread
+    + [("fsync", 1), ("rename", 1), ("write", 20)],  # strace counts by thread
 )
 def test_an_error_at_the_nth_call_loses_nothing_acknowledged(tmp_path: Path, call: str, when: int) -> None:
     trace = ["strace", "-f", "-qq", "-o", os.devnull, f"-einject={call}:error=EIO:when={when}"]
@@ -156,6 +156,8 @@ def test_a_file_system_that_becomes_read_only_is_final(tmp_path: Path) -> None:
         file.truncate(64 * 1024 * 1024)
     at.mkdir()
     subprocess.run([make, "-q", "-e", "remount-ro", image], check=True)
+    if not Path("/dev/loop-control").exists():
+        pytest.skip("there are no loop devices here")
     with mount(image, at):
         device = at.stat().st_dev
         loop = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name

@@ -45,13 +45,14 @@ def claim() -> Iterator[Path]:
 def archive(program: str, claim: Path) -> BackupOutcome:
     """Archive the claim as another user, and judge it with the paths that a pod has."""
     root = claim.parents[1]
+    shutil.copy(shutil.which(program) or program, root / "restic")  # where any user may run it
     repository = root / "repository"
     repository.mkdir()
     repository.chmod(0o777)
     environment = os.environ | {"RESTIC_REPOSITORY": str(repository), "RESTIC_PASSWORD": "x"}
     logs = []
     for argv in (init.argv(), restic_backup.argv(OPTIONS, [str(claim)])):
-        command = [*NOBODY, *complete(argv, program=program, options=["--no-cache"])]
+        command = [*NOBODY, *complete(argv, program=str(root / "restic"), options=["--no-cache"])]
         done = subprocess.run(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
