@@ -22,7 +22,8 @@ NO_PASSWORD = "--insecure-no-password"  # noqa: S105 (an option of restic 0.17 a
 _LIMIT = (
     "end=$(($(date +%s) + $1)); "
     'timeout -k 5 "$@" & program=$!; trap "kill $program; exit 143" TERM; wait $program; code=$?; '
-    "case $code in 0) ;; 124|130|137|143) code=124;; *) [ $(date +%s) -lt $end ] || code=124;; esac; exit $code"
+    "case $code in 0) ;; 124|130|137|143) code=124;; *) [ $(date +%s) -lt $end ] || code=124;; esac; "
+    "exit $code"
 )
 
 
