@@ -54,6 +54,10 @@ class AlertCode(StrEnum):
     STORAGE_UNREACHABLE = "StorageUnreachable", "The storage's repository could not be opened the last time."
     STORAGE_DAMAGED = "StorageDamaged", "restic check found errors in the repository."
     STORAGE_FILLING = "StorageFilling", "85 % of the storage's capacity is used; from 95 % on it is critical."
+    RECOVERY_KIT_DUE = (
+        "RecoveryKitDue",
+        "Nobody has shown for 90 days that the storage's recovery kit can be found, or none was made.",
+    )
     DELETING_ALLOWED = (
         "DeletingAllowed",
         "The credentials of archives could delete when the storage was last tested, though others are to.",

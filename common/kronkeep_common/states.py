@@ -63,6 +63,17 @@ class StorageStatus(StrEnum):
     FAILED = "failed"
 
 
+class RotationState(StrEnum):
+    """What a rotation of a storage's key does next; each step may be repeated."""
+
+    PREPARING = "preparing"
+    ADDING = "adding"
+    SWAPPING = "swapping"
+    OPENING = "opening"
+    REMOVING = "removing"
+    DONE = "done"
+
+
 class AlertStatus(StrEnum):
     """The state of an Alert; a person acknowledges it, and it is resolved when its cause has ended."""
 
@@ -134,6 +145,16 @@ STORAGE_TRANSITIONS: dict[StorageStatus, frozenset[StorageStatus]] = {
     _S.ACTIVE: frozenset({_S.DELETING}),
     _S.DELETING: frozenset({_S.FAILED}),
     _S.FAILED: frozenset({_S.CREATING, _S.DELETING}),
+}
+
+_K = RotationState
+ROTATION_TRANSITIONS: dict[RotationState, frozenset[RotationState]] = {
+    _K.PREPARING: frozenset({_K.ADDING}),
+    _K.ADDING: frozenset({_K.SWAPPING}),
+    _K.SWAPPING: frozenset({_K.OPENING}),
+    _K.OPENING: frozenset({_K.REMOVING}),
+    _K.REMOVING: frozenset({_K.DONE}),
+    _K.DONE: frozenset(),
 }
 
 _A = AlertStatus

@@ -12,6 +12,7 @@ from kronkeep_common.models import (
     StorageKind,
     StorageUsage,
 )
+from kronkeep_common.models.storage import KitConfirmation, RecoveryKit
 
 
 class StorageCalls:
@@ -72,6 +73,20 @@ class StorageCalls:
     async def prune(self, name: str) -> api.Operation:
         """Run `restic prune` to its end: it frees the space of the snapshots that retention removed."""
         return await complete_operation(self._connection, f"{_path(name)}/prune")
+
+    async def rotate_key(self, name: str) -> BackupStorage:
+        """Give a storage's repositories a new password, and return the storage; raise StorageFailed."""
+        await complete_operation(self._connection, f"{_path(name)}/rotate-key")
+        return await self.get(name)
+
+    async def recovery_kit(self, name: str) -> RecoveryKit:
+        """Return all that opens a storage's repositories without kronkeep, passwords in clear."""
+        return await self._connection.get(f"{_path(name)}/recovery-kit", RecoveryKit)
+
+    async def confirm_recovery_kit(self, name: str, fingerprint: str) -> BackupStorage:
+        """Show that somebody has the newest recovery kit; raise InvalidRequest for another fingerprint."""
+        body = KitConfirmation(fingerprint=fingerprint)
+        return await self._connection.post(f"{_path(name)}/recovery-kit/confirm", BackupStorage, body)
 
     async def rescan(self, name: str, *, other_clusters: bool = False) -> BackupStorage:
         """Record the backups again that no record knows, and return the storage; raise StorageFailed."""

@@ -1,10 +1,12 @@
 """BackupStorages: named places for restic repositories."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
 from kronkeep_common.models.policy import SecretKeyRef
-from kronkeep_common.states import StorageStatus
+from kronkeep_common.states import RotationState, StorageStatus
 
 Settings = dict[str, str | int]
 EVERY_NAMESPACE = "*"
@@ -124,6 +126,54 @@ class ForeignSnapshot(Record, frozen=True, kw_only=True):
     created_at: str = ""
 
 
+class KeyRotation(Record, frozen=True, kw_only=True):
+    """The newest rotation of a storage's password, and what it does next.
+
+    `preparing` makes the new password, `adding` lets it open the repositories, `swapping` puts it into the
+    Secret, `opening` opens them with that, `removing` removes the old keys. `old_keys` has their ids by
+    repository. `message` and `next_step` say why it does not go on.
+    """
+
+    state: RotationState
+    created_at: Moment
+    ended_at: Moment | None = None
+    old_keys: dict[str, str] = {}
+    message: str | None = None
+    next_step: str | None = None
+
+
+class KitRepository(Record, frozen=True, kw_only=True):
+    """How one repository is opened by hand; `files` by the path that options or variables name.
+
+    Where it `is_mounted`, the address is below the place where the storage's volume is mounted. Without a
+    `password` it is not encrypted.
+    """
+
+    address: str
+    is_mounted: bool = False
+    password: str | None = None
+    environment: dict[str, str] = {}
+    files: dict[str, str] = {}
+    options: tuple[str, ...] = ()
+
+
+class RecoveryKit(Record, frozen=True, kw_only=True):
+    """All that opens a storage's repositories without kronkeep; whoever has it can read every backup."""
+
+    storage_id: str
+    kind: str
+    settings: Settings = {}
+    made_at: Moment
+    fingerprint: str
+    repositories: tuple[KitRepository, ...] = ()
+
+
+class KitConfirmation(Request, frozen=True, kw_only=True):
+    """The fingerprint of the newest recovery kit, typed from the kit."""
+
+    fingerprint: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
 class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name.
 
@@ -133,7 +183,9 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     `reached_at` is when its repository was last opened. `reason`, `message` and `next_step` describe the last
     failure, and are None after a success; `check_ok` is the result of `restic check` at `checked_at`,
     `checked_without_lock` where no lock could be written, as in a repository that can only be read.
-    `prune_waits` is why the space of removed snapshots is not freed.
+    `prune_waits` is why the space of removed snapshots is not freed. `kit_made_at` is when its newest
+    recovery kit was made, `kit_confirmed_at` when somebody last gave its fingerprint, whose hash `kit_hash`
+    is; a rotation of the key clears them.
     """
 
     id: str
@@ -145,6 +197,10 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     maintenance_credentials: str | None = None
     append_only: bool | None = None
     append_only_tested_at: Moment | None = None
+    rotation: KeyRotation | None = None
+    kit_made_at: Moment | None = None
+    kit_confirmed_at: Moment | None = None
+    kit_hash: str | None = None
     credential_keys: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None

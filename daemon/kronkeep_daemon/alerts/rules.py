@@ -45,6 +45,7 @@ from kronkeep_daemon.alerts.rule_results import (
 from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 from kronkeep_daemon.kube.watch import WatchState
 
+KIT_DAYS = 90
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
 BAD_BACKUPS = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
 
@@ -391,9 +392,29 @@ STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
 )
 
 
-def storage_findings(storage: BackupStorage) -> list[AlertFinding]:
+def recovery_kit_due(storage: BackupStorage, now: datetime) -> RuleResult | None:
+    """Nobody has shown for KIT_DAYS that they have the storage's recovery kit, or none was ever made."""
+    times = (storage.kit_confirmed_at, storage.kit_made_at, storage.created_at)
+    due = max(time for time in times if time is not None) + timedelta(days=KIT_DAYS)
+    if storage.status is not StorageStatus.ACTIVE or now < due:
+        return None
+    message = f"Nobody has shown for {KIT_DAYS} days that the storage's recovery kit can be found."
+    if storage.kit_made_at is None:
+        message = "No recovery kit of the storage was made: without the cluster its backups cannot be read."
+    verb = f"kronkeep storage recovery-kit {storage.id}"
+    confirm = f"Look for it, then: {verb} --confirm FINGERPRINT; where it is lost: {verb}."
+    return RuleResult(
+        code=AlertCode.RECOVERY_KIT_DUE,
+        severity="warning",
+        message=message,
+        next_step=confirm if storage.kit_made_at is not None else f"Make one, and keep it elsewhere: {verb}.",
+        since=due,
+    )
+
+
+def storage_findings(storage: BackupStorage, now: datetime) -> list[AlertFinding]:
     """Return all that is wrong with a storage."""
-    results = (rule(storage) for rule in STORAGE_RULES)
+    results = [*(rule(storage) for rule in STORAGE_RULES), recovery_kit_due(storage, now)]
     return [storage_finding(storage, result) for result in results if result is not None]
 
 

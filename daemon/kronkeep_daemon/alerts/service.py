@@ -217,7 +217,7 @@ class AlertService:
             findings += rules.cronjob_findings(facts)
             undecided |= rules.keys_not_decided(facts)
         for storage in self._inputs.storages():
-            findings += rules.storage_findings(storage)
+            findings += rules.storage_findings(storage, self._clock.now())
         findings += self._find_uncovered(undecided)
         findings += map(maintenance_finding, self._inputs.list_held_cronjobs())
         limit = self._settings().alerts.watch_seconds

@@ -15,7 +15,9 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.repositories.version_probe import VersionProbe
+from kronkeep_daemon.storages.key_rotation import KeyRotations
 from kronkeep_daemon.storages.provisioner import StorageProvisioner
+from kronkeep_daemon.storages.recovery_kit import RecoveryKits
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 
@@ -32,6 +34,8 @@ class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
     maintenance: RepositoryMaintenance
     storages: StorageService
     upkeep: StorageUpkeep
+    key_rotations: KeyRotations
+    recovery_kits: RecoveryKits
 
 
 def compose_repositories(base: Foundation, cronjobs: CronJobService) -> RepositoryLayer:
@@ -93,4 +97,16 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         maintenance=maintenance,
         storages=storages,
         upkeep=upkeep,
+        key_rotations=KeyRotations(
+            storages=storages,
+            index=index,
+            jobs=jobs,
+            maintenance=maintenance,
+            secrets=secrets,
+            queues=queues,
+            clock=base.clock,
+            settings=base.settings,
+            supervisor=base.supervisor,
+        ),
+        recovery_kits=RecoveryKits(storages=storages, index=index, secrets=secrets, clock=base.clock),
     )

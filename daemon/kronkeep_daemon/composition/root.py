@@ -60,6 +60,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         self.clocks.start()
         services.cronjobs.start(self.supervisor)
         services.storages.resume()
+        services.key_rotations.resume()
         services.storage_upkeep.start()
         self.backup_planner.start()
         services.copy_planner.start()

@@ -120,6 +120,8 @@ def compose_services(
         orphans=backups.orphans,
         storages=repositories.storages,
         storage_upkeep=repositories.upkeep,
+        key_rotations=repositories.key_rotations,
+        recovery_kits=repositories.recovery_kits,
         restores=restores.restores,
         restore_records=restores.records,
         snapshots=restores.snapshots,

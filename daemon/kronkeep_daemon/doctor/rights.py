@@ -95,8 +95,8 @@ RIGHTS = (
         scope=OWN,
         group="",
         resource="secrets",
-        verbs=("get", "create", "delete"),
-        purpose="keep the repositories' passwords",
+        verbs=("get", "create", "update", "delete"),
+        purpose="keep and change the repositories' passwords",
         needed=False,
     ),
     Right(

@@ -13,10 +13,11 @@ from kronkeep_common.models import (
     StorageKind,
     StorageUsage,
 )
+from kronkeep_common.models.storage import KitConfirmation, RecoveryKit
 from kronkeep_common.models.storage_kinds import all_kinds
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import filter_of, limit_of, with_cluster_names
-from kronkeep_daemon.http.route import ApiCall, RouteTable
+from kronkeep_daemon.http.route import AUDITED, ApiCall, RouteTable
 
 STORAGES = "/v1/storages"
 STORAGE = STORAGES + "/{id}"
@@ -108,6 +109,25 @@ async def start_measurement(call: ApiCall[api.Empty]) -> api.Operation:
 async def start_prune(call: ApiCall[api.Empty]) -> api.Operation:
     """Free the space of removed snapshots in a storage's repository."""
     return await _start(call, "prune", call.services.retention.prune)
+
+
+@routes.post(STORAGE + "/rotate-key", Level.ADMIN, status=202)
+async def start_rotation(call: ApiCall[api.Empty]) -> api.Operation:
+    """Give a storage's repositories a new password, or continue where that was interrupted."""
+    return await _start(call, "rotate-key", call.services.key_rotations.rotate)
+
+
+@routes.get(STORAGE + "/recovery-kit", Level.ADMIN)
+async def make_recovery_kit(call: ApiCall[None]) -> RecoveryKit:
+    """Show all that opens a storage's repositories without kronkeep: passwords and credentials in clear."""
+    call.request[AUDITED] = True
+    return await call.services.recovery_kits.make(call.id)
+
+
+@routes.post(STORAGE + "/recovery-kit/confirm", Level.OPERATE)
+async def confirm_recovery_kit(call: ApiCall[KitConfirmation]) -> BackupStorage:
+    """Show, by its fingerprint, that somebody has the newest recovery kit of a storage."""
+    return await call.services.recovery_kits.confirm(call.id, call.body.fingerprint)
 
 
 @routes.post(STORAGE + "/rescan", Level.ADMIN, status=202, query=("other_clusters",))

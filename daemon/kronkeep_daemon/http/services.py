@@ -40,6 +40,8 @@ from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.sinks.service import SinkService
+from kronkeep_daemon.storages.key_rotation import KeyRotations
+from kronkeep_daemon.storages.recovery_kit import RecoveryKits
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 
@@ -65,6 +67,8 @@ class Services(NamedTuple):
     orphans: OrphanedPolicies
     storages: StorageService
     storage_upkeep: StorageUpkeep
+    key_rotations: KeyRotations
+    recovery_kits: RecoveryKits
     restores: RestoreService
     restore_records: RestoreRecords
     snapshots: SnapshotListings

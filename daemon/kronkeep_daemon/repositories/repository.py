@@ -32,7 +32,7 @@ class Repository(NamedTuple):
     `folder` is empty for the storage's own, which opens with the storage's password; `key` is set where the
     policy has a key of its own. `source` is the repository that it gets copies from, to which a Job then has
     access too. `deletes` is set for Jobs that delete from it, which get the storage's credentials for
-    maintenance.
+    maintenance. `other_password` is a Secret of kronkeep's namespace that a Job gets beside the password.
     """
 
     storage: BackupStorage
@@ -41,6 +41,7 @@ class Repository(NamedTuple):
     encrypted: bool = True
     source: "Repository | None" = None
     deletes: bool = False
+    other_password: SecretKeyRef | None = None
 
     @property
     def id(self) -> str:
@@ -87,6 +88,10 @@ class Repository(NamedTuple):
     def for_deleting(self) -> "Repository":
         """Return the repository for Jobs that delete from it."""
         return self._replace(deletes=True)
+
+    def with_other_password(self, ref: SecretKeyRef) -> "Repository":
+        """Return the repository for Jobs that change its keys."""
+        return self._replace(other_password=ref)
 
     def with_source(self, source: "Repository") -> "Repository":
         """Return the repository for Jobs that copy into it from another one."""

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kronkeep_common.errors import InvalidRequest, StorageFailed
-from kronkeep_common.models import BackupStorage
+from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
@@ -16,6 +16,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories import copy_access
 from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.restic import key_changes
 from kronkeep_daemon.settings import Settings
 
 SecretData = dict[str, bytes]
@@ -123,6 +124,8 @@ class RepositorySecrets:
         """
         data = {"password": await self._password(repository)}
         data |= await self._used_credentials(repository.storage, deletes=repository.deletes)
+        if repository.other_password is not None:
+            data[key_changes.OTHER] = await self._other_password(repository, repository.other_password)
         source = repository.source
         if source is None:
             return data
@@ -130,6 +133,14 @@ class RepositorySecrets:
         credentials = await self._used_credentials(source.storage)
         data |= {names[key]: value for key, value in credentials.items()}
         return data | {copy_access.PASSWORD: await self._password(source)}
+
+    async def _other_password(self, repository: Repository, ref: SecretKeyRef) -> bytes:
+        secret = await self.read(self._clusters.of(repository.storage.cluster), ref.secret)
+        if not secret.get(ref.key):
+            raise StorageFailed(
+                f"The Secret {ref.secret} has no key {clean(ref.key, 100)}.", reason=Reason.PASSWORD_MISSING
+            )
+        return secret[ref.key]
 
     async def _used_credentials(self, storage: BackupStorage, *, deletes: bool = False) -> SecretData:
         """Return the credentials that the storage's kind uses, as a Job gets them; raise StorageFailed.

@@ -218,7 +218,9 @@ def usage(level: str, used: int) -> StorageUsage:
     ],
 )
 def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
-    assert [(finding.code, finding.severity) for finding in rules.storage_findings(found)] == codes
+    assert [
+        (finding.code, finding.severity) for finding in rules.storage_findings(found, found.created_at)
+    ] == codes
 
 
 @pytest.mark.parametrize(

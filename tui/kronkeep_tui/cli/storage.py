@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.text import clean
-from kronkeep_tui.cli import output, storage_snapshots, wait_for_end
+from kronkeep_tui.cli import output, storage_keys, storage_snapshots, wait_for_end
 from kronkeep_tui.cli.arguments import add_cluster
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 from kronkeep_tui.form.value_texts import read_size
@@ -39,6 +39,7 @@ def add_parser(verbs: Verbs) -> None:
     for kind in all_kinds():
         _add_kind(kind_parsers, kind)
     storage_snapshots.add_verbs(storage_verbs)
+    storage_keys.add_verbs(storage_verbs)
     _add_usage(storage_verbs)
     _add_change(storage_verbs)
     for name in ("test", "check", "prune", "retry"):

@@ -1,0 +1,120 @@
+"""The recovery kit of a storage: all that opens its repositories without kronkeep, and without the cluster.
+
+Its fingerprint is made of the passwords, so that only whoever has the kit knows it; of it the record keeps a
+hash. After 90 days somebody has to type it in again, which shows that the kit can still be found.
+"""
+
+import hashlib
+import hmac
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import BackupStorage
+from kronkeep_common.models.storage import KitRepository, RecoveryKit
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
+from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets, SecretData
+from kronkeep_daemon.storage_kinds.access import KEYS, MOUNT
+from kronkeep_daemon.storages.service import StorageService
+
+GROUPS = 4  # of four hexadecimal digits: 64 bits
+
+
+class RecoveryKits:
+    """The recovery kits of storages; nothing of them but a hash is kept."""
+
+    def __init__(
+        self, *, storages: StorageService, index: RepositoryIndex, secrets: RepositorySecrets, clock: Clock
+    ) -> None:
+        self._storages = storages
+        self._index = index
+        self._secrets = secrets
+        self._clock = clock
+
+    async def make(self, name: str) -> RecoveryKit:
+        """Return the kit of a storage as it is now, and record that it was made.
+
+        Raises StorageNotFound, NotAllowedNow, StorageFailed.
+        """
+        storage = self._storages.require_active(name)
+        repositories = []
+        for repository in self._index.repositories_of(storage):
+            data = await self._secrets.job_data(repository)
+            repositories.append(describe_repository(repository, data))
+        fingerprint = fingerprint_of(repositories)
+        now = self._clock.now()
+        kit = RecoveryKit(
+            storage_id=name,
+            kind=storage.kind,
+            settings=storage.settings,
+            made_at=now,
+            fingerprint=fingerprint,
+            repositories=tuple(repositories),
+        )
+        storage = self._storages.get(name)
+        await self._storages.save(
+            storage,
+            msgspec.structs.replace(storage, kit_made_at=now, kit_hash=_hash_of(fingerprint)),
+        )
+        return kit
+
+    async def confirm(self, name: str, fingerprint: str) -> BackupStorage:
+        """Record that somebody has the newest kit, by its fingerprint; raise InvalidRequest for another."""
+        storage = self._storages.require_active(name)
+        typed = normalize(fingerprint)
+        if storage.kit_hash is None or not hmac.compare_digest(_hash_of(typed), storage.kit_hash):
+            raise InvalidRequest(
+                "That is not the fingerprint of the storage's newest recovery kit.",
+                next_step=f"Look at the kit; where it is lost: kronkeep storage recovery-kit {name}.",
+                field="fingerprint",
+            )
+        return await self._storages.save(
+            storage, msgspec.structs.replace(storage, kit_confirmed_at=self._clock.now())
+        )
+
+
+def describe_repository(repository: Repository, data: SecretData) -> KitRepository:
+    """Return how a repository is opened by hand; files of the Secret are named where restic looks for them.
+
+    data: what a Job's Secret has.
+    """
+    access = repository.access
+    texts = {key: value.decode(errors="replace") for key, value in data.items()}
+    address = access.address
+    for key in access.secret_environment:
+        address = address.replace(f"$({key})", texts[key])
+    variables = {key: texts[key] for key in access.secret_environment if f"$({key})" not in access.address}
+    return KitRepository(
+        address=address,
+        is_mounted=address == MOUNT or address.startswith(f"{MOUNT}/"),
+        password=texts["password"] if repository.encrypted else None,
+        environment={**variables, **access.environment},
+        files={f"{KEYS}/{key}": texts[key] for key in access.secret_files},
+        options=access.options,
+    )
+
+
+def fingerprint_of(repositories: list[KitRepository]) -> str:
+    """Return four groups of four digits that depend on each password and address."""
+    digest = hashlib.sha256(b"recovery kit")
+    for repository in sorted(repositories, key=_address_of):
+        for text in (repository.address, repository.password or ""):
+            digest.update(hashlib.sha256(text.encode()).digest())
+    digits = digest.hexdigest()
+    return "-".join(digits[4 * number : 4 * number + 4] for number in range(GROUPS))
+
+
+def _address_of(repository: KitRepository) -> str:
+    return repository.address
+
+
+def normalize(fingerprint: str) -> str:
+    """Return a fingerprint as it is made, however somebody has typed it."""
+    digits = "".join(each for each in fingerprint.lower() if each in "0123456789abcdef")
+    return "-".join(digits[start : start + 4] for start in range(0, len(digits), 4))
+
+
+def _hash_of(fingerprint: str) -> str:
+    return hashlib.sha256(f"fingerprint {fingerprint}".encode()).hexdigest()
