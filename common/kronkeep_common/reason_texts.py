@@ -264,7 +264,7 @@ _BACKUPS = {
     ),
     "Recovered": ReasonText(
         "The snapshot was found in the repository; no record says how its archive ended.",
-        "Verify it (kronkeep verify ID): then it counts as a good backup.",
+        "It counts as good once its run's record agrees, or once it is verified: kronkeep verify ID.",
     ),
     "Unusual": ReasonText(
         "The backup succeeded, and its figures differ from those before: data may be lost, or rewritten.",

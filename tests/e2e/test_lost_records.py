@@ -78,6 +78,9 @@ async def test_backups_come_back_after_the_state_folder_was_lost(site: BackupSit
         assert (found.status, found.reason, found.sequence) == ("unknown", "Recovered", 0)
         assert (found.backup_type, found.trigger) == ("full", "manual")
         assert found.recovered_at is not None
+        doctor = await run_cli(site, "doctor", "--all")
+        assert "recovered backups" in doctor
+        assert "kronkeep verify" in doctor
         # The Job of its run is still in the cluster, so the run is recorded again, and it was good.
         by_run = await eventually(lambda: client.backups.get(second.id), lambda b: b.status == "succeeded")
         assert (by_run.cronjob_execution_id, by_run.sequence) == (second.cronjob_execution_id, 0)

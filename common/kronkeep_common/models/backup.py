@@ -155,6 +155,11 @@ class BackupExecution(Record, frozen=True, kw_only=True):
         return self.tagged_policy_id or self.policy_id
 
     @property
+    def is_unconfirmed(self) -> bool:
+        """Whether it was found in a repository, and nothing has shown yet that it is good."""
+        return self.recovered_at is not None and self.status is BackupStatus.UNKNOWN
+
+    @property
     def recording_order(self) -> tuple[int, datetime]:
         """By what backups are sorted in the order in which they were recorded."""
         return (self.sequence, self.created_at)

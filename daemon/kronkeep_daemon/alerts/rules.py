@@ -149,9 +149,18 @@ def backup_overdue(facts: CronJobFacts) -> RuleResult | None:
         code=AlertCode.BACKUP_OVERDUE,
         severity="critical",
         message=message,
-        next_step="Back up now, and find out why there is none.",
+        next_step=f"Back up now, and find out why there is none.{_verify_step(facts.backups)}",
         since=due,
     )
+
+
+def _verify_step(backups: Sequence[BackupExecution]) -> str:
+    """Return what makes backups good that were found in a repository; empty where there are none."""
+    waiting = [backup for backup in backups if backup.is_unconfirmed]
+    if not waiting:
+        return ""
+    count = "One backup was" if len(waiting) == 1 else f"{len(waiting)} backups were"
+    return f" {count} found in the repository: kronkeep verify {waiting[0].id} makes it count."
 
 
 def snapshot_missing(facts: CronJobFacts) -> RuleResult | None:
@@ -475,8 +484,7 @@ def _newest_backup(facts: CronJobFacts) -> BackupExecution | None:
         return None
     for backup in sorted(facts.backups, key=attrgetter("recording_order"), reverse=True):
         ended = is_final(BACKUP_TRANSITIONS, backup.status) and backup.status is not BackupStatus.CANCELLED
-        is_only_found = backup.recovered_at is not None and backup.status is BackupStatus.UNKNOWN
-        if ended and not is_only_found and backup.reason != Reason.CRONJOB_FAILED:
+        if ended and not backup.is_unconfirmed and backup.reason != Reason.CRONJOB_FAILED:
             return backup
     return None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kronkeep_common.api import VERSION, Check, Grade
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.states import StorageStatus
+from kronkeep_common.states import BackupStatus, StorageStatus
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
@@ -36,6 +36,9 @@ from kronkeep_daemon.storages.service import StorageService
 Checks = list[Check]
 LEAST_SPACE = 64 * 2**20  # bytes
 LITTLE_SPACE = 2**30  # bytes
+
+
+MOST_UNKNOWN = 10_000  # backups whose end is not known that are looked through
 
 
 class Doctor:
@@ -82,6 +85,8 @@ class Doctor:
         checks += self._check_storages()
         storages = self._storages.list()
         checks += storage_checks.check_snapshots(storages, await self._orphans.views())
+        unknown = self._history.backups.newest(limit=MOST_UNKNOWN, status=BackupStatus.UNKNOWN)
+        checks += storage_checks.check_recovered(unknown.items)
         by_name = {storage.id: storage for storage in storages}
         checks += storage_checks.check_copies(self._cronjobs.objects(), by_name)
         checks.append(self._check_restic())

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kronkeep_common.api import Check
-from kronkeep_common.models import BackupStorage, OrphanedPolicy
+from kronkeep_common.models import BackupExecution, BackupStorage, OrphanedPolicy
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.kube.objects import CronJobObject
@@ -20,7 +20,7 @@ def check_snapshots(storages: Sequence[BackupStorage], orphans: Sequence[Orphane
                 name=name,
                 status="warn",
                 message=f"The snapshots of {counts.missing} backups are missing.",
-                next_step="Bring them back, or: kronkeep storage acknowledge NAME.",
+                next_step=f"Bring them back, or: kronkeep storage acknowledge {clean(storage.id, 63)}.",
             )
         if counts is not None and counts.unrecorded:
             yield Check(
@@ -36,6 +36,19 @@ def check_snapshots(storages: Sequence[BackupStorage], orphans: Sequence[Orphane
             status="warn",
             message=f"{snapshots} snapshots are of {len(orphans)} policies that no CronJob has any more.",
             next_step="kronkeep storage orphans; then kronkeep adopt, or kronkeep retention --policy ID.",
+        )
+
+
+def check_recovered(backups: Iterable[BackupExecution]) -> Iterator[Check]:
+    """Yield a warning where backups that were found in repositories do not count as good yet."""
+    waiting = [backup for backup in backups if backup.is_unconfirmed]
+    if waiting:
+        yield Check(
+            name="recovered backups",
+            status="warn",
+            message=f"{len(waiting)} were found in a repository and had no record. They count as good once "
+            "the records of their runs agree, or once they are verified.",
+            next_step=f"The newest: kronkeep verify {waiting[0].id}.",
         )
 
 

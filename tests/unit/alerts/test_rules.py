@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.records import make_backup
 
+from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.api import SinkView
 from kronkeep_common.models import (
     BackupExecution,
@@ -254,3 +256,16 @@ def test_a_sink(status: Any, minutes: float, was_passed: bool, severities: list[
     findings = sink_findings(sink, NOW, 60)
     assert [finding.severity for finding in findings] == severities
     assert all(finding.next_step and "7 changes" in finding.message for finding in findings)
+
+
+def test_an_overdue_backup_says_which_one_that_was_found_would_count_once_verified() -> None:
+    found = [make_backup(id=f"b{n}", status=BackupStatus.UNKNOWN, recovered_at=NOW) for n in (2, 1)]
+    overdue = facts(policy={"rpo_seconds": 3600}, backup_overdue=True)
+    for backups, words in ((found, "2 backups were found"), (found[:1], "One backup was found"), ([], "")):
+        finding = next(
+            finding
+            for finding in rules.cronjob_findings(overdue._replace(backups=backups))
+            if finding.code == AlertCode.BACKUP_OVERDUE
+        )
+        assert words in finding.next_step
+        assert ("kronkeep verify b2" in finding.next_step) is bool(backups)

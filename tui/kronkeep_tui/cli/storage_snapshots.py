@@ -45,6 +45,7 @@ async def _rescan(client: "Client", options: argparse.Namespace) -> int:
     counts = storage.snapshots or StorageSnapshots(listed_at=storage.created_at)
     print(f"{counts.snapshots} snapshots; {counts.recovered} backups have a record again")
     notes = (
+        (counts.recovered, "of them count as good once their runs' records agree, or: kronkeep verify ID"),
         (counts.missing, "backups whose snapshots are missing (kronkeep get backups)"),
         (counts.elsewhere, "snapshots of other clusters (--other-clusters records them)"),
         (counts.unusable, "snapshots whose tags are no use"),
