@@ -141,6 +141,9 @@ class ExtendedCronJobService:
         warnings = await claim_checks.find_warnings(cluster, live.namespace, claims)
         excluded = await self._exclude_preview.describe(live.uid, policy)
         warnings = (*warnings, excluded) if excluded else warnings
+        if policy is not None:
+            storage_ids = (policy.storage_id, *(copy.storage_id for copy in policy.copies))
+            warnings = (*warnings, *self._storages.describe_limits(storage_ids))
         return msgspec.structs.replace(self.view(live), resolution=resolution, claim_warnings=warnings)
 
     def _read_last_backup_id(self, cronjob_id: str) -> str | None:

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
-from kronkeep_common.models.policy import SecretKeyRef
+from kronkeep_common.models.policy import SecretKeyRef, ZoneText
 from kronkeep_common.states import RotationState, StorageStatus
 
 Settings = dict[str, str | int]
+BandwidthText = Annotated[str, msgspec.Meta(max_length=500)]
 EVERY_NAMESPACE = "*"
 WARNING = 0.85
 CRITICAL = 0.95
@@ -22,7 +23,8 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
     archives, restores and checks use `credentials`, which need no right to delete, and what deletes (forget,
     prune) uses those; they never leave kronkeep's namespace. It serves only the `namespaces` that it names,
     `*` for all: without any, nobody can use it. `capacity_bytes` limits it to less than its server or volume
-    has.
+    has. `bandwidth` is how much of the network its Jobs may take, such as
+    `02:00-06:00 unlimited, else 4 MiB/s`, by the clock of `bandwidth_zone` (UTC without one).
     """
 
     id: Name
@@ -33,13 +35,15 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
     maintenance_credentials: Name | None = None
     namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None
+    bandwidth: BandwidthText | None = None
+    bandwidth_zone: ZoneText | None = None
 
 
 class BackupStorageChange(Request, frozen=True, kw_only=True):
     """A change of a storage; absent fields stay. `capacity_bytes` may not be less than what it holds.
 
     `namespaces` replaces those that it serves, `allow_namespaces` adds to them, `deny_namespaces` takes away.
-    `maintenance_credentials` names the Secret with which to delete.
+    `maintenance_credentials` names the Secret with which to delete. An empty `bandwidth` ends its limits.
     """
 
     namespaces: tuple[str, ...] | None = None
@@ -47,6 +51,8 @@ class BackupStorageChange(Request, frozen=True, kw_only=True):
     deny_namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None
     maintenance_credentials: Name | None = None
+    bandwidth: BandwidthText | None = None
+    bandwidth_zone: ZoneText | None = None
 
 
 def declared_change(stored: "BackupStorage", declared: BackupStorageCreate) -> BackupStorageChange | None:
@@ -55,12 +61,21 @@ def declared_change(stored: "BackupStorage", declared: BackupStorageCreate) -> B
     has_capacity = declared.capacity_bytes not in (None, stored.capacity_bytes)
     maintenance = declared.maintenance_credentials
     has_maintenance = maintenance not in (None, stored.maintenance_credentials)
-    if not has_others and not has_capacity and not has_maintenance:
+    has_limits = (
+        declared.bandwidth or stored.bandwidth,
+        declared.bandwidth_zone or stored.bandwidth_zone,
+    ) != (
+        stored.bandwidth,
+        stored.bandwidth_zone,
+    )
+    if not (has_others or has_capacity or has_maintenance or has_limits):
         return None
     return BackupStorageChange(
         namespaces=declared.namespaces if has_others else None,
         capacity_bytes=declared.capacity_bytes if has_capacity else None,
         maintenance_credentials=maintenance if has_maintenance else None,
+        bandwidth=declared.bandwidth if has_limits else None,
+        bandwidth_zone=declared.bandwidth_zone if has_limits else None,
     )
 
 
@@ -204,6 +219,8 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     credential_keys: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None
+    bandwidth: str | None = None
+    bandwidth_zone: str | None = None
     status: StorageStatus
     created_at: Moment
     deadline_at: Moment | None = None

@@ -37,6 +37,10 @@ _OWN_FIELDS = ("name", "command")  # of a container, in which those that are joi
 SECRET_PLACEHOLDER = "COPY"  # noqa: S105 - no Secret can have this name
 
 
+LIMIT_PLACEHOLDER = "KIB-A-SECOND"  # until `with_limit` puts the limit of the moment in
+_LIMIT_OPTIONS = ("--limit-upload", LIMIT_PLACEHOLDER, "--limit-download", LIMIT_PLACEHOLDER)
+
+
 def build_secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonObject | None) -> JsonObject:
     """Return a Secret; `data` by key, `owner` an owner reference."""
     meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels_of("credentials")}
@@ -50,6 +54,29 @@ def with_secret(job: JsonObject, secret: str) -> JsonObject:
     """Return a Job whose containers get the repository's password and credentials from that Secret."""
     body: JsonObject = _replace_secret(job, secret)
     return body
+
+
+def with_limit(job: JsonObject, kib: int | None) -> JsonObject:
+    """Return a Job whose restic takes at most so many KiB a second; a lower limit of a policy stays.
+
+    kib: None for no limit, which restic knows as 0.
+    """
+    pod = job["spec"]["template"]["spec"]
+    for container in [*pod["initContainers"], *pod["containers"]]:
+        container["command"] = _limit_words(container["command"], kib)
+    return job
+
+
+def _limit_words(words: list[str], kib: int | None) -> list[str]:
+    """Return a command line with the limit; later options of the same name win in restic."""
+    limited = list(words)
+    for at, word in enumerate(words):
+        option = words[at - 1] if at else ""
+        if word == LIMIT_PLACEHOLDER:
+            limited[at] = str(kib or 0)
+        elif option in ("--limit-upload", "--limit-download") and kib is not None and word.isdigit():
+            limited[at] = str(min(kib, int(word)))
+    return limited
 
 
 def _replace_secret(value: Any, secret: str) -> Any:
@@ -203,10 +230,11 @@ def build_containers(
         {"name": "cache", "mountPath": _CACHE},
     ]
     environment = _environment(access, SECRET_PLACEHOLDER, repository.encrypted)
+    options = [*access.options, *(_LIMIT_OPTIONS if repository.has_bandwidth else ())]
     return [
         build_container(
             name=step,
-            argv=complete(argv, program=settings.program, options=access.options),
+            argv=complete(argv, program=settings.program, options=options),
             environment=environment,
             mounts=[*repository_mounts, *mounts],
             settings=settings,

@@ -5,8 +5,10 @@ repository. A backup keeps the policy that it was made with, and so the way to i
 happens to the policy later.
 """
 
+from datetime import datetime
 from typing import NamedTuple
 
+from kronkeep_common.bandwidth import limit_of
 from kronkeep_common.models import BackupExecution, BackupStorage, Encryption, SecretKeyRef
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history.record_ids import derive_id
@@ -61,6 +63,18 @@ class Repository(NamedTuple):
         keys = copy_access.source_keys(self.source.storage, self.storage)
         source = copy_access.as_source(self.source.access, keys)
         return copy_access.combine(access, source, encrypted=self.source.encrypted)
+
+    @property
+    def has_bandwidth(self) -> bool:
+        """Whether its storage, or that of its source, limits how much of the network its Jobs take."""
+        return bool(self.storage.bandwidth) or (self.source is not None and self.source.has_bandwidth)
+
+    def limit_at(self, now: datetime) -> int | None:
+        """Return how many KiB a second its Jobs may take that begin now; None for no limit."""
+        limits = [limit_of(self.storage, now)]
+        if self.source is not None:
+            limits.append(limit_of(self.source.storage, now))
+        return min((limit for limit in limits if limit is not None), default=None)
 
     @property
     def first_storage_id(self) -> str:

@@ -121,7 +121,7 @@ class RepositoryJobs:
             try:
                 async with asyncio.timeout(seconds):
                     return await self._runners.on(cluster.id).run(
-                        job_manifests.with_secret(manifest, secret),
+                        _settle(manifest, secret, repository, cluster),
                         on_line=on_line,
                         log_limit=LONG_LOG if on_line is None else SHORT_LOG,
                     )
@@ -185,7 +185,7 @@ class RepositoryJobs:
         copy = self._copies.provide(repository, cluster, meta["namespace"], meta["name"], owner=owner)
         async with copy as secret:
             return await self._runners.on(cluster.id).run(
-                job_manifests.with_secret(manifest, secret),
+                _settle(manifest, secret, repository, cluster),
                 on_line=on_line,
                 on_waiting=on_waiting,
                 on_pod=on_pod,
@@ -211,7 +211,7 @@ class RepositoryJobs:
         self._require_served(repository.storage, meta["namespace"])
         secret = await self._copies.create(repository, cluster, meta["namespace"], meta["name"])
         runner = self._runners.on(cluster.id)
-        body = job_manifests.with_secret(manifest, secret)
+        body = _settle(manifest, secret, repository, cluster)
         return await runner.run_until_started(body, container, is_abandoned=is_abandoned)
 
     async def remove(self, cluster_id: str, namespace: str, name: str) -> None:
@@ -239,6 +239,14 @@ class RepositoryJobs:
             with suppress(NotFoundInCluster, NameTaken, JobNotStarted):  # it works no more, or is not ours
                 await self._runners.on(cluster.id).wait(copy.namespace, copy.job)
             await self._copies.remove(cluster, copy.namespace, copy.job)
+
+
+def _settle(manifest: JsonObject, secret: str, repository: Repository, cluster: Cluster) -> JsonObject:
+    """Return a Job with its Secret, and with the limit of the network now, by the cluster's clock."""
+    job = job_manifests.with_secret(manifest, secret)
+    if not repository.has_bandwidth:
+        return job
+    return job_manifests.with_limit(job, repository.limit_at(cluster.clock.now()))
 
 
 def require_serving(storage: BackupStorage, namespace: str, *, field: str = "storage_id") -> None:

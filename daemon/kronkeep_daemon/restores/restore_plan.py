@@ -188,6 +188,7 @@ class RestorePlanner:
             warnings.append("Only what came from claims is restored in place.")
         if resolved.is_in_place and self.has_active_run(resolved.backup):
             warnings.append("A run of the CronJob has not ended.")
+        warnings += self._storages.describe_limits([resolved.backup.storage_id])
         warnings += unkept.describe_counts(resolved.selection.unkept)
         warnings += unkept.describe_user(self._settings().archive.run_as_user)
         return tuple(warnings)

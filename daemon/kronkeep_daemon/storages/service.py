@@ -5,7 +5,7 @@ deadline, after which it fails. A stop of the daemon interrupts nothing: `resume
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from tinydb import where
 
+from kronkeep_common import bandwidth
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     Denied,
@@ -36,6 +37,7 @@ from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.name_rules import check_name, is_namespace
 from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.reasons import Reason
+from kronkeep_common.schedule.zone import load_zone
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
     ENDED_COPIES,
@@ -131,6 +133,12 @@ class StorageService:
             )
         return storage
 
+    def describe_limits(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return a sentence about each of these storages that limits how much of the network it takes."""
+        storages = (self.find(name) for name in names)
+        sentences = (bandwidth.describe_storage(each, self._clock.now()) for each in storages if each)
+        return tuple(sentence for sentence in sentences if sentence is not None)
+
     def require_active(self, name: str) -> BackupStorage:
         """Return a storage that is active; raise StorageNotFound, NotAllowedNow."""
         storage = self.get(name)
@@ -187,6 +195,7 @@ class StorageService:
                 "Storages in folders of the nodes are not allowed here (allow.host_path).", field="kind"
             )
         self._require_free_name(request.id)
+        _require_bandwidth(request.bandwidth, request.bandwidth_zone)
         _require_servable(request.namespaces, storage_kinds.kind_of(request.kind).namespace(typed))
         return typed
 
@@ -219,6 +228,8 @@ class StorageService:
             credential_keys=credential_keys,
             namespaces=request.namespaces,
             capacity_bytes=request.capacity_bytes,
+            bandwidth=request.bandwidth,
+            bandwidth_zone=request.bandwidth_zone,
             status=StorageStatus.PENDING,
             created_at=self._clock.now(),
             deadline_at=self._deadline(self._settings().storages.create_seconds),
@@ -273,6 +284,9 @@ class StorageService:
         capacity = storage.capacity_bytes if change.capacity_bytes is None else change.capacity_bytes
         if change.capacity_bytes is not None and change.capacity_bytes < used:
             raise InvalidRequest(f"The storage holds {used} bytes already.", field="capacity_bytes")
+        limits = storage.bandwidth if change.bandwidth is None else change.bandwidth or None
+        zone = change.bandwidth_zone or (storage.bandwidth_zone if limits else None)
+        _require_bandwidth(limits, zone)
         maintenance = change.maintenance_credentials
         _require_place_for_deleting(maintenance, storage_kinds.own_namespace(storage))
         await self._secrets.require_maintenance_keys(
@@ -287,6 +301,8 @@ class StorageService:
             append_only_tested_at=storage.append_only_tested_at if is_same else None,
             namespaces=namespaces,
             capacity_bytes=capacity,
+            bandwidth=limits,
+            bandwidth_zone=zone if limits else None,
             usage=usage_growth.with_limit(storage.usage, capacity) if storage.usage else None,
         )
         return await self.save(storage, changed)
@@ -446,3 +462,13 @@ def _require_place_for_deleting(secret: str | None, namespace: str) -> None:
             f"Only pods in {namespace} reach the storage, and credentials for maintenance do not go there.",
             field="maintenance_credentials",
         )
+
+
+def _require_bandwidth(text: str | None, zone: str | None) -> None:
+    """Raise InvalidRequest, InvalidTimeZone for limits that cannot be read."""
+    if text:
+        bandwidth.parse_rule(text)
+    if zone is not None:
+        load_zone(zone)
+    if zone is not None and not text:
+        raise InvalidRequest("A time zone without limits has no meaning.", field="bandwidth_zone")

@@ -92,6 +92,7 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
     parser.add_argument(
         "--capacity", metavar="SIZE", help="how much it may hold, such as 500G (binary units)"
     )
+    _add_bandwidth(parser)
     add_cluster(parser, argparse.SUPPRESS)  # `create` has the option, too, and its value must stay
     parser.add_argument("--dry-run", action="store_true", help="only print whether it could be created")
     parser.add_argument("--wait", action="store_true", help="wait until it is active or has failed")
@@ -130,8 +131,18 @@ def _add_change(storage_verbs: Verbs) -> None:
         metavar="NAMESPACE",
         help="a namespace that it serves no more; may be repeated",
     )
+    _add_bandwidth(change)
     change.add_argument("--maintenance-credentials", metavar="SECRET", help=_MAINTENANCE_HELP)
     change.set_defaults(func=with_blocking_client(_change))
+
+
+def _add_bandwidth(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--bandwidth",
+        metavar="LIMITS",
+        help="of the network, such as '02:00-06:00 unlimited, else 4 MiB/s'; '' ends them",
+    )
+    verb.add_argument("--bandwidth-zone", metavar="ZONE", help="the time zone of the limits (default: UTC)")
 
 
 def _read_capacity(options: argparse.Namespace) -> int | None:
@@ -173,6 +184,8 @@ def _spec_of(options: argparse.Namespace) -> BackupStorageCreate:
         password=SecretKeyRef(secret=secret, key=key or "password") if secret else None,
         credentials=options.credentials,
         maintenance_credentials=options.maintenance_credentials,
+        bandwidth=options.bandwidth,
+        bandwidth_zone=options.bandwidth_zone,
         namespaces=tuple(options.allow_namespace),
         capacity_bytes=_read_capacity(options),
     )
@@ -195,6 +208,8 @@ async def _change(client: "Client", options: argparse.Namespace) -> int:
         deny_namespaces=tuple(options.deny_namespace),
         capacity_bytes=_read_capacity(options),
         maintenance_credentials=options.maintenance_credentials,
+        bandwidth=options.bandwidth,
+        bandwidth_zone=options.bandwidth_zone,
     )
     return _report(await client.storages.change(options.name, change))
 
