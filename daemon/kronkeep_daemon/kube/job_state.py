@@ -101,7 +101,7 @@ def _select_pods(every: tuple[PodRecord, ...]) -> tuple[PodRecord, ...]:
 
 def _has_begun(pod: Pod) -> bool:
     """Whether a pod has started; between its end and the Job's, and where its node is lost, none is ready."""
-    return pod.status.phase != "Pending"
+    return pod.status.phase != "Pending" and not _is_being_deleted(pod)
 
 
 def _status_and_end(job: Job, *, has_begun: bool) -> tuple[ExecutionStatus, datetime | None]:
@@ -221,7 +221,7 @@ def _job_cause(
     if job.true_condition("FailureTarget") is not None:
         return hold or waited or lost or job_conditions.ending_cause(job)
     if state is ExecutionStatus.PENDING:
-        return job_conditions.waiting_cause(job) or hold
+        return job_conditions.waiting_cause(job) or hold or lost
     return lost or job_conditions.ending_cause(job)
 
 

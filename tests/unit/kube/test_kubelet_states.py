@@ -136,6 +136,18 @@ def test_a_run_whose_pod_has_begun_waits_no_more(phase: str, state: dict[str, An
     assert observe(job(active=1, ready=0), [pod("a", phase, state)]).status == "running"
 
 
+def test_a_run_that_waits_for_its_deleted_pod_says_so() -> None:
+    plain = {
+        "metadata": {"name": "j", "uid": "j1"},
+        "spec": {"podReplacementPolicy": "Failed"},
+        "status": {"terminating": 1, "ready": 0},
+    }
+    seen = observe(convert_object(plain, Job), [pod("a", "Running", RUNNING, deleted=True)])
+    assert seen.status == "pending"
+    assert seen.cause is not None
+    assert seen.cause.reason == "PodsEnding"
+
+
 def test_a_run_whose_next_pod_cannot_start_waits_and_says_why() -> None:
     held = pod("bb", "Pending", {"waiting": {"reason": "ErrImagePull", "message": "no such manifest"}})
     seen = observe(job(active=1, ready=0), [pod("a", "Failed", EXIT_3), held])
