@@ -4,7 +4,8 @@
                                    each test, so a `default` with foreign objects in it is refused
     KRONKEEP_E2E_NODE_AGENT=1      for a control plane without nodes: this machine becomes its node
     KRONKEEP_E2E_LOCAL_VOLUMES=1   for a cluster whose one node is this machine, with a kubelet: claims become
-                                   folders of this machine; the node needs the images of `make images`
+                                   folders of this machine; the node needs the images of `make images` as
+                                   busybox:1.36, :1.37, restic/restic:0.14.0, :newer, :0.19.1 (the newer one)
     KRONKEEP_E2E_NETWORK=NAME      the node's pods run in that network namespace of this machine (ip netns)
     KRONKEEP_E2E_ADDRESS=ADDRESS   where pods reach servers that tests start; by default the address from
                                    which this machine reaches the cluster's nodes

@@ -119,7 +119,7 @@ async def test_a_foreign_job_in_the_way_fails_the_backup_instead_of_leaving_it_r
     await client.cronjobs.create(cronjob("way", "sleep 2; echo x > /data/x"))
     run = await client.cronjobs.trigger("default", "way")
     cluster = await daemon.cluster()
-    container = {"name": "c", "image": "busybox", "command": ["true"]}
+    container = {"name": "c", "image": "busybox:1.36", "command": ["true"]}
     pod = {"restartPolicy": "Never", "containers": [container]}
     body = {"metadata": {"name": f"way-bk-{run.backup_id}-1"}, "spec": {"template": {"spec": pod}}}
     await cluster.create(paths.jobs("default"), body)

@@ -33,7 +33,9 @@ async def test_a_claim_without_a_policy_is_seen_until_it_has_one(
 ) -> None:
     await create_claim(daemon, "scratch", **{object_keys.EXEMPT: "made anew each night"})
     mount = (VolumeMount(claim="data", mount_path="/data"),)
-    spec = CronJobCreate(name="job", image="busybox", command=("true",), schedule="0 2 29 2 *", volumes=mount)
+    spec = CronJobCreate(
+        name="job", image="busybox:1.36", command=("true",), schedule="0 2 29 2 *", volumes=mount
+    )
     await client.cronjobs.create(spec)
     before = await eventually(
         lambda: coverage_of(client), lambda claims: {"data", "scratch"} <= claims.keys()

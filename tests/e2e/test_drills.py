@@ -25,7 +25,7 @@ from kronkeep_daemon.kube import paths
 
 def policy(*check: str) -> BackupPolicySpec:
     """Return a policy with a drill on 29 February and that check command."""
-    drill_check = DrillCheck(image="busybox", command=check) if check else None
+    drill_check = DrillCheck(image="busybox:1.36", command=check) if check else None
     return BackupPolicySpec(storage_id="vault", drill=Drill(schedule="0 3 29 2 *", check=drill_check))
 
 
@@ -34,7 +34,7 @@ async def claim_with_drill(client: Client, storage: Path, claim: Path) -> Path:
     """Create the CronJob `job` with a drill in its policy; return its claim's folder."""
     spec = CronJobCreate(
         name="job",
-        image="busybox",
+        image="busybox:1.36",
         command=("true",),
         schedule="0 2 29 2 *",
         volumes=(VolumeMount(claim="data", mount_path="/data"),),
@@ -105,7 +105,7 @@ async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_ba
     await client.cronjobs.create(
         CronJobCreate(
             name="writer",
-            image="busybox",
+            image="busybox:1.36",
             command=("sh", "-c", script),
             schedule="0 2 29 2 *",
             volumes=(VolumeMount(claim="data", mount_path="/data"),),

@@ -35,7 +35,7 @@ def policy_of(**source: object) -> BackupPolicySpec:
 
 def manifest_of(policy: BackupPolicySpec) -> CronJobManifest:
     """Return a manifest of the CronJob with another policy."""
-    container = {"name": "main", "image": "busybox", "command": ["true"]}
+    container = {"name": "main", "image": "busybox:1.36", "command": ["true"]}
     template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
     body = {
         "apiVersion": "batch/v1",
@@ -67,7 +67,7 @@ async def test_excludes_are_told_before_and_kept_in_the_archive(client: Client, 
         (claim / name).parent.mkdir(parents=True, exist_ok=True)
         (claim / name).write_text(name)
     spec = CronJobCreate(
-        name="job", image="busybox", command=("true",), schedule="0 2 29 2 *", policy=policy_of()
+        name="job", image="busybox:1.36", command=("true",), schedule="0 2 29 2 *", policy=policy_of()
     )
     await client.cronjobs.create(spec)
     whole = await back_up(client)

@@ -48,7 +48,7 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(site: BackupSite) ->
         mount = VolumeMount(claim="hand", mount_path="/data")
         await client.cronjobs.create(
             CronJobCreate(
-                name="hand", image="busybox", command=("true",), schedule="0 2 29 2 *", volumes=(mount,)
+                name="hand", image="busybox:1.36", command=("true",), schedule="0 2 29 2 *", volumes=(mount,)
             )
         )
         await annotate('{"storage_id": "hand", "retries": 0}')

@@ -54,7 +54,7 @@ async def site(daemon: Daemon, client: Client, storage: Path, claim: Path) -> Re
     await client.cronjobs.create(
         CronJobCreate(
             name="job",
-            image="busybox",
+            image="busybox:1.36",
             command=("true",),
             schedule="0 2 29 2 *",
             volumes=(VolumeMount(claim="data", mount_path="/data"),),

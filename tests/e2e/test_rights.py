@@ -48,7 +48,7 @@ async def do_main_job(client: Client, folder: Path) -> None:
     assert vault.status == "active", vault
     spec = CronJobCreate(
         name="dump",
-        image="busybox",
+        image="busybox:1.36",
         command=("sh", "-c", "echo x | tee /data/x"),
         schedule="0 2 29 2 *",
         volumes=(VolumeMount(claim="data", mount_path="/data"),),

@@ -81,7 +81,7 @@ async def site(tmp_path: Path) -> AsyncIterator[ProxiedSite]:
 def cronjob_spec(name: str) -> CronJobCreate:
     return CronJobCreate(
         name=name,
-        image="busybox",
+        image="busybox:1.36",
         command=("true",),
         schedule="0 2 29 2 *",
         successful_jobs_history_limit=100,  # so that the CronJob controller removes none

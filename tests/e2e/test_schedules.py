@@ -52,7 +52,7 @@ def cronjob_spec(name: str, runs: str = "0 4 * * *", **policy: object) -> CronJo
     spec = BackupPolicySpec(**({"storage_id": "vault", "schedule": "0 3 * * *"} | policy))  # type: ignore[arg-type]
     mounts = (VolumeMount(claim="data", mount_path="/data"),)
     return CronJobCreate(
-        name=name, image="busybox", command=("true",), schedule=runs, volumes=mounts, policy=spec
+        name=name, image="busybox:1.36", command=("true",), schedule=runs, volumes=mounts, policy=spec
     )
 
 
@@ -124,7 +124,9 @@ async def test_a_shifted_policy_stays_the_same_when_it_is_written_again(client: 
 
 async def test_the_history_says_how_long_a_run_takes(client: Client) -> None:
     script = "sleep 1.2"
-    spec = CronJobCreate(name="slow", image="busybox", command=("sh", "-c", script), schedule="0 4 * * *")
+    spec = CronJobCreate(
+        name="slow", image="busybox:1.36", command=("sh", "-c", script), schedule="0 4 * * *"
+    )
     await client.cronjobs.create(spec)
     run = await client.cronjobs.trigger("default", "slow")
     await eventually(lambda: client.runs.get(run.id), lambda e: e.status == "succeeded")

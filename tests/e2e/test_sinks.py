@@ -70,7 +70,7 @@ async def test_runs_are_shipped_and_a_sink_that_is_away_is_an_alert(
         url_file.write_text(server.url + "\n")
         await wait_for_sink(client, "live")
         await client.cronjobs.create(
-            CronJobCreate(name="dump", image="busybox", command=("true",), schedule="0 2 29 2 *")
+            CronJobCreate(name="dump", image="busybox:1.36", command=("true",), schedule="0 2 29 2 *")
         )
         run = await client.cronjobs.trigger("default", "dump")
         await eventually(lambda: client.runs.get(run.id), lambda run: run.status == "succeeded")

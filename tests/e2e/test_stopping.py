@@ -42,7 +42,7 @@ async def test_a_hundred_stops_in_the_middle_of_runs_wait_for_no_task(
         await daemon.start()
         async with daemon.client() as client:
             if number == 0:
-                spec = CronJobCreate(name="w", image="busybox", command=("true",), schedule="* * * * *")
+                spec = CronJobCreate(name="w", image="busybox:1.36", command=("true",), schedule="* * * * *")
                 await client.cronjobs.create(spec)
             for _ in range(number % 4):
                 await trigger_run(client)

@@ -10,7 +10,7 @@ from kronkeep_common.models import CronJobCreate
 
 async def test_a_start_without_the_cluster_shows_the_history_and_catches_up(tmp_path: Path) -> None:
     async with daemon_behind_proxy(tmp_path) as (daemon, proxy, _):
-        spec = CronJobCreate(name="kept", image="busybox", command=("true",), schedule="0 2 29 2 *")
+        spec = CronJobCreate(name="kept", image="busybox:1.36", command=("true",), schedule="0 2 29 2 *")
         async with daemon.client() as client:
             await client.cronjobs.create(spec)
             run = await client.cronjobs.trigger("default", "kept")

@@ -194,7 +194,7 @@ async def test_a_storage_that_names_no_namespace_serves_none(
     await create_storage(client, BackupStorageCreate(id="nobodys", kind="local", settings=settings))
     spec = CronJobCreate(
         name="refused",
-        image="busybox",
+        image="busybox:1.36",
         schedule="0 2 * * *",
         policy=BackupPolicySpec(storage_id="nobodys", include=Include(volumes=False, configuration=True)),
     )
