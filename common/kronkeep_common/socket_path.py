@@ -1,6 +1,7 @@
 """The path of the daemon's socket, and checks of it."""
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -11,14 +12,29 @@ LONGEST = 107  # bytes; sockaddr_un has 108 with the final NUL
 
 
 def socket_path(given: Path | None = None) -> Path:
-    """Return `given`, else $KRONKEEP_SOCKET, else the user's own socket, else the system's."""
+    """Return `given`, else $KRONKEEP_SOCKET, else the user's own socket, the system's, or a demo's."""
     if given is not None:
         return given
     if text := os.environ.get("KRONKEEP_SOCKET"):
         return Path(text)
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     own = Path(runtime) / "kronkeepd" / "api.sock" if runtime else None
-    return own if own is not None and own.exists() else SYSTEM_SOCKET
+    demo = demo_link() / "api.sock"
+    existing = [path for path in (own, SYSTEM_SOCKET, demo) if path is not None and path.exists()]
+    return existing[0] if existing else SYSTEM_SOCKET
+
+
+def demo_link() -> Path:
+    """Return the path of the link to the folder of the user's newest demo, which is there while it runs."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "kronkeep" / "demo"
+
+
+def shell_line(socket: Path, kubeconfig: str | None = None) -> str:
+    """Return the line by which a shell's programs use a daemon, and with `kubeconfig` its cluster."""
+    words = [f"KRONKEEP_SOCKET={shlex.quote(str(socket))}"]
+    words += [f"KUBECONFIG={shlex.quote(kubeconfig)}"] if kubeconfig else []
+    return f"export {' '.join(words)}"
 
 
 def check_length(path: Path) -> None:

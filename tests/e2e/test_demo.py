@@ -15,6 +15,7 @@ import pytest
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
+from kronkeep_common.socket_path import shell_line
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.demo import NAMESPACE
 
@@ -33,7 +34,7 @@ class Demo:
             [*DEMO, "--headless"],
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "TMPDIR": str(folder)},
+            env={**os.environ, "TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder.parent)},
         )
         self.announcement: dict[str, Any] = {}
 
@@ -109,6 +110,19 @@ async def restore_dump(demo: Demo, folder: Path) -> bytes:
     return restored.read_bytes()
 
 
+def list_without_a_socket_named(cache: Path) -> str:
+    """Return what the command line prints that finds a running demo by itself."""
+    environment = {name: text for name, text in os.environ.items() if name != "KRONKEEP_SOCKET"}
+    done = subprocess.run(
+        [sys.executable, "-m", "kronkeep_tui", "get", "cronjobs", "-o", "name"],
+        env=environment | {"XDG_CACHE_HOME": str(cache), "XDG_RUNTIME_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
 async def test_two_demos_work_at_the_same_time_and_leave_nothing(demos: list[Demo], tmp_path: Path) -> None:
     one, other = demos
     for demo in demos:
@@ -120,6 +134,12 @@ async def test_two_demos_work_at_the_same_time_and_leave_nothing(demos: list[Dem
         assert b"CREATE TABLE" in restored
         assert claim.stat().st_mode & 0o777 == 0o644  # as in any container
         assert list_open_to_others(Path(demo.announcement["state"])) == []
+    link = tmp_path / "kronkeep" / "demo"
+    assert str(link.readlink()) in [demo.announcement["state"] for demo in demos]
+    assert "shop-db-dump" in list_without_a_socket_named(tmp_path)
+    for demo in demos:
+        line = shell_line(Path(demo.announcement["socket"]), demo.announcement["kubeconfig"])
+        assert line in (tmp_path / f"{demo.folder.name}.log").read_text()
     one.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(one.process.wait, 60) == 0
     await wait_for_end(one)

@@ -10,7 +10,7 @@ from kronkeep_common.api import CoverageList
 async def test_the_coverage_opens_from_any_view_and_is_read_again() -> None:
     client = CannedClient()
     async with app_of(client, start="storages").run_test(size=(100, 24)) as pilot:
-        await pilot.press("C")
+        await pilot.press("V")
         await until(pilot, lambda: "There is no claim" in screen(pilot))
         client.coverage_given = CoverageList(items=[claim("lost")])
         await pilot.press("ctrl+r")

@@ -1,6 +1,7 @@
 """What was not read is not claimed: refused answers, a daemon that never answered, runs out of sight."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import busy, many, run_at
 
 from kronkeep_common.errors import NameTaken
+from kronkeep_common.socket_path import shell_line
 from kronkeep_common.states import ExecutionStatus
 
 TAKEN = NameTaken("There is a claim default/shop already.", next_step="Choose another name.")
@@ -106,3 +108,15 @@ async def test_the_mouse_works_on_tabs_titles_rows_and_keys() -> None:
         await until(pilot, lambda: "nfs-1" in screen(pilot) and "STORAGE" in screen(pilot))
         await pilot.click(offset=place_of("? help"))
         await until(pilot, lambda: "› help" in screen(pilot))
+
+
+async def test_help_and_a_key_have_the_line_for_a_shell() -> None:
+    app = app_of(CannedClient(*busy()))
+    app.frame.shell_line = shell_line(Path("/tmp/kronkeep-x/api.sock"), "/tmp/kronkeep-x/kubeconfig")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+        await pilot.press("C")
+        await until(pilot, lambda: "Copied export KRONKEEP_SOCKET=/tmp/kronkeep-x/api.sock" in screen(pilot))
+        assert app.clipboard == app.frame.shell_line
+        await pilot.press("question_mark", "G")
+        await until(pilot, lambda: "In a shell" in screen(pilot) and "KUBECONFIG=/tmp" in screen(pilot))

@@ -38,6 +38,9 @@ class Context(Protocol):
     namespace: str
     """The namespace that every view is limited to; empty for all."""
 
+    shell_line: str
+    """The line by which a shell uses this daemon."""
+
     @property
     def store(self) -> Store:
         """Everything read from the daemon."""

@@ -66,6 +66,7 @@ class Frame(Screen[None], Covered):
         self.keymap = Keymap(settings.keys)
         self.navigation = Navigation(Place(start))
         self.namespace = ""
+        self.shell_line = ""
         self.drafts: dict[str, FormState] = {}
         self.message_line = MessageLine()
         self._views = ViewCache()
@@ -340,6 +341,11 @@ class Frame(Screen[None], Covered):
     def set_theme(self, name: str) -> None:
         """Change the colours of the terminal."""
         cast("ThemedApp", self.app).set_scheme(name)
+
+    @handles(actions.SHELL)
+    def copy_shell_line(self) -> None:
+        """Copy the line by which a shell uses this daemon, and show it."""
+        self.copy(self.shell_line)
 
     @handles(actions.CLOCK)
     def toggle_clock(self) -> None:

@@ -17,10 +17,11 @@ ROWS = 24
 COLUMNS = 80
 
 
-def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
+def open_terminal(socket: Path | None, *, read_only: bool = False, shell_line: str = "") -> int:
     """Run the terminal until the user quits and return its exit code; raise InvalidSettings.
 
     `socket` is the daemon's socket, None for the default one. With `read_only` every change is refused.
+    `shell_line` is what help shows for use in a shell, by default the socket alone.
     """
     require_terminal()
     _set_textual_environment()
@@ -28,6 +29,7 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
     gc.disable()
     import msgspec
 
+    from kronkeep_common import socket_path
     from kronkeep_common.client import Client
     from kronkeep_tui.app import KronkeepApp
     from kronkeep_tui.settings import read_settings
@@ -38,6 +40,7 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
     tty = sys.stdin.fileno()
     set_missing_size(tty)
     app = KronkeepApp(Client(socket), settings, has_colours=pop_colour_choice(), tty=tty)
+    app.frame.shell_line = shell_line or socket_path.shell_line(socket_path.socket_path(socket))
     return app.run(mouse=settings.mouse) or 0
 
 

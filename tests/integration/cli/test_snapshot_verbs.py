@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -111,3 +114,53 @@ def test_verify_and_drill(made: Made) -> None:
         assert "restoring <Snapshot" in log.stdout or '"files_restored"' in log.stdout, log
     none = run_kronkeep(made.daemon, "logs", "--restore", "rs-000000000000")
     assert (none.returncode, "[RestoreNotFound]" in none.stderr) == (1, True), none.stderr
+
+
+def test_a_cronjob_stands_for_its_newest_run_or_backup(made: Made) -> None:
+    def print_of(*argv: str) -> str:
+        done = run_kronkeep(made.daemon, *argv)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert made.backup in print_of("describe", "backup", "default/job")
+    assert made.backup in print_of("describe", "backup", f"default/{made.backup}")
+    assert "cronjob" in print_of("describe", "run", "default/job")
+    assert print_of("download", "default/job", "/source/data/file", "-o", "-") == "hello\n"
+    assert "file" in print_of("files", "default/job", "/source/data")
+    nothing = run_kronkeep(made.daemon, "files", "default/nothing")
+    assert nothing.returncode == 1
+    assert "There is no backup nothing" in nothing.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "field", "value"),
+    [
+        (("suspend", "job"), "suspended", True),
+        (("resume", "job", "-n", "default"), "suspended", False),
+        (("pin", "default/job"), "pinned", True),
+        (("unpin", "default/job"), "pinned", False),
+    ],
+)
+def test_what_a_verb_has_changed_as_json(made: Made, argv: tuple[str, ...], field: str, value: bool) -> None:
+    done = run_kronkeep(made.daemon, *argv, "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout).get(field, False) is value
+
+
+def test_get_watches_after_the_list(made: Made) -> None:
+    refused = run_kronkeep(made.daemon, "get", "cronjobs", "--watch")
+    assert refused.returncode == 2
+    assert "executions" in refused.stderr
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", made.daemon.announcement["socket"]]
+    with subprocess.Popen(
+        [*command, "get", "backups", "-w", "--zone", "utc"], stdout=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None
+        lines = iter(watching.stdout.readline, "")
+        assert next(lines).startswith("NAMESPACE")
+        while made.backup[:12] not in next(lines):
+            pass
+        assert run_kronkeep(made.daemon, "backup", "job", "--wait").returncode == 0
+        changes = [next(line for line in lines if word in line) for word in ("queued", "succeeded")]
+        watching.terminate()
+    assert all(re.match(r"2\d{3}-\d\d-\d\dT[0-9:]{8}Z  backups  default/job  ", line) for line in changes)

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from kronkeep_common.text import clean
-from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ def add_parser(verbs: Verbs) -> None:
     adopt.add_argument(
         "--policy", required=True, metavar="OLD_ID", help="the policy's id (kronkeep storage orphans)"
     )
+    add_namespace(adopt)
     adopt.set_defaults(func=with_blocking_client(_adopt))
 
 
 async def _adopt(client: "Client", options: argparse.Namespace) -> int:
-    namespace, name = split_name(options.name)
+    namespace, name = split_name(options.name, options.namespace)
     adopted = await client.cronjobs.adopt(namespace, name, options.policy)
     print(
         clean(

@@ -56,6 +56,11 @@ def add_cluster(verb: argparse.ArgumentParser, default: str | None = None) -> No
     verb.add_argument("--cluster", metavar="NAME", help=help_text, default=default)
 
 
+def add_namespace(verb: argparse.ArgumentParser) -> None:
+    """Add `-n` to a verb that takes a CronJob's name."""
+    verb.add_argument("-n", "--namespace", default="default", help="the namespace of a NAME without one")
+
+
 def split_name(name: str, default_namespace: str = "default") -> tuple[str, str]:
     """Split NAMESPACE/NAME; NAME alone is in `default_namespace`."""
     namespace, slash, rest = name.partition("/")

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 from kronkeep_common.errors import InvalidRequest, NothingToArchive
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import apply
-from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, read_variables, split_name, split_pairs
+from kronkeep_tui.cli.arguments import (
+    CRONJOB_NAME_HELP,
+    add_namespace,
+    read_variables,
+    split_name,
+    split_pairs,
+)
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
@@ -54,6 +60,7 @@ def add_parser(verbs: Verbs) -> None:
         help="what to do where the two schedules conflict (default: reject)",
     )
     create.add_argument("--dry-run", action="store_true", help="check everything, but create nothing")
+    add_namespace(create)
     create.set_defaults(func=with_client(_create))
 
 
@@ -92,7 +99,7 @@ def _spec_of(options: argparse.Namespace) -> "CronJobCreate":
 
     if not (options.name and options.image and options.schedule):
         raise InvalidRequest("A CronJob needs a name, --image and --schedule; or give -f FILE.")
-    namespace, name = split_name(options.name)
+    namespace, name = split_name(options.name, options.namespace)
     policy = None
     if options.storage:
         policy = BackupPolicySpec(

@@ -3,8 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from kronkeep_tui.cli import logs, wait_for_end
-from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, read_variables, split_name
+from kronkeep_tui.cli import logs, output, wait_for_end
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, read_variables, split_name
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
@@ -40,14 +40,16 @@ def add_parser(verbs: Verbs) -> None:
 def _add_cronjob_verb(verbs: Verbs, name: str, route: str) -> argparse.ArgumentParser:
     verb = add_verb(verbs, name, routes=[route])
     verb.add_argument("name", help=CRONJOB_NAME_HELP)
-    verb.add_argument("-n", "--namespace", default="default", help="the namespace of a NAME without one")
+    add_namespace(verb)
+    output.add_json(verb)
     return verb
 
 
 async def _trigger(client: "Client", options: argparse.Namespace) -> int:
     variables = read_variables(options.env)
     run = await client.cronjobs.trigger(*split_name(options.name, options.namespace), variables)
-    print(f"{run.id} {run.status}" + (f", backup {run.backup_id}" if run.backup_id else ""))
+    with_backup = f", backup {run.backup_id}" if run.backup_id else ""
+    output.print_answer(run, f"{run.id} {run.status}{with_backup}", options)
     if options.follow:
         await logs.follow_run(client, run.id)
     if options.follow or options.wait:
@@ -65,15 +67,15 @@ async def _wait_for_run_and_backup(client: "Client", run: "CronJobExecution") ->
 
 async def _suspend(client: "Client", options: argparse.Namespace) -> int:
     namespace, name = split_name(options.name, options.namespace)
-    await client.cronjobs.suspend(namespace, name)
-    print(f"{namespace}/{name} is suspended")
+    cronjob = await client.cronjobs.suspend(namespace, name)
+    output.print_answer(cronjob, f"{namespace}/{name} is suspended", options)
     return 0
 
 
 async def _resume(client: "Client", options: argparse.Namespace) -> int:
     namespace, name = split_name(options.name, options.namespace)
-    await client.cronjobs.resume(namespace, name)
-    print(f"{namespace}/{name} is resumed")
+    cronjob = await client.cronjobs.resume(namespace, name)
+    output.print_answer(cronjob, f"{namespace}/{name} is resumed", options)
     return 0
 
 
@@ -83,7 +85,7 @@ async def _back_up(client: "Client", options: argparse.Namespace) -> int:
         backup_type="full" if options.full else None,
         compression=options.compression,
     )
-    print(f"{backup.id} {backup.status}")
+    output.print_answer(backup, f"{backup.id} {backup.status}", options)
     if options.wait:
         return wait_for_end.report(await wait_for_end.wait_for_backup(client, backup.id))
     return 0
@@ -92,5 +94,6 @@ async def _back_up(client: "Client", options: argparse.Namespace) -> int:
 async def _delete(client: "Client", options: argparse.Namespace) -> int:
     namespace, name = split_name(options.name, options.namespace)
     await client.cronjobs.delete(namespace, name, options.yes or "")
-    print(f"{namespace}/{name} is deleted; its history stays")
+    answer = {"namespace": namespace, "name": name, "deleted": True}
+    output.print_answer(answer, f"{namespace}/{name} is deleted; its history stays", options)
     return 0

@@ -12,9 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kronkeep_common.json_decoding import JsonObject
+from kronkeep_common.socket_path import demo_link, shell_line
 from kronkeep_tui.cli.verb import Verbs
 
 STARTING = "kronkeep demo: the daemon did not start; the end of its log:\n"
@@ -75,9 +78,32 @@ def _serve(options: argparse.Namespace, folder: Path) -> int:
         if ready is None:
             sys.stderr.write(STARTING + _last_lines(log))
             return 1
-        return _serve_headless(daemon, ready, options.seconds) if options.headless else _open_terminal(ready)
+        line = shell_line(Path(ready["socket"]), ready["kubeconfig"])
+        print(f"kronkeep demo: in another shell: {line}", file=sys.stderr, flush=True)
+        with _link_to(folder):
+            if options.headless:
+                return _serve_headless(daemon, ready, options.seconds)
+            return _open_terminal(ready, line)
     finally:
         _stop(daemon)
+
+
+@contextmanager
+def _link_to(folder: Path) -> Iterator[None]:
+    """Let the command line find the demo by a link to its folder; of several demos it finds the newest."""
+    link = demo_link()
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder)
+    except OSError:  # a home that cannot be written to: the printed line does as well
+        yield
+        return
+    try:
+        yield
+    finally:
+        if link.is_symlink() and link.readlink() == folder:
+            link.unlink(missing_ok=True)
 
 
 def _read_announcement(daemon: subprocess.Popen[bytes]) -> JsonObject | None:
@@ -102,10 +128,10 @@ def _serve_headless(daemon: subprocess.Popen[bytes], ready: JsonObject, seconds:
         return 0
 
 
-def _open_terminal(ready: JsonObject) -> int:
+def _open_terminal(ready: JsonObject, line: str) -> int:
     from kronkeep_tui.terminal import open_terminal
 
-    return open_terminal(Path(ready["socket"]))
+    return open_terminal(Path(ready["socket"]), shell_line=line)
 
 
 def _stop(daemon: subprocess.Popen[bytes]) -> None:

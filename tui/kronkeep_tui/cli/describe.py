@@ -10,7 +10,8 @@ from kronkeep_common.display_zone import format_rfc3339, local_zone
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.arguments import add_cluster, singular_kind, split_name
+from kronkeep_tui.cli.arguments import add_cluster, add_namespace, singular_kind, split_name
+from kronkeep_tui.cli.record_ids import find_backup_id, find_run_id
 from kronkeep_tui.cli.verb import Verbs, with_client
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def add_parser(verbs: Verbs) -> None:
     )
     kinds = ("cronjob", "execution", "backup", "storage")
     describe.add_argument("kind", choices=kinds, type=singular_kind)
-    describe.add_argument("id", help="NAMESPACE/NAME of a CronJob, otherwise an id")
+    describe.add_argument("id", help="an id, or NAMESPACE/NAME of a CronJob: it, its newest run or backup")
+    add_namespace(describe)
     output.add_zone(describe, "the zone of times")
     add_cluster(describe)
     describe.set_defaults(func=with_client(_describe))
@@ -36,15 +38,15 @@ async def _describe(client: "Client", options: argparse.Namespace) -> int:
     zone = options.zone or local_zone()
     match options.kind:
         case "cronjob":
-            await _describe_cronjob(client, options.id, zone)
+            await _describe_cronjob(client, options.id, options.namespace, zone)
         case "execution":
-            run = await client.runs.get(options.id)
+            run = await client.runs.get(await find_run_id(client, options.id))
             _print_fields(run, zone)
             if run.backup_id:
                 print("\nbackup:")
                 _print_fields(await client.backups.get(run.backup_id), zone, "  ")
         case "backup":
-            backup = await client.backups.get(options.id)
+            backup = await client.backups.get(await find_backup_id(client, options.id))
             _print_fields(backup, zone)
             copies = (await client.copies.of_backup(backup.id)).items
             if copies:
@@ -55,9 +57,9 @@ async def _describe(client: "Client", options: argparse.Namespace) -> int:
     return 0
 
 
-async def _describe_cronjob(client: "Client", name: str, zone: tzinfo) -> None:
+async def _describe_cronjob(client: "Client", name: str, namespace: str, zone: tzinfo) -> None:
     """Print a CronJob's fields, then its newest runs and backups."""
-    cronjob = await client.cronjobs.get(*split_name(name))
+    cronjob = await client.cronjobs.get(*split_name(name, namespace))
     _print_fields(cronjob, zone)
     runs = (await client.runs.list(cronjob_id=cronjob.id, limit=NEWEST)).items
     if runs:

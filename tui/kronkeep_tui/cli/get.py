@@ -10,7 +10,8 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import age
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.arguments import add_cluster, plural_kind, split_name
-from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client, with_client
+from kronkeep_tui.cli.watch import WATCHED_KINDS, print_changes
 
 if TYPE_CHECKING:
     from kronkeep_common.api import ListOf
@@ -56,16 +57,39 @@ def add_parser(verbs: Verbs) -> None:
     )
     output.add_options(get)
     output.add_zone(get)
-    get.set_defaults(func=with_blocking_client(_get))
+    get.add_argument("-w", "--watch", action="store_true", help="then print changes as they happen")
+    get.set_defaults(func=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """List without an event loop, or list and then wait for changes."""
+    return (with_client(_get_and_watch) if options.watch else with_blocking_client(_get))(options)
+
+
+async def _get_and_watch(client: "Client", options: argparse.Namespace) -> int:
+    if options.id or options.kind not in WATCHED_KINDS or options.output not in ("table", "wide", "jsonl"):
+        raise InvalidRequest(
+            "--watch is for a list, as a table or as jsonl.",
+            next_step=f"The kinds that can be watched: {', '.join(WATCHED_KINDS)}.",
+        )
+    since = (await client.snapshot()).seq
+    await _get(client, options)
+    sys.stdout.flush()
+    await print_changes(client, options, since, _filter_text(options))
+    return 0
+
+
+def _filter_text(options: argparse.Namespace) -> str | None:
+    terms = [options.filter] if options.filter else []
+    terms += [f"ns:{options.namespace}"] if options.namespace else []
+    terms += [f"cluster:{options.cluster}"] if options.cluster else []
+    return " ".join(terms) or None
 
 
 async def _get(client: "Client", options: argparse.Namespace) -> int:
     if options.id:
         return await _print_one(client, options)
-    terms = [options.filter] if options.filter else []
-    terms += [f"ns:{options.namespace}"] if options.namespace else []
-    terms += [f"cluster:{options.cluster}"] if options.cluster else []
-    filter_text = " ".join(terms) or None
+    filter_text = _filter_text(options)
     if options.kind in PAGED:
         page = await _fetch_page(client, options.kind, filter_text, options.limit)
         records: Sequence[object] = page.items

@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
-from kronkeep_common.errors import CronJobNotFound, InvalidRequest, LogNotFound
+from kronkeep_common.errors import InvalidRequest, LogNotFound
 from kronkeep_common.text import clean
+from kronkeep_tui.cli.record_ids import find_run_id, last_part
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
@@ -54,39 +55,17 @@ async def _print_logs(client: "Client", options: argparse.Namespace) -> int:
     if options.attempt is not None and (options.backup or options.copy or options.restore):
         raise InvalidRequest("--attempt is for the log of a run.", field="attempt")
     if options.backup:
-        chunks = client.backups.log(_last_part(options.id))
+        chunks = client.backups.log(last_part(options.id))
     elif options.copy:
-        chunks = client.copies.log(_last_part(options.id))
+        chunks = client.copies.log(last_part(options.id))
     elif options.restore:
-        chunks = client.restores.log(_last_part(options.id))
+        chunks = client.restores.log(last_part(options.id))
     else:
-        run_id = await _find_run(client, options.id)
+        run_id = await find_run_id(client, options.id)
         chunks = client.runs.log(run_id, follow=options.follow, attempt=options.attempt)
     write = _write_cleaned if sys.stdout.isatty() else _write_bytes
     await _copy(chunks, write, timestamps=options.timestamps)
     return 0
-
-
-async def _find_run(client: "Client", name: str) -> str:
-    """Return the id of a run: that of the newest one for NAMESPACE/CRONJOB.
-
-    NAMESPACE/ID is an id. Raise LogNotFound where no run exists.
-    """
-    namespace, slash, rest = name.partition("/")
-    if not slash:
-        return name
-    try:
-        cronjob = await client.cronjobs.get(namespace, rest)
-    except CronJobNotFound:
-        return rest
-    if cronjob.last_execution_id is None:
-        raise LogNotFound(f"{name} has not run yet, so there is no log.")
-    return cronjob.last_execution_id
-
-
-def _last_part(name: str) -> str:
-    """Return the id in NAMESPACE/ID."""
-    return name.rpartition("/")[2]
 
 
 async def follow_run(client: "Client", run_id: str) -> None:

@@ -25,6 +25,20 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--no-headers", action="store_true", help="print a table without its first line")
 
 
+def add_json(verb: argparse.ArgumentParser) -> None:
+    """Add `-o json` to a verb that changes or shows one record."""
+    verb.add_argument("-o", "--output", choices=("text", "json"), default="text")
+
+
+def print_answer(record: object, words: str, options: argparse.Namespace) -> None:
+    """Print the record as JSON where that was asked for, else what happened in words."""
+    if options.output == "json":
+        print_document(record, "json")
+        sys.stdout.flush()
+    else:
+        print(clean(words, 2000))
+
+
 def add_zone(
     verb: argparse.ArgumentParser, use: str = "print times of this zone in tables, not ages"
 ) -> None:

@@ -9,7 +9,8 @@ from kronkeep_common.errors import InvalidRequest, PolicyNotFound
 from kronkeep_common.models import Retention, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import clean, short_id
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
+from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client, with_client
 
 if TYPE_CHECKING:
@@ -58,15 +59,17 @@ def add_parser(verbs: Verbs) -> None:
         "--approve", metavar="TOKEN", help="remove exactly the snapshots of the plan with this token"
     )
     output.add_zone(retention, "the zone of times")
+    add_namespace(retention)
     retention.set_defaults(func=with_client(_retention))
     for name in ("pin", "unpin"):
         verb = add_verb(verbs, name, routes=[f"POST /v1/backups/{{id}}/{name}"])
-        verb.add_argument("id", help="the backup's id (kronkeep get backups)")
+        verb.add_argument("id", help=BACKUP_HELP)
+        output.add_json(verb)
         verb.set_defaults(func=with_blocking_client(_pin_or_unpin))
 
 
 async def _retention(client: "Client", options: argparse.Namespace) -> int:
-    namespace, name = split_name(options.name)
+    namespace, name = split_name(options.name, options.namespace)
     zone = options.zone or local_zone()
     rules = {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
     if rules:
@@ -118,6 +121,7 @@ def _line(word: str, verdict: SnapshotVerdict, zone: tzinfo) -> str:
 
 async def _pin_or_unpin(client: "Client", options: argparse.Namespace) -> int:
     change = client.backups.pin if options.verb == "pin" else client.backups.unpin
-    backup = await change(options.id)
-    print(f"{backup.id} is {'pinned' if backup.pinned else 'no longer pinned'}")
+    backup = await change(await find_backup_id(client, options.id))
+    state = "pinned" if backup.pinned else "no longer pinned"
+    output.print_answer(backup, f"{backup.id} is {state}", options)
     return 0

@@ -12,7 +12,8 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.path_text import escape_bytes, local_name
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.cli import output, wait_for_end
-from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
+from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 from kronkeep_tui.form.value_texts import read_size
 
@@ -38,22 +39,27 @@ def add_parser(verbs: Verbs) -> None:
     files.set_defaults(func=with_client(_files))
     download = _add_backup_verb(verbs, "download", f"GET {_BACKUP}/download")
     download.add_argument("path", type=escape_bytes, help="a file of the snapshot, as `files` prints it")
-    download.add_argument("--to", metavar="FILE", help="- for standard output (default: the file's own name)")
+    download.add_argument(
+        "-o", "--to", metavar="FILE", help="- for standard output (default: the file's own name)"
+    )
     download.set_defaults(func=with_client(_download))
     _add_restore(verbs)
     verify = _add_backup_verb(verbs, "verify", f"POST {_BACKUP}/verify")
     _add_from_copy(verify, "verify the copy in this storage")
+    output.add_json(verify)
     verify.set_defaults(func=with_client(_verify))
     drill = add_verb(verbs, "drill", routes=["POST /v1/cronjobs/{namespace}/{name}/drill"])
     drill.add_argument("name", help=CRONJOB_NAME_HELP)
     _add_from_copy(drill, "drill the policy's copy in this storage")
     drill.add_argument("--wait", action="store_true", help="wait until the drill has ended")
+    add_namespace(drill)
+    output.add_json(drill)
     drill.set_defaults(func=with_client(_drill))
 
 
 def _add_backup_verb(verbs: Verbs, name: str, *routes: str) -> argparse.ArgumentParser:
     verb = add_verb(verbs, name, routes=list(routes))
-    verb.add_argument("backup", help="the backup's id (kronkeep get backups)")
+    verb.add_argument("backup", help=BACKUP_HELP)
     return verb
 
 
@@ -87,10 +93,12 @@ def _add_restore(verbs: Verbs) -> None:
     )
     restore.add_argument("--dry-run", action="store_true", help="print what would be written and overwritten")
     restore.add_argument("--wait", action="store_true", help="wait until the restore has ended")
+    output.add_json(restore)
     restore.set_defaults(func=with_client(_restore))
 
 
 async def _files(client: "Client", options: argparse.Namespace) -> int:
+    options.backup = await find_backup_id(client, options.backup)
     page = await client.backups.files(options.backup, options.path, limit=_PAGE)
     files = list(page.items)
     while page.next_cursor is not None:
@@ -98,11 +106,13 @@ async def _files(client: "Client", options: argparse.Namespace) -> int:
         files += page.items
     output.print_records("files", files, options.output)
     if options.output == "table":
-        print(f"{page.total} entries, {size(page.size)} in {clean(page.path, 500)}")
+        entries = "1 entry" if page.total == 1 else f"{page.total} entries"
+        print(f"{entries}, {size(page.size)} in {clean(page.path, 500)}")
     return 0
 
 
 async def _download(client: "Client", options: argparse.Namespace) -> int:
+    options.backup = await find_backup_id(client, options.backup)
     chunks = client.backups.download(options.backup, options.path)
     if options.to == "-":
         async for chunk in chunks:
@@ -135,10 +145,11 @@ def _new_file(target: Path) -> Iterator[IO[bytes]]:
 
 async def _restore(client: "Client", options: argparse.Namespace) -> int:
     request = _request_of(options)
+    options.backup = await find_backup_id(client, options.backup)
     if options.dry_run:
         return _print_plan(await client.backups.plan_restore(options.backup, request))
     restore = await client.backups.restore(options.backup, request)
-    print(f"{restore.id} {restore.status}")
+    output.print_answer(restore, f"{restore.id} {restore.status}", options)
     if not options.wait:
         return 0
     return wait_for_end.report(await wait_for_end.wait_for_restore(client, restore.id))
@@ -176,7 +187,7 @@ def _print_plan(plan: "RestorePlan") -> int:
     source = clean(plan.storage_id, 100)
     print(
         f"from {source} to {target.namespace}, {clean(place, 500)}: "
-        f"{plan.files} files, {size(plan.total_bytes)}"
+        f"{_count(plan.files, 'file')}, {size(plan.total_bytes)}"
     )
     print(_count_changes(plan))
     for title, examples in (
@@ -202,21 +213,28 @@ def _count_changes(plan: "RestorePlan") -> str:
 
 
 async def _verify(client: "Client", options: argparse.Namespace) -> int:
+    options.backup = await find_backup_id(client, options.backup)
     backup = await client.backups.verify(options.backup, options.from_copy)
     verified_by = backup.verified_by
     for copy in (await client.copies.of_backup(backup.id)).items if options.from_copy else ():
         verified_by = copy.verified_by if copy.storage_id == options.from_copy else verified_by
-    print(f"{backup.id} is verified by restore {verified_by}")
+    output.print_answer(backup, f"{backup.id} is verified by restore {verified_by}", options)
     return 0
 
 
 async def _drill(client: "Client", options: argparse.Namespace) -> int:
-    drill = await client.cronjobs.drill(*split_name(options.name), from_copy=options.from_copy)
-    print(f"{drill.id} {drill.status}")
+    drill = await client.cronjobs.drill(
+        *split_name(options.name, options.namespace), from_copy=options.from_copy
+    )
+    output.print_answer(drill, f"{drill.id} {drill.status}", options)
     if not options.wait:
         return 0
     ended = await wait_for_end.wait_for_restore(client, drill.id)
     if ended.files_verified is not None:
-        compared = f"{ended.files_verified} files compared with {ended.verified_against}"
+        compared = f"{_count(ended.files_verified, 'file')} compared with {ended.verified_against}"
         print(f"{compared} in {duration(ended.duration_seconds)}")
     return wait_for_end.report(ended)
+
+
+def _count(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

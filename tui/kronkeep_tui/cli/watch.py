@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
 
+WATCHED_KINDS = ("executions", "backups", "copies", "restores", "storages", "alerts")
 MOST_REMEMBERED = 10_000  # records whose last line is known, so that no line is printed twice
 
 
@@ -25,8 +26,7 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `watch`."""
     help_text = "print changes as they happen, one line each, until interrupted"
     watch = add_verb(verbs, "watch", routes=["GET /v1/events"], help=help_text)
-    kinds = ("executions", "backups", "copies", "restores", "storages", "alerts")
-    watch.add_argument("kind", nargs="?", choices=kinds, type=plural_kind)
+    watch.add_argument("kind", nargs="?", choices=WATCHED_KINDS, type=plural_kind)
     watch.add_argument("--filter", help="such as 'status:failed ns:pay'")
     watch.add_argument("--since", type=int, metavar="SEQ", help="begin after the change with this number")
     watch.add_argument("-o", "--output", choices=("table", "jsonl"), default="table")
@@ -35,10 +35,18 @@ def add_parser(verbs: Verbs) -> None:
 
 
 async def _watch(client: "Client", options: argparse.Namespace) -> int:
+    await print_changes(client, options, options.since, options.filter)
+    return 0
+
+
+async def print_changes(
+    client: "Client", options: argparse.Namespace, since: int | None, filter_text: str | None
+) -> None:
+    """Print changes of the kind of `options` as they come, from the one after `since` on."""
     tables = [options.kind] if options.kind else None
     zone = options.zone or local_zone()
     shown: dict[str, str] = {}
-    async for event in client.events(options.since, tables=tables, filter=options.filter):
+    async for event in client.events(since, tables=tables, filter=filter_text):
         if options.output == "jsonl":
             sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
         elif (line := _describe(event)) != shown.get(event.id):
@@ -48,7 +56,6 @@ async def _watch(client: "Client", options: argparse.Namespace) -> int:
                 shown.pop(next(iter(shown)))
             sys.stdout.write(f"{format_rfc3339(datetime.now(UTC), zone)}  {line}\n")
         sys.stdout.flush()
-    return 0
 
 
 def _describe(event: "ChangeEvent") -> str:

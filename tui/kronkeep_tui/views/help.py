@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.cells import Text, wrap_anywhere
 
 FILTERS = (
     "Filters, here and in the API: status:failed ns:pay storage:s3 trigger:manual age:<24h !name:test text",
@@ -35,7 +35,9 @@ class HelpView(PageView):
                     (f"   not now: {why}" if why else "", "warn"),
                 )
             )
-        return [*lines, (), *(((line, "quiet"),) for line in FILTERS)]
+        shell: list[Text] = [(), (("In a shell (C copies it):", "title"),)]
+        shell += [((part, ""),) for part in wrap_anywhere(self.context.shell_line, width)]
+        return [*lines, (), *(((line, "quiet"),) for line in FILTERS), *shell]
 
 
 def _command(name: str) -> str:
