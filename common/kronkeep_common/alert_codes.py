@@ -31,6 +31,10 @@ class AlertCode(StrEnum):
         "The newest good backup in a copy is older than that copy allows (its rpo_seconds).",
     )
     SNAPSHOT_MISSING = "SnapshotMissing", "The repository lacks snapshots that retention has not removed."
+    RESTORE_TOO_SLOW = (
+        "RestoreTooSlow",
+        "Restoring the newest good backup is expected to take longer than the policy allows (rto_seconds).",
+    )
     DRILL_FAILED = "DrillFailed", "The newest drill that ended did not restore everything."
     DRILL_OVERDUE = "DrillOverdue", "A drill was due and was not started before its deadline."
     POLICY_INVALID = "PolicyInvalid", "The CronJob's backup policy cannot be read: nothing is backed up."

@@ -19,7 +19,7 @@ from kronkeep_common.models import (
     Restore,
     UnarchivedVolume,
 )
-from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request
+from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
 from kronkeep_common.models.coverage import ClaimCoverage, CoverageFault
 from kronkeep_common.models.policy import BackupType, Compression
 from kronkeep_common.version import VERSION as VERSION
@@ -192,8 +192,9 @@ class PolicyView(Record, frozen=True, kw_only=True):
     all of them (before 0.17); `sizes_unknown` then says why. `overdue`: the newest good backup is older than
     `rpo_seconds`. `findings` say how its schedule does not fit the CronJob's (`Code: sentence`),
     `nothing_to_archive` why it archives nothing, `storage_refusal` why it may not use its storage,
-    `unarchived_volumes` which mounted volumes it leaves out
-    (20 at most), `retention_waits` why its retention waits for approval. `copies` say how far each copy is.
+    `unarchived_volumes` which mounted volumes it leaves out (20 at most), `retention_waits` why its retention
+    waits for approval. `copies` say how far each copy is. `expected_restore_seconds` is how long restoring
+    the newest good backup will take by earlier restores and drills, compared with `rto_seconds`.
     """
 
     id: str
@@ -210,6 +211,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     sizes_unknown: str | None = None
     last_good_backup_at: Moment | None = None
     overdue: bool = False
+    expected_restore_seconds: Seconds | None = None
     next_backup_at: Moment | None = None
     findings: tuple[str, ...] = ()
     nothing_to_archive: str | None = None

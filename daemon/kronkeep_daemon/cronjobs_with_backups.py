@@ -38,6 +38,7 @@ from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories.version_probe import VersionProbe
+from kronkeep_daemon.restores.duration_prediction import RestorePredictor
 from kronkeep_daemon.restores.exclude_preview import ExcludePreview
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.storages.service import StorageService
@@ -66,6 +67,7 @@ class ExtendedCronJobService:
         history: History,
         schedules: ScheduleService,
         exclude_preview: ExcludePreview,
+        predictor: RestorePredictor,
         copies: CopyService,
         copy_checks: CopyChecks,
     ) -> None:
@@ -81,6 +83,7 @@ class ExtendedCronJobService:
         self._last_verified_at = CronJobMemo(self._read_last_verified_at, history.restores)
         self._schedules = schedules
         self._exclude_preview = exclude_preview
+        self._predictor = predictor
 
     async def iter_cronjobs(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
         """Yield every CronJob with its policy and last backup, giving way to other tasks in between."""
@@ -123,6 +126,9 @@ class ExtendedCronJobService:
             last_backup_id=self._last_backup_id(cronjob.id),
             last_verified_at=self._last_verified_at(cronjob.id),
             last_good_backup_at=good_at,
+            expected_restore_seconds=self._predictor.predict_newest(cronjob.id)
+            if annotated.policy is not None
+            else None,
             copies=self._copies.states_of(live),
         )
 

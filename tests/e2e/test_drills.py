@@ -56,6 +56,11 @@ async def test_a_drill_compares_with_the_manifest_runs_the_check_and_is_shown(
     assert (done.status, done.reason, done.purpose) == ("completed", None, "drill"), done
     assert (done.verified_against, done.files_verified) == ("manifest", len(regular))
     assert done.duration_seconds is not None
+    assert done.restore_seconds is not None
+    assert 0 < done.restore_seconds < done.duration_seconds
+    assert done.expected_seconds is None  # nothing had been restored before
+    expected = (await client.cronjobs.get("default", "job")).expected_restore_seconds
+    assert expected == pytest.approx(max(0.5, done.restore_seconds), abs=0.1)
     shown = await eventually(lambda: client.backups.get(backup.id), lambda b: b.verified_at is not None)
     assert shown.verified_by == done.id
     assert (await client.cronjobs.get("default", "job")).last_verified_at == done.ended_at
@@ -63,6 +68,7 @@ async def test_a_drill_compares_with_the_manifest_runs_the_check_and_is_shown(
     await client.cronjobs.set_policy("default", "job", policy("sh", "-c", "echo the dump is broken; exit 3"))
     failed = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "CheckFailed")
+    assert failed.expected_seconds == expected
     assert "the dump is broken" in (failed.message or "")
     assert (await client.cronjobs.get("default", "job")).last_verified_at == done.ended_at
 

@@ -106,7 +106,8 @@ class CronJob(Record, frozen=True, kw_only=True):
     `next_backup_at` follows the policy's schedule; without one it is the start of the next run, which the
     backup follows. `maintenance` is the id of the maintenance that keeps it suspended. `late_since` is the
     oldest slot that has no Job after the grace period, `delayed_since` the slot that waits for the run before
-    it (Forbid). `copies` say how far each copy of the policy is.
+    it (Forbid). `copies` say how far each copy of the policy is. `expected_restore_seconds` is how long
+    restoring the newest good backup will take by earlier restores and drills; None where that is not known.
     """
 
     id: str
@@ -144,6 +145,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     last_good_backup_at: Moment | None = None
     last_verified_at: Moment | None = None
     backup_overdue: bool = False
+    expected_restore_seconds: Seconds | None = None
     copies: tuple[CopyState, ...] = ()
 
 

@@ -271,6 +271,8 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     read_concurrency: how many files are read at once; restic's own without it (restic 0.15 and later).
     pack_size_mib: how large the repository's files are made, in MiB; restic's own without it.
     rpo_seconds: the newest good backup must not be older than this, or the policy is overdue.
+    rto_seconds: restoring the newest good backup must not take longer than this by earlier restores and
+        drills, or the alert RestoreTooSlow opens.
     priority: which of the namespace's backups is earlier where several wait for a place in the queue.
     expected_duration_seconds: how long an archive takes, for the check of schedules; measured without it.
     deadline_seconds: how long an archive may take.
@@ -297,6 +299,7 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     hooks: Hooks = Hooks()
     priority: Priority = "normal"
     rpo_seconds: Annotated[float, msgspec.Meta(ge=60, le=YEARS)] | None = None
+    rto_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] | None = None
     expected_duration_seconds: Annotated[float, msgspec.Meta(ge=0, le=YEARS)] | None = None
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] = 6 * 3600
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 1

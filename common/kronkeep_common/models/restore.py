@@ -53,7 +53,8 @@ class RestorePlan(Record, frozen=True, kw_only=True):
     `type_changes` are names that the target has as something else (a folder becomes a file, a link a folder):
     they are replaced whole, and `removed` counts the files that go with such a folder. `confirm` is the text
     that must be given as confirmation, `refusal` why the restore would be refused. `storage_id` is the
-    storage that is read.
+    storage that is read. `expected_seconds` is how long the files will take by earlier restores and drills of
+    the CronJob, or without those of the storage; None where nothing was restored yet.
     """
 
     backup_id: str
@@ -74,6 +75,7 @@ class RestorePlan(Record, frozen=True, kw_only=True):
     left: int = 0
     left_examples: tuple[str, ...] = ()
     new_claim_bytes: Bytes | None = None
+    expected_seconds: Seconds | None = None
     confirm: str | None = None
     refusal: str | None = None
     warnings: tuple[str, ...] = ()
@@ -85,6 +87,8 @@ class Restore(Record, frozen=True, kw_only=True):
     Drills and verifications restore to scratch space that is deleted with the Job. `suspended` is true while
     kronkeep suspends the CronJob for the restore. `verified_against` is what the files were compared with: a
     manifest (SHA-256 from backup time) or restic's own hashes. `due_at` is the slot of a drill.
+    `expected_seconds` is how long its files were expected to take, `restore_seconds` how long they took, from
+    `restoring_at`, when its Job was begun, to the last file, without the comparison.
     `storage_id` is the storage that is read, the backup's own or that of a copy; `from_copy` is what the
     request named.
     """
@@ -113,6 +117,9 @@ class Restore(Record, frozen=True, kw_only=True):
     ended_at: Moment | None = None
     deadline_at: Moment | None = None
     duration_seconds: Seconds | None = None
+    restoring_at: Moment | None = None
+    restore_seconds: Seconds | None = None
+    expected_seconds: Seconds | None = None
     job: str | None = None
     progress: Progress | None = None
     files_total: int | None = None

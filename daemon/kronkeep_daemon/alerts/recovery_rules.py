@@ -2,6 +2,7 @@
 
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.reasons import Reason
+from kronkeep_common.text import duration
 from kronkeep_daemon.alerts.rule_results import CronJobFacts, RuleResult
 
 
@@ -18,4 +19,21 @@ def backup_unusual(facts: CronJobFacts) -> RuleResult | None:
         next_step=Reason.UNUSUAL.next_step,
         since=facts.unusual[0].ended_at or facts.unusual[0].created_at,
         record_id=newest.id,
+    )
+
+
+def restore_too_slow(facts: CronJobFacts) -> RuleResult | None:
+    """Restoring the newest good backup is expected to take longer than the policy allows (rto_seconds)."""
+    policy = facts.cronjob.policy
+    expected = facts.cronjob.expected_restore_seconds
+    if policy is None or policy.rto_seconds is None or expected is None or expected <= policy.rto_seconds:
+        return None
+    return RuleResult(
+        code=AlertCode.RESTORE_TOO_SLOW,
+        severity="warning",
+        message=(
+            f"By earlier restores the newest good backup takes {duration(expected)} to restore, "
+            f"and the policy allows {duration(policy.rto_seconds)}."
+        ),
+        next_step="Back up less in one policy, use a faster storage or network, or allow more (rto_seconds).",
     )

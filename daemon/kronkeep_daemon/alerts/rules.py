@@ -29,7 +29,7 @@ from kronkeep_common.states import (
 from kronkeep_common.text import age, duration, size
 from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
 from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
-from kronkeep_daemon.alerts.recovery_rules import backup_unusual
+from kronkeep_daemon.alerts.recovery_rules import backup_unusual, restore_too_slow
 from kronkeep_daemon.alerts.rule_results import (
     AlertFinding,
     AlertKey,
@@ -250,6 +250,7 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     copy_failed,
     copy_overdue,
     snapshot_missing,
+    restore_too_slow,
     drill_failed,
     drill_overdue,
     policy_invalid,

@@ -13,6 +13,7 @@ from kronkeep_daemon.restores.backup_places import BackupPlaces
 from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
 from kronkeep_daemon.restores.checksums import ChecksumStore
 from kronkeep_daemon.restores.drills import Drills
+from kronkeep_daemon.restores.duration_prediction import RestorePredictor
 from kronkeep_daemon.restores.file_download import FileDownloads
 from kronkeep_daemon.restores.restore_plan import RestorePlanner
 from kronkeep_daemon.restores.restore_records import RestoreRecords
@@ -30,6 +31,7 @@ class RestoreLayer(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: SnapshotListings
     downloads: FileDownloads
     restores: RestoreService
+    predictor: RestorePredictor
 
 
 def compose_restores(
@@ -52,7 +54,9 @@ def compose_restores(
         settings=base.settings,
         supervisor=base.supervisor,
     )
+    predictor = RestorePredictor(base.history, base.clock)
     planner = RestorePlanner(
+        predictor=predictor,
         cronjobs=cronjobs,
         storages=repositories.storages,
         snapshots=snapshots,
@@ -118,4 +122,5 @@ def compose_restores(
             queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
         ),
         restores=restores,
+        predictor=predictor,
     )

@@ -55,6 +55,7 @@ def compose_services(
         history=history,
         schedules=schedules,
         exclude_preview=ExcludePreview(restores.snapshots, history),
+        predictor=restores.predictor,
         copies=copies.copies,
         copy_checks=copies.checks,
     )

@@ -22,6 +22,7 @@ _PAST_FIELDS = (
     "due_at",
     "since",
     "started_at",
+    "restoring_at",
     "ended_at",
     "verified_at",
     "snapshot_removed_at",

@@ -52,6 +52,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         sizes_unknown=retention_rules.explain_unknown_sizes(backups),
         last_good_backup_at=cronjob.last_good_backup_at,
         overdue=cronjob.backup_overdue,
+        expected_restore_seconds=cronjob.expected_restore_seconds,
         next_backup_at=cronjob.next_backup_at,
         findings=cronjob.policy_findings,
         nothing_to_archive=cronjob.nothing_to_archive,

@@ -128,7 +128,17 @@ class RestoreLogParser:
     def _note_verifying(self) -> None:
         if not self._is_verifying:
             self._is_verifying = True
-            self._records.note(self._restore_id, status=RestoreStatus.VERIFYING, progress=None)
+            self._records.note(
+                self._restore_id,
+                status=RestoreStatus.VERIFYING,
+                restore_seconds=self._seconds_so_far(),
+                progress=None,
+            )
+
+    def _seconds_so_far(self) -> float | None:
+        """Return how long the restore has taken since its Job was begun."""
+        began = self._records.get(self._restore_id).restoring_at
+        return (self._clock.now() - began).total_seconds() if began is not None else None
 
     def _add_log_line(self, container: str, line: bytes) -> None:
         progress = restic_restore.parse_progress(line)

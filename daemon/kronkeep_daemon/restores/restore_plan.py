@@ -26,6 +26,7 @@ from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.repository_jobs import require_serving
 from kronkeep_daemon.restores import restore_manifests, snapshot_paths, unkept
+from kronkeep_daemon.restores.duration_prediction import BackupSize, RestorePredictor
 from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
@@ -84,8 +85,10 @@ class RestorePlanner:
         storages: StorageService,
         snapshots: SnapshotListings,
         jobs: SnapshotJobs,
+        predictor: RestorePredictor,
         settings: Callable[[], Settings],
     ) -> None:
+        self._predictor = predictor
         self._cronjobs = cronjobs
         self._storages = storages
         self._snapshots = snapshots
@@ -176,9 +179,17 @@ class RestorePlanner:
             folders=selection.folders,
             total_bytes=selection.total_bytes,
             written=selection.files,
+            expected_seconds=self.predict(resolved),
             confirm=resolved.backup.cronjob if resolved.is_in_place else None,
             warnings=self._warnings(resolved),
         )
+
+    def predict(self, resolved: ResolvedRequest) -> float | None:
+        """Return how long the files of a request will take by earlier restores; None without any."""
+        backup = resolved.backup
+        selection = resolved.selection
+        size = BackupSize(backup.storage_id, selection.files, selection.total_bytes)
+        return self._predictor.predict(backup.cronjob_id, size)
 
     def _warnings(self, resolved: ResolvedRequest) -> tuple[str, ...]:
         warnings = []

@@ -7,7 +7,7 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import RestoreNotFound
-from kronkeep_common.models import BackupExecution, Restore
+from kronkeep_common.models import BackupExecution, Cause, Restore
 from kronkeep_common.states import RESTORE_TRANSITIONS, RestoreStatus, is_final, may_follow
 from kronkeep_common.text import clean
 from kronkeep_daemon.events import Bus, RestoreChanged
@@ -83,6 +83,20 @@ class RestoreRecords:
     def note(self, restore_id: str, **fields: Any) -> None:
         """Change fields as `change` does, but only with the next commit: a crash may lose them."""
         self._history.restores.put(_with_changes(self.get(restore_id), fields))
+
+    async def note_waiting(self, restore_id: str, cause: Cause | None) -> None:
+        """Record what the restore's Job waits for; None once it waits no more."""
+        await self.change(
+            restore_id,
+            reason=cause.reason if cause is not None else None,
+            message=cause.message if cause is not None else None,
+            next_step=cause.next_step if cause is not None else None,
+        )
+
+    async def note_beginning(self, restore_id: str) -> None:
+        """Record when the Job of an attempt is begun, unless an earlier process of the daemon began it."""
+        if self.get(restore_id).restoring_at is None:
+            await self.change(restore_id, restoring_at=self._clock.now())
 
     async def end(self, restore_id: str, status: RestoreStatus, **fields: Any) -> Restore:
         """Record the final state with its times; a restore that has ended stays as it is."""

@@ -18,7 +18,6 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
 from kronkeep_common.models import (
     BackupExecution,
-    Cause,
     DrillCheck,
     Restore,
     RestoreRequest,
@@ -205,6 +204,7 @@ class RestoreRunner:
             started_at=restore.started_at or self._clock.now(),
             files_total=resolved.selection.files,
             bytes_total=resolved.selection.total_bytes,
+            expected_seconds=self._planner.predict(resolved),
             warnings=self._warnings_of(restore, resolved),
         )
         if restore.purpose == "restore":
@@ -322,12 +322,13 @@ class RestoreRunner:
         )
         repository = self._snapshots.repository_of(resolved.backup)
         async with self._queues.hold_for_reading(repository.id, "restore"):
+            await self._records.note_beginning(restore.id)
             finished = await self._jobs.run(
                 cluster_id_of(restore),
                 manifest,
                 parser.add_line,
                 repository=repository,
-                on_waiting=partial(self._note_waiting, restore.id),
+                on_waiting=partial(self._records.note_waiting, restore.id),
             )
         if uses_stage(restore):
             if not finished.complete:  # its pod may still be about to end
@@ -339,15 +340,6 @@ class RestoreRunner:
         await self._store_logs(restore, parser, finished)
         return await self._compare(finished, parser, resolved, checksums)
 
-    async def _note_waiting(self, restore_id: str, cause: Cause | None) -> None:
-        """Record what the restore's Job waits for; None once it waits no more."""
-        await self._records.change(
-            restore_id,
-            reason=cause.reason if cause is not None else None,
-            message=cause.message if cause is not None else None,
-            next_step=cause.next_step if cause is not None else None,
-        )
-
     async def _begin_next_attempt(self, restore: Restore) -> Restore:
         """Record the next attempt, which writes again what the last one had written."""
         await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job or "")
@@ -357,6 +349,7 @@ class RestoreRunner:
             status=RestoreStatus.RESTORING,
             attempt=attempt,
             job=job_name(restore, attempt),
+            restoring_at=None,
             progress=None,
         )
 

@@ -112,6 +112,12 @@ RESULT = BackupResult(snapshot_id="s")
         (facts(backups=[backup(1, B.FAILED, reason="CronJobFailed"), backup(9, B.SUCCEEDED)]), []),
         (facts(backups=[backup(1, B.FAILED)], policy={}, policy_fault=None), [("BackupFailed", "critical")]),
         (facts(backups=[backup(1, B.PARTIAL, result=RESULT)]), [("BackupPartial", "warning")]),
+        (facts(policy={"rto_seconds": 3600}, expected_restore_seconds=3599), []),
+        (facts(policy={"rto_seconds": 3600}), []),
+        (
+            facts(policy={"rto_seconds": 3600}, expected_restore_seconds=7200),
+            [("RestoreTooSlow", "warning")],
+        ),
         (
             facts(unusual=[backup(9, B.SUCCEEDED, result=RESULT, unusual=("It has 1 file.",))]),
             [("BackupUnusual", "warning")],

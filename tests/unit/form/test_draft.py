@@ -87,6 +87,7 @@ POLICIES = st.builds(
     ),
     hooks=st.builds(Hooks, pre=HOOKS, validate=HOOKS, post=HOOKS),
     rpo_seconds=st.one_of(st.none(), SECONDS.filter(lambda s: s >= 60)),
+    rto_seconds=st.one_of(st.none(), SECONDS.filter(lambda s: s >= 60)),
     expected_duration_seconds=st.one_of(st.none(), SECONDS),
     deadline_seconds=SECONDS,
     retries=st.integers(0, 10),

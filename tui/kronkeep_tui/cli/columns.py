@@ -376,6 +376,14 @@ WIDE_COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("RUN", "cronjob_execution_id", _id),
         OutputColumn("VERIFIED", "verified_at", _age),
     ),
+    "restores": (
+        OutputColumn("FILES IN", "restore_seconds", duration),
+        OutputColumn("EXPECTED", "expected_seconds", duration),
+    ),
+    "policies": (
+        OutputColumn("RESTORE", "expected_restore_seconds", duration),
+        OutputColumn("RTO", "policy.rto_seconds", duration),
+    ),
     "storages": (OutputColumn("REPOSITORY", "repository"),),
     "claims": (
         OutputColumn("AGE", "created_at", _age),

@@ -198,6 +198,8 @@ def _print_plan(plan: "RestorePlan") -> int:
     ):
         for path in examples:
             print(f"  {title}  {clean(path, 600)}")
+    if plan.expected_seconds is not None:
+        print(f"about {duration(plan.expected_seconds)} by earlier restores")
     for text in (*plan.warnings, *([plan.refusal] if plan.refusal else [])):
         print(clean(text, 500))
     return 1 if plan.refusal else 0

@@ -208,6 +208,12 @@ SECTIONS = (
                 help="no good backup for longer is overdue",
             ),
             FormField(
+                path=P + "rto_seconds",
+                label="restored within",
+                format=DURATION,
+                help="alert where earlier restores say longer",
+            ),
+            FormField(
                 path=P + "priority",
                 label="priority",
                 choices=("low", "normal", "high"),

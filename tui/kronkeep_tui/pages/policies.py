@@ -144,6 +144,12 @@ def _promise(cronjob: CronJob, policy: BackupPolicy, now: datetime, width: int) 
         ("  next ", "quiet"),
         _time_until_backup(cronjob, now),
     ]
+    expected = cronjob.expected_restore_seconds
+    if policy.rto_seconds is not None or expected is not None:
+        is_late = policy.rto_seconds is not None and expected is not None and expected > policy.rto_seconds
+        words = duration(expected) if expected is not None else "not known"
+        limit = f" of {duration(policy.rto_seconds)}" if policy.rto_seconds is not None else ""
+        lead += [("  restore ", "quiet"), (f"{words}{limit}", "bad" if is_late else "")]
     kept: list[Span] = [("keeps ", "quiet"), (retention_words(policy.retention), "")]
     if len(plain((*lead, *kept))) + 2 <= width:
         return [(*lead, ("  ", ""), *kept)]

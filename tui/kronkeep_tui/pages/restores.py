@@ -44,6 +44,8 @@ def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[
     ]
     if plan.new_claim_bytes is not None:
         lines.append(((f"the new claim asks for {size(plan.new_claim_bytes)}", ""),))
+    if plan.expected_seconds is not None:
+        lines.append(((f"about {duration(plan.expected_seconds)} by earlier restores", ""),))
     for path in include:
         lines.append((("only ", "quiet"), (path, "")))
     for words, kind in (*((w, "warn") for w in plan.warnings), (plan.refusal, "bad")):
