@@ -17,7 +17,7 @@ from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.removed_logs import describe_removal, refuse_removed
 from kronkeep_daemon.kube.clusters import Clusters
-from kronkeep_daemon.kube.container_attempts import AttemptPlace, place_of_attempt
+from kronkeep_daemon.kube.container_attempts import AttemptPlace, container_ends, place_of_attempt
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.log_follower import LogFollower
 from kronkeep_daemon.kube.objects import JsonObject, Pod
@@ -154,6 +154,13 @@ class RunReader:
     def _place_of(self, run: CronJobExecution, pod: Pod, part: LogPart) -> AttemptPlace:
         return _find_place(self._recorder(run).cache, job_uid(run), pod, part)
 
+    def _end_of(self, run: CronJobExecution, pod: Pod, part: LogPart) -> str | None:
+        """Return when an attempt ended, by the newest status of its pod."""
+        latest = _newest_state(self._recorder(run).cache, job_uid(run), pod)
+        entries = latest.container_statuses if latest is not None else ()
+        ends = [end for entry in entries if entry.name == part.container for end in container_ends(entry)]
+        return next((end.finished_at for _, end, attempt in ends if attempt == part.attempt), None)
+
     def _live_log(
         self, run: CronJobExecution, pod: Pod, part: LogPart, *, follow: bool
     ) -> AsyncIterator[bytes]:
@@ -166,6 +173,7 @@ class RunReader:
             pod=pod,
             container=part.container,
             find_place=find_place,
+            find_end=partial(self._end_of, run, pod, part),
             clock=self._clock,
         ).lines()
 
@@ -191,8 +199,7 @@ async def _current_log(
 
 def _find_place(cache: ClusterCache, uid: str, pod: Pod, part: LogPart) -> AttemptPlace:
     """Return where the log of an attempt is, by the newest status of its pod."""
-    meta = pod.metadata
-    latest = next((p for p in cache.pods_of(meta.namespace, uid) if p.metadata.uid == meta.uid), None)
+    latest = _newest_state(cache, uid, pod)
     if latest is None or not cache.pod_exists(latest):
         return AttemptPlace.COMPLETE
     entries = (entry for entry in latest.container_statuses if entry.name == part.container)
@@ -200,6 +207,11 @@ def _find_place(cache: ClusterCache, uid: str, pod: Pod, part: LogPart) -> Attem
     if place is AttemptPlace.WRITTEN and latest.status.phase in ("Succeeded", "Failed"):
         return AttemptPlace.COMPLETE
     return place
+
+
+def _newest_state(cache: ClusterCache, uid: str, pod: Pod) -> Pod | None:
+    meta = pod.metadata
+    return next((p for p in cache.pods_of(meta.namespace, uid) if p.metadata.uid == meta.uid), None)
 
 
 def _no_log(run: CronJobExecution, attempt: int | None) -> LogNotFound:

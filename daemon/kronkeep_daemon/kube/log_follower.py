@@ -20,11 +20,17 @@ LONGEST_LINE = 1024 * 1024  # bytes; a longer line is cut into several
 SECOND = len("2026-01-01T00:00:00")
 
 
+def end_unknown() -> str | None:
+    """Return None: nobody knows when the attempt ended."""
+    return None
+
+
 class LogFollower:
     """The log of one attempt of a container of a pod.
 
     find_place: where the attempt's log is, complete also once its pod is deleted; asked before each
     connection.
+    find_end: when the attempt ended, as its status says (RFC 3339, in seconds); None where it does not.
     longest_line: in bytes; a longer line comes as several.
     """
 
@@ -36,8 +42,11 @@ class LogFollower:
         container: str,
         find_place: Callable[[], AttemptPlace],
         clock: Clock,
+        find_end: Callable[[], str | None] = end_unknown,
         longest_line: int = LONGEST_LINE,
     ) -> None:
+        self._find_end = find_end
+        self._checks_end = True
         self._cluster = cluster
         self._pod = pod
         self._container = container
@@ -62,14 +71,23 @@ class LogFollower:
             if place is AttemptPlace.GONE:
                 return
             is_empty = True
+            is_of_next = False
+            known = self._second, self._count_of_second
             try:
                 async for line in self._read_stream(place):
+                    if is_empty and place is AttemptPlace.COMPLETE and self._is_after_end(line):
+                        self._second, self._count_of_second = known
+                        is_of_next = True
+                        break
                     is_empty = False
                     yield line
                 if place is AttemptPlace.COMPLETE and is_empty and self._may_restart():
                     # The next attempt may have taken its place before the cluster's word of that came here.
                     await self._wait_while(AttemptPlace.COMPLETE)
                     if self._find_place() is AttemptPlace.PREVIOUS:
+                        continue
+                    self._checks_end = False
+                    if is_of_next:  # nothing was started: the line was written while the attempt ended
                         continue
                 if over:
                     return
@@ -86,6 +104,16 @@ class LogFollower:
                 if not fault.retryable:
                     raise
             await self._clock.sleep(PAUSE_SECONDS)
+
+    def _is_after_end(self, line: bytes) -> bool:
+        """Whether the first line of a complete log is later than the attempt's end, so of the next attempt.
+
+        To the second, as the end has no fractions.
+        """
+        end = self._find_end() if self._checks_end else None
+        return (
+            end is not None and self._may_restart() and line[:SECOND].decode(errors="replace") > end[:SECOND]
+        )
 
     def _may_restart(self) -> bool:
         """Whether an ended container of the pod may be started again."""

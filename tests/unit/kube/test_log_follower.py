@@ -146,10 +146,14 @@ async def test_a_container_that_is_started_again_loses_no_line_of_its_first_atte
 
 
 class HastyContainer:
-    """A container that is started again between the word of its first end and the request for that log."""
+    """A container that is started again between the word of its first end and the request for that log.
 
-    def __init__(self) -> None:
+    next_lines: what the next attempt has written by then.
+    """
+
+    def __init__(self, next_lines: list[bytes]) -> None:
         self._places = [AttemptPlace.COMPLETE] * 3
+        self._next_lines = next_lines
 
     def find_place(self) -> AttemptPlace:
         return self._places.pop() if self._places else AttemptPlace.PREVIOUS
@@ -164,18 +168,35 @@ class HastyContainer:
         since_time: str | None = None,
         previous: bool = False,
     ) -> AsyncIterator[bytes]:
-        for line in LINES if previous else []:
+        for line in LINES if previous else self._next_lines:
             yield line
 
 
-async def test_an_attempt_whose_place_the_next_one_took_is_read_as_the_previous_one() -> None:
-    container = HastyContainer()
+@pytest.mark.parametrize("next_lines", [[], [b"2026-01-15T10:00:59.1Z of the next attempt\n"]])
+async def test_an_attempt_whose_place_the_next_one_took_is_read_as_the_previous_one(
+    next_lines: list[bytes],
+) -> None:
+    container = HastyContainer(next_lines)
     pod = convert_object({**POD_BODY, "spec": {"restartPolicy": "OnFailure"}}, Pod)
     follower = LogFollower(
         cluster=cast("Cluster", container),
         pod=pod,
         container="main",
         find_place=container.find_place,
+        find_end=lambda: "2026-01-15T10:00:09Z",
+        clock=Quick(),
+    )
+    assert [line async for line in follower.lines()] == LINES
+
+
+async def test_a_line_after_the_end_of_an_attempt_that_is_not_repeated_is_not_lost() -> None:
+    """The runtime may give a last line the second after the end."""
+    follower = LogFollower(
+        cluster=cast("Cluster", Kubelet(10_000)),
+        pod=convert_object({**POD_BODY, "spec": {"restartPolicy": "OnFailure"}}, Pod),
+        container="main",
+        find_place=lambda: AttemptPlace.COMPLETE,
+        find_end=lambda: "2026-01-15T09:59:59Z",
         clock=Quick(),
     )
     assert [line async for line in follower.lines()] == LINES
