@@ -44,7 +44,8 @@ class MovableDaemon(Daemon):
         self.environment = {
             "LD_PRELOAD": str(LIBRARY),
             "FAKETIME_TIMESTAMP_FILE": str(self._offset),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",  # seconds
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # it makes each thread that waits for Python's lock spin
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
