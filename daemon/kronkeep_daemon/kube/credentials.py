@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 import yaml
 
@@ -24,6 +25,10 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
     settings.disable_strict_ssl_verification = (
         True  # as kubectl: Python 3.13 refuses CAs that many clusters have
     )
+    if not getproxies():
+        # Nothing in the environment is of use then, and aiohttp would read ~/.netrc in a thread for each
+        # request, which takes half of the request's time.
+        settings.client_session_kwargs = {"trust_env": False}
     settings.retries = None  # a number, 0 too, makes the package repeat 5xx by itself and hide them
     try:
         if in_cluster:
