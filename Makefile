@@ -9,7 +9,7 @@ ONLY ?=
 DESTDIR ?=
 CLUSTER ?=
 VERSION ?=
-PYTHONS ?= 3.11 3.13
+PYTHONS ?= 3.11 3.12 3.13 3.14
 # More than cores: much of a test's time is waiting for Jobs to end. A file's tests share its daemon, and the longest
 # files (tests/e2e) come first.
 PYTEST_WORKERS ?= 5
@@ -145,7 +145,7 @@ release-check: $(VENV)/.dev build/vendor/.done debian images ## each way to inst
 release: $(VENV)/.runtime build/vendor/.done ## make a release: VERSION=1.2.3
 	@release/publish $(VENV) "$(VERSION)"
 
-# The versions of Python of Debian 12 and 13 (PYTHONS="3.12 3.14" for other releases).
+# The versions of Python that the package runs with (debian/control): 3.11 in Debian 12, 3.13 in Debian 13.
 build/vendor/.done: requirements.lock release/vendor
 	@rm -rf build/vendor
 	@release/vendor $(VENV) build/vendor $(PYTHONS)
