@@ -127,6 +127,7 @@ manifests: $(VENV)/.runtime ## write deploy/ (kustomize, Helm chart) from releas
 
 .PHONY: release-check
 release-check: $(VENV)/.dev build/vendor/.done debian images ## each way to install, in something fresh (root; CLUSTER=KUBECONFIG: a real cluster too)
+	@rm -rf build/old dist/kronkeep_*.deb dist/kronkeep-*.oci.tar
 	@release/check-manifests $(VENV)
 	@release/check-demo
 	@release/check-install
