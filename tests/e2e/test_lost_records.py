@@ -13,7 +13,14 @@ from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, wait_f
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
-from kronkeep_common.models import BackupExecution, Restore, RestoreRequest, RestoreTarget, Retention
+from kronkeep_common.models import (
+    BackupExecution,
+    PolicyCopy,
+    Restore,
+    RestoreRequest,
+    RestoreTarget,
+    Retention,
+)
 from kronkeep_tui.cli.main import main
 
 
@@ -140,3 +147,42 @@ async def test_backups_of_a_cronjob_that_was_made_again_are_orphans_until_they_a
         assert newest.result is not None
         kept = {own.result.snapshot_id[:8], newest.result.snapshot_id[:8]}
         assert {each["short_id"] for each in await site.list_snapshots("orphanage", folder)} == kept
+
+
+async def test_copies_bring_the_backups_back_when_the_first_storage_is_lost_with_the_records(
+    site: BackupSite,
+) -> None:
+    folder = await site.create_storage("gone")
+    await site.create_storage("spare")
+    source = await site.create_claim("copied")
+    (source / "file").write_text("kept elsewhere")
+    async with site.client() as client:
+        copies = (PolicyCopy(storage_id="spare"),)
+        await site.create_cronjob(client, "copied", "copied", "gone", copies=copies)
+        backup = await site.back_up(client, "copied")
+        page = await eventually(
+            lambda: client.copies.of_backup(backup.id),
+            lambda page: bool(page.items) and page.items[0].status == "succeeded",
+        )
+        made = page.items[0]
+    shutil.rmtree(folder)
+    await lose_state(site)
+    await site.create_storage("spare")
+    async with site.client() as client:
+        counts = await wait_for_recovery(client, "spare")
+        assert (counts.recovered, counts.unrecorded, counts.unusable) == (1, 0, 0)
+        found = await client.backups.get(backup.id)
+        assert (found.storage_id, found.snapshot_state, found.reason) == ("gone", "missing", "Recovered")
+        assert found.result is not None
+        assert backup.result is not None
+        assert found.result.snapshot_id[:8] == backup.result.snapshot_id[:8]
+        (copy,) = (await client.copies.of_backup(backup.id)).items
+        assert (copy.id, copy.snapshot_id, copy.snapshot_state) == (made.id, made.snapshot_id, "present")
+        request = RestoreRequest(target=RestoreTarget(claim="copied-back"))
+        restore = await client.backups.restore(backup.id, request)
+        ended: Restore = await eventually(
+            lambda: client.restores.get(restore.id), lambda r: r.status in ("completed", "failed")
+        )
+        assert (ended.status, ended.reason, ended.storage_id) == ("completed", None, "spare")
+    restored = [path.read_text() for path in (source.parent / "copied-back").rglob("file")]
+    assert restored == ["kept elsewhere"]

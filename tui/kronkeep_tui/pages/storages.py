@@ -5,6 +5,7 @@ from datetime import datetime
 
 from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.models.storage import EVERY_NAMESPACE
+from kronkeep_common.states import RotationState
 from kronkeep_common.text import age, days, growth, size
 from kronkeep_tui.pages.status_words import (
     CAPACITY_WARNING,
@@ -34,8 +35,13 @@ COLUMNS = (
 
 
 def users(storage: BackupStorage, store: Store) -> list[CronJob]:
-    """Return the CronJobs whose policy uses a storage."""
-    return [c for c in store.cronjobs if c.policy is not None and c.policy.storage_id == storage.id]
+    """Return the CronJobs whose policy uses a storage, for its backups or for copies of them."""
+    return [
+        cronjob
+        for cronjob in store.cronjobs
+        if cronjob.policy is not None
+        and (cronjob.policy.storage_id == storage.id or cronjob.policy.copy_in(storage.id) is not None)
+    ]
 
 
 def row(storage: BackupStorage, store: Store, now: datetime) -> TableRow:
@@ -76,8 +82,30 @@ def detail(
     names = ", ".join(store.label(c.namespace, c.name) for c in users(storage, store)) or "no policy uses it"
     lines += _labelled_lines("used by", names, width)
     lines += _labelled_lines("serves", _served_words(storage), width)
+    if storage.bandwidth:
+        limits = f"{storage.bandwidth} ({storage.bandwidth_zone or 'UTC'})"
+        lines += _labelled_lines("network", limits, width)
+    lines += _key_lines(storage, now, width)
     secret = f"the Secret {storage.password.secret}; without a copy elsewhere nothing can be restored"
     return lines + _labelled_lines("password", secret, width)
+
+
+def _key_lines(storage: BackupStorage, now: datetime, width: int) -> list[Text]:
+    """Return what is known of its keys: whether archives can delete, a rotation that goes on, its kit."""
+    lines: list[Text] = []
+    if storage.maintenance_credentials is not None:
+        words = {True: "cannot delete", False: "CAN DELETE", None: "not tested (T tests them)"}
+        at = storage.append_only_tested_at
+        tested = f", tested {age(at, now)} ago" if at is not None else ""
+        lines += _labelled_lines("archives", f"{words[storage.append_only]}{tested}", width)
+    rotation = storage.rotation
+    if rotation is not None and rotation.state is not RotationState.DONE:
+        lines += _labelled_lines("new key", str(rotation.state), width)
+        lines += cause(rotation.message, rotation.next_step, width, "bad") if rotation.message else []
+    if storage.kit_made_at is not None:
+        shown = storage.kit_confirmed_at or storage.kit_made_at
+        lines += _labelled_lines("kit", f"was there {age(shown, now)} ago", width)
+    return lines
 
 
 def _served_words(storage: BackupStorage) -> str:
