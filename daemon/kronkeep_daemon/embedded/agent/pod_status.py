@@ -7,11 +7,11 @@ Not implemented: the conditions Initialized, ContainersReady and PodReadyToStart
 image ids.
 """
 
-import copy
 from datetime import datetime
 
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.embedded.agent.pod_api import PodApi
+from kronkeep_daemon.kube.json_copy import copy_json
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.timestamps import format_timestamp
 
@@ -31,7 +31,7 @@ class PodStatusWriter:
         self._spec = pod["spec"]
         self._api = api
         self._clock = clock
-        self._status: JsonObject = copy.deepcopy(pod.get("status") or {})
+        self._status: JsonObject = copy_json(pod.get("status") or {})
         init_containers = self._spec.get("initContainers") or []
         self._sidecars = {container["name"] for container in init_containers if is_sidecar(container)}
 
@@ -123,7 +123,7 @@ def _with_ready(status: JsonObject, now: datetime) -> list[JsonObject]:
 
 def status_of_lost_pod(status: JsonObject, now: datetime) -> JsonObject:
     """Return the status of a pod whose processes ended with an earlier agent: Failed, in unknown ways."""
-    lost = copy.deepcopy(status)
+    lost = copy_json(status)
     end = {
         "exitCode": 137,
         "reason": "ContainerStatusUnknown",

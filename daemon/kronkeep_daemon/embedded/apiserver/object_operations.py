@@ -6,7 +6,6 @@ and Pod Security. A deleted namespace is emptied at once.
 """
 
 import base64
-import copy
 import secrets
 import uuid
 from datetime import timedelta
@@ -22,6 +21,7 @@ from kronkeep_daemon.embedded.apiserver import (
 from kronkeep_daemon.embedded.apiserver.log_store import LogStore
 from kronkeep_daemon.embedded.apiserver.object_store import ObjectStore
 from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, RESOURCES, Resource
+from kronkeep_daemon.kube.json_copy import copy_json
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.timestamps import format_timestamp
 
@@ -47,7 +47,7 @@ class ObjectOperations:
 
         Refusals: 404 without its namespace, 409 for a name that exists, 422 for an invalid object.
         """
-        obj = copy.deepcopy(body)
+        obj = copy_json(body)
         field_types.check_field_types(resource.kind, obj)
         meta = obj.setdefault("metadata", {})
         if resource.namespaced:
@@ -107,7 +107,7 @@ class ObjectOperations:
 
         Refusals: 409 for a stale version or another uid, 422 for an invalid object.
         """
-        new = copy.deepcopy(body)
+        new = copy_json(body)
         field_types.check_field_types(resource.kind, new)
         for key in ("kind", "apiVersion"):
             new.pop(key, None)
@@ -145,9 +145,9 @@ class ObjectOperations:
     ) -> JsonObject:
         """Return the updated object: a status update changes only the status, any other leaves it alone."""
         if subresource == "status":
-            return {**copy.deepcopy(old), "status": new.get("status") or {}}
+            return {**copy_json(old), "status": new.get("status") or {}}
         if resource.status and resource.kind != "Node":
-            return {**new, "status": copy.deepcopy(old.get("status") or {})}
+            return {**new, "status": copy_json(old.get("status") or {})}
         return new
 
     def _write(self, resource: Resource, old: JsonObject, new: JsonObject, dry_run: bool) -> JsonObject:
@@ -178,7 +178,7 @@ class ObjectOperations:
             self._orphan_dependents(meta["uid"])
         if resource is NAMESPACES:
             self._empty_namespace(meta["name"])
-        new = copy.deepcopy(obj)
+        new = copy_json(obj)
         if policy == "Foreground" and "foregroundDeletion" not in (meta.get("finalizers") or []):
             new["metadata"].setdefault("finalizers", []).append("foregroundDeletion")
         return self._begin_deletion(resource, obj, new, options.get("gracePeriodSeconds"))
@@ -213,7 +213,7 @@ class ObjectOperations:
                 owners = obj["metadata"].get("ownerReferences") or []
                 others = [owner for owner in owners if owner.get("uid") != uid]
                 if len(others) < len(owners):
-                    new = copy.deepcopy(obj)
+                    new = copy_json(obj)
                     new["metadata"]["ownerReferences"] = others
                     self._store.put(resource, new)
 

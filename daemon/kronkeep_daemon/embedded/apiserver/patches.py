@@ -3,10 +3,10 @@
 Server-side apply is treated as a strategic merge patch: fields have no managers and are never removed.
 """
 
-import copy
 from typing import Any
 
 from kronkeep_daemon.embedded.apiserver.status_responses import Refusal, bad_request
+from kronkeep_daemon.kube.json_copy import copy_json
 
 # The patchMergeKey of each list that a strategic merge patch merges item by item.
 _MERGE_KEYS = {
@@ -24,7 +24,7 @@ _MERGE_KEYS = {
 def apply_merge_patch(target: Any, patch: Any) -> Any:
     """Return the patched value: null removes a field, objects are merged, all else is replaced."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copy_json(patch)
     result = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
@@ -37,7 +37,7 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
 def apply_strategic_patch(target: Any, patch: Any) -> Any:
     """Return the patched value: as a merge patch, but lists with a merge key are merged item by item."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copy_json(patch)
     result = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if key.startswith("$"):
@@ -65,13 +65,13 @@ def _merge_list(old: list[Any], patch: list[Any], key: str) -> list[Any]:
     result = list(old)
     for item in patch:
         if not isinstance(item, dict):
-            return copy.deepcopy(patch)
+            return copy_json(patch)
         index = next((i for i, entry in enumerate(result) if entry.get(key) == item.get(key)), None)
         if item.get("$patch") == "delete":
             if index is not None:
                 del result[index]
         elif index is None:
-            result.append(copy.deepcopy(item))
+            result.append(copy_json(item))
         else:
             result[index] = apply_strategic_patch(result[index], item)
     return result
@@ -81,7 +81,7 @@ def apply_json_patch(target: Any, operations: Any) -> Any:
     """Return the patched value; raises a 400 or 422 Refusal."""
     if not isinstance(operations, list):
         raise bad_request("a JSON patch is a list of operations")
-    document = copy.deepcopy(target)
+    document = copy_json(target)
     for operation in operations:
         document = _apply_operation(document, operation)
     return document
@@ -97,7 +97,7 @@ def _apply_operation(document: Any, operation: Any) -> Any:
             if _find(document, path) != operation.get("value"):
                 raise _patch_refusal(f"testing value {path} failed")
         elif kind in ("move", "copy"):
-            value = copy.deepcopy(_find(document, operation["from"]))
+            value = copy_json(_find(document, operation["from"]))
             document = _remove(document, operation["from"]) if kind == "move" else document
             document = _add(document, path, value)
         elif kind == "remove":

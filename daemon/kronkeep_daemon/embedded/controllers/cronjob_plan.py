@@ -1,6 +1,5 @@
 """What the CronJob controller of Kubernetes 1.36 does, as a function of the CronJob, its Jobs and time."""
 
-import copy
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -22,6 +21,7 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
     is_deleting,
     uid_of,
 )
+from kronkeep_daemon.kube.json_copy import copy_json
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.timestamps import format_timestamp, parse_timestamp
 
@@ -240,7 +240,7 @@ def _job_name(cronjob: JsonObject, slot: datetime) -> str:
 
 def _build_job(cronjob: JsonObject, slot: datetime) -> JsonObject:
     """Return the Job of a slot; an annotation holds the slot in the CronJob's time zone."""
-    template = copy.deepcopy(cronjob["spec"]["jobTemplate"])
+    template = copy_json(cronjob["spec"]["jobTemplate"])
     template_meta = template.get("metadata") or {}
     annotations = template_meta.get("annotations") or {}
     meta: JsonObject = {

@@ -1,18 +1,17 @@
 """The pod that the Job controller creates from a Job's template."""
 
-import copy
-
 from kronkeep_daemon.embedded.controllers.object_fields import (
     COMPLETION_INDEX,
     TRACKING_FINALIZER,
     controller_reference,
 )
+from kronkeep_daemon.kube.json_copy import copy_json
 from kronkeep_daemon.kube.objects import JsonObject
 
 
 def build_pod(job: JsonObject, index: int | None, annotations: dict[str, str] | None = None) -> JsonObject:
     """Return a pod of the Job; `index` is the completion index in an Indexed Job."""
-    template = copy.deepcopy(job["spec"]["template"])
+    template = copy_json(job["spec"]["template"])
     job_name = job["metadata"]["name"]
     name = job_name if index is None else f"{job_name}-{index}"
     meta: JsonObject = {

@@ -1,0 +1,17 @@
+"""Copies of JSON values."""
+
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def copy_json(value: T) -> T:
+    """Copy an object, array or scalar; `copy.deepcopy`, which expects anything, takes more than twice as long."""
+    if isinstance(value, dict):
+        return {  # type: ignore[return-value]
+            name: copy_json(member) if isinstance(member, (dict, list)) else member
+            for name, member in value.items()
+        }
+    if isinstance(value, list):
+        return [copy_json(member) for member in value]  # type: ignore[return-value]
+    return value
