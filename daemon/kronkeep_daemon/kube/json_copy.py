@@ -6,7 +6,7 @@ T = TypeVar("T")
 
 
 def copy_json(value: T) -> T:
-    """Copy an object, array or scalar; `copy.deepcopy`, which expects anything, takes more than twice as long."""
+    """Copy an object, array or scalar in less than half of the time of `copy.deepcopy`."""
     if isinstance(value, dict):
         return {  # type: ignore[return-value]
             name: copy_json(member) if isinstance(member, (dict, list)) else member
