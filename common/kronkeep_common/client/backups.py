@@ -9,6 +9,7 @@ from kronkeep_common.client.connection import Connection, page_query, path_part
 from kronkeep_common.client.operations import run_operation
 from kronkeep_common.errors import StillReading, VerificationFailed
 from kronkeep_common.models import BackupExecution, Restore, RestorePlan, RestoreRequest, SnapshotFolder
+from kronkeep_common.models.file_changes import BackupDiff, FileMatches
 
 T = TypeVar("T")
 POLL_SECONDS = 0.5
@@ -79,6 +80,27 @@ class BackupCalls:
                 return
             except StillReading:
                 await self._connection.pause(POLL_SECONDS)
+
+    async def diff(
+        self, older_id: str, newer_id: str, *, path: str = "/", limit: int | None = None
+    ) -> BackupDiff:
+        """Return what differs between two backups, waiting while their snapshots are being read."""
+        query = {"other": newer_id, "path": path, "limit": limit}
+
+        async def ask() -> BackupDiff:
+            return await self._connection.get(f"{_path(older_id)}/diff", BackupDiff, query)
+
+        return await self._wait_for(ask)
+
+    async def find(self, namespace: str, name: str, pattern: str, *, limit: int | None = None) -> FileMatches:
+        """Return the files that match in the snapshots of a CronJob, waiting while those are being read."""
+        query = {"pattern": pattern, "limit": limit}
+        path = f"/v1/cronjobs/{path_part(namespace)}/{path_part(name)}/find"
+
+        async def ask() -> FileMatches:
+            return await self._connection.get(path, FileMatches, query)
+
+        return await self._wait_for(ask)
 
     async def plan_restore(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
         """Return what a restore would write and overwrite, without changing anything."""

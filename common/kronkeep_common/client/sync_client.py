@@ -123,6 +123,8 @@ class SyncBackups(Blocking[BackupCalls]):
     log = BlockingStream(BackupCalls.log)
     files = BlockingCall(BackupCalls.files)
     download = BlockingStream(BackupCalls.download)
+    diff = BlockingCall(BackupCalls.diff)
+    find = BlockingCall(BackupCalls.find)
     plan_restore = BlockingCall(BackupCalls.plan_restore)
     restore = BlockingCall(BackupCalls.restore)
     verify = BlockingCall(BackupCalls.verify)

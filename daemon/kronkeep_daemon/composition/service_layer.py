@@ -28,6 +28,7 @@ from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.maintenance_service import MaintenanceService
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.restores.exclude_preview import ExcludePreview
+from kronkeep_daemon.restores.snapshot_search import SnapshotSearch
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import LimitSettings, Settings
 from kronkeep_daemon.sinks.service import SinkService
@@ -127,6 +128,7 @@ def compose_services(
         restore_records=restores.records,
         snapshots=restores.snapshots,
         downloads=restores.downloads,
+        snapshot_search=SnapshotSearch(restores.snapshots, history, clock),
         extended=extended,
         schedules=schedules,
         manifest_applier=applying,

@@ -37,6 +37,7 @@ from kronkeep_daemon.restores.file_download import FileDownloads
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
+from kronkeep_daemon.restores.snapshot_search import SnapshotSearch
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.sinks.service import SinkService
@@ -73,6 +74,7 @@ class Services(NamedTuple):
     restore_records: RestoreRecords
     snapshots: SnapshotListings
     downloads: FileDownloads
+    snapshot_search: SnapshotSearch
     extended: ExtendedCronJobService
     schedules: ScheduleService
     manifest_applier: ManifestApplier

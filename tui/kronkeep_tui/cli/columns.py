@@ -338,6 +338,15 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("OBJECT", "object", _path),
         OutputColumn("OUTCOME", "outcome"),
     ),
+    "matches": (
+        OutputColumn("PATH", "path"),
+        OutputColumn("SIZE", "size", size),
+        OutputColumn("BACKUPS", "backups", _number),
+        OutputColumn("FIRST", "first_seen_at", _age),
+        OutputColumn("IN", "first_backup_id", _id),
+        OutputColumn("LAST", "last_seen_at", _age),
+        OutputColumn("IN", "last_backup_id", _id),
+    ),
     "claims": (
         OutputColumn("NAMESPACE", "namespace"),
         OutputColumn("CLAIM", "name"),

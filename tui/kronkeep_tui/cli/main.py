@@ -51,6 +51,7 @@ VERB_MODULES = (
     VerbModule(("report",), "report"),
     VerbModule(("stats",), "stats"),
     VerbModule(("coverage",), "coverage"),
+    VerbModule(("diff", "find"), "file_changes"),
     VerbModule(("grep",), "grep"),
     VerbModule(("completion",), "completion"),
     VerbModule(("monitoring",), "monitoring_files"),

@@ -15,7 +15,12 @@ from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column, with_times
 
-_NAMES = {"manifests": "file", "sinks": "name"}  # fields that name a record; elsewhere its id
+_NAMES = {
+    "manifests": "file",
+    "sinks": "name",
+    "changes": "path",
+    "matches": "path",
+}  # fields that name a record; elsewhere its id
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
 
 

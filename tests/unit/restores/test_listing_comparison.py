@@ -1,0 +1,111 @@
+"""What two listings differ in, and in which of many a path is."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.records import make_backup
+
+from kronkeep_common.models import SnapshotFile
+from kronkeep_common.models.file_changes import BackupDiff
+from kronkeep_daemon.restores.listing_comparison import MatchCollector, compare_listings
+
+NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
+
+
+def entry(path: str, size: int = 1, minutes: int = 0, kind: str = "file") -> SnapshotFile:
+    at = NOW + timedelta(minutes=minutes)
+    return SnapshotFile(name=path.rpartition("/")[2], path=path, kind=kind, size=size, modified_at=at)
+
+
+def diff(
+    older: list[SnapshotFile], newer: list[SnapshotFile], path: str = "/", limit: int = 100
+) -> BackupDiff:
+    def read_older() -> Iterator[SnapshotFile]:
+        return iter(older)
+
+    def read_newer() -> Iterator[SnapshotFile]:
+        return iter(newer)
+
+    return compare_listings("a", read_older, "b", read_newer, path=path, limit=limit)
+
+
+def test_each_kind_of_change_is_listed_with_its_sizes() -> None:
+    older = [entry("/s", kind="dir"), entry("/s/gone", 5), entry("/s/same", 7), entry("/s/grown", 10)]
+    newer = [
+        entry("/s", kind="dir", minutes=9),
+        entry("/s/grown", 25, minutes=1),
+        entry("/s/new", 3),
+        entry("/s/same", 7),
+    ]
+    answer = diff(older, newer)
+    shown = [(item.change, item.path, item.old_size, item.size) for item in answer.items]
+    assert shown == [
+        ("removed", "/s/gone", 5, None),
+        ("changed", "/s/grown", 10, 25),
+        ("added", "/s/new", None, 3),
+    ]
+    assert (answer.added, answer.removed, answer.changed) == (1, 1, 1)
+    assert (answer.bytes_added, answer.bytes_removed) == (18, 5)
+
+
+def test_a_file_that_became_a_folder_and_one_of_the_same_size_at_another_time_are_changed() -> None:
+    answer = diff(
+        [entry("/s/x"), entry("/s/y", minutes=0)], [entry("/s/x", kind="dir"), entry("/s/y", minutes=1)]
+    )
+    assert [item.path for item in answer.items] == ["/s/x", "/s/y"]
+    assert answer.changed == 2
+
+
+def test_only_what_is_below_the_folder_counts_and_the_first_are_listed() -> None:
+    newer = [entry(f"/s/a/{number}") for number in range(9)] + [entry("/s/ab/x")]
+    answer = diff([], newer, path="/s/a", limit=4)
+    assert answer.added == 9
+    assert len(answer.items) == 4
+
+
+FILES = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 3), max_size=8)
+
+
+@given(FILES, FILES)
+def test_the_counts_are_those_of_two_dictionaries(old: dict[str, int], new: dict[str, int]) -> None:
+    answer = diff(
+        [entry(f"/{name}", size) for name, size in old.items()],
+        [entry(f"/{name}", size) for name, size in new.items()],
+    )
+    assert answer.added == len(new.keys() - old.keys())
+    assert answer.removed == len(old.keys() - new.keys())
+    assert answer.changed == sum(old[name] != new[name] for name in old.keys() & new.keys())
+    assert answer.bytes_added - answer.bytes_removed == sum(new.values()) - sum(old.values())
+
+
+def test_a_path_is_found_with_the_first_and_the_last_backup_that_has_it() -> None:
+    collector = MatchCollector("*.sql", 10)
+    listings = {
+        3: [entry("/s/b.sql", 30), entry("/s/x.txt")],
+        2: [entry("/s/a.sql", 2), entry("/s/b.sql", 20)],
+        1: [entry("/s/b.sql", 10)],
+    }
+    for number, entries in listings.items():
+        backup = make_backup(id=f"b{number}", created_at=NOW + timedelta(days=number))
+        collector.add(backup, entries)
+    first, second = collector.matches()
+    assert (first.path, first.first_backup_id, first.last_backup_id, first.backups) == (
+        "/s/a.sql",
+        "b2",
+        "b2",
+        1,
+    )
+    assert (second.first_backup_id, second.last_backup_id, second.backups) == ("b1", "b3", 3)
+    assert (second.size, second.first_seen_at) == (30, NOW + timedelta(days=1))
+
+
+def test_a_pattern_with_a_slash_is_of_the_path_and_too_many_are_cut() -> None:
+    collector = MatchCollector("/s/*/x", 2)
+    collector.add(make_backup(), [entry(f"/s/{number}/x") for number in range(3)] + [entry("/s/x")])
+    assert len(collector.matches()) == 2
+    assert collector.is_cut
+    exact = MatchCollector("x", 2)
+    exact.add(make_backup(), [entry("/s/xx"), entry("/s/x")])
+    assert [match.path for match in exact.matches()] == ["/s/x"]
