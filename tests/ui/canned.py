@@ -37,6 +37,7 @@ from kronkeep_common.models import (
     SnapshotVerdict,
     StorageUsage,
 )
+from kronkeep_common.models.log_search import SearchLine
 from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_tui.form.schedule_fit import check_locally
@@ -225,6 +226,11 @@ class CannedRuns(CannedResource):
 
     async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
         yield self._canned.log_text
+
+    async def grep(self, text: str, **query: Any) -> AsyncIterator[SearchLine]:
+        self._canned.searches.append((text, query))
+        for line in self._canned.hits_given:
+            yield line
 
     async def events(self, execution_id: str) -> api.ListOf[api.EventView]:
         one = api.EventView(at=NOW, type="Warning", reason="BackOff", message="again", object="Job/x")
@@ -421,6 +427,8 @@ class CannedClient:
         self.orphans_given: list[OrphanedPolicy] = []
         self.queue_given: list[QueueEntry] = []
         self.coverage_given = api.CoverageList(items=[])
+        self.hits_given: list[SearchLine] = []
+        self.searches: list[tuple[str, dict[str, Any]]] = []
         self.storages_given = storages or []
         self.alerts_given = alerts or []
         self.restores_given: list[Restore] = []

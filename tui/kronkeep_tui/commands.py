@@ -1,4 +1,4 @@
-"""The `:` commands: a tab with a filter, `job NAME`, `run ID`, `ns NAME`, `theme NAME`, and every action.
+"""The `:` commands: a tab with a filter, `job NAME`, `run ID`, `grep TEXT`, `ns NAME`, `theme NAME`, actions.
 
 An action that is about a row takes the name of one (`:trigger shop/db-dump`). One that is not refuses a name,
 so that nothing that is typed is dropped.
@@ -47,7 +47,7 @@ class CommandTarget(Protocol):
 
 
 SHORT_FORMS = {"q": "leave", "quit": "leave", "new": "create", "h": "help"}
-COMMANDS = ("job", "run", "ns", "theme")
+COMMANDS = ("job", "run", "grep", "ns", "theme")
 
 
 def run_command(target: CommandTarget, text: str) -> None:
@@ -124,6 +124,12 @@ def _go_to_run(target: CommandTarget, start: str) -> None:
     target.go((Place("runs"), Place("run", matches[0])))
 
 
+def _search_logs(target: CommandTarget, text: str) -> None:
+    if not text:
+        raise InvalidRequest("What is searched for was not said.", next_step="Write :grep TEXT.")
+    target.go((Place("runs"), Place("log_search", text)))
+
+
 def _set_namespace(target: CommandTarget, name: str) -> None:
     if name in ("", "all", "-"):
         target.set_namespace("")
@@ -144,6 +150,7 @@ def _set_theme(target: CommandTarget, name: str) -> None:
 _HANDLERS: dict[str, Callable[[CommandTarget, str], None]] = {
     "job": _go_to_job,
     "run": _go_to_run,
+    "grep": _search_logs,
     "ns": _set_namespace,
     "theme": _set_theme,
 }

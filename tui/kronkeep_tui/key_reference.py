@@ -20,6 +20,16 @@ them. Other keys are set in `~/.config/kronkeep/terminal.toml` by the action's n
     [keys]
     trigger = ["ctrl+t"]
 
+Commands after `:` are a tab with a filter (`:runs status:failed`), every action by its name, with the name of a
+row where it is about one (`:trigger shop/db-dump`), and:
+
+| command | what it shows |
+|---|---|
+| `:job NAME`, `:run ID` | a CronJob's runs; the run whose id begins so |
+| `:grep TEXT` | the lines with a text in the kept logs of all runs; `enter` opens the run |
+| `:ns NAME`, `:ns all` | the objects of one namespace; of all |
+| `:theme NAME` | other colours |
+
 """
 
 

@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "CompareView"),
     "queue": ("queue", "QueueView"),
     "coverage": ("coverage", "CoverageView"),
+    "log_search": ("log_search", "LogSearchView"),
     "events": ("events", "EventsView"),
     "yaml": ("yaml", "YamlView"),
     "help": ("help", "HelpView"),
