@@ -20,8 +20,8 @@ them. Other keys are set in `~/.config/kronkeep/terminal.toml` by the action's n
     [keys]
     trigger = ["ctrl+t"]
 
-Commands after `:` are a tab with a filter (`:runs status:failed`), every action by its name, with the name of a
-row where it is about one (`:trigger shop/db-dump`), and:
+Commands after `:` are a tab with a filter (`:runs status:failed`), every action by its name, with that of
+a row where it is about one (`:trigger shop/db-dump`), and:
 
 | command | what it shows |
 |---|---|
