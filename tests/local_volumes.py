@@ -18,7 +18,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.kube.watch import ListWatch
+from kronkeep_daemon.kube.watch import ListWatch, WholeList
 
 log = logging.getLogger(__name__)
 PREFIX = "kronkeep-e2e-"
@@ -63,7 +63,7 @@ class VolumeProvisioner:
         watch = ListWatch(
             self._cluster,
             paths.claims(),
-            on_sync=self._take_list,
+            receiver=WholeList(self._take_list),
             on_event=self._take_event,
             clock=SystemClock(),
             kind=JsonObject,
@@ -116,9 +116,13 @@ async def delete_old_volumes(cluster: Cluster) -> None:
 async def serve(kubeconfig: Path, folder: Path) -> None:
     """Provide volumes until stopped; the cluster's first node is this machine."""
     cluster = await Cluster.connect(kubeconfig=kubeconfig)
-    await delete_old_volumes(cluster)
-    nodes, _ = await cluster.list(paths.nodes())
-    await VolumeProvisioner(cluster, folder, nodes[0]["metadata"]["labels"]["kubernetes.io/hostname"]).run()
+    try:
+        await delete_old_volumes(cluster)
+        nodes, _ = await cluster.list(paths.nodes())
+        node = nodes[0]["metadata"]["labels"]["kubernetes.io/hostname"]
+        await VolumeProvisioner(cluster, folder, node).run()
+    finally:
+        await cluster.close()
 
 
 if __name__ == "__main__":
