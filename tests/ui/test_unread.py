@@ -120,3 +120,31 @@ async def test_help_and_a_key_have_the_line_for_a_shell() -> None:
         assert app.clipboard == app.frame.shell_line
         await pilot.press("question_mark", "G")
         await until(pilot, lambda: "In a shell" in screen(pilot) and "KUBECONFIG=/tmp" in screen(pilot))
+
+
+async def test_the_lines_of_an_ended_log_are_counted_and_esc_ends_its_search_first() -> None:
+    async with app_of(CannedClient(), start="jobs").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: "Log (2 lines)" in screen(pilot) and "-- end of log" in screen(pilot))
+        await pilot.press("slash")
+        await type_line(pilot, "part")
+        await until(pilot, lambda: "1 with 'part'" in screen(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Log (2 lines)" in screen(pilot))
+        assert "OOMKilled" in screen(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "-- end of log" not in screen(pilot))
+
+
+async def test_a_long_log_that_came_while_another_view_was_in_front_is_whole() -> None:
+    client = CannedClient()
+    client.log_text = b"".join(b"line %d\n" % number for number in range(45_000))
+    async with app_of(client, start="jobs").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+        await pilot.press("l", "3")
+        await until(pilot, lambda: "STARTED" in screen(pilot))
+        await pilot.press("minus")
+        await until(pilot, lambda: "Log (45,000 lines)" in screen(pilot))
+        await pilot.press("g")
+        await until(pilot, lambda: " line 0 " in screen(pilot))

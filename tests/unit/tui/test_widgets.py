@@ -267,3 +267,35 @@ def test_an_alert_s_object_has_its_namespace_once() -> None:
     assert subject_of(alert("RunFailed", "db", "shop", 1)) == "shop/db"
     assert subject_of(alert("RunFailed", "shop/db", "shop", 1)) == "shop/db"
     assert subject_of(alert("StorageFailed", "vault", "", 1)) == "vault"
+
+
+def test_a_long_log_keeps_head_and_tail_and_says_what_lies_between() -> None:
+    pane = Log()
+    for first in range(0, 200_000, 7_000):
+        pane.add([f"line {n}" for n in range(first, min(first + 7_000, 200_000))])
+    pane.add_notes(["-- end of log --"])
+    pane.is_ended = True
+    texts = [text for _, text in pane._rows]
+    (gap,) = (text for text in texts if "lines are not shown here" in text)
+    dropped = int(gap.split()[1].replace(",", ""))
+    assert texts[:10_000] == [f"line {n}" for n in range(10_000)]
+    assert texts[10_001] == f"line {10_000 + dropped}"
+    assert texts[-2:] == ["line 199999", "-- end of log --"]
+    assert len(texts) == 200_000 - dropped + 2
+    assert pane.describe_display == f"{200_000 - dropped:,} of 200,000 lines"
+    pane.search("line 123456")
+    assert "0 with 'line 123456' in what is shown" in pane.describe_display
+
+
+def test_what_the_daemon_did_not_keep_is_told() -> None:
+    pane = Log()
+    pane.add(["first", "[kronkeep: 18294586 bytes are not kept]", "last"])
+    pane.add_notes(["-- end of log --"])
+    assert pane.describe_display == "2 lines, 18,294,586 bytes not kept, following"
+    pane.is_ended = True
+    pane.search("middle")
+    assert pane.describe_display == "2 lines, 18,294,586 bytes not kept, 0 with 'middle' in what is shown"
+    pane.clear()
+    pane.search("")
+    pane.add(["only"])
+    assert pane.describe_display == "1 line, following"

@@ -63,6 +63,13 @@ class PageView(View):
         """Ask what to search for."""
         self.context.ask(LinePrompt("/", self._search, text=self._search_text, on_change=self._search))
 
+    def unwind(self) -> bool:
+        """End the search."""
+        if not self._search_text:
+            return False
+        self._search("")
+        return True
+
     def _search(self, words: str) -> None:
         self._search_text = words
         self._match_line = -1

@@ -22,9 +22,7 @@ from kronkeep_tui.widgets.line_widget import ScrollablePage, TextLine
 from kronkeep_tui.widgets.log_pane import LogPane
 
 BATCH_SECONDS = 0.2
-MOST_UNSHOWN_LINES = (
-    20_000  # a log that comes faster than it is shown loses its middle here, not in the daemon
-)
+MOST_UNSHOWN_LINES = 20_000  # that wait here while another view is in front
 LONGEST_UNFINISHED_LINE = 65_536  # bytes of a line that has no end yet
 
 
@@ -41,6 +39,7 @@ class RunView(View):
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         self._unshown_lines: list[str] = []
+        self._unshown_notes: list[str] = []
         self._unfinished_line = b""
 
     def compose(self) -> ComposeResult:
@@ -100,13 +99,14 @@ class RunView(View):
             async for chunk in self.context.client.runs.log(self.argument, follow=True):
                 self._add_chunk(chunk)
             self._add_chunk(b"\n" if self._unfinished_line else b"")
-            self._unshown_lines.append(self._end_line())
+            self.log_pane.is_ended = True
+            self._unshown_notes.append(self._end_line())
         except DaemonUnreachable:
-            self._unshown_lines.append("-- the connection to the daemon broke; ctrl+r reads the log again --")
+            self._unshown_notes.append("-- the connection to the daemon broke; ctrl+r reads the log again --")
         except LogRemoved as error:
-            self._unshown_lines += [f"-- {clean(error.message)} --", f"-- {clean(error.next_step)} --"]
+            self._unshown_notes += [f"-- {clean(error.message)} --", f"-- {clean(error.next_step)} --"]
         except KronkeepError as error:
-            self._unshown_lines.append(f"-- {clean(error.message)} --")
+            self._unshown_notes.append(f"-- {clean(error.message)} --")
         self._show_lines()
 
     def _end_line(self) -> str:
@@ -123,14 +123,20 @@ class RunView(View):
             self._unfinished_line = b""
         self._unshown_lines += [clean(line.decode(errors="replace").removesuffix("\r")) for line in whole]
         if len(self._unshown_lines) > MOST_UNSHOWN_LINES:
-            del self._unshown_lines[: -MOST_UNSHOWN_LINES // 2]
+            self._hand_over_lines()
 
     def _show_lines(self) -> None:
-        if self._unshown_lines and self.display and self.is_in_front:
-            lines = self._unshown_lines
-            self._unshown_lines = []
-            self.log_pane.add(lines)
+        if (self._unshown_lines or self._unshown_notes) and self.display and self.is_in_front:
+            self._hand_over_lines()
+            notes = self._unshown_notes
+            self._unshown_notes = []
+            self.log_pane.add_notes(notes)
             self._show_rule()
+
+    def _hand_over_lines(self) -> None:
+        lines = self._unshown_lines
+        self._unshown_lines = []
+        self.log_pane.add(lines)
 
     def refusal(self, action: Action) -> str:
         run = self.run
@@ -234,6 +240,13 @@ class RunView(View):
     def ask_search(self) -> None:
         """Ask what to search for in the log."""
         self.context.ask(LinePrompt("/", self._search, text=self.log_pane.searched, on_change=self._search))
+
+    def unwind(self) -> bool:
+        """End the search."""
+        if not self.log_pane.searched:
+            return False
+        self._search("")
+        return True
 
     def _search(self, words: str) -> None:
         self.log_pane.search(words)

@@ -1,16 +1,19 @@
-"""Widget for a log: follows its end, wraps, searches and hides times; long logs lose their beginning."""
+"""Widget for a log: follows its end, wraps, searches and hides times; a long log shows head and tail."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual.geometry import Size
 
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.line_widget import ScrollableLines
 
+HEAD_LINES = 10_000  # of a long log, which stay
 KEPT_LINES = 50_000
+SPARE_LINES = 5_000  # that are dropped at once beyond KEPT_LINES, as each time every row is laid out anew
 LONGEST = 2_000  # characters of one line; the kept copy in the daemon has all of it
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d))(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)\s?(.*)", re.DOTALL)
+_GAP = re.compile(r"\[kronkeep: (\d+) bytes are not kept\]")  # as the daemon keeps a long log
 _BAD = re.compile(r"\b(error|fatal|panic|failed|killed)\b", re.IGNORECASE)
 _WARN = re.compile(r"\b(warn|warning|retry)\b", re.IGNORECASE)
 
@@ -23,6 +26,9 @@ class LogPane(ScrollableLines):
         self._lines: list[str] = []
         self._rows: list[tuple[int, str]] = []
         self.dropped = 0
+        self.is_ended = False
+        self._notes = 0
+        self._kept_gap = ""
         self.top = self.left = 0
         self.follow = True
         self.wrapped = False
@@ -32,23 +38,38 @@ class LogPane(ScrollableLines):
         self.empty = "  No lines yet."
 
     def add(self, lines: Iterable[str]) -> None:
-        """Append cleaned lines and drop the oldest if there are too many."""
+        """Append cleaned lines; where there are too many, drop the middle and say so in its place."""
         fresh = [line[:LONGEST] for line in lines]
+        self._kept_gap = next((line for line in fresh if _GAP.fullmatch(line)), self._kept_gap)
         self._lines += fresh
-        if (over := len(self._lines) - KEPT_LINES) > 0:
-            del self._lines[:over]
-            self.dropped += over
+        if len(self._lines) > KEPT_LINES:
+            self._drop_middle()
             self._lay_out()
         else:
             first = len(self._lines) - len(fresh)
             self._rows += [row for n, line in enumerate(fresh, first) for row in self._rows_of(n, line)]
         self._place()
 
+    def add_notes(self, notes: Sequence[str]) -> None:
+        """Append lines of the terminal's own, which count as no lines of the log."""
+        self._notes += len(notes)
+        self.add(notes)
+
+    def _drop_middle(self) -> None:
+        start = HEAD_LINES + (1 if self.dropped else 0)  # the line that tells of the gap
+        count = len(self._lines) - KEPT_LINES + SPARE_LINES
+        self.dropped += count
+        gap = f"--- {self.dropped:,} lines are not shown here; kronkeep logs has all that are kept ---"
+        self._lines[HEAD_LINES : start + count] = [gap]
+        self.found = -1
+
     def clear(self) -> None:
         """Remove every line and scroll to the start."""
         self._lines = []
         self._rows = []
-        self.top = self.left = self.dropped = 0
+        self.top = self.left = self.dropped = self._notes = 0
+        self.is_ended = False
+        self._kept_gap = ""
         self.found = -1
         self._place()
 
@@ -146,10 +167,19 @@ class LogPane(ScrollableLines):
     @property
     def describe_display(self) -> str:
         """How the log is shown, for the rule above it."""
-        parts = [f"{len(self._lines) + self.dropped} lines"]
-        parts += ["following"] if self.follow else []
+        shown = len(self._lines) - self._notes - (1 if self.dropped else 0) - (1 if self._kept_gap else 0)
+        is_whole = not self.dropped and not self._kept_gap
+        count = f"{shown:,} of {shown + self.dropped:,} lines" if self.dropped else _count_lines(shown)
+        parts = [count]
+        parts += [f"{int(match[1]):,} bytes not kept"] if (match := _GAP.fullmatch(self._kept_gap)) else []
+        parts += ["following"] if self.follow and not self.is_ended else []
         parts += ["wrapped"] if self.wrapped else []
         if self.searched:
             hits = sum(1 for line in self._lines if self.searched.lower() in line.lower())
-            parts.append(f"{hits} with {self.searched!r}")
+            where = "" if is_whole else " in what is shown"
+            parts.append(f"{hits} with {self.searched!r}{where}")
         return ", ".join(parts)
+
+
+def _count_lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count:,} lines"
