@@ -120,3 +120,17 @@ async def test_a_name_is_typed_on_a_line_of_its_own(width: int) -> None:
         await until(pilot, lambda: screen(pilot).splitlines()[-2].startswith(" > pg_"))
         question = " ".join(line.strip() for line in screen(pilot).splitlines()[-7:-2])
         assert "Type pg-ledger and enter:" in question
+
+
+async def test_a_filter_is_completed_with_keys_values_and_counts() -> None:
+    async with app_of(CannedClient(several(), [])).run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "task-11" in screen(pilot))
+        await pilot.press("slash", "s", "t", "a")
+        await until(pilot, lambda: "status:" in screen(pilot))
+        await pilot.press("tab", "s", "u")
+        await until(pilot, lambda: "status:succeeded 2  status:suspended 1" in screen(pilot))
+        await pilot.press("s", "tab", "enter")
+        await until(pilot, lambda: "filter: status:suspended" in screen(pilot))
+        assert "task-2" not in screen(pilot)
+        await pilot.press("slash", "space", "n", "s", "colon", "p", "tab", "enter")
+        await until(pilot, lambda: "filter: status:suspended ns:pay" in screen(pilot))

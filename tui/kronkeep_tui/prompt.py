@@ -9,10 +9,12 @@ class Prompt(Protocol):
 
     role: str
     """The role in which it is drawn."""
-    question: str
-    """What is asked, in whole words above the line that is typed; empty where `shown` says it."""
     notice: str
     """What the message line shows once it has ended without being accepted."""
+
+    @property
+    def question(self) -> str:
+        """What is asked, in whole words above the line that is typed; empty where `shown` says it."""
 
     @property
     def shown(self) -> str:
@@ -44,6 +46,7 @@ class LinePrompt:
     `accept` gets the text at enter, `on_change` after each edit; `on_cancel` is called at escape. `complete`
     returns whole texts that may follow what is typed. `history` holds earlier texts, the newest last; with
     `on_arrow`, up (-1) and down (1) go there instead. Where `required` is set, only that text is accepted.
+    `describe` returns what stands above the text as it is.
     """
 
     def __init__(
@@ -59,11 +62,13 @@ class LinePrompt:
         complete: Callable[[str], Sequence[str]] = offer_nothing,
         history: Sequence[str] = (),
         on_arrow: Callable[[int], None] | None = None,
+        describe: Callable[[str], str] | None = None,
     ) -> None:
         self.role = "bad" if required else "accent"
-        self.question = question
         self.notice = ""
         self.text = text
+        self._question = question
+        self._describe = describe
         self._lead = lead
         self._accept = accept
         self._required = required
@@ -73,6 +78,11 @@ class LinePrompt:
         self._history = history
         self._history_steps = 0
         self._on_arrow = on_arrow
+
+    @property
+    def question(self) -> str:
+        """What is asked, or what the text that is typed may become."""
+        return self._describe(self.text) if self._describe is not None else self._question
 
     @property
     def shown(self) -> str:

@@ -175,9 +175,27 @@ def test_a_run_is_cancelled_and_what_has_ended_is_not(daemon: Daemon) -> None:
 def test_the_audit_trail_and_completions(daemon: Daemon, good: str) -> None:
     assert "/v1/cronjobs" in run_kronkeep(daemon, "audit").stdout
     for shell in ("bash", "zsh", "fish"):
-        assert "trigger" in run_kronkeep(daemon, "completion", shell).stdout
+        assert "kronkeep completion words" in run_kronkeep(daemon, "completion", shell).stdout
     script = run_kronkeep(daemon, "completion", "bash").stdout
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_bash_completes_names_that_exist(daemon: Daemon, good: str) -> None:
+    script = run_kronkeep(daemon, "completion", "bash").stdout
+    command = f"{sys.executable} -m kronkeep_tui --socket {daemon.announcement['socket']}"
+    completed = []
+    for words in (f"suspend default/{good[:2]}", "describe cronjob def", "get runs -n def"):
+        count = len(words.split())
+        program = f"""{script}
+kronkeep() {{ {command} "$@"; }}
+COMP_WORDS=(kronkeep {words}) COMP_CWORD={count}
+_kronkeep
+printf '%s\\n' "${{COMPREPLY[@]}}\""""
+        done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+        completed.append(done.stdout.split())
+    assert f"default/{good}" in completed[0]
+    assert f"default/{good}" in completed[1]
+    assert completed[2] == ["default"]
 
 
 def test_the_help_documents_the_exit_codes(daemon: Daemon) -> None:

@@ -64,7 +64,7 @@ class PageView(View):
         self.context.ask(LinePrompt("/", self._search, text=self._search_text, on_change=self._search))
 
     def unwind(self) -> bool:
-        """End the search."""
+        """End the search; return False where there is none."""
         if not self._search_text:
             return False
         self._search("")

@@ -242,7 +242,7 @@ class RunView(View):
         self.context.ask(LinePrompt("/", self._search, text=self.log_pane.searched, on_change=self._search))
 
     def unwind(self) -> bool:
-        """End the search."""
+        """End the search; return False where there is none."""
         if not self.log_pane.searched:
             return False
         self._search("")

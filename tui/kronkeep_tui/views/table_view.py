@@ -15,6 +15,7 @@ from kronkeep_common.record_filter import RecordFilter, parse_filter
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
+from kronkeep_tui.filter_completion import complete_filter, describe_filter
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages.status_words import cause
@@ -30,6 +31,7 @@ from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 R = TypeVar("R")
 FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
+MOST_COUNTED = 2_000  # records of which each candidate of a filter is counted
 SHORTEST_PREFIX = 4  # characters of an id that a command takes for it
 
 
@@ -317,8 +319,26 @@ class TableView(View, Generic[R]):
             text=before,
             on_change=self._filter_soon,
             on_cancel=partial(self._restore_filter, before),
+            complete=self._complete_filter,
+            describe=self._describe_filter,
         )
         self.context.ask(prompt)
+
+    def _complete_filter(self, text: str) -> Sequence[str]:
+        words = self.filter_words()
+        return complete_filter(text, words) if words else ()
+
+    def _describe_filter(self, text: str) -> str:
+        words = self.filter_words()
+        return describe_filter(text, words, self._count_matches) if words else ""
+
+    def _count_matches(self, term: str) -> int | None:
+        """Return how many records a term selects; None where they are too many to count while one types."""
+        now = self._now
+        if self._total > MOST_COUNTED or now is None:
+            return None
+        matches = parse_filter(term, {cluster.name: cluster.id for cluster in self.store.clusters}).matches
+        return sum(1 for record in self.records(self.store) if matches(self.filter_facts(record), now))
 
     def _filter_soon(self, text: str) -> None:
         """Filter once nothing was typed for FILTER_SECONDS."""

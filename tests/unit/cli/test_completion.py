@@ -1,0 +1,46 @@
+"""What a shell is offered: verbs, options, kinds, values; nothing that a shell would expand."""
+
+from pathlib import Path
+
+import pytest
+
+from kronkeep_tui.cli.completion_words import find_words
+
+NOBODY = Path("/nonexistent/api.sock")
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("tri", "trigger"),
+        ("get ex", "executions"),
+        ("get executions --fil", "--filter"),
+        ("get executions --filter stat", "status:"),
+        ("get executions --filter status:fa", "status:failed"),
+        ("get alerts --filter severity:", "severity:critical"),
+        ("get runs -o js", "jsonl"),
+        ("storage cr", "create"),
+        ("storage create s3 --end", "--endpoint"),
+        ("completion ba", "bash"),
+        ("--socket /tmp/x.sock desc", "describe"),
+    ],
+)
+def test_what_may_follow(line: str, word: str) -> None:
+    assert word in find_words(line.split(" "), NOBODY)
+
+
+@pytest.mark.parametrize("line", ["suspend de", "logs abc", "nothing at all", "get executions --limit 1", ""])
+def test_where_nobody_answers_or_nothing_fits_there_is_nothing_wrong(line: str) -> None:
+    words = find_words(line.split(" "), NOBODY)
+    assert words == [] or line == ""
+
+
+def test_bash_splits_words_at_colons_and_gets_what_follows_the_last() -> None:
+    words = ["get", "executions", "--filter", "status", ":", "fa"]
+    assert find_words(words, NOBODY) == ["failed"]
+    assert "running" in find_words([*words[:5], ""], NOBODY)
+
+
+def test_an_option_is_offered_once_its_beginning_is_typed() -> None:
+    assert "--follow" in find_words(["trigger", "--fol"], NOBODY)
+    assert "--follow" not in find_words(["trigger", ""], NOBODY)
