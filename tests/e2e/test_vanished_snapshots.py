@@ -11,7 +11,15 @@ from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupExecution, BackupPolicySpec, ClaimSource, Retention, Source
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicySpec,
+    ClaimSource,
+    RestoreRequest,
+    RestoreTarget,
+    Retention,
+    Source,
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +95,7 @@ async def test_a_rolled_back_repository_is_noticed_by_a_measurement_and_so_is_it
     folder = await site.create_storage("rolled")
     async with site.client() as client:
         first, second = await make_backups(site, client, "rolled", 2)
+        await client.backups.files(first.id)
         await asyncio.to_thread(shutil.copytree, folder, tmp_path / "copy")
         await forget(site, "rolled", folder, first)
         await forget(site, "rolled", folder, second)
@@ -97,6 +106,9 @@ async def test_a_rolled_back_repository_is_noticed_by_a_measurement_and_so_is_it
                 lambda b: b.snapshot_missing_at is not None,
             )
         assert (await client.cronjobs.get("default", "rolled")).last_good_backup_at is None
+        elsewhere = RestoreRequest(target=RestoreTarget(kind="new-claim", claim="rolled-copy"))
+        plan = await client.backups.plan_restore(first.id, elsewhere)  # its listing is there
+        assert "The repository lacked the snapshot at" in " ".join(plan.warnings)
         await asyncio.to_thread(shutil.rmtree, folder)
         await asyncio.to_thread(shutil.copytree, tmp_path / "copy", folder)
         await client.storages.check("rolled")

@@ -159,14 +159,14 @@ class RestorePlanner:
     ) -> RestorePlan:
         """Return what a request would do, without writing anything; raise as `resolve` does."""
         resolved = await self.resolve(backup_id, request, listing_seconds)
-        plan = self._count(resolved)
+        plan = self._count(resolved, overwrite=request.overwrite)
         if resolved.target.kind == "new-claim":
             plan = await self._plan_new_claim(plan, resolved)
         else:
             plan = await self._plan_overwriting(plan, resolved)
         return msgspec.structs.replace(plan, refusal=self._refusal(resolved, request, plan))
 
-    def _count(self, resolved: ResolvedRequest) -> RestorePlan:
+    def _count(self, resolved: ResolvedRequest, *, overwrite: bool) -> RestorePlan:
         """Return a plan with what the snapshot alone says."""
         assert resolved.backup.result is not None
         selection = resolved.selection
@@ -181,7 +181,7 @@ class RestorePlanner:
             written=selection.files,
             expected_seconds=self.predict(resolved),
             confirm=resolved.backup.cronjob if resolved.is_in_place else None,
-            warnings=self._warnings(resolved),
+            warnings=self._warnings(resolved, overwrite=overwrite),
         )
 
     def predict(self, resolved: ResolvedRequest) -> float | None:
@@ -191,17 +191,27 @@ class RestorePlanner:
         size = BackupSize(backup.storage_id, selection.files, selection.total_bytes)
         return self._predictor.predict(backup.cronjob_id, size)
 
-    def _warnings(self, resolved: ResolvedRequest) -> tuple[str, ...]:
+    def _warnings(self, resolved: ResolvedRequest, *, overwrite: bool) -> tuple[str, ...]:
         warnings = []
-        if resolved.backup.status is BackupStatus.PARTIAL:
+        backup = resolved.backup
+        user = self._settings().archive.run_as_user
+        if backup.status is BackupStatus.PARTIAL:
             warnings.append("The backup is partial: files that could not be read are not in it.")
+        if backup.status is BackupStatus.UNKNOWN:
+            warnings.append("How the archive ended is not known: files may be missing in it.")
+        if backup.snapshot_missing_at is not None:
+            warnings.append(
+                f"The repository lacked the snapshot at {backup.snapshot_missing_at:%Y-%m-%d %H:%M} UTC."
+            )
         if resolved.is_in_place and resolved.selection.has_others:
             warnings.append("Only what came from claims is restored in place.")
         if resolved.is_in_place and self.has_active_run(resolved.backup):
             warnings.append("A run of the CronJob has not ended.")
         warnings += self._storages.describe_limits([resolved.backup.storage_id])
         warnings += unkept.describe_counts(resolved.selection.unkept)
-        warnings += unkept.describe_user(self._settings().archive.run_as_user)
+        warnings += unkept.describe_user(user)
+        if resolved.target.kind != "new-claim":
+            warnings += unkept.describe_rights(user, has_stage=overwrite)
         return tuple(warnings)
 
     async def _plan_new_claim(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:

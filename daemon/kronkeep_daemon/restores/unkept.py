@@ -38,6 +38,20 @@ def describe_counts(counts: UnkeptCounts) -> list[str]:
     return sentences
 
 
+def describe_rights(user: int | None, *, has_stage: bool) -> list[str]:
+    """Return a sentence where a plan cannot tell whether the user may write to the target.
+
+    has_stage: whether files are restored beside those that they replace.
+    """
+    if not user:
+        return []
+    rest = "nothing is changed" if has_stage else "the restore fails"
+    return [
+        f"Whether user {user} may write to each folder of the target is known when it runs; where not, "
+        f"{rest}."
+    ]
+
+
 def describe_user(user: int | None) -> list[str]:
     """Return a sentence where another user than root restores.
 

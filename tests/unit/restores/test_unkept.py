@@ -27,6 +27,14 @@ def test_times_and_sockets_of_the_selection_are_counted() -> None:
 @pytest.mark.parametrize(("user", "sentences"), [(None, 0), (0, 0), (1000, 1)])
 def test_another_user_than_root_restores_no_owners(user: int | None, sentences: int) -> None:
     assert len(unkept.describe_user(user)) == sentences
+    assert len(unkept.describe_rights(user, has_stage=True)) == sentences
+
+
+@pytest.mark.parametrize(("has_stage", "end"), [(True, "nothing is changed."), (False, "the restore fails.")])
+def test_what_a_plan_cannot_tell_of_another_user_is_said(has_stage: bool, end: str) -> None:
+    (sentence,) = unkept.describe_rights(1000, has_stage=has_stage)
+    assert "user 1000 may write to each folder" in sentence
+    assert sentence.endswith(end)
 
 
 @pytest.mark.parametrize(
