@@ -18,7 +18,7 @@ from kronkeep_daemon.composition.copy_layer import compose_copies
 from kronkeep_daemon.composition.cronjob_layer import compose_cronjobs
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.metrics_layer import start_outlets
-from kronkeep_daemon.composition.repository_layer import compose_repositories
+from kronkeep_daemon.composition.repository_layer import RepositoryLayer, compose_repositories
 from kronkeep_daemon.composition.restore_layer import compose_restores
 from kronkeep_daemon.composition.service_layer import compose_services
 from kronkeep_daemon.events import Bus
@@ -87,8 +87,12 @@ def _log_limits(base: Foundation) -> LogLimits:
     return LogLimits(limits.keep_log_bytes_per_namespace, limits.keep_log_bytes)
 
 
-async def _repair_times(base: Foundation) -> None:
-    await time_repair.repair(base.history, base.clock.now())
+async def _repair_times(base: Foundation, repositories: RepositoryLayer) -> None:
+    now = base.clock.now()
+    repositories.index.correct_times(now)
+    repositories.upkeep.correct_times(now)
+    await time_repair.repair(base.history, now)
+    await base.history.commit()
 
 
 def compose(
@@ -130,7 +134,7 @@ def compose(
         policy_faults=backups.policy_faults,
         backup_events=backups.backup_events,
         data_checks=data_checks,
-        clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base)),
+        clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base, repositories)),
         reconciliation=backups.reconciliation,
         log_trimmer=LogTrimmer(history=history, clock=base.clock, limits=partial(_log_limits, base)),
         base=base,

@@ -7,7 +7,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.base import Record
-from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.history import History, Records, time_repair
 from kronkeep_daemon.repositories.repository import PolicyKey, Repository
 
 
@@ -71,6 +71,10 @@ class RepositoryIndex:
         """Return the id that restic gave the repository; empty where it is not known."""
         entry = self._entries.get(repository.id)
         return entry.repository_id if entry is not None else ""
+
+    def correct_times(self, now: datetime) -> int:
+        """Correct what a clock that was ahead has dated; return how many entries that were."""
+        return time_repair.correct_all(self._entries, now)
 
     def _new_entry(self, repository: Repository) -> RepositoryEntry:
         key = repository.key

@@ -16,7 +16,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.events import BackupChanged, Bus
-from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.history import History, Records, time_repair
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.credential_copies import CredentialCopies
@@ -243,6 +243,10 @@ class StorageUpkeep:
         """Return the recorded usages of a storage, newest first; raise StorageNotFound."""
         self._storages.get(name)
         return list(self._usages.newest(limit=MOST_USAGES, storage_id=name).items)
+
+    def correct_times(self, now: datetime) -> int:
+        """Correct the usages that a clock that was ahead has dated; return how many that were."""
+        return time_repair.correct_all(self._usages, now)
 
     def _record(self, storage: BackupStorage, usage: StorageUsage) -> None:
         """Record a usage, and remove those that are closer together than their age deserves."""

@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 from tests.records import make_backup, make_run
 
-from kronkeep_common.models import Alert, BackupExecution, BackupResult, CronJobExecution
-from kronkeep_common.states import AlertStatus, ExecutionStatus
+from kronkeep_common.models import (
+    Alert,
+    BackupExecution,
+    BackupResult,
+    BackupStorage,
+    CronJobExecution,
+    DataCheck,
+    SecretKeyRef,
+    StorageUsage,
+)
+from kronkeep_common.states import AlertStatus, ExecutionStatus, StorageStatus
 from kronkeep_daemon.history import History, time_repair
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.testing import FakeClock
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -92,3 +103,47 @@ async def test_more_than_a_page_is_corrected(history: History) -> None:
         history.backups.put(backup(number, at, at))
     assert await time_repair.repair(history, NOW) == count
     assert all(record.created_at == NOW for record in history.backups.all())
+
+
+async def test_a_storage_is_checked_and_measured_again_and_keeps_its_deadline(history: History) -> None:
+    """Dated ahead, nothing would be due until then."""
+    storage = BackupStorage(
+        id="vault",
+        cluster="c",
+        kind="local",
+        password=SecretKeyRef(secret="s"),
+        status=StorageStatus.ACTIVE,
+        created_at=NOW - timedelta(days=30),
+        deadline_at=AHEAD,
+        checked_at=AHEAD,
+        check_ok=True,
+        usage=StorageUsage(measured_at=AHEAD, used_bytes=1),
+        data_check=DataCheck(part=1, parts=30, checked_at=AHEAD, ok=True),
+    )
+    history.storages.put(storage)
+    assert await time_repair.repair(history, NOW) == 1
+    corrected = history.storages.get("vault")
+    assert corrected is not None
+    assert corrected.usage is not None
+    assert corrected.data_check is not None
+    times = (corrected.checked_at, corrected.usage.measured_at, corrected.data_check.checked_at)
+    assert times == (NOW, NOW, NOW)
+    assert (corrected.created_at, corrected.deadline_at) == (storage.created_at, AHEAD)
+    assert await time_repair.repair(history, NOW) == 0
+
+
+async def test_what_is_pruned_and_measured_is_due_again(history: History) -> None:
+    index = RepositoryIndex(history, FakeClock(AHEAD))
+    storage = BackupStorage(
+        id="vault",
+        cluster="c",
+        kind="local",
+        password=SecretKeyRef(secret="s"),
+        status=StorageStatus.ACTIVE,
+        created_at=NOW,
+    )
+    await index.record(Repository(storage=storage), forgotten_at=AHEAD)
+    slot = NOW + timedelta(days=1)
+    assert not index.needs_prune("vault", slot)
+    assert index.correct_times(NOW) == 1
+    assert index.needs_prune("vault", slot)
