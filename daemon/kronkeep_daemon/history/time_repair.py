@@ -1,8 +1,8 @@
 """Repair of records that a clock which was ahead dated in the future; it runs once the clock is right again.
 
 Times of backups, copies, restores, alerts and storages that lie in the future become now, and a backup's
-warnings keep what was recorded. A run without a Job of a slot that has not come yet is removed: it says of the
-future that it was missed.
+warnings keep what was recorded. A run without a Job of a slot that has not come yet is removed: it says of
+the future that it was missed.
 """
 
 import logging
