@@ -10,8 +10,9 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -65,9 +66,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         command.add_argument("folder", type=Path)
         command.set_defaults(func=run, action=action)
         if name == "import":
-            command.add_argument(
-                "file", type=argparse.FileType("rb"), help="an export, or - for standard input"
-            )
+            command.add_argument("file", help="an export, or - for standard input")
         if name == "retain":
             command.add_argument("--days", type=_positive, help="keep records that are younger than this")
             command.add_argument("--runs", type=_positive, help="keep this many runs of each CronJob")
@@ -152,9 +151,20 @@ def _import(options: argparse.Namespace) -> None:
                 f"{options.folder} is not empty; an import fills a new folder.", field="folder"
             )
         history.stop_counting()
-        await _import_lines(history, options.file)
+        with _open_export(options.file) as lines:
+            await _import_lines(history, lines)
 
     asyncio.run(_run_with_history(options.folder, work))
+
+
+def _open_export(name: str) -> AbstractContextManager[BinaryIO]:
+    """Return the opened file, standard input for `-`; raise InvalidRequest for one that cannot be read."""
+    if name == "-":
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return Path(name).open("rb")
+    except OSError as fault:
+        raise InvalidRequest(f"{name} cannot be read: {fault.strerror}.", field="file") from fault
 
 
 async def _import_lines(history: History, lines: Iterable[bytes]) -> None:

@@ -72,6 +72,11 @@ def test_an_export_imported_exports_the_same(folder: Path, tmp_path: Path) -> No
     again = store("import", tmp_path / "new", "-", given=exported)
     assert again.returncode == 1
     assert b"not empty" in again.stderr
+    refused = store("import", tmp_path / "third", tmp_path / "none")
+    assert refused.returncode == 1
+    assert b"none cannot be read: No such file or directory." in refused.stderr
+    (tmp_path / "file").write_bytes(exported)
+    assert store("import", tmp_path / "third", tmp_path / "file").returncode == 0
 
 
 def test_a_folder_without_a_history_is_no_sound_one(tmp_path: Path) -> None:
