@@ -1,6 +1,5 @@
 """A recording as a cluster would show it: its state at any moment, and what its watches send from there."""
 
-import asyncio
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
 RecordedEvent = tuple[str, str, JsonObject]
 KINDS: dict[str, type] = {"cronjobs": CronJobObject, "jobs": Job, "pods": Pod, "events": Event}
 OWNER = {"kind": "CronJob", "name": "owner", "uid": "owner-uid", "controller": True}
-PATIENCE = 0.05
+PATIENCE = 3600.0  # no wait ends by itself, however busy the machine is: `flush_all` ends them
 
 
 def read_recording(name: str) -> list[RecordedEvent]:
@@ -58,9 +57,18 @@ def fake_cluster(cluster_id: str = "c") -> Any:
     return Nothing()
 
 
-def make_recorder(history: History, clock: FakeClock) -> RunRecorder:
+class ReplayedRecorder(RunRecorder):
+    """A recorder whose waits for Events end when a test says so."""
+
+    def end_event_waits(self) -> None:
+        """Take it that no more Events come."""
+        for uid in list(self._event_waits):
+            self._end_event_wait(uid)
+
+
+def make_recorder(history: History, clock: FakeClock) -> ReplayedRecorder:
     """A recorder whose first lists have come: plain Jobs of a recording name an owner that nobody knows."""
-    recorder = RunRecorder(
+    recorder = ReplayedRecorder(
         cluster=fake_cluster(), history=history, bus=Bus(), clock=clock, event_patience=PATIENCE
     )
     recorder.synced.set()
@@ -97,17 +105,17 @@ def sync_lists(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> Non
     seen.keep_listed_jobs(None, {item.metadata.uid for item in items["jobs"]})
 
 
-async def flush_all(recorder: RunRecorder) -> None:
+async def flush_all(recorder: ReplayedRecorder) -> None:
     """Write every record, also those that wait for an Event."""
     await recorder.flush()
-    while recorder.has_unwritten:
-        await asyncio.sleep(PATIENCE)
-        await recorder.flush()
+    recorder.end_event_waits()
+    await recorder.flush()
+    assert not recorder.has_unwritten
 
 
 async def restart(
     recorder: RunRecorder, history: History, clock: FakeClock, there: dict[str, list[JsonObject]]
-) -> RunRecorder:
+) -> ReplayedRecorder:
     """A new life of the daemon on the same history, which lists what is there."""
     fresh = make_recorder(history, clock)
     sync_lists(fresh, there)
