@@ -147,8 +147,8 @@ async def test_what_is_refused_leaves_nothing_behind(client: Client, storage: Pa
         with pytest.raises(error) as refusal:
             await client.cronjobs.create(request)
         assert refusal.value.next_step.endswith("."), change
-        assert (await client.cronjobs.list("default")).items == [], change
-        assert (await client.runs.list("ns:default")).items == [], change
+        assert (await client.cronjobs.list()).items == [], change
+        assert (await client.runs.list()).items == [], change
 
 
 async def test_a_taken_name_suspend_resume_delete(client: Client, storage: Path, claim: Path) -> None:
@@ -162,5 +162,5 @@ async def test_a_taken_name_suspend_resume_delete(client: Client, storage: Path,
     with pytest.raises(errors.ConfirmationMissing):
         await client.cronjobs.delete("default", "one", "two")
     await client.cronjobs.delete("default", "one", "one")
-    await eventually(lambda: client.cronjobs.list("default"), lambda page: page.items == [])
+    await eventually(client.cronjobs.list, lambda page: page.items == [])
     await client.storages.delete("vault", "vault")
