@@ -152,7 +152,7 @@ async def test_a_verify_or_a_look_into_a_vanished_snapshot_records_that_at_once(
         await forget(site, way, folder, backup)
         with pytest.raises(KronkeepError):
             await (client.backups.verify(backup.id) if way == "verify" else client.backups.files(backup.id))
-        await eventually(lambda: client.backups.get(backup.id), lambda b: b.snapshot_missing_at is not None)
+        assert (await client.backups.get(backup.id)).snapshot_missing_at is not None
 
 
 async def test_another_repository_with_the_same_password_is_neither_written_nor_forgotten_from(
