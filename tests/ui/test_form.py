@@ -251,3 +251,24 @@ async def test_any_text_in_any_field_is_no_crash(texts: list[tuple[str, str]]) -
             )
         await pilot.press("f3", "down", "right", "space", "end", "f3")
         assert form(pilot) is view
+
+
+async def test_sections_go_both_ways_and_a_choice_cannot_be_emptied() -> None:
+    async with app_of(ClientWithStorage()).run_test(size=(120, 40)) as pilot:
+        await open_form(pilot)
+        sheet = form(pilot).form_widget
+        keys = [sheet.row.key]
+        for _ in range(2):
+            await pilot.press("f9")
+            keys.append(sheet.row.key)
+        assert len(set(keys)) == 3
+        await pilot.press("ctrl+pageup")
+        assert sheet.row.key == keys[1]
+        for _ in range(60):
+            if sheet.row.choices:
+                break
+            await pilot.press("down")
+        chosen = sheet.row.text
+        assert chosen in sheet.row.choices
+        await pilot.press("ctrl+u", "backspace")
+        assert sheet.row.text == chosen

@@ -203,9 +203,9 @@ SECTIONS = (
             ),
             FormField(
                 path=P + "rpo_seconds",
-                label="at least every",
+                label="RPO",
                 format=DURATION,
-                help="no good backup for longer is overdue",
+                help="at least one good backup in this time, such as 1d; else it is overdue",
             ),
             FormField(
                 path=P + "rto_seconds",

@@ -284,6 +284,11 @@ class FormView(View):
         """Move to the next section."""
         self.form_widget.go_to_next_section()
 
+    @handles(actions.SECTION_BEFORE)
+    def go_to_previous_section(self) -> None:
+        """Move to the section before."""
+        self.form_widget.go_to_previous_section()
+
     @handles(actions.PAGE_DOWN)
     def page_down(self) -> None:
         """Scroll the preview down."""

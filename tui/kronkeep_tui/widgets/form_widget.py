@@ -11,7 +11,7 @@ from kronkeep_tui.form.line_edit import EditedLine
 from kronkeep_tui.widgets.cells import Text, fit, rule
 from kronkeep_tui.widgets.line_widget import LineWidget
 
-LABEL = 16
+LABEL = 18  # with the mark before it and a blank behind
 _NEXT = ("down", "tab", "enter")
 _BEFORE = ("up", "shift+tab")
 
@@ -82,6 +82,13 @@ class FormWidget(LineWidget, can_focus=True):
         if 0 <= place < len(self._rows):
             self._move_cursor(place)
 
+    def go_to_previous_section(self) -> None:
+        """Move to the first field of the section before; before the first section comes the last."""
+        heads = [number for number, row in enumerate(self._rows) if not row.key]
+        before = [number for number in heads if number < self._at - 1]
+        self.top = before[-1] if before else heads[-1]
+        self._move_cursor(self.top + 1)
+
     def go_to_next_section(self) -> None:
         """Move to the first field of the next section; after the last section comes the first."""
         heads = [number for number, row in enumerate(self._rows) if not row.key]
@@ -116,7 +123,8 @@ class FormWidget(LineWidget, can_focus=True):
         elif key == "right" and self._line.cursor == len(self._line.text):
             self.post_message(self.SuggestionRequested(self.row.key))
         elif (line := self._line.press(key, character)) is not None:
-            self._edit(line)
+            if not self.row.choices:  # one of them stays chosen
+                self._edit(line)
         else:
             return False
         return True
@@ -158,7 +166,7 @@ class FormWidget(LineWidget, can_focus=True):
         mark = "!" if row.fault else ">" if here else " "
         lead = (
             (mark, "bad" if row.fault else "accent"),
-            (f" {row.label:{LABEL - 2}}", "" if here else "quiet"),
+            (f" {fit(row.label, LABEL - 3)} ", "" if here else "quiet"),
         )
         room = max(4, width - LABEL - 1)
         return (*lead, *(self._edited_text(room) if here else _unedited_text(row, room)))
