@@ -25,6 +25,7 @@ from kronkeep_daemon.doctor.history_checks import (
 )
 from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.doctor.log_checks import check_kept_logs
+from kronkeep_daemon.doctor.metrics_checks import check_metrics
 from kronkeep_daemon.doctor.sink_checks import check_sink
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import LOST_CHANGES
@@ -79,6 +80,7 @@ class Doctor:
             )
         )
         checks += map(check_sink, self._sinks.views())
+        checks += [check async for check in check_metrics(self._settings().metrics)]
         for recorder in self._cronjobs.recorders.values():
             own = self._settings().namespace
             checks += await cluster_checks.check_cluster(recorder, own)
