@@ -32,12 +32,14 @@ from kronkeep_common.models import (
     ScheduleCheckRequest,
     ScheduleVerdict,
     SecretKeyRef,
+    SilenceView,
     SnapshotFile,
     SnapshotFolder,
     SnapshotVerdict,
     StorageUsage,
 )
 from kronkeep_common.models.log_search import SearchLine
+from kronkeep_common.models.maintenance import MaintenanceView
 from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_tui.form.schedule_fit import check_locally
@@ -409,6 +411,38 @@ class CannedAlerts(CannedResource):
         return self._canned.answer("acknowledge", alert_id)
 
 
+class CannedSilences(CannedResource):
+    """`client.silences`."""
+
+    async def list(self) -> api.ListOf[SilenceView]:
+        return api.ListOf(items=self._canned.silences_given)
+
+    async def create(self, filter: str, *, for_seconds: float, because: str) -> SilenceView:
+        self._canned.answer("silence", filter, f"{for_seconds:.0f}", because)
+        return self._canned.silences_given[0]
+
+    async def end(self, silence_id: str) -> SilenceView:
+        self._canned.answer("end silence", silence_id)
+        return self._canned.silences_given.pop(0)
+
+
+class CannedMaintenance(CannedResource):
+    """`client.maintenance`."""
+
+    async def list(self) -> api.ListOf[MaintenanceView]:
+        return api.ListOf(items=self._canned.maintenances_given)
+
+    async def start(
+        self, filter: str, *, because: str, for_seconds: float | None = None
+    ) -> MaintenanceView | None:
+        self._canned.answer("maintenance", filter, str(for_seconds), because)
+        return None
+
+    async def end(self, maintenance_id: str) -> MaintenanceView:
+        self._canned.answer("end maintenance", maintenance_id)
+        return self._canned.maintenances_given.pop(0)
+
+
 class CannedClient:
     """The methods of Client that the terminal uses."""
 
@@ -426,6 +460,8 @@ class CannedClient:
         self.backups_given = BACKUPS if backups is None else backups
         self.orphans_given: list[OrphanedPolicy] = []
         self.queue_given: list[QueueEntry] = []
+        self.silences_given: list[SilenceView] = []
+        self.maintenances_given: list[MaintenanceView] = []
         self.coverage_given = api.CoverageList(items=[])
         self.hits_given: list[SearchLine] = []
         self.searches: list[tuple[str, dict[str, Any]]] = []
@@ -452,6 +488,8 @@ class CannedClient:
         self.policies = CannedPolicies(self)
         self.storages = CannedStorages(self)
         self.alerts = CannedAlerts(self)
+        self.silences = CannedSilences(self)
+        self.maintenance = CannedMaintenance(self)
 
     def for_cluster(self, cluster: str) -> "CannedClient":
         self.cluster = cluster

@@ -39,6 +39,7 @@ class Scope(StrEnum):
     EVENTS = "events"
     QUEUE = "queue"
     COVERAGE = "coverage"
+    HOLDS = "holds"
     YAML = "yaml"
     PALETTE = "palette"
 
@@ -126,6 +127,11 @@ DELETE = _define(
 ACKNOWLEDGE = _define(
     "acknowledge", ("a",), "acknowledge", (Scope.ALERTS, Scope.STORAGES), hint=2, changes=True, needs_row=True
 )
+SILENCE = _define("silence", ("s",), "silence", (Scope.ALERTS, Scope.HOLDS), hint=3, changes=True)
+MAINTAIN = _define(
+    "maintenance", ("m",), "suspend many for a maintenance", (Scope.JOBS, Scope.HOLDS), hint=4, changes=True
+)
+END_HOLD = _define("end_it", ("x",), "end it", (Scope.HOLDS,), hint=2, changes=True, needs_row=True)
 CHECK = _define("check", ("v",), "check", (Scope.STORAGES,), hint=3, changes=True, needs_row=True)
 MEASURE = _define("measure", ("u",), "measure", (Scope.STORAGES,), hint=5, changes=True, needs_row=True)
 RETRY = _define("retry", ("t",), "try again", (Scope.STORAGES,), hint=2, changes=True, needs_row=True)
@@ -219,10 +225,15 @@ CLOCK = _define("clock", ("Z",), "clock times, or ages", (Scope.ANY,))
 COMMAND = _define("command", ("colon",), "command", (Scope.ANY,), hint=8)
 QUEUE = _define("queue", ("Q",), "queue of archives and repository work", (Scope.ANY,))
 COVERAGE = _define("coverage", ("V",), "which claims are backed up", (Scope.ANY,))
+HOLDS = _define("silences", ("M",), "silences and maintenances", (Scope.ANY,))
 HELP = _define("help", ("question_mark", "f1"), "help", (Scope.ANY,), hint=9)
 PALETTE = _define("palette", ("ctrl+p",), "search all actions", (Scope.ANY,))
 RESYNC = _define("resync", ("ctrl+r",), "read again", (Scope.ANY,))
 LEAVE = _define("leave", ("q", "ctrl+q"), "quit", (Scope.ANY,))
+
+# What is asked for the line of a silence and of a maintenance, in two views each.
+SILENCE_QUESTION = "Which alerts are not sent, how long, and why? FILTER for 4h because WHY"
+MAINTENANCE_QUESTION = "Which CronJobs are suspended, how long, and why? FILTER (or all) for 4h because WHY"
 
 ACTIONS = tuple(_registry)
 BY_NAME = {action.name: action for action in ACTIONS}

@@ -14,7 +14,9 @@ from kronkeep_common.models import (
     BackupStorageCreate,
     CronJob,
     CronJobExecution,
+    SilenceRequest,
 )
+from kronkeep_common.models.maintenance import MaintenanceRequest
 from kronkeep_common.text import short_id
 from kronkeep_tui.context import Context
 
@@ -86,6 +88,26 @@ class ChangeRequests:
             for alert in alerts
         ]
         self._start(requests, "acknowledge", "Acknowledged")
+
+    async def create_silence(self, request: SilenceRequest) -> None:
+        """Send no alerts that match a filter for a while."""
+        silence = await self._client.silences.create(
+            request.filter, for_seconds=request.for_seconds, because=request.because
+        )
+        self._context.tell(f"Holds back {silence.alerts} open alerts and new ones; M shows it.", "ok")
+
+    async def start_maintenance(self, request: MaintenanceRequest) -> None:
+        """Suspend the CronJobs that match a filter."""
+        await self._client.maintenance.start(
+            request.filter, because=request.because, for_seconds=request.for_seconds
+        )
+        self._context.tell("The CronJobs are being suspended; M shows them, and ends it.", "ok")
+
+    async def end_hold(self, kind: str, hold_id: str) -> None:
+        """End a silence or a maintenance."""
+        calls = self._client.maintenance if kind == "maintenance" else self._client.silences
+        await calls.end(hold_id)
+        self._context.tell(f"Ended the {kind}.", "ok")
 
     def create_storage(self, storage: BackupStorageCreate) -> None:
         """Create a storage; its status shows when it can be used."""

@@ -371,6 +371,12 @@ class Frame(Screen[None], Covered):
         if self.place.kind != "queue":
             self.enter("queue")
 
+    @handles(actions.HOLDS)
+    def show_holds(self) -> None:
+        """Show silences and maintenances."""
+        if self.place.kind != "holds":
+            self.enter("holds")
+
     @handles(actions.COVERAGE)
     def show_coverage(self) -> None:
         """Show which claims are backed up, and which are not."""

@@ -31,6 +31,6 @@ def test_a_silenced_alert_says_so_and_names_its_silence() -> None:
     assert page.state(SILENCED) == ("sil", "quiet")
     lines = page.detail(SILENCED, NOW, 90)
     text = " ".join(span[0] if isinstance(span, tuple) else span for line in lines for span in line)
-    assert "held back by silence 0123456789ab: kronkeep get silences 0123456789ab" in text
+    assert "held back by silence 0123456789ab: M shows it" in text
     acknowledged = msgspec.structs.replace(SILENCED, status=AlertStatus.ACKNOWLEDGED)
     assert page.state(acknowledged)[0] == "ack"

@@ -1,7 +1,6 @@
 """The shapes of arguments that several verbs have: NAMESPACE/NAME, KEY=VALUE, `--cluster`."""
 
 import argparse
-import re
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import EnvVar
@@ -34,7 +33,6 @@ _SINGULARS = {
     "silences": "silence",
     "maintenance": "maintenance",
 }
-_DURATION = re.compile(r"(?:([0-9]{1,5})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,7})s)?")
 CRONJOB_NAME_HELP = "NAMESPACE/NAME, or NAME in the namespace default"
 
 
@@ -73,17 +71,6 @@ def split_pairs(words: list[str], sign: str = "=") -> dict[str, str]:
         if sign not in word:
             raise InvalidRequest(f"{clean(repr(word), 80)} is not like KEY{sign}VALUE.")
     return dict(word.split(sign, 1) for word in words)
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as 4h, 1d12h or 90m; raise InvalidRequest."""
-    match = _DURATION.fullmatch(text)
-    if match is None or not any(match.groups()):
-        raise InvalidRequest(
-            f"{clean(repr(text), 80)} is not a duration.", next_step="Write it as 4h, 1d12h or 90m."
-        )
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def read_variables(words: list[str]) -> tuple[EnvVar, ...]:

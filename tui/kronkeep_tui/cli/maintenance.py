@@ -4,9 +4,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from kronkeep_common.durations import parse_duration
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean, short_id
-from kronkeep_tui.cli.arguments import parse_duration
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:

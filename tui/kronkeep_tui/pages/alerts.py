@@ -38,6 +38,14 @@ def subject_of(alert: Alert) -> str:
     return alert.object if whole else f"{alert.namespace}/{alert.object}"
 
 
+def filter_of(alert: Alert) -> str:
+    """Return a filter for alerts like this one: its code, and what it is about."""
+    terms = {"ns": alert.namespace, "name": alert.cronjob, "storage": alert.storage_id, "code": alert.code}
+    if alert.cronjob:
+        del terms["storage"]
+    return " ".join(f"{key}:{value}" for key, value in terms.items() if value)
+
+
 def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
     """Return cause, start, next step and acknowledgement of an alert."""
     lines: list[Text] = [
@@ -51,7 +59,7 @@ def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
     lines += cause(alert.message, alert.next_step, width, "")
     if alert.silence_id is not None:
         silence = short_id(alert.silence_id)
-        lines.append(((f"held back by silence {silence}: kronkeep get silences {silence}", "quiet"),))
+        lines.append(((f"held back by silence {silence}: M shows it", "quiet"),))
     if alert.acknowledged_at is not None:
         who = f"acknowledged by {alert.acknowledged_by or 'somebody'}, {age(alert.acknowledged_at, now)} ago"
         lines.append(((who, "quiet"),))

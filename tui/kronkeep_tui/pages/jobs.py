@@ -5,7 +5,7 @@ from datetime import datetime
 from rich.cells import cell_len
 
 from kronkeep_common.models import CronJob
-from kronkeep_common.text import age, duration, size
+from kronkeep_common.text import age, duration, short_id, size
 from kronkeep_tui.pages.history import figures, sparkline_rows
 from kronkeep_tui.pages.moments import age_cell, local_time, time_until, wait_cell
 from kronkeep_tui.pages.status_words import (
@@ -86,7 +86,7 @@ def fault_lines(cronjob: CronJob, width: int) -> list[Text]:
 
 def _head(cronjob: CronJob, now: datetime, where: str, width: int) -> list[Text]:
     """Return state and name, then schedule and next run, on one line where they fit."""
-    when = "suspended" if cronjob.suspended else f"next {_time_until_run(cronjob.next_at, now)}"
+    when = _suspension(cronjob) if cronjob.suspended else f"next {_time_until_run(cronjob.next_at, now)}"
     text = cronjob.schedule_text or cronjob.schedule
     state_span = (job_state(cronjob), job_role(cronjob))
     name = f"  {cronjob.namespace}/{cronjob.name}{where}"
@@ -99,6 +99,12 @@ def _head(cronjob: CronJob, now: datetime, where: str, width: int) -> list[Text]
 
 def _time_until_run(moment: datetime | None, now: datetime) -> str:
     return "-" if moment is None else f"{time_until(moment, now)}, {local_time(moment, now, '%a %H:%M')}"
+
+
+def _suspension(cronjob: CronJob) -> str:
+    if cronjob.maintenance is None:
+        return "suspended"
+    return f"suspended by the maintenance {short_id(cronjob.maintenance)} (M)"
 
 
 def _policy(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:

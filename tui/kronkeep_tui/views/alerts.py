@@ -5,10 +5,11 @@ from datetime import datetime
 from operator import attrgetter
 
 from kronkeep_common.models import Alert
-from kronkeep_tui import actions
+from kronkeep_tui import actions, hold_line
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import alerts as page
 from kronkeep_tui.pages.moments import age_cell
+from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
@@ -78,6 +79,18 @@ class AlertsView(TableView[Alert]):
             self.context.tell("There is nothing more to show here; kronkeep doctor checks the cluster.")
         else:
             self.context.enter(*place)
+
+    @handles(actions.SILENCE)
+    def ask_silence(self) -> None:
+        """Ask how long alerts like the one under the cursor shall not be sent, and why."""
+        alert = self.subject()
+        text = f"{page.filter_of(alert)} for 4h because " if alert is not None else ""
+        question = actions.SILENCE_QUESTION
+        self.context.ask(LinePrompt("Silence: ", self._start_silence, question=question, text=text))
+
+    def _start_silence(self, line: str) -> None:
+        request = hold_line.parse_silence(line)
+        self.context.start_work(self.changes.create_silence(request), "silence")
 
     @handles(actions.ACKNOWLEDGE)
     def acknowledge(self) -> None:

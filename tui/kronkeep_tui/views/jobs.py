@@ -6,12 +6,12 @@ from functools import partial
 
 from kronkeep_common.models import CronJob
 from kronkeep_common.natural_order import NaturalKey, natural_key
-from kronkeep_tui import actions
+from kronkeep_tui import actions, hold_line
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages.status_words import FAULTS, UNENDED, last_outcome, present_state
-from kronkeep_tui.prompt import name_prompt
+from kronkeep_tui.prompt import LinePrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.cronjob_table import CronJobTableView
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key, number_key
@@ -136,6 +136,23 @@ class JobsView(CronJobTableView):
         """Suspend the CronJobs, or resume them, after a question."""
         verb = "Resume" if self.targets()[0].suspended else "Suspend"
         self.confirm_for_cronjobs(verb, self.targets(), self.changes.toggle_suspension)
+
+    @handles(actions.MAINTAIN)
+    def ask_maintenance(self) -> None:
+        """Ask which CronJobs shall be suspended, beginning with those that are shown, how long and why."""
+        shown = " ".join(filter(None, (self._namespace_term(), self.filter_text))) or "all"
+        accept = self._start_maintenance
+        question = actions.MAINTENANCE_QUESTION
+        self.context.ask(
+            LinePrompt("Maintenance: ", accept, question=question, text=f"{shown} for 4h because ")
+        )
+
+    def _namespace_term(self) -> str:
+        return f"ns:{self.context.namespace}" if self.context.namespace else ""
+
+    def _start_maintenance(self, line: str) -> None:
+        request = hold_line.parse_maintenance(line)
+        self.context.start_work(self.changes.start_maintenance(request), "maintenance")
 
     @handles(actions.BACK_UP)
     def ask_back_up(self) -> None:

@@ -29,6 +29,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "queue": ("queue", "QueueView"),
     "coverage": ("coverage", "CoverageView"),
     "log_search": ("log_search", "LogSearchView"),
+    "holds": ("holds", "HoldsView"),
     "events": ("events", "EventsView"),
     "yaml": ("yaml", "YamlView"),
     "help": ("help", "HelpView"),

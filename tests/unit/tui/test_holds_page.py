@@ -1,0 +1,82 @@
+"""The view of silences and maintenances, and the line in which one is written."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from kronkeep_common.errors import InvalidFilter, InvalidRequest
+from kronkeep_common.models import SilenceView
+from kronkeep_common.models.maintenance import MaintenanceView
+from kronkeep_tui import hold_line
+from kronkeep_tui.pages import holds as page
+
+NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
+SILENCE = SilenceView(
+    id="0123456789abcdef0123456789abcdef",
+    filter="ns:pay code:RunFailed",
+    because="database upgrade",
+    created_at=NOW - timedelta(hours=1),
+    created_by="eve",
+    ends_at=NOW + timedelta(hours=3),
+    status="active",
+    alerts=2,
+)
+MAINTENANCE = MaintenanceView(
+    id="fedcba9876543210fedcba9876543210",
+    filter="",
+    because="moving house",
+    created_at=NOW - timedelta(minutes=1),
+    created_by="bob",
+    status="active",
+    cronjobs=1,
+    faults=("pay/a: A webhook says no.",),
+)
+
+
+def test_what_holds_comes_first_then_the_newest() -> None:
+    ended = msgspec.structs.replace(SILENCE, id="e", status="ended", created_at=NOW)
+    holds = page.list_holds([ended, SILENCE], [MAINTENANCE])
+    assert [hold.id for hold in holds] == [MAINTENANCE.id, SILENCE.id, "e"]
+    cells = [page.row(hold, NOW).cells for hold in holds]
+    assert [row[3] for row in cells] == ["1 CronJob", "2 alerts", "2 alerts"]
+    assert [row[5] for row in cells] == ["all", "ns:pay code:RunFailed", "ns:pay code:RunFailed"]
+    assert [row[2] for row in cells] == ["open", "in 3h", "in 3h"]
+    assert page.end_order(holds[0]) > page.end_order(holds[1])
+
+
+def test_the_details_say_who_why_and_what_went_wrong() -> None:
+    lines = page.detail(page.Hold("maintenance", MAINTENANCE), NOW, 60)
+    text = " ".join(span[0] for line in lines for span in line)
+    assert text.startswith("maintenance fedcba987654 by bob, 1m ago")
+    assert "because moving house" in text
+    assert "pay/a: A webhook says no." in text
+
+
+def test_a_line_is_a_silence_or_a_maintenance() -> None:
+    silence = hold_line.parse_silence("  ns:pay  !name:for for 1h30m because the upgrade for all ")
+    assert (silence.filter, silence.for_seconds, silence.because) == (
+        "ns:pay  !name:for",
+        5400,
+        "the upgrade for all",
+    )
+    everything = hold_line.parse_maintenance("all because we move")
+    assert (everything.filter, everything.for_seconds) == ("", None)
+    some = hold_line.parse_maintenance("ns:pay for 4h because x")
+    assert (some.filter, some.for_seconds) == ("ns:pay", 14400)
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("", InvalidRequest),
+        ("ns:pay for 4h", InvalidRequest),
+        ("ns:pay because x", InvalidRequest),
+        ("for 4h because x", InvalidRequest),
+        ("ns:pay for ever because x", InvalidRequest),
+        ("nse:pay for 4h because x", InvalidFilter),
+    ],
+)
+def test_what_a_silence_cannot_be_is_refused(line: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        hold_line.parse_silence(line)
