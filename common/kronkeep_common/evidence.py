@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, Restore
+from kronkeep_common.models.copy_state import CopyState
 from kronkeep_common.models.report import PolicyEvidence
 from kronkeep_common.states import BackupStatus, RestoreStatus
 
@@ -34,6 +35,8 @@ class EvidenceSubject(NamedTuple):
     is_gone: bool
     rpo_seconds: float | None
     since: datetime
+    rto_seconds: float | None = None
+    copies: tuple[CopyState, ...] = ()
 
 
 def collect_evidence(
@@ -48,6 +51,9 @@ def collect_evidence(
     passed = [each for each in tests if each.status is RestoreStatus.COMPLETED]
     start = max(period.start, min(subject.since, period.end))
     gap_from, gap = find_worst_gap([point_of(b) for b in backups if is_good(b)], Period(start, period.end))
+    measured = max((measure_restore(each) for each in passed), default=None)
+    rto = subject.rto_seconds
+    behind = [copy.behind_since for copy in subject.copies if copy.behind_since is not None]
     return PolicyEvidence(
         policy_id=subject.policy_id,
         cluster=subject.cluster,
@@ -64,11 +70,21 @@ def collect_evidence(
         failed=sum(backup.status in FAILED for backup in inside),
         unverified=sum(is_good(backup) and backup.verified_at is None for backup in inside),
         removed=sum(period.has(backup.snapshot_removed_at) for backup in backups),
+        rto_seconds=rto,
+        rto_kept=None if rto is None or measured is None else measured <= rto,
+        copies=len(subject.copies),
+        copies_overdue=sum(copy.overdue for copy in subject.copies),
+        copies_lag_seconds=max(0.0, (period.end - min(behind)).total_seconds()) if behind else None,
         drills=len(tests),
         drills_failed=sum(each.status is RestoreStatus.FAILED for each in tests),
         slowest_restore_seconds=max((each.duration_seconds or 0 for each in passed), default=None),
         last_verified_at=max((each.ended_at for each in passed if each.ended_at), default=None),
     )
+
+
+def measure_restore(restore: Restore) -> float:
+    """Return how long the files of a restore took, without waiting and comparing where that was measured."""
+    return restore.restore_seconds or restore.duration_seconds or 0
 
 
 def is_good(backup: BackupExecution) -> bool:

@@ -7,7 +7,13 @@ from datetime import datetime
 from kronkeep_common.evidence import FAILED, Period, is_good
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 from kronkeep_common.models.coverage import UNCOVERED, ClaimCoverage
-from kronkeep_common.models.morning_report import FaultyCronJob, OverduePolicy, StorageOutlook, UncoveredClaim
+from kronkeep_common.models.morning_report import (
+    FaultyCronJob,
+    OverduePolicy,
+    StorageOutlook,
+    UncoveredClaim,
+    UnusualBackup,
+)
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus
 
@@ -29,6 +35,7 @@ class MorningTally:
     def __init__(self, period: Period) -> None:
         self._period = period
         self.sums: Counter[str] = Counter()  # by the names of MorningReport's fields
+        self.unusual: list[UnusualBackup] = []  # the newest first, as they are read
         self._faults: dict[CronJobKey, Counter[str]] = {}
 
     def add_run(self, run: CronJobExecution) -> None:
@@ -47,12 +54,28 @@ class MorningTally:
         ended = self._period.has(backup.ended_at or backup.created_at)
         if not ended or backup.reason == Reason.CRONJOB_FAILED:
             return
+        if backup.unusual:
+            self._add_unusual(backup)
         if is_good(backup):
             self.sums["backups_good"] += 1
         elif backup.status is BackupStatus.PARTIAL:
             self.sums["backups_partial"] += 1
         elif backup.status in FAILED or backup.status is BackupStatus.SUCCEEDED:  # without its snapshot
             self.sums["backups_failed"] += 1
+
+    def _add_unusual(self, backup: BackupExecution) -> None:
+        self.sums["unusual_total"] += 1
+        if len(self.unusual) < MOST_LISTED:
+            self.unusual.append(
+                UnusualBackup(
+                    cluster=backup.cluster,
+                    namespace=backup.namespace,
+                    cronjob=backup.cronjob,
+                    backup_id=backup.id,
+                    unusual=backup.unusual[0],
+                    is_acknowledged=not backup.is_unusual,
+                )
+            )
 
     def add_restore(self, restore: Restore) -> None:
         """Count a drill or verification of a whole backup where it ended in the period."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from tests.ui.canned_holds import CannedMaintenance, CannedSilences
 
 from kronkeep_common import api
 from kronkeep_common.client.cronjobs import TaggedSpec
@@ -409,38 +410,6 @@ class CannedAlerts(CannedResource):
 
     async def acknowledge(self, alert_id: str) -> CronJob:
         return self._canned.answer("acknowledge", alert_id)
-
-
-class CannedSilences(CannedResource):
-    """`client.silences`."""
-
-    async def list(self) -> api.ListOf[SilenceView]:
-        return api.ListOf(items=self._canned.silences_given)
-
-    async def create(self, filter: str, *, for_seconds: float, because: str) -> SilenceView:
-        self._canned.answer("silence", filter, f"{for_seconds:.0f}", because)
-        return self._canned.silences_given[0]
-
-    async def end(self, silence_id: str) -> SilenceView:
-        self._canned.answer("end silence", silence_id)
-        return self._canned.silences_given.pop(0)
-
-
-class CannedMaintenance(CannedResource):
-    """`client.maintenance`."""
-
-    async def list(self) -> api.ListOf[MaintenanceView]:
-        return api.ListOf(items=self._canned.maintenances_given)
-
-    async def start(
-        self, filter: str, *, because: str, for_seconds: float | None = None
-    ) -> MaintenanceView | None:
-        self._canned.answer("maintenance", filter, str(for_seconds), because)
-        return None
-
-    async def end(self, maintenance_id: str) -> MaintenanceView:
-        self._canned.answer("end maintenance", maintenance_id)
-        return self._canned.maintenances_given.pop(0)
 
 
 class CannedClient:

@@ -128,9 +128,7 @@ ACKNOWLEDGE = _define(
     "acknowledge", ("a",), "acknowledge", (Scope.ALERTS, Scope.STORAGES), hint=2, changes=True, needs_row=True
 )
 SILENCE = _define("silence", ("s",), "silence", (Scope.ALERTS, Scope.HOLDS), hint=3, changes=True)
-MAINTAIN = _define(
-    "maintenance", ("m",), "suspend many for a maintenance", (Scope.JOBS, Scope.HOLDS), hint=4, changes=True
-)
+MAINTAIN = _define("maintenance", ("m",), "suspend many", (Scope.JOBS, Scope.HOLDS), changes=True)
 END_HOLD = _define("end_it", ("x",), "end it", (Scope.HOLDS,), hint=2, changes=True, needs_row=True)
 CHECK = _define("check", ("v",), "check", (Scope.STORAGES,), hint=3, changes=True, needs_row=True)
 MEASURE = _define("measure", ("u",), "measure", (Scope.STORAGES,), hint=5, changes=True, needs_row=True)

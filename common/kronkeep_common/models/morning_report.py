@@ -25,6 +25,17 @@ class OverduePolicy(Record, frozen=True, kw_only=True):
     last_good_at: Moment | None = None
 
 
+class UnusualBackup(Record, frozen=True, kw_only=True):
+    """A backup of the period that was unusual, and the first sentence that says in what."""
+
+    cluster: str
+    namespace: str
+    cronjob: str
+    backup_id: str
+    unusual: str
+    is_acknowledged: bool = False
+
+
 class UncoveredClaim(Record, frozen=True, kw_only=True):
     """A claim that no policy archives as a whole, as `ClaimCoverage.status` says it."""
 
@@ -54,9 +65,10 @@ class MorningReport(Record, frozen=True, kw_only=True):
     time, and a time in which kronkeep did not watch with all its slots (`unknown`). `backups_failed` has
     backups that were missed, of which no end is known or whose snapshot is missing; those whose run failed
     are none. `verified` are drills and verifications that restored a whole backup. Of `faulty` CronJobs,
-    `overdue` policies, `uncovered` claims and `storages` at most 20 are listed, the worst first; the totals
-    count all. `storages_faulty` cannot be used, or are at least 95 % full. `not_watched` are the clusters
-    whose state is not known now, `claims_unknown` those whose claims are not. `clusters` are names.
+    `overdue` policies, `unusual` backups, `uncovered` claims and `storages` at most 20 are listed, the worst
+    first; the totals count all. `storages_faulty` cannot be used, or are at least 95 % full. `not_watched`
+    are the clusters whose state is not known now, `claims_unknown` those whose claims are not. `clusters` are
+    names.
     """
 
     from_at: Moment
@@ -81,6 +93,8 @@ class MorningReport(Record, frozen=True, kw_only=True):
     faulty: tuple[FaultyCronJob, ...] = ()
     overdue_total: int = 0
     overdue: tuple[OverduePolicy, ...] = ()
+    unusual_total: int = 0
+    unusual: tuple[UnusualBackup, ...] = ()
     uncovered_total: int = 0
     uncovered: tuple[UncoveredClaim, ...] = ()
     claims_unknown: tuple[str, ...] = ()
@@ -102,7 +116,7 @@ class MorningReport(Record, frozen=True, kw_only=True):
         faults = (
             self.failed, self.missed, self.unknown, self.backups_partial, self.backups_failed,
             self.verifications_failed, self.overdue_total, self.critical_alerts, len(self.not_watched),
-            self.storages_faulty, self.uncovered_total,
+            self.storages_faulty, self.uncovered_total, self.unusual_total,
         )  # fmt: skip
         return not any(faults)
 

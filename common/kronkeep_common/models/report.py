@@ -9,8 +9,11 @@ class PolicyEvidence(Record, frozen=True, kw_only=True):
     `worst_gap_seconds` is the longest time without a good backup, from `worst_gap_from` on: what would have
     been lost then. `rpo_kept` says whether that stayed within `rpo_seconds`; None without one. `unverified`
     are good backups of the period that no drill and no verification has restored. `slowest_restore_seconds`
-    is the longest of the drills and verifications that succeeded. `removed` counts snapshots that retention
-    removed. `is_gone`: no CronJob carries the policy now.
+    is the longest of the drills and verifications that succeeded; `rto_kept` says whether their files came
+    back within `rto_seconds`. `removed` counts snapshots that retention removed. Of the `copies` of the
+    policy's backups in other storages `copies_overdue` are older than they may be now, and
+    `copies_lag_seconds` is the longest time for which one has lacked a good backup. `is_gone`: no CronJob
+    carries the policy now.
     """
 
     policy_id: str
@@ -30,13 +33,19 @@ class PolicyEvidence(Record, frozen=True, kw_only=True):
     removed: int = 0
     drills: int = 0
     drills_failed: int = 0
+    rto_seconds: Seconds | None = None
+    rto_kept: bool | None = None
+    copies: int = 0
+    copies_overdue: int = 0
+    copies_lag_seconds: Seconds | None = None
     slowest_restore_seconds: Seconds | None = None
     last_verified_at: Moment | None = None
 
     @property
     def is_proven(self) -> bool:
-        """Whether the RPO was kept where there is one, and no drill failed."""
-        return self.rpo_kept is not False and not self.drills_failed
+        """Whether RPO and RTO were kept where there are some, no drill failed and no copy is overdue."""
+        is_kept = self.rpo_kept is not False and self.rto_kept is not False
+        return is_kept and not self.drills_failed and not self.copies_overdue
 
 
 class Deletion(Record, frozen=True, kw_only=True):

@@ -115,6 +115,22 @@ RULES = (
         todo="`kronkeep backup NS/NAME` now; `kronkeep get backups` says why there is none.",
     ),
     AlertingRule(
+        name="CopyOverdue",
+        expression=f"{families.COPY_OVERDUE.name} == 1",
+        wait="5m",
+        severity="critical",
+        summary="{{ $labels.storage }} lacks copies of {{ $labels.namespace }}/{{ $labels.cronjob }}",
+        todo="`kronkeep get copies` says why none was made; `kronkeep describe backup ID` shows its copies.",
+    ),
+    AlertingRule(
+        name="RestoreTooSlow",
+        expression=f"{families.POLICY_EXPECTED_RESTORE.name} > {families.POLICY_RTO.name}",
+        wait="1h",
+        severity="warning",
+        summary="restoring {{ $labels.namespace }}/{{ $labels.cronjob }} is expected to take too long",
+        todo="`kronkeep get policies` compares both; restore less, or from a nearer copy.",
+    ),
+    AlertingRule(
         name="BackupFailed",
         expression=f"{families.POLICY_LAST_OK.name} == 0",
         wait="0m",

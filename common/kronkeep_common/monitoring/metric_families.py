@@ -8,9 +8,11 @@ from typing import Literal, NamedTuple
 Kind = Literal["gauge", "counter", "histogram"]
 
 CRONJOB_LABELS = ("cluster", "namespace", "cronjob")
+COPY_LABELS = (*CRONJOB_LABELS, "storage")
 STORAGE_LABELS = ("cluster", "storage")
 PER_CRONJOB = "each CronJob"
 PER_POLICY = "each CronJob with a policy"
+PER_COPY = "each copy of a policy's backups"
 PER_STORAGE = "each storage"
 PER_DAEMON = "the daemon"
 
@@ -34,6 +36,12 @@ def _cronjob(name: str, text: str) -> MetricFamily:
 def _policy(name: str, text: str) -> MetricFamily:
     return MetricFamily(
         name=f"kronkeep_policy_{name}", kind="gauge", help=text, labels=CRONJOB_LABELS, one_for=PER_POLICY
+    )
+
+
+def _copy(name: str, text: str) -> MetricFamily:
+    return MetricFamily(
+        name=f"kronkeep_copy_{name}", kind="gauge", help=text, labels=COPY_LABELS, one_for=PER_COPY
     )
 
 
@@ -65,6 +73,19 @@ POLICY_NEW_BYTES = _policy(
 )
 POLICY_LAST_DURATION = _policy("last_backup_duration_seconds", "How long the newest good backup took.")
 POLICY_NEXT_BACKUP = _policy("next_backup_timestamp_seconds", "When the next backup is due.")
+
+POLICY_RTO = _policy("rto_seconds", "How long restoring the newest good backup may take (rto_seconds).")
+POLICY_EXPECTED_RESTORE = _policy(
+    "expected_restore_seconds",
+    "How long restoring the newest good backup will take, by earlier restores and drills.",
+)
+
+COPY_NEWEST = _copy("newest_backup_timestamp_seconds", "When the newest good backup in the copy was made.")
+COPY_LAG = _copy("lag_seconds", "How long the copy has lacked a good backup of the policy; 0 without one.")
+COPY_OVERDUE = _copy(
+    "overdue", "1 where its newest good backup is older than the copy's rpo_seconds, else 0."
+)
+COPY_VERIFIED = _copy("last_verified_timestamp_seconds", "When a backup in the copy was last restored.")
 
 STORAGE_USED = _storage("used_bytes", "Bytes that restic stores there.")
 STORAGE_CAPACITY = _storage("capacity_bytes", "Bytes that it may hold; absent where that is not known.")
@@ -255,6 +276,8 @@ CRONJOB_FAMILIES = (
     POLICY_NEW_BYTES,
     POLICY_LAST_DURATION,
     POLICY_NEXT_BACKUP,
+    POLICY_RTO,
+    POLICY_EXPECTED_RESTORE,
 )
 STORAGE_FAMILIES = (
     STORAGE_USED,
@@ -299,7 +322,8 @@ DAEMON_FAMILIES = (
     PROCESS_FDS,
     PROCESS_MAX_FDS,
 )
-ALL_FAMILIES = (*CRONJOB_FAMILIES, *STORAGE_FAMILIES, *DAEMON_FAMILIES)
+COPY_FAMILIES = (COPY_NEWEST, COPY_LAG, COPY_OVERDUE, COPY_VERIFIED)
+ALL_FAMILIES = (*CRONJOB_FAMILIES, *COPY_FAMILIES, *STORAGE_FAMILIES, *DAEMON_FAMILIES)
 
 
 def series_names(family: MetricFamily) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kronkeep_common.monitoring.alerting_rules import RULES
 from kronkeep_common.monitoring.metric_families import (
+    COPY_FAMILIES,
     CRONJOB_FAMILIES,
     DAEMON_FAMILIES,
     STORAGE_FAMILIES,
@@ -21,8 +22,9 @@ _HEAD = """# Metrics
 [configuration](configuration.md#metrics). The format is Prometheus' 0.0.4, or OpenMetrics 1.0 for who asks
 for it.
 
-**Cardinality.** Each CronJob has at most {cronjob} series, {plain} without a policy, each storage {storage},
-and the daemon itself a few hundred: 5,000 CronJobs have at most {many:,}. Series vanish with their object.
+**Cardinality.** Each CronJob has at most {cronjob} series, {plain} without a policy, each copy of a policy's
+backups {copy}, each storage {storage}, and the daemon itself a few hundred: 5,000 CronJobs without copies
+have at most {many:,}. Series vanish with their object.
 Times are seconds since 1970; what is not known has no series.
 
 """
@@ -34,11 +36,13 @@ def render_reference() -> str:
     head = _HEAD.format(
         cronjob=len(CRONJOB_FAMILIES),
         plain=plain,
+        copy=len(COPY_FAMILIES),
         storage=len(STORAGE_FAMILIES),
         many=5000 * len(CRONJOB_FAMILIES),
     )
     sections = [
         _table("CronJobs and their policies", CRONJOB_FAMILIES),
+        _table("Copies of their backups", COPY_FAMILIES),
         _table("Storages", STORAGE_FAMILIES),
         _table("The daemon", DAEMON_FAMILIES),
     ]

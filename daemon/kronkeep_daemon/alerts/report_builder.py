@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from kronkeep_common.api import VERSION
 from kronkeep_common.clock import Clock
@@ -68,6 +69,7 @@ class ReportBuilder:
         faulty = tally.faulty_cronjobs()
         storages = list_storages(self._select_storages(cronjobs, accepted, cluster_ids))
         alerts = self._count_alerts(accepted, cluster_ids)
+        sums: dict[str, Any] = dict(tally.sums)
         return MorningReport(
             from_at=period.start,
             to_at=period.end,
@@ -81,6 +83,7 @@ class ReportBuilder:
             faulty=tuple(faulty[:MOST_LISTED]),
             overdue_total=len(overdue),
             overdue=tuple(overdue[:MOST_LISTED]),
+            unusual=tuple(sorted(tally.unusual, key=attrgetter("is_acknowledged"))),
             uncovered_total=len(uncovered),
             uncovered=tuple(uncovered[:MOST_LISTED]),
             claims_unknown=tuple(
@@ -94,7 +97,7 @@ class ReportBuilder:
             critical_alerts=alerts["critical"],
             warning_alerts=alerts["warning"],
             not_watched=self._list_unwatched(cluster_ids),
-            **tally.sums,
+            **sums,
         )
 
     async def _count(

@@ -9,6 +9,7 @@ from kronkeep_common.models.morning_report import (
     OverduePolicy,
     StorageOutlook,
     UncoveredClaim,
+    UnusualBackup,
 )
 from kronkeep_common.schedule.zone import load_zone
 from kronkeep_common.text import age, clip, days, duration, size
@@ -22,6 +23,7 @@ _TITLE_PARTS = (
     ("backups_partial", "backup partial", "backups partial"),
     ("verifications_failed", "verification failed", "verifications failed"),
     ("overdue_total", "backup overdue", "backups overdue"),
+    ("unusual_total", "backup unusual", "backups unusual"),
     ("uncovered_total", "claim uncovered", "claims uncovered"),
     ("storages_faulty", "storage at fault", "storages at fault"),
     ("critical_alerts", "critical alert", "critical alerts"),
@@ -66,6 +68,11 @@ def _lines(report: MorningReport) -> Iterator[str]:
         f"Overdue: {report.overdue_total}.",
         (_describe_overdue(policy, report.made_at) for policy in report.overdue),
         report.overdue_total,
+    )
+    yield from _section(
+        f"Unusual: {report.unusual_total} backups.",
+        map(_describe_unusual, report.unusual),
+        report.unusual_total,
     )
     for name in report.claims_unknown:
         yield f"Which claims of {neutralise(name)} no policy archives is not known (kronkeep coverage)."
@@ -125,6 +132,11 @@ def _describe_overdue(policy: OverduePolicy, now: datetime) -> str:
     return (
         f"{name}: the newest good backup is {age(policy.last_good_at, now)} old, at most {limit} is allowed"
     )
+
+
+def _describe_unusual(backup: UnusualBackup) -> str:
+    known = " (acknowledged)" if backup.is_acknowledged else ""
+    return f"{backup.namespace}/{backup.cronjob}: {backup.unusual}{known}"
 
 
 def _describe_uncovered(claim: UncoveredClaim) -> str:

@@ -132,6 +132,8 @@ def _subjects(
             storage_id=own.storage_id,
             is_gone=False,
             rpo_seconds=own.rpo_seconds,
+            rto_seconds=own.rto_seconds,
+            copies=cronjob.copies,
             since=fact.created_at if fact else cronjob.created_at,
         )
     for backup in reversed(backups):  # the oldest first: since then there is the policy, as far as is known

@@ -34,7 +34,7 @@ class Exposition:
         """Yield the text in pieces, giving way to other tasks in between."""
         await self._objects.wait_until_complete()
         is_open = format_name == OPEN_METRICS
-        for cache in (self._objects.cronjobs, self._objects.storages):
+        for cache in (self._objects.cronjobs, self._objects.copies, self._objects.storages):
             async for text in _slice_cache(cache):
                 yield text
         for metric in self._registry.collect():

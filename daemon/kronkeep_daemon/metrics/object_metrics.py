@@ -11,6 +11,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterNotFound
 from kronkeep_common.models import CronJob
 from kronkeep_common.monitoring.metric_families import (
+    COPY_FAMILIES,
+    COPY_LABELS,
     CRONJOB_FAMILIES,
     CRONJOB_LABELS,
     STORAGE_FAMILIES,
@@ -31,6 +33,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.metrics.object_series import (
     BackupFigures,
+    copy_values,
     cronjob_values,
     read_figures,
     storage_values,
@@ -61,6 +64,7 @@ class ObjectMetrics:
         supervisor: Supervisor,
     ) -> None:
         self.cronjobs = SeriesCache(CRONJOB_FAMILIES)
+        self.copies = SeriesCache(COPY_FAMILIES)
         self.storages = SeriesCache(STORAGE_FAMILIES)
         self._clusters = clusters
         self._extended = extended
@@ -128,7 +132,9 @@ class ObjectMetrics:
             keys.add(cronjob.id)
             if len(keys) % CRONJOBS_PER_SLICE == 0:
                 await asyncio.sleep(0)
-        self.cronjobs.keep_only(frozenset(keys) | self._touched.keys())
+        kept = frozenset(keys) | self._touched.keys()
+        self.cronjobs.keep_only(kept)
+        self.copies.keep_only(kept)
         self._complete.set()
 
     async def _compute_touched(self) -> None:
@@ -140,6 +146,7 @@ class ObjectMetrics:
                 self._put(cronjob)
             else:
                 self.cronjobs.remove(cronjob_id)
+                self.copies.put_all(cronjob_id, {})
             if number % CRONJOBS_PER_SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -147,6 +154,12 @@ class ObjectMetrics:
         names = (self._cluster_name(cronjob.cluster), cronjob.namespace, cronjob.name)
         values = cronjob_values(cronjob, self._last_success(cronjob.id), self._figures(cronjob.id))
         self.cronjobs.put(cronjob.id, format_labels(CRONJOB_LABELS, names), values)
+        now = self._clock.now()
+        copies = {
+            format_labels(COPY_LABELS, (*names, copy.storage_id)): copy_values(copy, now)
+            for copy in cronjob.copies
+        }
+        self.copies.put_all(cronjob.id, copies)
 
     def _compute_storages(self) -> None:
         storages = self._storage_service.list()

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob
+from kronkeep_common.models.copy_state import CopyState
 from kronkeep_common.monitoring import metric_families as families
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
@@ -75,8 +76,23 @@ def cronjob_values(
                 (families.POLICY_NEW_BYTES, backups.new_bytes),
                 (families.POLICY_LAST_DURATION, backups.duration_seconds),
                 (families.POLICY_NEXT_BACKUP, _timestamp(cronjob.next_backup_at)),
+                (families.POLICY_RTO, cronjob.policy.rto_seconds),
+                (families.POLICY_EXPECTED_RESTORE, cronjob.expected_restore_seconds),
             ]
         )
+
+
+def copy_values(copy: CopyState, now: datetime) -> Iterator[Value]:
+    """Yield the values of a copy of a policy's backups; what is not known has none."""
+    behind = copy.behind_since
+    yield from _drop_unknown(
+        [
+            (families.COPY_NEWEST, _timestamp(copy.newest_at)),
+            (families.COPY_LAG, 0 if behind is None else max(0.0, (now - behind).total_seconds())),
+            (families.COPY_OVERDUE, copy.overdue),
+            (families.COPY_VERIFIED, _timestamp(copy.verified_at)),
+        ]
+    )
 
 
 def storage_values(storage: BackupStorage) -> Iterator[Value]:

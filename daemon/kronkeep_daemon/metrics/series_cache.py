@@ -3,7 +3,7 @@
 Prometheus' text format wants the lines of a family together, so they are kept by family, and by object in it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from kronkeep_common.monitoring.metric_families import MetricFamily
@@ -32,11 +32,18 @@ class SeriesCache:
 
     def put(self, key: str, labels: str, values: Iterable[Value]) -> None:
         """Replace the series of an object; a family without a value has none of it any more."""
-        new = {family.name: f"{family.name}{labels} {format_number(value)}\n" for family, value in values}
+        self.put_all(key, {labels: values})
+
+    def put_all(self, key: str, values_by_labels: Mapping[str, Iterable[Value]]) -> None:
+        """Replace the series of an object that has some for each of several sets of labels, or none."""
+        new: dict[str, str] = {}
+        for labels, values in values_by_labels.items():
+            for family, value in values:
+                line = f"{family.name}{labels} {format_number(value)}\n"
+                new[family.name] = new.get(family.name, "") + line
         for name, lines in self._lines.items():
-            line = new.get(name)
-            if line is not None:
-                lines[key] = line
+            if name in new:
+                lines[key] = new[name]
             else:
                 lines.pop(key, None)
 

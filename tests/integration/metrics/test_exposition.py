@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -20,8 +21,13 @@ from tests.integration.metrics.prometheus_server import (
 from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_common.models.copy_state import CopyState
 from kronkeep_common.monitoring.metric_families import (
     ALL_FAMILIES,
+    COPY_FAMILIES,
+    COPY_LAG,
+    COPY_OVERDUE,
+    COPY_VERIFIED,
     CRONJOB_LAST_SUCCESS,
     POLICY_OVERDUE,
     series_names,
@@ -30,9 +36,12 @@ from kronkeep_daemon.http.metrics import MetricsListener
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.metrics import object_metrics
 from kronkeep_daemon.metrics.exposition import OPEN_METRICS, PLAIN
+from kronkeep_daemon.metrics.object_series import copy_values
+from kronkeep_daemon.metrics.series_cache import SeriesCache
 from kronkeep_daemon.metrics.textfile import MetricsTextfile
 
 CRONJOBS = 5000
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
 SCRAPE_SECONDS = 0.15
 HELD_MS = 3.0
 TYPE_LINE = re.compile(r"^# TYPE (\S+) (\S+)$", re.MULTILINE)
@@ -188,3 +197,22 @@ def test_no_two_families_share_a_name() -> None:
     names = [name for family in ALL_FAMILIES for name in series_names(family)]
     assert len(names) == len(set(names))
     assert all(name.startswith("kronkeep_") for name in names)
+
+
+def test_each_copy_of_a_policy_has_series_that_go_with_it() -> None:
+    cache = SeriesCache(COPY_FAMILIES)
+    far = CopyState(storage_id="far", newest_at=NOW, behind_since=NOW - timedelta(seconds=90), overdue=True)
+    near = CopyState(storage_id="near")
+    values = {f'{{storage="{copy.storage_id}"}}': copy_values(copy, NOW) for copy in (far, near)}
+    cache.put_all("job", values)
+    assert "".join(cache.blocks(COPY_LAG, 10)) == (
+        'kronkeep_copy_lag_seconds{storage="far"} 90\nkronkeep_copy_lag_seconds{storage="near"} 0\n'
+    )
+    assert list(cache.blocks(COPY_OVERDUE, 10)) == [
+        'kronkeep_copy_overdue{storage="far"} 1\nkronkeep_copy_overdue{storage="near"} 0\n'
+    ]
+    assert list(cache.blocks(COPY_VERIFIED, 10)) == []
+    cache.put_all("job", {'{storage="near"}': copy_values(near, NOW)})
+    assert list(cache.blocks(COPY_LAG, 10)) == ['kronkeep_copy_lag_seconds{storage="near"} 0\n']
+    cache.keep_only(frozenset())
+    assert list(cache.blocks(COPY_LAG, 10)) == []

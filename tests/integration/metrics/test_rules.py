@@ -85,6 +85,22 @@ CASES: dict[str, tuple[list[tuple[str, str]], int, list[tuple[str, str]]]] = {
             (f"kronkeep_policy_rpo_seconds{{{CRONJOB}}}", "600+0x60"),
         ],
     ),
+    "CopyOverdue": (
+        [(f'kronkeep_copy_overdue{{{CRONJOB},storage="far"}}', "1+0x60")],
+        10,
+        [(f'kronkeep_copy_overdue{{{CRONJOB},storage="far"}}', "0+0x60")],
+    ),
+    "RestoreTooSlow": (
+        [
+            (f"kronkeep_policy_expected_restore_seconds{{{CRONJOB}}}", "700+0x120"),
+            (f"kronkeep_policy_rto_seconds{{{CRONJOB}}}", "600+0x120"),
+        ],
+        70,
+        [
+            (f"kronkeep_policy_expected_restore_seconds{{{CRONJOB}}}", "500+0x120"),
+            (f"kronkeep_policy_rto_seconds{{{CRONJOB}}}", "600+0x120"),
+        ],
+    ),
     "BackupFailed": (
         [(f"kronkeep_policy_last_backup_ok{{{CRONJOB}}}", "0+0x60")],
         1,

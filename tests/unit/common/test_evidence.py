@@ -10,6 +10,7 @@ from tests.records import make_backup
 
 from kronkeep_common.evidence import EvidenceSubject, Period, collect_evidence, find_worst_gap
 from kronkeep_common.models import Restore
+from kronkeep_common.models.copy_state import CopyState
 from kronkeep_common.states import BackupStatus, RestoreStatus
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,6 +67,30 @@ def test_an_rpo_is_kept_by_good_backups_only(rpo: float | None, kept: bool | Non
 def test_a_policy_without_any_backup_lost_all_since_it_was_there() -> None:
     evidence = collect_evidence(subject(3600, START + 20 * HOUR), [], [], PERIOD)
     assert (evidence.worst_gap_seconds, evidence.rpo_kept) == (4 * 3600, False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "measured", "kept"), [(30, None, True), (90, None, False), (90, 40, True)]
+)
+def test_a_restore_is_measured_against_the_rto(seconds: float, measured: float | None, kept: bool) -> None:
+    drill = Restore(
+        id="r", cluster="c", namespace="n", cronjob="j", cronjob_id="u", policy_id="p", backup_id="b",
+        storage_id="s", purpose="drill", status=RestoreStatus.COMPLETED, created_at=START,
+        ended_at=START + HOUR, duration_seconds=seconds, restore_seconds=measured,
+    )  # fmt: skip
+    evidence = collect_evidence(subject(None)._replace(rto_seconds=60), [backup(1)], [drill], PERIOD)
+    assert (evidence.rto_kept, evidence.is_proven) == (kept, kept)
+    assert collect_evidence(subject(None), [], [drill], PERIOD).rto_kept is None
+
+
+def test_copies_are_late_when_they_lack_a_backup() -> None:
+    copies = (
+        CopyState(storage_id="far", behind_since=START + 20 * HOUR, overdue=True),
+        CopyState(storage_id="near"),
+    )
+    evidence = collect_evidence(subject(None)._replace(copies=copies), [backup(1)], [], PERIOD)
+    assert (evidence.copies, evidence.copies_overdue, evidence.copies_lag_seconds) == (2, 1, 4 * 3600)
+    assert not evidence.is_proven
 
 
 def test_drills_and_verifications_count_and_restores_of_people_do_not() -> None:

@@ -67,6 +67,9 @@ def test_backups_and_verifications() -> None:
     ):
         tally.add_backup(backup)
     assert tally.sums == {"backups_good": 1, "backups_partial": 1, "backups_failed": 2}
+    tally.add_backup(msgspec.structs.replace(good, id="odd", unusual=("It is empty.", "It was quick.")))
+    (odd,) = tally.unusual
+    assert (tally.sums["unusual_total"], odd.unusual, odd.is_acknowledged) == (1, "It is empty.", False)
     restore = Restore(
         id="v",
         cluster="c",

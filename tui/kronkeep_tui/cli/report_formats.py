@@ -24,14 +24,14 @@ td.n, th.n { text-align: right } .bad { font-weight: bold } .bad::before { conte
 """
 COLUMNS = (
     "Policy of", "Storage", "RPO", "Worst gap", "From", "Good", "Partial", "Failed",
-    "Unverified", "Drills", "Failed", "Slowest restore", "Last verified",
+    "Unverified", "Drills", "Failed", "RTO", "Slowest restore", "Last verified", "Copies", "Overdue", "Lag",
 )  # fmt: skip
 
 
 def as_html(report: EvidenceReport) -> bytes:
     """Return one page without scripts and without anything from outside it."""
     bad = sum(not policy.is_proven for policy in report.policies)
-    summary = f"{len(report.policies)} policies; {bad} of them missed their RPO or failed a drill."
+    summary = f"{len(report.policies)} policies; {bad} of them missed RPO or RTO, a drill or a copy."
     rows = "".join(_row(policy) for policy in report.policies)
     deletions = "".join(_cells(_deletion_cells(deletion)) for deletion in report.deletions)
     titles = ("When", "Who", "Program", "Request", "What")
@@ -58,14 +58,22 @@ def _row(policy: PolicyEvidence) -> str:
         _text(name),
         _text(policy.storage_id),
         _text(duration(policy.rpo_seconds)),
-        f'<span class="bad">{gap}</span>' if policy.rpo_kept is False else gap,
+        _mark(gap, is_bad=policy.rpo_kept is False),
         _minute(policy.worst_gap_from),
         *map(str, (policy.good, policy.partial, policy.failed, policy.unverified, policy.drills)),
-        f'<span class="bad">{failed}</span>' if policy.drills_failed else failed,
-        _text(duration(policy.slowest_restore_seconds)),
+        _mark(failed, is_bad=bool(policy.drills_failed)),
+        _text(duration(policy.rto_seconds)),
+        _mark(_text(duration(policy.slowest_restore_seconds)), is_bad=policy.rto_kept is False),
         _minute(policy.last_verified_at),
+        str(policy.copies),
+        _mark(str(policy.copies_overdue), is_bad=bool(policy.copies_overdue)),
+        _text(duration(policy.copies_lag_seconds)),
     ]
     return "<tr>" + "".join(f"<td>{value}</td>" for value in values) + "</tr>"
+
+
+def _mark(cell: str, *, is_bad: bool) -> str:
+    return f'<span class="bad">{cell}</span>' if is_bad else cell
 
 
 def _deletion_cells(deletion: Deletion) -> tuple[str, ...]:
@@ -128,6 +136,12 @@ def _junit_cases(policy: PolicyEvidence) -> list[str]:
             f"no good backup for {duration(policy.worst_gap_seconds)} from {_minute(policy.worst_gap_from)}"
         )
         cases.append(_junit_case(name, "RPO", None if policy.rpo_kept else fault))
+    if policy.rto_kept is not None:
+        fault = f"a restore took {duration(policy.slowest_restore_seconds)}"
+        cases.append(_junit_case(name, "RTO", None if policy.rto_kept else fault))
+    if policy.copies:
+        fault = f"{policy.copies_overdue} of {policy.copies} copies are overdue"
+        cases.append(_junit_case(name, "copies", fault if policy.copies_overdue else None))
     if policy.drills:
         fault = f"{policy.drills_failed} of {policy.drills} restores failed"
         cases.append(_junit_case(name, "restores", fault if policy.drills_failed else None))

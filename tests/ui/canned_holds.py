@@ -1,0 +1,45 @@
+"""Silences and maintenances of a client without a daemon."""
+
+from typing import Any
+
+from kronkeep_common import api
+from kronkeep_common.models import SilenceView
+from kronkeep_common.models.maintenance import MaintenanceView
+
+
+class CannedSilences:
+    """`client.silences`, answered from the lists of a canned client."""
+
+    def __init__(self, canned: Any) -> None:
+        self._canned = canned
+
+    async def list(self) -> api.ListOf[SilenceView]:
+        return api.ListOf(items=self._canned.silences_given)
+
+    async def create(self, filter: str, *, for_seconds: float, because: str) -> SilenceView:
+        self._canned.answer("silence", filter, f"{for_seconds:.0f}", because)
+        return self._canned.silences_given[0]
+
+    async def end(self, silence_id: str) -> SilenceView:
+        self._canned.answer("end silence", silence_id)
+        return self._canned.silences_given.pop(0)
+
+
+class CannedMaintenance:
+    """`client.maintenance`, answered from the lists of a canned client."""
+
+    def __init__(self, canned: Any) -> None:
+        self._canned = canned
+
+    async def list(self) -> api.ListOf[MaintenanceView]:
+        return api.ListOf(items=self._canned.maintenances_given)
+
+    async def start(
+        self, filter: str, *, because: str, for_seconds: float | None = None
+    ) -> MaintenanceView | None:
+        self._canned.answer("maintenance", filter, str(for_seconds), because)
+        return None
+
+    async def end(self, maintenance_id: str) -> MaintenanceView:
+        self._canned.answer("end maintenance", maintenance_id)
+        return self._canned.maintenances_given.pop(0)
