@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from tests.ui.canned_holds import CannedMaintenance, CannedSilences
+from tests.ui.canned_holds import CannedAlerts, CannedMaintenance, CannedSilences
 
 from kronkeep_common import api
 from kronkeep_common.client.cronjobs import TaggedSpec
@@ -403,13 +403,6 @@ class CannedStorages(CannedResource):
 
     async def delete(self, name: str, confirm: str) -> CronJob:
         return self._canned.answer("delete_storage", name, confirm)
-
-
-class CannedAlerts(CannedResource):
-    """`client.alerts`."""
-
-    async def acknowledge(self, alert_id: str) -> CronJob:
-        return self._canned.answer("acknowledge", alert_id)
 
 
 class CannedClient:

@@ -1,10 +1,21 @@
-"""Silences and maintenances of a client without a daemon."""
+"""Alerts, silences and maintenances of a client without a daemon."""
 
 from typing import Any
 
 from kronkeep_common import api
-from kronkeep_common.models import SilenceView
+from kronkeep_common.models import CronJob, SilenceView
 from kronkeep_common.models.maintenance import MaintenanceView
+
+
+class CannedAlerts:
+    """`client.alerts`; what it is asked is noted."""
+
+    def __init__(self, canned: Any) -> None:
+        self._canned = canned
+
+    async def acknowledge(self, alert_id: str) -> CronJob:
+        cronjob: CronJob = self._canned.answer("acknowledge", alert_id)
+        return cronjob
 
 
 class CannedSilences:
