@@ -29,11 +29,13 @@ class CannedSilences:
 
     async def create(self, filter: str, *, for_seconds: float, because: str) -> SilenceView:
         self._canned.answer("silence", filter, f"{for_seconds:.0f}", because)
-        return self._canned.silences_given[0]
+        silence: SilenceView = self._canned.silences_given[0]
+        return silence
 
     async def end(self, silence_id: str) -> SilenceView:
         self._canned.answer("end silence", silence_id)
-        return self._canned.silences_given.pop(0)
+        silence: SilenceView = self._canned.silences_given.pop(0)
+        return silence
 
 
 class CannedMaintenance:
@@ -53,4 +55,5 @@ class CannedMaintenance:
 
     async def end(self, maintenance_id: str) -> MaintenanceView:
         self._canned.answer("end maintenance", maintenance_id)
-        return self._canned.maintenances_given.pop(0)
+        maintenance: MaintenanceView = self._canned.maintenances_given.pop(0)
+        return maintenance
