@@ -55,9 +55,13 @@ def connect(path: Path, *, cache_kib: int = READER_CACHE, read_only: bool = True
         timeout=BUSY_SECONDS,
         cached_statements=500,
     )
-    connection.execute(f"PRAGMA cache_size=-{cache_kib}")
-    connection.execute("PRAGMA cell_size_check=ON")
-    connection.execute("PRAGMA trusted_schema=OFF")
+    try:
+        connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+        connection.execute("PRAGMA cell_size_check=ON")
+        connection.execute("PRAGMA trusted_schema=OFF")
+    except BaseException:  # a file that is no database is told here
+        connection.close()
+        raise
     return connection
 
 

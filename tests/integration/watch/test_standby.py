@@ -1,6 +1,7 @@
 """A daemon on a cluster where another one acts: it records, serves and does what it is asked, and no more."""
 
 import asyncio
+import inspect
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -50,7 +51,7 @@ class Acts:
         self.changed = asyncio.Event()
         for owner, name in ACTS:
             noted = self._make_note(
-                f"{owner.__name__}.{name}", asyncio.iscoroutinefunction(getattr(owner, name))
+                f"{owner.__name__}.{name}", inspect.iscoroutinefunction(getattr(owner, name))
             )
             monkeypatch.setattr(owner, name, noted)
 
