@@ -1,7 +1,9 @@
 """Restore in the terminal: browse, mark, plan, confirm, follow."""
 
 import json
+from datetime import timedelta
 
+import msgspec
 from tests.ui.canned import CannedClient
 from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.idleness import settle
@@ -75,3 +77,17 @@ async def test_verify_and_drill_are_asked_and_read_only_refuses_them() -> None:
         await pilot.press("v", "d", "r")
         await settle(pilot.app)
         assert client.asked == []
+
+
+async def test_two_snapshots_are_compared() -> None:
+    client = CannedClient()
+    newest = next(backup for backup in client.backups_given if backup.snapshot_state == "present")
+    earlier = newest.created_at - timedelta(days=1)
+    client.backups_given = [
+        *client.backups_given,
+        msgspec.structs.replace(newest, id="e", created_at=earlier),
+    ]
+    async with app_of(client, start="restore").run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and screen(pilot).count("pg-ledger") > 1)
+        await pilot.press("equals_sign")
+        await until(pilot, lambda: "3 added, 0 removed" in screen(pilot))

@@ -160,7 +160,9 @@ RETARGET = _define("retarget", ("r",), "another target", (Scope.PLAN,), hint=2)
 BEGIN = _define("begin", ("enter",), "begin the restore", (Scope.PLAN,), hint=1, changes=True)
 EDIT = _define("edit", ("E",), "edit as YAML in $EDITOR", (Scope.JOBS,), changes=True, needs_row=True)
 HISTORY = _define("history", ("h",), "history", (Scope.JOBS, Scope.RUNS, Scope.RUN), hint=5, needs_row=True)
-COMPARE = _define("compare", ("equals_sign",), "compare two", (Scope.RUNS, Scope.RUN), needs_row=True)
+COMPARE = _define(
+    "compare", ("equals_sign",), "compare two", (Scope.RUNS, Scope.RUN, Scope.RESTORE), needs_row=True
+)
 YAML = _define(
     "yaml",
     ("y",),

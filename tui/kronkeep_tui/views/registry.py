@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "CompareView"),
     "queue": ("queue", "QueueView"),
     "coverage": ("coverage", "CoverageView"),
+    "diff": ("diff", "DiffView"),
     "log_search": ("log_search", "LogSearchView"),
     "holds": ("holds", "HoldsView"),
     "events": ("events", "EventsView"),

@@ -118,6 +118,23 @@ class SnapshotsView(TableView[BackupExecution]):
         if (backup := self.subject()) is not None:
             self.changes.drill(backup)
 
+    @handles(actions.COMPARE)
+    def compare(self) -> None:
+        """Compare two marked snapshots, or the one under the cursor with the CronJob's one before it."""
+        targets = self.targets()
+        if len(targets) == 1:
+            earlier = [
+                backup
+                for backup in self.records(self.store)
+                if backup.cronjob_id == targets[0].cronjob_id and backup.created_at < targets[0].created_at
+            ]
+            targets += sorted(earlier, key=attrgetter("created_at"))[-1:]
+        if len(targets) != 2:
+            self.context.tell("Mark two snapshots with space, then = compares them.")
+            return
+        older, newer = sorted(targets, key=attrgetter("created_at"))
+        self.context.enter("diff", f"{older.id} {newer.id}")
+
     @handles(actions.RESTORES)
     def show_restores(self) -> None:
         """Show restores, verifications and drills."""
