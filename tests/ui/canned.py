@@ -39,7 +39,6 @@ from kronkeep_common.models import (
     SnapshotVerdict,
     StorageUsage,
 )
-from kronkeep_common.models.file_changes import BackupDiff
 from kronkeep_common.models.log_search import SearchLine
 from kronkeep_common.models.maintenance import MaintenanceView
 from kronkeep_common.record_filter import parse_filter
@@ -250,11 +249,6 @@ class CannedBackups(CannedResource):
     async def list(self, filter: str | None = None, **query: Any) -> api.ListOf[BackupExecution]:
         only = query.get("cronjob_id")
         return api.ListOf(items=[b for b in self._canned.backups_given if only in (None, b.cronjob_id)])
-
-    async def diff(
-        self, older_id: str, newer_id: str, *, path: str = "/", limit: int | None = None
-    ) -> BackupDiff:
-        return BackupDiff(older_id=older_id, newer_id=newer_id, items=[], added=3)
 
     async def get(self, backup_id: str) -> BackupExecution:
         return next(backup for backup in self._canned.backups_given if backup.id == backup_id)

@@ -8,6 +8,8 @@ from tests.ui.canned import CannedClient
 from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.idleness import settle
 
+from kronkeep_common.models.file_changes import BackupDiff
+
 
 async def test_several_files_are_marked_planned_and_restored() -> None:
     client = CannedClient()
@@ -79,8 +81,13 @@ async def test_verify_and_drill_are_asked_and_read_only_refuses_them() -> None:
         assert client.asked == []
 
 
+async def answer_diff(older_id: str, newer_id: str, *, limit: int) -> BackupDiff:
+    return BackupDiff(older_id=older_id, newer_id=newer_id, items=[], added=3)
+
+
 async def test_two_snapshots_are_compared() -> None:
     client = CannedClient()
+    client.backups.diff = answer_diff
     newest = next(backup for backup in client.backups_given if backup.snapshot_state == "present")
     earlier = newest.created_at - timedelta(days=1)
     client.backups_given = [
