@@ -117,7 +117,7 @@ async def test_what_was_typed_is_there_again_after_leaving_and_f5_forgets_it() -
         await pilot.press(*"kept", "escape")
         await until(pilot, lambda: "is kept until" in screen(pilot))
         await pilot.press("n")
-        await until(pilot, lambda: "name          kept" in screen(pilot))
+        await until(pilot, lambda: "name            kept" in screen(pilot))
         await pilot.press("f5")
         await until(pilot, lambda: "kept" not in screen(pilot))
 
@@ -133,11 +133,11 @@ async def test_f9_goes_from_section_to_section_and_round_again() -> None:
     async with app_of(ClientWithStorage()).run_test(size=(80, 24)) as pilot:
         await open_form(pilot)
         seen = []
-        for _ in range(8):
+        for _ in range(9):
             await pilot.press("f9")
             seen.append(form(pilot).form_widget.row.key)
         assert seen[:2] == ["suspend", "policy.storage_id"]
-        assert (seen[5], seen[6], seen[7]) == ("policy.drill.schedule", "namespace", "suspend")
+        assert (seen[6], seen[7], seen[8]) == ("policy.drill.schedule", "namespace", "suspend")
 
 
 async def test_yaml_a_dry_run_and_a_strategy_without_a_conflict() -> None:

@@ -149,7 +149,7 @@ async def test_keys_pressed_before_their_view_is_there_are_not_lost() -> None:
         await until(pilot, lambda: "SCHEDULE" in screen(pilot))
         for key in "ndb":
             app.post_message(events.Key(key, key))
-        await until(pilot, lambda: "name          db" in screen(pilot))
+        await until(pilot, lambda: "name            db" in screen(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: "SCHEDULE" in screen(pilot))
         for key, letter in (("3", "3"), ("slash", "/"), *((c, c) for c in "ledger"), ("enter", "\r")):
