@@ -14,7 +14,7 @@ async def test_they_are_begun_seen_and_ended() -> None:
         client.silences_given = [SILENCE]
         client.maintenances_given = [MAINTENANCE]
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: "database upgr" in screen(pilot))
+        await until(pilot, lambda: "database" in screen(pilot))
         assert "moving house" in screen(pilot)
         await pilot.press("x", "y")
         await until(pilot, lambda: "moving house" not in screen(pilot))
