@@ -1,6 +1,7 @@
 """Evidence over a period: for each policy whether its backups were made, and can be restored."""
 
 from kronkeep_common.models.base import Moment, Record, Seconds
+from kronkeep_common.models.coverage import ClaimCoverage, CoverageFault
 
 
 class PolicyEvidence(Record, frozen=True, kw_only=True):
@@ -60,12 +61,20 @@ class Deletion(Record, frozen=True, kw_only=True):
 
 
 class EvidenceReport(Record, frozen=True, kw_only=True):
-    """The evidence of a period; `is_cut`: there were more deletions than the newest that are listed."""
+    """The evidence of a period; `is_cut`: there were more deletions than the newest that are listed.
+
+    `uncovered` and `exempt` are claims as they are when the report is made: those whose data may be lost, and
+    those of which somebody has said why they need no backup. Claims that `coverage_faults` are about are not
+    known.
+    """
 
     from_at: Moment
     to_at: Moment
     made_at: Moment
     version: str
     policies: tuple[PolicyEvidence, ...] = ()
+    uncovered: tuple[ClaimCoverage, ...] = ()
+    exempt: tuple[ClaimCoverage, ...] = ()
+    coverage_faults: tuple[CoverageFault, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     is_cut: bool = False

@@ -29,17 +29,21 @@ routes = RouteTable()
 
 @routes.get("/v1/report", Level.ADMIN, query=("from", "to"))
 async def get_report(call: ApiCall[None]) -> EvidenceReport:
-    """Show for each policy whether its backups were made and can be restored, and who deleted what."""
+    """Show for each policy whether its backups can be restored; claims without one; who deleted what."""
     now = call.services.clock.now()
     period = _read_period(call, now)
     policies = [evidence async for evidence in _collect(call.services, period)]
     deletions = _list_deletions(call.services, period)
+    coverage = await call.services.coverage.report()
     return EvidenceReport(
         from_at=period.start,
         to_at=period.end,
         made_at=now,
         version=api.VERSION,
         policies=tuple(sorted(policies, key=_order)),
+        uncovered=tuple(claim for claim in coverage.claims if claim.is_uncovered),
+        exempt=tuple(claim for claim in coverage.claims if claim.status == "exempt"),
+        coverage_faults=tuple(coverage.faults),
         deletions=tuple(deletions[:MOST_DELETIONS]),
         is_cut=len(deletions) > MOST_DELETIONS,
     )

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
 import pytest
 
+from kronkeep_common.models.coverage import ClaimCoverage, CoverageFault
 from kronkeep_common.models.report import Deletion, EvidenceReport, PolicyEvidence
 from kronkeep_tui.cli import report_formats
 
@@ -98,3 +100,37 @@ def test_junit_has_a_failure_for_each_promise_that_was_not_kept() -> None:
 
 def test_json_is_read_back_as_it_was() -> None:
     assert msgspec.json.decode(report_formats.as_json(REPORT), type=EvidenceReport) == REPORT
+
+
+def claim(name: str, **fields: Any) -> ClaimCoverage:
+    values: dict[str, Any] = {
+        "id": name,
+        "cluster": "c",
+        "namespace": "shop",
+        "name": name,
+        "created_at": AT,
+        "size_bytes": 2**30,
+        "status": "nobody",
+        "message": "No CronJob mounts it.",
+    }
+    return ClaimCoverage(**values | fields)
+
+
+def test_claims_that_nobody_archives_and_exemptions_are_listed() -> None:
+    report = msgspec.structs.replace(
+        REPORT,
+        uncovered=(claim("lost", message=HOSTILE),),
+        exempt=(claim("cache", status="exempt", exemption="It is a cache.", message="It is a cache."),),
+        coverage_faults=(CoverageFault(cluster="c", message="The claims of far cannot be listed."),),
+    )
+    page = report_formats.as_html(report).decode()
+    assert "1 claims may lose data, 1 are exempt" in page
+    assert "<td>shop/lost</td><td>nobody</td><td>1.0 GiB</td><td>-</td><td>&lt;script&gt;" in page
+    assert "<td>shop/cache</td><td>exempt</td><td>1.0 GiB</td><td>-</td><td>It is a cache.</td>" in page
+    assert "<p>The claims of far cannot be listed.</p>" in page
+    suite = ElementTree.fromstring(report_formats.as_junit(report))  # noqa: S314  made here
+    failed = [case.get("classname") for case in suite if case.find("failure") is not None]
+    assert "shop/lost" in failed
+    assert "shop/cache" not in failed
+    bare = report_formats.as_html(REPORT).decode()
+    assert "Claims" not in bare

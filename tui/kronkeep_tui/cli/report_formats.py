@@ -9,8 +9,9 @@ from xml.sax.saxutils import quoteattr
 
 import msgspec
 
+from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_common.models.report import Deletion, EvidenceReport, PolicyEvidence
-from kronkeep_common.text import clean, duration
+from kronkeep_common.text import clean, duration, size
 
 STYLE = """
 @page { size: A4 landscape; margin: 12mm }
@@ -35,6 +36,7 @@ def as_html(report: EvidenceReport) -> bytes:
     rows = "".join(_row(policy) for policy in report.policies)
     deletions = "".join(_cells(_deletion_cells(deletion)) for deletion in report.deletions)
     titles = ("When", "Who", "Program", "Request", "What")
+    summary += f" {len(report.uncovered)} claims may lose data, {len(report.exempt)} are exempt."
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Backup evidence</title>'
         '<meta http-equiv="Content-Security-Policy"'
@@ -43,6 +45,9 @@ def as_html(report: EvidenceReport) -> bytes:
         f"<p>{_minute(report.from_at)} to {_minute(report.to_at)} UTC, made {_minute(report.made_at)} UTC "
         f"by kronkeep {_text(report.version)}.</p><p>{summary}</p>"
         f"<h2>Policies</h2><table><thead>{_cells(COLUMNS, 'th')}</thead><tbody>{rows}</tbody></table>"
+        f"{_claim_table('Claims whose data may be lost', 'Why', report.uncovered)}"
+        f"{_claim_table('Claims that need no backup', 'Reason', report.exempt)}"
+        f"{''.join(f'<p>{_text(fault.message)}</p>' for fault in report.coverage_faults)}"
         "<h2>Who deleted what</h2><table><thead>"
         f"{_cells(titles, 'th')}</thead><tbody>{deletions}</tbody></table>"
         f"{'<p>Older deletions of the period are not listed.</p>' if report.is_cut else ''}"
@@ -70,6 +75,20 @@ def _row(policy: PolicyEvidence) -> str:
         _text(duration(policy.copies_lag_seconds)),
     ]
     return "<tr>" + "".join(f"<td>{value}</td>" for value in values) + "</tr>"
+
+
+def _claim_table(title: str, reason: str, claims: Sequence[ClaimCoverage]) -> str:
+    """Return a table of claims, or nothing where there is none."""
+    if not claims:
+        return ""
+    rows = "".join(_cells(_claim_cells(claim)) for claim in claims)
+    heads = _cells(("Claim", "Status", "Size", "Newest good copy", reason), "th")
+    return f"<h2>{title}</h2><table><thead>{heads}</thead><tbody>{rows}</tbody></table>"
+
+
+def _claim_cells(claim: ClaimCoverage) -> tuple[str, ...]:
+    name = f"{claim.namespace}/{claim.name}"
+    return name, claim.status, size(claim.size_bytes), _minute(claim.last_good_at), claim.message
 
 
 def _mark(cell: str, *, is_bad: bool) -> str:
@@ -117,8 +136,12 @@ def _csv_cell(value: object) -> str:
 
 
 def as_junit(report: EvidenceReport) -> bytes:
-    """Return a test suite with a case for each policy's RPO and for its drills, for CI servers."""
+    """Return a test suite for CI servers: cases for RPO, RTO, copies, restores and each uncovered claim."""
     cases = [case for policy in report.policies for case in _junit_cases(policy)]
+    cases += [
+        _junit_case(f"{claim.namespace}/{claim.name}", "coverage", claim.message)
+        for claim in report.uncovered
+    ]
     failures = sum("<failure" in case for case in cases)
     head = f'<testsuite name="kronkeep" tests="{len(cases)}" failures="{failures}"'
     return (
