@@ -57,7 +57,7 @@ def volumes_of_spec(spec: CronJobCreate) -> tuple[MountedVolume, ...]:
     return (*claims, *others)
 
 
-def mounted_claims(volumes: Iterable[MountedVolume]) -> tuple[str, ...]:
+def list_mounted_claims(volumes: Iterable[MountedVolume]) -> tuple[str, ...]:
     """Return the claims with files among the volumes, in order, each once."""
     return tuple(dict.fromkeys(volume.claim for volume in volumes if volume.claim and not volume.is_device))
 
@@ -66,7 +66,7 @@ def claims_to_archive(policy: BackupPolicySpec, volumes: Iterable[MountedVolume]
     """Return the claims that the policy archives: those of its source, else those that are mounted."""
     if not policy.include.volumes:
         return ()
-    return tuple(source.claim for source in policy.source.claims) or mounted_claims(volumes)
+    return tuple(source.claim for source in policy.source.claims) or list_mounted_claims(volumes)
 
 
 def find_unarchived(

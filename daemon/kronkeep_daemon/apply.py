@@ -24,7 +24,7 @@ from kronkeep_common.models.storage import declared_change
 from kronkeep_common.models.storage_kinds import are_same_settings
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService, last_applied
-from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
+from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, JsonObject
@@ -162,7 +162,7 @@ def _require_contents(manifest: JsonObject, cluster: str) -> None:
         return
     policy = policies.read_policy(cronjob).policy
     if policy is not None:
-        require_contents(policy, mounted_volumes(cronjob))
+        require_contents(policy, list_mounted_volumes(cronjob))
 
 
 def _note_field_names(body: JsonObject) -> None:

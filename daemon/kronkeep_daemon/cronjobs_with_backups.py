@@ -107,7 +107,7 @@ class ExtendedCronJobService:
         """Return a CronJob as answers show it, with its policy and last backup."""
         cronjob = self._cronjobs.view(live)
         annotated = policies.read_policy(live)
-        volumes = pod_volumes.mounted_volumes(live) if annotated.policy is not None else ()
+        volumes = pod_volumes.list_mounted_volumes(live) if annotated.policy is not None else ()
         good_at = self._backups.last_good_at(cronjob.id)
         return msgspec.structs.replace(
             cronjob,
@@ -141,7 +141,7 @@ class ExtendedCronJobService:
     async def answer(self, live: CronJobObject, resolution: str | None = None) -> CronJob:
         """Return a CronJob that was written as the answer shows it, with warnings about its claims."""
         policy = policies.read_policy(live).policy
-        volumes = pod_volumes.mounted_volumes(live)
+        volumes = pod_volumes.list_mounted_volumes(live)
         claims = archive_contents.claims_to_archive(policy, volumes) if policy is not None else ()
         cluster = self._cronjobs.clusters.of(live.cluster)
         warnings = await claim_checks.find_warnings(cluster, live.namespace, claims)
@@ -235,7 +235,7 @@ class ExtendedCronJobService:
         self._cronjobs.check_namespace(ref.namespace)
         spec = cronjob.spec
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, policy)
-        archive_contents.require_contents(settled.policy, pod_volumes.mounted_volumes(cronjob))
+        archive_contents.require_contents(settled.policy, pod_volumes.list_mounted_volumes(cronjob))
         old: BackupPolicy | None = policies.read_policy(cronjob).policy
         policy = policies.new_policy(settled.policy, old.id if old else None)
         revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}

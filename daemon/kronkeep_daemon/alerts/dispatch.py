@@ -117,7 +117,7 @@ class AlertDispatcher:
         self._health.keep_only(frozenset(channel.name for channel in self._settings().alerts.channels))
         return self._health.stuck()
 
-    def untried_channels(self) -> list[str]:
+    def list_untried_channels(self) -> list[str]:
         """Return the names of the channels that have not been tried since the start."""
         names = [channel.name for channel in self._settings().alerts.channels]
         return [name for name in names if not self._health.is_proven(name)]

@@ -18,7 +18,7 @@ class _DrilledPlace(NamedTuple):
     drill: Drill
 
 
-def _drilled_places(policy: BackupPolicy) -> list[_DrilledPlace]:
+def _list_drilled_places(policy: BackupPolicy) -> list[_DrilledPlace]:
     own = [_DrilledPlace(None, policy.drill)] if policy.drill is not None else []
     copies = [_DrilledPlace(copy.storage_id, copy.drill) for copy in policy.copies if copy.drill is not None]
     return [*own, *copies]
@@ -38,7 +38,7 @@ def _title_of(place: _DrilledPlace) -> str:
 def drill_failed(facts: CronJobFacts) -> RuleResult | None:
     """The newest drill that ended, of the policy's own storage or of a copy, did not restore everything."""
     policy = facts.cronjob.policy
-    for place in _drilled_places(policy) if policy is not None else ():
+    for place in _list_drilled_places(policy) if policy is not None else ():
         assert policy is not None
         ended = [
             drill for drill in _drills_of(facts, policy, place) if is_final(RESTORE_TRANSITIONS, drill.status)
@@ -65,7 +65,7 @@ def drill_overdue(facts: CronJobFacts) -> RuleResult | None:
     policy = facts.cronjob.policy
     if policy is None or not policy.enabled:
         return None
-    for place in _drilled_places(policy):
+    for place in _list_drilled_places(policy):
         result = _find_overdue(facts, policy, place)
         if result is not None:
             return result

@@ -232,7 +232,7 @@ class AlertService:
         findings += map(delivery_rules.channel_finding, self._dispatcher.stuck_channels())
         findings += map(delivery_rules.heartbeat_finding, self._heartbeats.faults())
         undecided |= {
-            (AlertCode.CHANNEL_STUCK, "channel", name) for name in self._dispatcher.untried_channels()
+            (AlertCode.CHANNEL_STUCK, "channel", name) for name in self._dispatcher.list_untried_channels()
         }
         return findings
 

@@ -7,7 +7,7 @@ from kronkeep_common.errors import NothingToArchive, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, UnarchivedVolume
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
+from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
@@ -49,7 +49,7 @@ class ArchiveInputsResolver:
         policy = backup.policy or policy_annotations.read_policy(cronjob).policy
         if policy is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
-        volumes = mounted_volumes(cronjob)
+        volumes = list_mounted_volumes(cronjob)
         if (nothing := archive_contents.explain_nothing(policy, volumes)) is not None:
             raise NothingToArchive(nothing)
         cluster = self._cronjobs.clusters.of(backup.cluster)

@@ -162,12 +162,12 @@ class BackupRecords:
 
     def _remember_adopted(self, backup: BackupExecution) -> None:
         key = adopted_policies_key(backup.cronjob_id)
-        known = self._adopted_policy_ids(backup.cronjob_id)
+        known = self._list_adopted_policy_ids(backup.cronjob_id)
         if backup.snapshot_policy_id not in known:
             ids = " ".join((*known, backup.snapshot_policy_id))
             self._history.facts.set(key, backup.created_at, name=ids)
 
-    def _adopted_policy_ids(self, cronjob_id: str) -> tuple[str, ...]:
+    def _list_adopted_policy_ids(self, cronjob_id: str) -> tuple[str, ...]:
         """Return the ids of the policies whose backups after runs of a CronJob are another policy's now."""
         fact = self._history.facts.get(adopted_policies_key(cronjob_id))
         return tuple((fact.name or "").split()) if fact is not None else ()
@@ -285,7 +285,7 @@ class BackupRecords:
 
     def _read_policy_ids(self, cronjob_id: str) -> tuple[str, ...]:
         own = self._history.backups.values("policy_id", cronjob_id=cronjob_id)
-        return tuple(dict.fromkeys((*own, *self._adopted_policy_ids(cronjob_id))))
+        return tuple(dict.fromkeys((*own, *self._list_adopted_policy_ids(cronjob_id))))
 
     def newest(self, carrier: PolicyCarrier, until: datetime) -> BackupExecution | None:
         """Return the newest backup of a policy that was created before `until`, or None."""

@@ -79,7 +79,7 @@ class OrphanedPolicies:
 
     async def find(self, policy_id: str | None = None) -> Sequence[Orphan]:
         """Return the orphaned policies, or those with that id."""
-        carried = self._carried_keys()
+        carried = self._list_carried_keys()
         seen = {(key.policy_id, cronjob_id) for key, cronjob_id in carried.items()}
         candidates = {
             policy
@@ -150,7 +150,7 @@ class OrphanedPolicies:
         await self._records.adopt(backups, adopter, cronjob.uid)
         return len(backups)
 
-    def _carried_keys(self) -> dict[OrphanKey, str]:
+    def _list_carried_keys(self) -> dict[OrphanKey, str]:
         """Return what CronJobs carry now, with their uids.
 
         A policy that cannot be read may be any: the backups of its CronJob are left out by `_key_of`.
@@ -216,7 +216,7 @@ class OrphanedPolicies:
         """Return the CronJobs with a policy that may adopt the backups, the one of the same name first."""
         names = [
             carried.cronjob
-            for carried in self._carried_keys()
+            for carried in self._list_carried_keys()
             if (carried.cluster, carried.namespace) == (key.cluster, key.namespace)
         ]
         ordered = sorted(set(names), key=lambda name: (name != key.cronjob, name))

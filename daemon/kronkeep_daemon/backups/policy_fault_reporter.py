@@ -16,7 +16,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.cronjob_events import CronJobEvent, write_event
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
+from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.events import Bus, CronJobChanged, StorageChanged
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube.objects import CronJobObject
@@ -44,7 +44,7 @@ def find_fault(cronjob: CronJobObject, storages: StorageService) -> PolicyFault 
         return PolicyFault("InvalidBackupPolicy", parsed.fault)
     if parsed.policy is None or not parsed.policy.enabled:
         return None
-    nothing = archive_contents.explain_nothing(parsed.policy, mounted_volumes(cronjob))
+    nothing = archive_contents.explain_nothing(parsed.policy, list_mounted_volumes(cronjob))
     if nothing is not None:
         return PolicyFault(Reason.NOTHING_TO_ARCHIVE, nothing)
     refusal = storages.find_refusal(parsed.policy.storage_id, cronjob.cluster, cronjob.namespace)

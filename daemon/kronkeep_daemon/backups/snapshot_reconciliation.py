@@ -66,7 +66,7 @@ class _ListedRepository(NamedTuple):
 class CopyComparer(Protocol):
     """What compares repositories of copies with the records of those."""
 
-    async def recorded_in(self, repository: Repository) -> list[BackupCopy]:
+    async def list_recorded_in(self, repository: Repository) -> list[BackupCopy]:
         """Return the records of the copies in a repository."""
 
     async def apply(
@@ -179,7 +179,7 @@ class SnapshotReconciliation:
 
     async def _list_copies(self, repository: Repository, *, other_clusters: bool) -> _ListedRepository:
         """List a repository of copies, and compare it with their records."""
-        copies = await self._copies.recorded_in(repository)
+        copies = await self._copies.list_recorded_in(repository)
         listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
         differences = await self._copies.apply(repository, copies, listed.snapshots)
         recovery = await asyncio.to_thread(
@@ -301,7 +301,7 @@ class SnapshotReconciliation:
             if recover and comparison.recovery.backups:
                 await self._record_recovered(comparison.recovery.backups)
                 if repository.first_storage_id:
-                    copies = await self._copies.recorded_in(repository)
+                    copies = await self._copies.list_recorded_in(repository)
                     await self._copies.apply(repository, copies, comparison.snapshots)
             total = _add_counts(total, comparison, recover=recover)
             foreign += map(_foreign_snapshot, comparison.differences.foreign[:MOST_FOREIGN])

@@ -103,7 +103,7 @@ class CopyPlanner:
                 await self._plan_copy(cronjob, carrier, spec, now)
                 await asyncio.sleep(0)
         self._settled = {key: settled for key, settled in self._settled.items() if key in present}
-        for copy in list(self._records.unfinished()):
+        for copy in list(self._records.iterate_unfinished()):
             if copy.trigger == "manual" or self._cronjobs.leads.leads(copy.cluster):
                 self.start_copy(copy)
 

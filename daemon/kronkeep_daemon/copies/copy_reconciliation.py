@@ -32,7 +32,7 @@ class CopyReconciliation:
         self._history = history
         self._clock = clock
 
-    async def recorded_in(self, repository: Repository) -> list[BackupCopy]:
+    async def list_recorded_in(self, repository: Repository) -> list[BackupCopy]:
         """Return the records of the copies that are, or are to be, in a repository."""
         return [
             copy

@@ -76,7 +76,7 @@ class CopyRecords:
             limit=COPIES_PER_POLICY, policy_id=policy.id, storage_id=storage_id
         ).items
 
-    def unfinished(self) -> Iterator[BackupCopy]:
+    def iterate_unfinished(self) -> Iterator[BackupCopy]:
         """Yield the copies that have not ended."""
         for status in UNFINISHED:
             yield from self._history.copies.newest(limit=PAGE * 5, status=status).items

@@ -170,7 +170,7 @@ class CopyRetention:
     async def _forget(self, repository: Repository, removed: set[str], kept: set[str]) -> None:
         """Forget copies by their snapshots' ids, which a list shows now; the records are read again."""
         async with self._queues.hold_exclusively(repository.id, "forget"):
-            copies = await self._reconciliation.recorded_in(repository)
+            copies = await self._reconciliation.list_recorded_in(repository)
             listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
             await self._reconciliation.apply(repository, copies, listed.snapshots)
             groups = reconciliation.group_by_backup(listed.snapshots)

@@ -72,7 +72,7 @@ def choose_due(
         return []
     candidates = [
         backup
-        for backup in wanted_backups(copy, rules, backups, now)
+        for backup in select_backups(copy, rules, backups, now)
         if _is_due(backup, copies.get(backup.id), slot, now)
     ]
     if _last_failed(copies.values()):
@@ -86,7 +86,7 @@ def choose_due(
     return [DueCopy(backup, _trigger_of(copy, copies.get(backup.id)), slot) for backup in candidates]
 
 
-def wanted_backups(
+def select_backups(
     copy: PolicyCopy, rules: Retention, backups: Sequence[BackupExecution], now: datetime
 ) -> list[BackupExecution]:
     """Return the backups that a copy is to have, the newest first."""

@@ -144,7 +144,7 @@ class CoverageService:
             cluster=cronjob.cluster,
             namespace=cronjob.namespace,
             cronjob=clean(cronjob.name, 253),
-            volumes=pod_volumes.mounted_volumes(cronjob),
+            volumes=pod_volumes.list_mounted_volumes(cronjob),
             policy=parsed.policy,
             policy_fault=parsed.fault,
             stopped=stopped,

@@ -19,7 +19,7 @@ from kronkeep_common.models import (
     SecretKeyRef,
     VolumeMount,
 )
-from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
+from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 
 _SPEC_KEYS = ("image", "command", "args", "env", "volumeMounts")  # of a container: what a spec says
@@ -213,7 +213,7 @@ def read_other_volumes(cronjob: CronJobObject) -> tuple[OtherVolume, ...]:
     """Return the volumes of a CronJob that are no mounted claims."""
     return tuple(
         OtherVolume(name=volume.name, kind=volume.kind, mount_path=volume.mount_path)
-        for volume in mounted_volumes(cronjob)
+        for volume in list_mounted_volumes(cronjob)
         if not volume.claim or volume.is_device
     )
 

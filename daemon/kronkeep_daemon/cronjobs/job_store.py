@@ -94,7 +94,7 @@ class JobStore:
         if job is not None:
             self._packed[uid] = _pack(job)
 
-    def unpacked(self) -> Iterable[Job]:
+    def list_unpacked(self) -> Iterable[Job]:
         """Return the Jobs that are not packed."""
         return self._jobs.values()
 

@@ -22,7 +22,7 @@ class _VolumeUse(NamedTuple):
     is_device: bool
 
 
-def mounted_volumes(cronjob: CronJobObject) -> tuple[MountedVolume, ...]:
+def list_mounted_volumes(cronjob: CronJobObject) -> tuple[MountedVolume, ...]:
     """Return the volumes that a container of the CronJob mounts or uses as a device, in order, each once."""
     uses: dict[str, list[_VolumeUse]] = {}
     for name, use in _volume_uses(cronjob.pod):

@@ -62,7 +62,7 @@ def with_log(run: CronJobExecution, saved: KeptLog) -> CronJobExecution:
     return with_last_line(msgspec.structs.replace(run, logs=kept))
 
 
-def dropped_logs(before: CronJobExecution, after: CronJobExecution) -> list[KeptLog]:
+def list_dropped_logs(before: CronJobExecution, after: CronJobExecution) -> list[KeptLog]:
     """Return the logs that the record names no longer."""
     kept = {_key_of(log) for log in after.logs}
     return [log for log in before.logs if _key_of(log) not in kept]

@@ -340,7 +340,7 @@ class RunRecorder:
             and owner.uid == run.cronjob_id
             and job.metadata.namespace == run.namespace
             and (job.metadata.creation_timestamp or "") > f"{run.created_at:%Y-%m-%dT%H:%M:%SZ}"
-            for job in self.cache.jobs.unpacked()
+            for job in self.cache.jobs.list_unpacked()
         )
 
     def _follow_up(self, uid: str, record: CronJobExecution | None) -> None:
@@ -374,7 +374,7 @@ class RunRecorder:
         else:
             changes.put(run, new)
         await changes.commit()
-        for dropped in run_logs.dropped_logs(run, new):
+        for dropped in run_logs.list_dropped_logs(run, new):
             name = run_logs.log_name(dropped.pod, dropped.container, dropped.attempt)
             await self._history.logs.remove_one(run, name)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from kronkeep_common import object_keys
-from kronkeep_common.archive_contents import mounted_claims
+from kronkeep_common.archive_contents import list_mounted_claims
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     ConfirmationMissing,
@@ -28,7 +28,7 @@ from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_fi
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, maintenance_marks, resume, spec_limits
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
-from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
+from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import CronJobMemo, History
@@ -202,7 +202,7 @@ class CronJobService:
             last_execution_id=recent.last_id,
             last_started_at=recent.last_started_at,
             last_duration_seconds=recent.last_duration_seconds,
-            claims=_shown_claims(cronjob),
+            claims=_list_shown_claims(cronjob),
         )
 
     def _read_recent_runs(self, cronjob_id: str) -> RecentRuns:
@@ -455,6 +455,6 @@ def _require_unambiguous(title: str, owners: list[RunRecorder], candidates: list
     raise Conflict(message, next_step="Name one with ?cluster=NAME (on the command line --cluster NAME).")
 
 
-def _shown_claims(cronjob: CronJobObject) -> tuple[str, ...]:
-    claims = mounted_claims(mounted_volumes(cronjob))
+def _list_shown_claims(cronjob: CronJobObject) -> tuple[str, ...]:
+    claims = list_mounted_claims(list_mounted_volumes(cronjob))
     return tuple(clean(claim, 253) for claim in claims[:MOST_CLAIMS])

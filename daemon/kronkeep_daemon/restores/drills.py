@@ -58,7 +58,7 @@ class DrilledPlace(NamedTuple):
     drill: Drill
 
 
-def drilled_places(policy: BackupPolicy) -> list[DrilledPlace]:
+def list_drilled_places(policy: BackupPolicy) -> list[DrilledPlace]:
     """Return the drills of a policy: of its own storage, and of its copies."""
     own = [DrilledPlace(None, policy.drill)] if policy.drill is not None else []
     return own + [
@@ -107,7 +107,7 @@ class Drills:
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is None or not carrier.policy.enabled:
                 continue
-            for place in drilled_places(carrier.policy):
+            for place in list_drilled_places(carrier.policy):
                 since = await self._last_slot(carrier.policy, cronjob.uid, place)
                 slot = due_slot(place.drill, since, self._clock.now(), self._settings().controller_zone)
                 if slot is None:

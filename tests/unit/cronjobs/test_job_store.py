@@ -31,7 +31,7 @@ def test_a_packed_job_is_read_as_it_was(job: Job) -> None:
     store.put(job)
     store.pack(job.metadata.uid)
     assert store.get(job.metadata.uid) == job
-    assert (job.metadata.uid in store, len(store), list(store.unpacked())) == (True, 1, [])
+    assert (job.metadata.uid in store, len(store), list(store.list_unpacked())) == (True, 1, [])
     assert store.remove(job.metadata.uid) == job
     assert (job.metadata.uid in store, len(store)) == (False, 0)
 
@@ -45,7 +45,7 @@ def test_a_newer_state_takes_the_place_of_a_packed_one() -> None:
     assert not store.has_version(make_job(1, version="").metadata)
     store.put(make_job(1, version="8"))
     assert store.has_version(make_job(1, version="8").metadata)
-    assert [job.metadata.resource_version for job in store.unpacked()] == ["8"]
+    assert [job.metadata.resource_version for job in store.list_unpacked()] == ["8"]
 
 
 def test_namespaces_are_known_without_unpacking() -> None:

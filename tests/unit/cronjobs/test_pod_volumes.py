@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kronkeep_common.archive_contents import MountedVolume, mounted_claims
-from kronkeep_daemon.cronjobs.pod_volumes import mounted_volumes
+from kronkeep_common.archive_contents import MountedVolume, list_mounted_claims
+from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.kube.objects import CronJobObject
 
 
@@ -37,7 +37,8 @@ def test_each_volume_is_read_with_its_kind_and_first_path() -> None:
     names = ("data", "host", "future", "nothing", "empty")
     main = {"name": "main", "volumeMounts": [mount(name, f"/{name}") for name in names]}
     shown = [
-        (v.name, v.kind, v.mount_path) for v in mounted_volumes(cronjob(volumes, main, initContainers=[init]))
+        (v.name, v.kind, v.mount_path)
+        for v in list_mounted_volumes(cronjob(volumes, main, initContainers=[init]))
     ]
     assert shown == [
         ("data", "persistentVolumeClaim", "/first"),
@@ -61,11 +62,11 @@ def test_parts_and_devices_are_told_apart_from_the_whole() -> None:
         "volumeDevices": [{"name": "raw", "devicePath": "/dev/raw"}],
     }
     volumes = [claim(name) for name in ("part", "both", "guess", "raw")]
-    by_name = {volume.name: volume for volume in mounted_volumes(cronjob(volumes, main))}
+    by_name = {volume.name: volume for volume in list_mounted_volumes(cronjob(volumes, main))}
     assert by_name["part"].sub_paths == ("app", "lib")
     assert by_name["both"].sub_paths == ()
     assert by_name["guess"].sub_paths == ()
     assert by_name["raw"] == MountedVolume(
         "raw", "persistentVolumeClaim", "/dev/raw", claim="claim-raw", is_device=True
     )
-    assert mounted_claims(by_name.values()) == ("claim-part", "claim-both", "claim-guess")
+    assert list_mounted_claims(by_name.values()) == ("claim-part", "claim-both", "claim-guess")
