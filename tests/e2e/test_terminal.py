@@ -124,7 +124,7 @@ async def test_a_whole_session(
     await tmux.see("1 with 'line 2'")
     await tmux.press("e")
     await tmux.see("SuccessfulCreate")
-    await tmux.press("Escape", "Escape", "Escape")
+    await tmux.press("Escape", "Escape", "Escape", "Escape")  # of Events, search, run and runs
     await tmux.see("filter: shop")
     await tmux.press("Escape")
     await tmux.see("other")

@@ -374,3 +374,11 @@ async def _create_victims(arena: Arena) -> None:
         await eventually(
             lambda: client.runs.get(run.id), lambda ended: "Its last line" in (ended.message or "")
         )
+        # The daemon writes its Events after the records that they tell of.
+        await eventually(lambda: _list_backed_up(admin, SHOP), lambda names: {"ledger", "vault"} <= names)
+
+
+async def _list_backed_up(admin: Cluster, namespace: str) -> set[str]:
+    """Return the names of the CronJobs that have an Event about a good backup."""
+    events, _ = await admin.list(paths.events(namespace))
+    return {event["involvedObject"]["name"] for event in events if event["reason"] == "BackupSucceeded"}
