@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from benchmarks.watch_server import describe_resource, read_job_events
+from benchmarks.watch_server import describe_resource, discovery_document, read_job_events
 
 PAGE = 500
 NAMESPACES = 200
@@ -139,7 +139,7 @@ class FleetServer:
             return self._list(request, self._cronjobs, self._write_cronjob)
         if plural == "jobs":
             return self._list(request, self._jobs, self._write_ended_job)
-        return web.json_response(_discovery(path))
+        return web.json_response(discovery_document(path, CORE, GROUPS))
 
     def _write_cronjob(self, number: int) -> bytes:
         return json.dumps(make_cronjob(number, self._began)).encode()
@@ -191,27 +191,6 @@ class FleetServer:
                 job = self._writer.write(number, state, now, version)
                 kind = b"MODIFIED" if state else b"ADDED"
                 yield b'{"type":"' + kind + b'","object":' + job + b"}\n"
-
-
-def _discovery(path: str) -> dict[str, Any]:
-    versions = {name: {"groupVersion": f"{name}/v1", "version": "v1"} for name in GROUPS}
-    documents: dict[str, dict[str, Any]] = {
-        "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.2"},
-        "/api": {"kind": "APIVersions", "versions": ["v1"]},
-        "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": CORE},
-        "/apis": {
-            "kind": "APIGroupList",
-            "groups": [{"name": n, "versions": [v], "preferredVersion": v} for n, v in versions.items()],
-        },
-        "/api/v1/namespaces/kube-system": {"metadata": {"name": "kube-system", "uid": "bench"}},
-    }
-    for name, resources in GROUPS.items():
-        documents[f"/apis/{name}/v1"] = {
-            "kind": "APIResourceList",
-            "groupVersion": f"{name}/v1",
-            "resources": resources,
-        }
-    return documents.get(path, {"kind": "List", "metadata": {"resourceVersion": str(VERSION)}, "items": []})
 
 
 async def main(cronjobs: int, jobs: int) -> None:

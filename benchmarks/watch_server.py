@@ -88,7 +88,7 @@ class JobServer:
             return await self._watch(request) if watches else self._list(request)
         if "watch" in request.query:
             return await _send_nothing(request)
-        return web.json_response(_discovery(path))
+        return web.json_response(discovery_document(path, CORE, GROUPS))
 
     def _list(self, request: web.Request) -> web.Response:
         start = int(request.query.get("continue") or 0)
@@ -116,19 +116,22 @@ async def _send_nothing(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _discovery(path: str) -> dict[str, Any]:
-    versions = {name: {"groupVersion": f"{name}/v1", "version": "v1"} for name in GROUPS}
+def discovery_document(
+    path: str, core: list[dict[str, Any]], groups: dict[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Return what a server with these resources answers at a path of its discovery, else an empty list."""
+    versions = {name: {"groupVersion": f"{name}/v1", "version": "v1"} for name in groups}
     documents: dict[str, dict[str, Any]] = {
         "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.2"},
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
-        "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": CORE},
+        "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": core},
         "/apis": {
             "kind": "APIGroupList",
             "groups": [{"name": n, "versions": [v], "preferredVersion": v} for n, v in versions.items()],
         },
         "/api/v1/namespaces/kube-system": {"metadata": {"name": "kube-system", "uid": "bench"}},
     }
-    for name, resources in GROUPS.items():
+    for name, resources in groups.items():
         documents[f"/apis/{name}/v1"] = {
             "kind": "APIResourceList",
             "groupVersion": f"{name}/v1",

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from operator import attrgetter
 
-from kronkeep_common.errors import NotAllowedNow
+from kronkeep_common.errors import NotAllowedNow, PreconditionFailed
 from kronkeep_common.models import (
     BackupExecution,
     Retention,
@@ -29,8 +29,11 @@ from kronkeep_common.models import (
     SnapshotVerdict,
 )
 from kronkeep_common.reasons import Reason
+from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.history.record_ids import derive_id
+from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
+from kronkeep_daemon.settings import Settings
 
 APPROVAL_SHARE = 0.2
 BAD_SINCE_GOOD = 3  # bad backups newer than the newest good one that stay whatever the rules say
@@ -244,6 +247,38 @@ def require_not_held(plan: RetentionPlan) -> None:
     """Raise NotAllowedNow for a plan that waits for the acknowledgement of an unusual backup."""
     if plan.held_by is not None:
         raise NotAllowedNow(plan.held_by, next_step=Reason.UNUSUAL.next_step)
+
+
+def require_applicable(plan: RetentionPlan) -> None:
+    """Raise NotAllowedNow for a plan that waits for an acknowledgement, or that needs approval."""
+    require_not_held(plan)
+    if plan.blocked_by is not None:
+        raise NotAllowedNow(plan.blocked_by, next_step="Look at the preview, then approve it with its token.")
+
+
+def require_approved(plan: RetentionPlan, token: str) -> None:
+    """Raise NotAllowedNow for a plan that waits, PreconditionFailed for one that the token does not name."""
+    require_not_held(plan)
+    if plan.token != token:
+        raise PreconditionFailed(
+            "The snapshots to remove have changed since the preview.",
+            next_step="Look at the preview again.",
+        )
+
+
+def require_trusted_time(fault: str | None) -> None:
+    """Raise NotAllowedNow while a cluster's clock is at fault, as ages cannot be trusted then.
+
+    fault: what is wrong with the clock, None where nothing is.
+    """
+    if fault is not None:
+        raise NotAllowedNow(f"Nothing is forgotten now. {fault}", next_step=CLOCK_NEXT_STEP)
+
+
+def newest_prune_slot(settings: Settings, now: datetime) -> datetime | None:
+    """Return the newest slot of the schedule by which retention is applied and space is freed."""
+    schedule = Schedule.parse(settings.archive.prune_schedule, controller_zone=settings.controller_zone)
+    return schedule.previous(now + timedelta(seconds=1))
 
 
 def _why_blocked(removals: int, snapshots: int) -> str | None:

@@ -11,7 +11,7 @@ space and holds the repository for long, so it runs where something was forgotte
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -21,12 +21,10 @@ from kronkeep_common.errors import (
     CronJobNotFound,
     KronkeepError,
     NotAllowedNow,
-    PreconditionFailed,
     StorageFailed,
 )
 from kronkeep_common.models import BackupExecution, BackupStorage, Retention, RetentionPlan
 from kronkeep_common.reasons import Reason
-from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, StorageStatus
 from kronkeep_daemon.backups import policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
@@ -37,7 +35,6 @@ from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliati
 from kronkeep_daemon.backups.waiting_retention import DueRetention, WaitingRetention
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
-from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories import repository as repositories
@@ -124,11 +121,7 @@ class RetentionService:
         """Return the plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
         self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier)
-        retention_rules.require_not_held(plan)
-        if plan.blocked_by is not None:
-            raise NotAllowedNow(
-                plan.blocked_by, next_step="Look at the preview, then approve it with its token."
-            )
+        retention_rules.require_applicable(plan)
         return plan
 
     async def apply(self, carrier: PolicyCarrier) -> None:
@@ -139,12 +132,7 @@ class RetentionService:
         """Return the plan that the token names; raises PreconditionFailed where it has changed since."""
         self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier)
-        retention_rules.require_not_held(plan)
-        if plan.token != token:
-            raise PreconditionFailed(
-                "The snapshots to remove have changed since the preview.",
-                next_step="Look at the preview again.",
-            )
+        retention_rules.require_approved(plan, token)
         return plan
 
     async def approve(self, carrier: PolicyCarrier, token: str) -> None:
@@ -153,9 +141,7 @@ class RetentionService:
 
     def _require_trusted_time(self, cluster: str) -> None:
         """Raise NotAllowedNow while the cluster's clock is at fault, as ages cannot be trusted then."""
-        fault = self._cronjobs.clusters.clock_fault(cluster)
-        if fault is not None:
-            raise NotAllowedNow(f"Nothing is forgotten now. {fault}", next_step=CLOCK_NEXT_STEP)
+        retention_rules.require_trusted_time(self._cronjobs.clusters.clock_fault(cluster))
 
     async def prune(self, storage_id: str) -> None:
         """Free the space of forgotten snapshots in each repository of a storage; raises StorageFailed.
@@ -376,15 +362,10 @@ class RetentionService:
         while True:
             await self._cronjobs.leads.wait_until_leading()
             await self.apply_waiting()
-            slot = self._newest_slot()
+            slot = retention_rules.newest_prune_slot(self._settings(), self._clock.now())
             if slot is not None:
                 await self.run_pass(slot)
             await self._clock.sleep(SCHEDULE_CHECK_SECONDS)
-
-    def _newest_slot(self) -> datetime | None:
-        settings = self._settings()
-        schedule = Schedule.parse(settings.archive.prune_schedule, controller_zone=settings.controller_zone)
-        return schedule.previous(self._clock.now() + timedelta(seconds=1))
 
     async def run_pass(self, slot: datetime) -> None:
         """Apply retention to each policy where that was not done since the slot, then prune what needs it."""

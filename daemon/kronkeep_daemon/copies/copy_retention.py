@@ -7,20 +7,17 @@ repositories. Before each forget the repository is listed, and where it lacks wh
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     CopyNotFound,
     KronkeepError,
-    NotAllowedNow,
-    PreconditionFailed,
     StorageFailed,
 )
 from kronkeep_common.models import BackupCopy, BackupExecution, PolicyCopy, RetentionPlan
 from kronkeep_common.reasons import Reason
-from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import CopyStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations, retention_rules
@@ -32,7 +29,6 @@ from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation, repos
 from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, CopyChanged
-from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
@@ -126,23 +122,14 @@ class CopyRetention:
         """Return the plan that `apply` carries out; raise NotAllowedNow where it needs approval."""
         self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier, storage_id)
-        retention_rules.require_not_held(plan)
-        if plan.blocked_by is not None:
-            raise NotAllowedNow(
-                plan.blocked_by, next_step="Look at the preview, then approve it with its token."
-            )
+        retention_rules.require_applicable(plan)
         return plan
 
     def check_approval(self, carrier: PolicyCarrier, storage_id: str, token: str) -> RetentionPlan:
         """Return the plan that the token names; raise PreconditionFailed where it has changed since."""
         self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier, storage_id)
-        retention_rules.require_not_held(plan)
-        if plan.token != token:
-            raise PreconditionFailed(
-                "The snapshots to remove have changed since the preview.",
-                next_step="Look at the preview again.",
-            )
+        retention_rules.require_approved(plan, token)
         return plan
 
     async def carry_out(self, plan: RetentionPlan, storage_id: str) -> None:
@@ -163,9 +150,7 @@ class CopyRetention:
         return repository_of_copy(self._backups.get(backup_id), copy, Repository(storage=storage))
 
     def _require_trusted_time(self, cluster: str) -> None:
-        fault = self._cronjobs.clusters.clock_fault(cluster)
-        if fault is not None:
-            raise NotAllowedNow(f"Nothing is forgotten now. {fault}", next_step=CLOCK_NEXT_STEP)
+        retention_rules.require_trusted_time(self._cronjobs.clusters.clock_fault(cluster))
 
     async def _forget(self, repository: Repository, removed: set[str], kept: set[str]) -> None:
         """Forget copies by their snapshots' ids, which a list shows now; the records are read again."""
@@ -239,11 +224,7 @@ class CopyRetention:
         await self._cronjobs.wait_until_one_synced()
         while True:
             await self._cronjobs.leads.wait_until_leading()
-            settings = self._settings()
-            schedule = Schedule.parse(
-                settings.archive.prune_schedule, controller_zone=settings.controller_zone
-            )
-            slot = schedule.previous(self._clock.now() + timedelta(seconds=1))
+            slot = retention_rules.newest_prune_slot(self._settings(), self._clock.now())
             if slot is not None:
                 await self.run_pass(slot)
             await self._clock.sleep(CHECK_SECONDS)
