@@ -24,6 +24,7 @@ from kronkeep_common.client.transport import Transport
 from kronkeep_common.models import QueueEntry
 from kronkeep_common.models.morning_report import MorningReportView
 from kronkeep_common.models.report import EvidenceReport
+from kronkeep_common.models.timeline import Timeline
 
 
 class Client:
@@ -134,6 +135,13 @@ class Client:
         """Return the morning report as it would be sent now."""
         query = {"from": _as_text(from_at), "to": _as_text(to_at)}
         return await self._connection.get("/v1/report/morning", MorningReportView, query)
+
+    async def timeline(
+        self, from_at: datetime | None = None, to_at: datetime | None = None, namespace: str | None = None
+    ) -> Timeline:
+        """Return the runs, backups and planned runs of a period, by default from a day ago to 12 h ahead."""
+        query = {"from": _as_text(from_at), "to": _as_text(to_at), "namespace": namespace}
+        return await self._connection.get("/v1/timeline", Timeline, query)
 
     async def manifests(self) -> api.ListOf[api.ManifestFile]:
         """Return the files of the daemon's manifest folder and their states."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ from kronkeep_common.errors import (
     NameTaken,
     Unavailable,
 )
+from kronkeep_common.evidence import Period
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
 from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.name_suggestions import closest_name
@@ -220,6 +222,13 @@ class CronJobService:
             return Schedule.parse_existing(expression, time_zone, controller_zone=zone)
         except KronkeepError:
             return None
+
+    def planned_runs(self, cronjob: CronJobObject, period: Period, most: int) -> tuple[datetime, ...]:
+        """Return when a CronJob will run in a period, at most so many times; never while it is suspended."""
+        schedule = self._schedule(cronjob.spec.schedule, cronjob.spec.time_zone)
+        if schedule is None or cronjob.spec.suspend:
+            return ()
+        return tuple(islice(schedule.between(period.start, period.end), most))
 
     def check_spec(self, spec: CronJobCreate) -> None:
         """Raise InvalidName, InvalidImage, InvalidSchedule, InvalidTimeZone or Denied."""

@@ -55,9 +55,16 @@ def filter_of(call: ApiCall[object], *kinds: str) -> RecordFilter:
     """
     ids = {cluster.name: cluster.id for cluster in call.services.clusters}
     words = FilterWords(kinds, DaemonNames(call.services))
-    if namespace := call.query.get("namespace"):
-        words.check_term("ns", namespace, 1)
+    check_namespace(call)
     return parse_filter(call.query.get("filter", ""), ids, words)
+
+
+def check_namespace(call: ApiCall[object]) -> str | None:
+    """Return the request's namespace, None without one; raise InvalidFilter for one that nothing has."""
+    namespace = call.query.get("namespace")
+    if namespace:
+        FilterWords(("executions",), DaemonNames(call.services)).check_term("ns", namespace, 1)
+    return namespace or None
 
 
 def values_by_index(call: ApiCall[object], accepted: RecordFilter) -> dict[str, Any]:

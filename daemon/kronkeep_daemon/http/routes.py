@@ -23,6 +23,7 @@ from kronkeep_daemon.http import (
     routes_restores,
     routes_runs,
     routes_storages,
+    routes_timeline,
 )
 from kronkeep_daemon.http.route import ApiCall, Route, RouteTable
 
@@ -38,6 +39,7 @@ async def get_openapi(_: ApiCall[None]) -> JsonObject:
 _TABLES = (
     routes_events.routes,
     routes_figures.routes,
+    routes_timeline.routes,
     routes_log_search.routes,
     routes_cronjobs.routes,
     routes_runs.routes,

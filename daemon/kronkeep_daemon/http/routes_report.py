@@ -12,9 +12,9 @@ from kronkeep_common.evidence import EvidenceSubject, Period, collect_evidence, 
 from kronkeep_common.models import BackupExecution, CronJob
 from kronkeep_common.models.morning_report import MorningReportView
 from kronkeep_common.models.report import Deletion, EvidenceReport, PolicyEvidence
-from kronkeep_common.text import clean
 from kronkeep_daemon.history.facts import policy_seen_key
 from kronkeep_daemon.http.access import Level
+from kronkeep_daemon.http.query_times import read_moment
 from kronkeep_daemon.http.route import ApiCall, RouteTable
 from kronkeep_daemon.http.services import Services
 
@@ -64,8 +64,8 @@ def _order(evidence: PolicyEvidence) -> tuple[bool, str, str, str]:
 
 def _read_period(call: ApiCall[None], now: datetime) -> Period:
     """Return the period that the request names, up to now; the last 30 days without one."""
-    end = min(_read_moment(call, "to") or now, now)
-    start = _read_moment(call, "from") or end - timedelta(days=30)
+    end = min(read_moment(call, "to") or now, now)
+    start = read_moment(call, "from") or end - timedelta(days=30)
     if start >= end or end - start > timedelta(days=MOST_DAYS):
         raise InvalidRequest(
             f"A report is about a period before now of at most {MOST_DAYS} days.",
@@ -73,23 +73,6 @@ def _read_period(call: ApiCall[None], now: datetime) -> Period:
             field="from",
         )
     return Period(start, end)
-
-
-def _read_moment(call: ApiCall[None], name: str) -> datetime | None:
-    text = call.query.get(name)
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidRequest(
-            f"{clean(repr(text), 80)} is not a time.",
-            next_step="Write it as 2026-01-01T00:00:00Z.",
-            field=name,
-        )
-    return moment
 
 
 async def _collect(services: Services, period: Period) -> AsyncIterator[PolicyEvidence]:

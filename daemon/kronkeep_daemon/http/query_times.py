@@ -1,0 +1,25 @@
+"""Times in the query of a request."""
+
+from datetime import datetime
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.text import clean
+from kronkeep_daemon.http.route import ApiCall
+
+
+def read_moment(call: ApiCall[None], name: str) -> datetime | None:
+    """Return a time of the query; None where it has none; raise InvalidRequest."""
+    text = call.query.get(name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidRequest(
+            f"{clean(repr(text), 80)} is not a time.",
+            next_step="Write it as 2026-01-01T00:00:00Z.",
+            field=name,
+        )
+    return moment

@@ -1,0 +1,41 @@
+"""The route of the timeline: what ran, was archived and is planned in a period."""
+
+from datetime import datetime, timedelta
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.evidence import Period
+from kronkeep_common.models.timeline import Timeline
+from kronkeep_daemon.http.list_pages import check_namespace
+from kronkeep_daemon.http.query_times import read_moment
+from kronkeep_daemon.http.route import ApiCall, RouteTable
+from kronkeep_daemon.timeline import build_timeline
+
+MOST = timedelta(days=8)
+BEFORE = timedelta(hours=24)  # of the period without `from` and `to`, around now
+AFTER = timedelta(hours=12)
+
+routes = RouteTable()
+
+
+@routes.get("/v1/timeline", query=("from", "to", "namespace"))
+async def get_timeline(call: ApiCall[None]) -> Timeline:
+    """Show the runs, backups and planned runs of a period of at most 8 days, by CronJob."""
+    services = call.services
+    now = services.clock.now()
+    period = _period_of(call, now)
+    return await build_timeline(
+        period, check_namespace(call), now=now, history=services.history, cronjobs=services.cronjobs
+    )
+
+
+def _period_of(call: ApiCall[None], now: datetime) -> Period:
+    """Return the period of the query, by default from a day ago to 12 hours ahead; raise InvalidRequest."""
+    start = read_moment(call, "from") or now - BEFORE
+    end = read_moment(call, "to") or max(now + AFTER, start + AFTER)
+    if not timedelta() < end - start <= MOST:
+        raise InvalidRequest(
+            f"A timeline is about a period of at most {MOST.days} days.",
+            next_step="Write from and to as 2026-01-01T00:00:00Z.",
+            field="from",
+        )
+    return Period(start, end)

@@ -1,0 +1,160 @@
+"""The timeline of a period: runs and backups from the history, planned runs from the schedules."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar
+
+from kronkeep_common.evidence import Period
+from kronkeep_common.models import BackupExecution, CronJobExecution
+from kronkeep_common.models.timeline import Timeline, TimelineBackup, TimelineRow, TimelineRun
+from kronkeep_common.reasons import Reason
+from kronkeep_common.states import BACKUP_TRANSITIONS, EXECUTION_TRANSITIONS, is_final
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.history import History, Records
+
+PAGE = 500
+SLICE = 16  # CronJobs between two turns of the event loop
+MOST_RECORDS = 10_000  # runs, and as many backups
+MOST_OPEN = 500  # in each status, that began long before the period and have not ended
+MOST_PLANNED = 20_000  # planned runs of all CronJobs
+MOST_PLANNED_OF_ONE = 300
+LOOK_BACK = timedelta(hours=6)  # before the period; what took longer and has ended is not found
+R = TypeVar("R", CronJobExecution, BackupExecution)
+OPEN_RUNS = [status for status in EXECUTION_TRANSITIONS if not is_final(EXECUTION_TRANSITIONS, status)]
+OPEN_BACKUPS = [status for status in BACKUP_TRANSITIONS if not is_final(BACKUP_TRANSITIONS, status)]
+
+
+class RowKey(NamedTuple):
+    """A CronJob, which may be deleted."""
+
+    cluster: str
+    namespace: str
+    cronjob: str
+    cronjob_id: str
+
+
+class Planned(NamedTuple):
+    """Planned runs by CronJob; none is missing before `until`."""
+
+    moments: dict[RowKey, tuple[datetime, ...]]
+    until: datetime
+
+
+async def build_timeline(
+    period: Period, namespace: str | None, *, now: datetime, history: History, cronjobs: CronJobService
+) -> Timeline:
+    """Return the timeline of a period, of all namespaces or of one; planned runs begin at `now`."""
+    runs = await _read(history.executions, OPEN_RUNS, period, namespace)
+    backups = await _read(history.backups, OPEN_BACKUPS, period, namespace)
+    planned = await _list_planned(cronjobs, Period(max(now, period.start), period.end), namespace)
+    timeline_runs: dict[RowKey, list[TimelineRun]] = {}
+    timeline_backups: dict[RowKey, list[TimelineBackup]] = {}
+    for run in reversed(runs):
+        if _ends_after(run.ended_at or run.gap_until, period, run.created_at):
+            timeline_runs.setdefault(_key_of(run), []).append(_as_timeline_run(run))
+    for backup in reversed(backups):
+        if _ends_after(backup.ended_at, period, backup.created_at) and _has_waited(backup):
+            timeline_backups.setdefault(_key_of(backup), []).append(_as_timeline_backup(backup))
+    keys = sorted({*timeline_runs, *timeline_backups, *planned.moments})
+    return Timeline(
+        from_at=period.start,
+        until_at=period.end,
+        now=now,
+        complete_since=max(period.start, _begin_of(runs), _begin_of(backups)),
+        planned_until=planned.until,
+        rows=tuple(
+            TimelineRow(
+                **key._asdict(),
+                runs=tuple(timeline_runs.get(key, ())),
+                backups=tuple(timeline_backups.get(key, ())),
+                planned=planned.moments.get(key, ()),
+            )
+            for key in keys
+        ),
+    )
+
+
+async def _read(
+    records: Records[R], open_statuses: Iterable[str], period: Period, namespace: str | None
+) -> list[R]:
+    """Return the newest records that may lie in the period, newest first, MOST_RECORDS at most."""
+    since = period.start - LOOK_BACK
+    found: list[R] = []
+    cursor = None
+    while len(found) < MOST_RECORDS:
+        page = records.newest(limit=PAGE, cursor=cursor, since=since, until=period.end, namespace=namespace)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        await asyncio.sleep(0)
+    if len(found) >= MOST_RECORDS:
+        return found
+    for status in open_statuses:
+        found += records.newest(limit=MOST_OPEN, until=since, namespace=namespace, status=status).items
+    return found
+
+
+def _begin_of(records: list[R]) -> datetime:
+    """Return since when no record is missing: where the limit was reached, since the oldest of them."""
+    if len(records) < MOST_RECORDS:
+        return datetime.min.replace(tzinfo=UTC)
+    return records[-1].created_at
+
+
+def _key_of(record: CronJobExecution | BackupExecution) -> RowKey:
+    return RowKey(record.cluster, record.namespace, record.cronjob, record.cronjob_id)
+
+
+def _ends_after(end: datetime | None, period: Period, created_at: datetime) -> bool:
+    """Whether something that was created and perhaps ended reaches into the period."""
+    return created_at >= period.start or end is None or end > period.start
+
+
+def _has_waited(backup: BackupExecution) -> bool:
+    """Whether a backup is to be seen; one that was given up because its run failed never was in a queue."""
+    return backup.started_at is not None or backup.reason != Reason.CRONJOB_FAILED
+
+
+def _as_timeline_run(run: CronJobExecution) -> TimelineRun:
+    slot = run.scheduled_at if run.job is None else None
+    return TimelineRun(
+        id=run.id,
+        status=run.status,
+        began_at=slot or run.started_at or run.created_at,
+        ended_at=run.ended_at or run.gap_until,
+        reason=run.reason,
+        gap_slots=run.gap_slots,
+    )
+
+
+def _as_timeline_backup(backup: BackupExecution) -> TimelineBackup:
+    return TimelineBackup(
+        id=backup.id,
+        run_id=backup.cronjob_execution_id,
+        storage_id=backup.storage_id,
+        status=backup.status,
+        queued_at=max(backup.created_at, backup.due_at or backup.created_at),
+        started_at=backup.started_at,
+        ended_at=backup.ended_at,
+        reason=backup.reason,
+    )
+
+
+async def _list_planned(cronjobs: CronJobService, period: Period, namespace: str | None) -> Planned:
+    moments: dict[RowKey, tuple[datetime, ...]] = {}
+    count = 0
+    until = period.end
+    for number, cronjob in enumerate(cronjobs.objects(namespace), 1):
+        most = min(MOST_PLANNED_OF_ONE, MOST_PLANNED - count)
+        found = cronjobs.planned_runs(cronjob, period, most)
+        count += len(found)
+        if len(found) == most:
+            until = min(until, found[-1] if found else period.start)
+        if found:
+            key = RowKey(cronjob.cluster, cronjob.namespace, cronjob.name, cronjob.uid)
+            moments[key] = found
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+    return Planned(moments, until)

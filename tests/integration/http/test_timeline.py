@@ -1,0 +1,123 @@
+"""The timeline over the socket: what of the history lies in a period, and what the schedules plan."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.daemon_process import Daemon
+from tests.records import make_backup, make_run
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import InvalidFilter, InvalidRequest
+from kronkeep_common.models import CronJobCreate
+from kronkeep_common.models.timeline import TimelineRow
+from kronkeep_common.states import BackupStatus, ExecutionStatus
+from kronkeep_daemon.history import History
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+async def fill(folder: Path) -> None:
+    history = await History.open(folder, clock=SystemClock())
+
+    def put_run(run_id: str, began: datetime, took: timedelta | None, **fields: object) -> None:
+        ended = None if took is None else began + took
+        run = make_run(id=run_id, created_at=began, started_at=began, ended_at=ended, **fields)
+        history.executions.put(run)
+
+    put_run("old", NOW - 30 * HOUR, MINUTE)
+    put_run("reaches-in", NOW - 25 * HOUR, 2 * HOUR)
+    put_run("in", NOW - 3 * HOUR, MINUTE)
+    put_run("other", NOW - 2 * HOUR, MINUTE, namespace="m", cronjob_id="v")
+    put_run("endless", NOW - 100 * HOUR, None, status=ExecutionStatus.RUNNING, cronjob_id="w")
+    slot = NOW - 2 * HOUR
+    history.executions.put(
+        make_run(id="missed", status=ExecutionStatus.MISSED, job=None, scheduled_at=slot, created_at=slot)
+    )
+    begun = NOW - 3 * HOUR + MINUTE
+    history.backups.put(
+        make_backup(
+            id="b",
+            cronjob_execution_id="in",
+            created_at=begun,
+            started_at=begun + 5 * MINUTE,
+            ended_at=begun + 7 * MINUTE,
+        )
+    )
+    history.backups.put(
+        make_backup(
+            id="never", status=BackupStatus.FAILED, reason="CronJobFailed", created_at=begun, ended_at=begun
+        )
+    )
+    await history.close()
+
+
+@pytest.fixture(scope="module")
+def daemon(open_folder: Path) -> Iterator[Daemon]:
+    process = Daemon(open_folder / "s")
+    asyncio.run(fill(process.state / "history"))
+    asyncio.run(process.start())
+    yield process
+    asyncio.run(process.stop())
+
+
+async def test_a_period_has_what_lies_in_it_and_what_is_planned(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        spec = CronJobCreate(
+            namespace="default",
+            name="planned",
+            image="busybox",
+            schedule="*/20 * * * *",
+            time_zone="Asia/Kolkata",
+        )
+        await client.cronjobs.create(spec)
+        asleep = CronJobCreate(
+            namespace="default", name="asleep", image="busybox", schedule="* * * * *", suspend=True
+        )
+        await client.cronjobs.create(asleep)
+        timeline = await client.timeline()
+        rows = {row.cronjob_id: row for row in timeline.rows}
+        assert [run.id for run in rows["u"].runs] == ["reaches-in", "in", "missed"]
+        assert rows["u"].runs[2].began_at == NOW - 2 * HOUR
+        assert [backup.id for backup in rows["u"].backups] == ["b"], (
+            "one that never was in a queue is left out"
+        )
+        (backup,) = rows["u"].backups
+        assert backup.started_at is not None
+        assert (backup.run_id, backup.started_at - backup.queued_at) == ("in", 5 * MINUTE)
+        assert [run.id for run in rows["w"].runs] == ["endless"], "it goes on, though it began long before"
+        assert timeline.complete_since == timeline.from_at
+        planned = row_named(timeline.rows, "planned").planned
+        assert 36 <= len(planned) <= 37
+        assert {moment.minute % 20 for moment in planned} == {10}, "by the schedule's own zone, UTC+05:30"
+        assert min(planned) > timeline.now - MINUTE
+        assert "asleep" not in {row.cronjob for row in timeline.rows}
+
+        evening = await client.timeline(NOW - 2.5 * HOUR, NOW - 1 * HOUR, "m")
+        assert [row.cronjob_id for row in evening.rows] == ["v"]
+        assert evening.rows[0].planned == ()
+        with pytest.raises(InvalidRequest, match="8 days"):
+            await client.timeline(NOW - 9 * 24 * HOUR, NOW)
+        with pytest.raises(InvalidRequest, match="8 days"):
+            await client.timeline(NOW, NOW - HOUR)
+        with pytest.raises(InvalidFilter, match="no namespace 'nope'"):
+            await client.timeline(namespace="nope")
+
+
+async def test_a_schedule_of_each_minute_is_cut_and_says_so(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        spec = CronJobCreate(namespace="default", name="minutely", image="busybox", schedule="* * * * *")
+        await client.cronjobs.create(spec)
+        timeline = await client.timeline(NOW - HOUR, NOW + 12 * HOUR)
+        planned = row_named(timeline.rows, "minutely").planned
+        assert len(planned) == 300
+        assert timeline.planned_until == planned[-1]
+        await client.cronjobs.delete("default", "minutely", "minutely")
+
+
+def row_named(rows: tuple[TimelineRow, ...], name: str) -> TimelineRow:
+    return next(row for row in rows if row.cronjob == name)
