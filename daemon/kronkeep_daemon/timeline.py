@@ -12,6 +12,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BACKUP_TRANSITIONS, EXECUTION_TRANSITIONS, is_final
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.kube.objects import CronJobObject
 
 PAGE = 500
 SLICE = 16  # CronJobs between two turns of the event loop
@@ -80,20 +81,20 @@ async def _read(
 ) -> list[R]:
     """Return the newest records that may lie in the period, newest first, MOST_RECORDS at most."""
     since = period.start - LOOK_BACK
-    found: list[R] = []
+    newest: list[R] = []
     cursor = None
-    while len(found) < MOST_RECORDS:
+    while len(newest) < MOST_RECORDS:
         page = records.newest(limit=PAGE, cursor=cursor, since=since, until=period.end, namespace=namespace)
-        found += page.items
+        newest += page.items
         cursor = page.next_cursor
         if cursor is None:
             break
         await asyncio.sleep(0)
-    if len(found) >= MOST_RECORDS:
-        return found
+    if len(newest) >= MOST_RECORDS:
+        return newest
     for status in open_statuses:
-        found += records.newest(limit=MOST_OPEN, until=since, namespace=namespace, status=status).items
-    return found
+        newest += records.newest(limit=MOST_OPEN, until=since, namespace=namespace, status=status).items
+    return newest
 
 
 def _begin_of(records: list[R]) -> datetime:
@@ -104,7 +105,21 @@ def _begin_of(records: list[R]) -> datetime:
 
 
 def _key_of(record: CronJobExecution | BackupExecution) -> RowKey:
-    return RowKey(record.cluster, record.namespace, record.cronjob, record.cronjob_id)
+    return RowKey(
+        cluster=record.cluster,
+        namespace=record.namespace,
+        cronjob=record.cronjob,
+        cronjob_id=record.cronjob_id,
+    )
+
+
+def _key_of_object(cronjob: CronJobObject) -> RowKey:
+    return RowKey(
+        cluster=cronjob.cluster,
+        namespace=cronjob.namespace,
+        cronjob=cronjob.name,
+        cronjob_id=cronjob.uid,
+    )
 
 
 def _ends_after(end: datetime | None, period: Period, created_at: datetime) -> bool:
@@ -148,13 +163,12 @@ async def _list_planned(cronjobs: CronJobService, period: Period, namespace: str
     until = period.end
     for number, cronjob in enumerate(cronjobs.objects(namespace), 1):
         most = min(MOST_PLANNED_OF_ONE, MOST_PLANNED - count)
-        found = cronjobs.planned_runs(cronjob, period, most)
-        count += len(found)
-        if len(found) == most:
-            until = min(until, found[-1] if found else period.start)
-        if found:
-            key = RowKey(cronjob.cluster, cronjob.namespace, cronjob.name, cronjob.uid)
-            moments[key] = found
+        slots = cronjobs.planned_runs(cronjob, period, most)
+        count += len(slots)
+        if len(slots) == most:
+            until = min(until, slots[-1] if slots else period.start)
+        if slots:
+            moments[_key_of_object(cronjob)] = slots
         if number % SLICE == 0:
             await asyncio.sleep(0)
     return Planned(moments, until)
