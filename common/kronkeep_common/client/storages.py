@@ -12,7 +12,7 @@ from kronkeep_common.models import (
     StorageKind,
     StorageUsage,
 )
-from kronkeep_common.models.storage import KitConfirmation, RecoveryKit
+from kronkeep_common.models.storage import KitConfirmation, RecoveryKit, SecretNames, StorageAddress
 
 
 class StorageCalls:
@@ -41,6 +41,20 @@ class StorageCalls:
     async def change(self, name: str, change: BackupStorageChange) -> BackupStorage:
         """Change who may use a storage and what it may hold."""
         return await self._connection.call("PATCH", _path(name), BackupStorage, change)
+
+    async def check_address(self, name: str, address: StorageAddress) -> BackupStorage:
+        """Return what a storage would be at another address, before its repositories are looked for there."""
+        query = {"dry_run": "true"}
+        return await self._connection.post(f"{_path(name)}/address", BackupStorage, address, query=query)
+
+    async def change_address(self, name: str, address: StorageAddress) -> BackupStorage:
+        """Let a storage be at another address once its repositories are found there; raise StorageFailed."""
+        await complete_operation(self._connection, f"{_path(name)}/address", address)
+        return await self.get(name)
+
+    async def secrets(self) -> api.ListOf[SecretNames]:
+        """Return the Secrets of kronkeep's namespace that a storage may name, without their values."""
+        return await self._connection.get("/v1/secrets", api.ListOf[SecretNames])
 
     async def delete(self, name: str, confirm: str) -> None:
         """Forget a storage that no policy uses; `confirm` repeats its name, and its data stays."""

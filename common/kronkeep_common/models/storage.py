@@ -55,6 +55,23 @@ class BackupStorageChange(Request, frozen=True, kw_only=True):
     bandwidth_zone: ZoneText | None = None
 
 
+class StorageAddress(Request, frozen=True, kw_only=True):
+    """Where a storage's repositories are now: all fields of its kind, and the Secret that opens the server.
+
+    Without `credentials` the Secret stays.
+    """
+
+    settings: Settings
+    credentials: Name | None = None
+
+
+class SecretNames(Record, frozen=True, kw_only=True):
+    """A Secret of kronkeep's namespace and its keys, never their values."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+
+
 def declared_change(stored: "BackupStorage", declared: BackupStorageCreate) -> BackupStorageChange | None:
     """Return what a manifest changes of a storage that exists; None for nothing. What it leaves out stays."""
     has_others = bool(declared.namespaces) and set(declared.namespaces) != set(stored.namespaces)

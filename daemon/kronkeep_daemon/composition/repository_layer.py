@@ -15,6 +15,7 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.repositories.version_probe import VersionProbe
+from kronkeep_daemon.storages.address_change import AddressChanges
 from kronkeep_daemon.storages.key_rotation import KeyRotations
 from kronkeep_daemon.storages.provisioner import StorageProvisioner
 from kronkeep_daemon.storages.recovery_kit import RecoveryKits
@@ -34,6 +35,8 @@ class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
     maintenance: RepositoryMaintenance
     storages: StorageService
     upkeep: StorageUpkeep
+    addresses: AddressChanges
+    secrets: RepositorySecrets
     key_rotations: KeyRotations
     recovery_kits: RecoveryKits
 
@@ -97,6 +100,16 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         maintenance=maintenance,
         storages=storages,
         upkeep=upkeep,
+        addresses=AddressChanges(
+            storages=storages,
+            index=index,
+            jobs=jobs,
+            maintenance=maintenance,
+            secrets=secrets,
+            queues=queues,
+            clock=base.clock,
+        ),
+        secrets=secrets,
         key_rotations=KeyRotations(
             storages=storages,
             index=index,

@@ -122,6 +122,8 @@ def compose_services(
         orphans=backups.orphans,
         storages=repositories.storages,
         storage_upkeep=repositories.upkeep,
+        addresses=repositories.addresses,
+        secrets=repositories.secrets,
         key_rotations=repositories.key_rotations,
         recovery_kits=repositories.recovery_kits,
         restores=restores.restores,

@@ -101,6 +101,14 @@ RIGHTS = (
     ),
     Right(
         scope=OWN,
+        group="",
+        resource="secrets",
+        verbs=("list",),
+        purpose="offer the Secrets that a storage may name",
+        needed=False,
+    ),
+    Right(
+        scope=OWN,
         group="batch",
         resource="jobs",
         verbs=("get", "create", "delete"),

@@ -13,7 +13,7 @@ from kronkeep_common.models import (
     StorageKind,
     StorageUsage,
 )
-from kronkeep_common.models.storage import KitConfirmation, RecoveryKit
+from kronkeep_common.models.storage import KitConfirmation, RecoveryKit, SecretNames, StorageAddress
 from kronkeep_common.models.storage_kinds import all_kinds
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import filter_of, limit_of, with_cluster_names
@@ -64,6 +64,16 @@ async def get_storage(call: ApiCall[None]) -> BackupStorage:
 async def change_storage(call: ApiCall[BackupStorageChange]) -> BackupStorage:
     """Change who may use a storage, and how much it may hold."""
     return await call.services.storages.change(call.id, call.body)
+
+
+@routes.post(STORAGE + "/address", Level.ADMIN, query=("dry_run",), status=202, answer=api.Operation)
+async def change_address(call: ApiCall[StorageAddress]) -> api.Operation | BackupStorage:
+    """Change where a storage is once its repositories are found there; a dry run answers with the storage."""
+    moved = await call.services.addresses.check(call.id, call.body)
+    if call.dry_run:
+        return moved
+    work = partial(call.services.addresses.change, call.id, call.body)
+    return await call.services.operations.start("address", call.id, work)
 
 
 @routes.delete(STORAGE, Level.ADMIN, status=204)
@@ -151,6 +161,12 @@ async def list_foreign_snapshots(call: ApiCall[None]) -> api.ListOf[ForeignSnaps
 async def acknowledge_missing(call: ApiCall[api.Empty]) -> BackupStorage:
     """Acknowledge that the missing snapshots of a storage are gone for good, so that it is pruned again."""
     return await call.services.retention.acknowledge_missing(call.id)
+
+
+@routes.get("/v1/secrets", Level.ADMIN, query=("cluster",))
+async def list_secrets(call: ApiCall[None]) -> api.ListOf[SecretNames]:
+    """List the Secrets of kronkeep's namespace that a storage may name: their names and keys, no values."""
+    return api.ListOf(items=await call.services.secrets.list_names(call.cluster))
 
 
 async def _start(call: ApiCall[object], kind: str, work: Callable[[str], Awaitable[object]]) -> api.Operation:

@@ -33,6 +33,7 @@ from kronkeep_daemon.maintenance_service import MaintenanceService
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.metrics import Exposition
 from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.restores.file_download import FileDownloads
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.service import RestoreService
@@ -41,6 +42,7 @@ from kronkeep_daemon.restores.snapshot_search import SnapshotSearch
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.sinks.service import SinkService
+from kronkeep_daemon.storages.address_change import AddressChanges
 from kronkeep_daemon.storages.key_rotation import KeyRotations
 from kronkeep_daemon.storages.recovery_kit import RecoveryKits
 from kronkeep_daemon.storages.service import StorageService
@@ -68,6 +70,8 @@ class Services(NamedTuple):
     orphans: OrphanedPolicies
     storages: StorageService
     storage_upkeep: StorageUpkeep
+    addresses: AddressChanges
+    secrets: RepositorySecrets
     key_rotations: KeyRotations
     recovery_kits: RecoveryKits
     restores: RestoreService

@@ -2,11 +2,14 @@
 
 import base64
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
+from kronkeep_common import object_keys
 from kronkeep_common.errors import InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupStorage, SecretKeyRef
+from kronkeep_common.models.storage import SecretNames
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
@@ -20,6 +23,8 @@ from kronkeep_daemon.restic import key_changes
 from kronkeep_daemon.settings import Settings
 
 SecretData = dict[str, bytes]
+NOT_OURS = f"{object_keys.MANAGED_BY_LABEL}!={object_keys.MANAGED_BY}"
+NAMEABLE_TYPES = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
 
 
 class RepositorySecrets:
@@ -45,6 +50,19 @@ class RepositorySecrets:
                 reason=Reason.SECRET_MISSING,
             ) from fault
         return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+
+    async def list_names(self, cluster: Cluster) -> list[SecretNames]:
+        """Return the Secrets of kronkeep's namespace that a person made, by name; raise Forbidden.
+
+        Those that kronkeep made, Helm's releases (1 MB each) and tokens of service accounts are left out.
+        """
+        path = paths.secrets(self._settings().namespace)
+        items, _ = await cluster.list(path, labelSelector=NOT_OURS, fieldSelector=NAMEABLE_TYPES)
+        names = [
+            SecretNames(name=item["metadata"]["name"], keys=tuple(sorted(item.get("data") or {})))
+            for item in items
+        ]
+        return sorted(names, key=attrgetter("name"))
 
     async def require(self, cluster: Cluster, name: str, field: str) -> SecretData:
         """Return the Secret that `field` of a request names; raise InvalidRequest where it does not exist."""

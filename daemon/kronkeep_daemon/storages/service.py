@@ -199,6 +199,10 @@ class StorageService:
         _require_servable(request.namespaces, storage_kinds.kind_of(request.kind).namespace(typed))
         return typed
 
+    def require_servable(self, storage: BackupStorage) -> None:
+        """Raise InvalidRequest where pods of a namespace that it serves could not reach the storage."""
+        _require_servable(storage.namespaces, storage_kinds.own_namespace(storage))
+
     def _require_free_name(self, name: str) -> None:
         if self._history.storages.get(name) is not None:
             raise NameTaken(f"There is a storage {name} already.", field="id")
@@ -375,7 +379,7 @@ class StorageService:
         self.get(name)
         if users:
             raise StorageInUse(f"The storage {name} is used by {', '.join(users[:5])}.", cronjobs=users[:50])
-        if self._is_busy(name):
+        if self.is_busy(name):
             raise StorageInUse(
                 f"A backup or restore of the storage {name} has not ended.",
                 next_step="Wait for its end, or cancel it.",
@@ -386,7 +390,8 @@ class StorageService:
         )
         await asyncio.wait([self._start_work(deleting)], timeout=DELETE_PATIENCE_SECONDS)
 
-    def _is_busy(self, name: str) -> bool:
+    def is_busy(self, name: str) -> bool:
+        """Return whether a backup, copy or restore of the storage has not ended."""
         backups = self._history.backups.newest(limit=1000, storage_id=name).items
         restores = self._history.restores.newest(limit=1000, storage_id=name).items
         copies = self._history.copies.newest(limit=1000, storage_id=name).items

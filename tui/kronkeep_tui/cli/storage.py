@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.text import clean
-from kronkeep_tui.cli import output, storage_keys, storage_snapshots, wait_for_end
+from kronkeep_tui.cli import output, storage_address, storage_keys, storage_snapshots, wait_for_end
 from kronkeep_tui.cli.arguments import add_cluster
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 from kronkeep_tui.form.value_texts import read_size
@@ -42,6 +42,7 @@ def add_parser(verbs: Verbs) -> None:
     storage_keys.add_verbs(storage_verbs)
     _add_usage(storage_verbs)
     _add_change(storage_verbs)
+    storage_address.add_verb_of_address(storage_verbs)
     for name in ("test", "check", "prune", "retry"):
         verb = add_verb(storage_verbs, name, routes=[f"POST {_STORAGE}/{name}"])
         verb.add_argument("name")
