@@ -1,4 +1,4 @@
-"""Change of a storage's address: only to a place where each of its repositories is the same one.
+"""Change of a storage's address to where its repositories have the same ids.
 
 A repository is told by restic's own id of it, which was recorded at its creation. The ids at the new address
 are compared while nothing else of ours works on the repositories, and only then is the record changed.
