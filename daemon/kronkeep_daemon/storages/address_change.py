@@ -1,6 +1,6 @@
-"""Change of a storage's address to where its repositories have the same ids.
+"""Change of the address of a storage: each of its repositories must be there, by its id.
 
-A repository is told by restic's own id of it, which was recorded at its creation. The ids at the new address
+A repository is known by restic's own id of it, which was recorded at its creation. The ids at the new address
 are compared while nothing else of ours works on the repositories, and only then is the record changed.
 """
 
