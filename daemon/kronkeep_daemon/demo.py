@@ -118,7 +118,11 @@ def _shell_command(script: str) -> tuple[str, ...]:
 def storage_spec(folder: Path) -> BackupStorageCreate:
     """Return the storage `demo-local` in `folder`."""
     return BackupStorageCreate(
-        id=STORAGE, kind="local", settings={"path": str(folder)}, namespaces=(NAMESPACE,)
+        id=STORAGE,
+        kind="local",
+        settings={"path": str(folder)},
+        namespaces=(NAMESPACE,),
+        layout="shared",
     )
 
 

@@ -24,6 +24,7 @@ from kronkeep_common.models import (
     Source,
 )
 from kronkeep_common.models.policy import BackupType, Compression
+from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists
@@ -51,14 +52,20 @@ class BackupSite:
         async with self.daemon.client() as client:
             yield client
 
-    async def create_storage(self, name: str) -> Path:
+    async def create_storage(
+        self, name: str, *, layout: Layout = "shared", namespaces: tuple[str, ...] = ("default",)
+    ) -> Path:
         """Create a local storage, wait until it is active, and return its folder."""
         folder = self.daemon.state.parent / f"storage-{name}"
         await self.daemon.prepare_storage(name, folder)
         async with self.client() as client:
             await client.storages.create(
                 BackupStorageCreate(
-                    id=name, kind="local", settings={"path": str(folder)}, namespaces=("default",)
+                    id=name,
+                    kind="local",
+                    settings={"path": str(folder)},
+                    namespaces=namespaces,
+                    layout=layout,
                 )
             )
             storage = await eventually(

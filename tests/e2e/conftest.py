@@ -33,7 +33,9 @@ async def storage(daemon: Daemon, client: Client) -> Path:
     folder = daemon.state.parent / "vault"
     await daemon.prepare_storage("vault", folder)
     await client.storages.create(
-        BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",))
+        BackupStorageCreate(
+            layout="shared", id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
+        )
     )
     vault = await eventually(
         lambda: client.storages.get("vault"), lambda s: s.status not in ("pending", "creating")

@@ -238,7 +238,11 @@ async def test_a_server_that_went_away(site: BackupSite) -> None:
         async with site.client() as client:
             await client.storages.create(
                 BackupStorageCreate(
-                    id="away", kind="rest", settings={"url": server.url}, namespaces=("default",)
+                    layout="shared",
+                    id="away",
+                    kind="rest",
+                    settings={"url": server.url},
+                    namespaces=("default",),
                 )
             )
             storage = await eventually(

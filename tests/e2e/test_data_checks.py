@@ -33,7 +33,7 @@ async def test_damage_is_found_in_its_part_and_reported_until_it_is_gone(
         storages = composition.services.storages
         checks = composition.data_checks
         spec = BackupStorageCreate(
-            id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
+            layout="shared", id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
         )
         await prepare_storage(cluster, "vault", folder)
         await storages.create(spec, cluster)

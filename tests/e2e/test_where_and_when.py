@@ -97,7 +97,7 @@ async def two(tmp_path: Path) -> AsyncIterator[TwoNodes]:
         storages = composition.services.storages
         folder = tmp_path / "vault"
         vault = BackupStorageCreate(
-            id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
+            layout="shared", id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",)
         )
         await prepare_storage(cluster, "vault", folder)
         await storages.create(vault, cluster)

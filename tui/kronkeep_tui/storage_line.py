@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
+from kronkeep_common.models.storage_layout import LAYOUTS, Layout
 from kronkeep_tui.form.value_texts import read_secret, read_size, write_size
 
 EXAMPLE = "vault local path=/var/backups/vault namespaces=default"
 LIMITS = ("capacity", "namespaces")
-_MORE = ("credentials", "password", *LIMITS)
+_MORE = ("credentials", "password", "layout", *LIMITS)
 
 
 def parse(line: str) -> BackupStorageCreate:
@@ -22,6 +23,7 @@ def parse(line: str) -> BackupStorageCreate:
     values = dict(_pair(word) for word in words[2:])
     password = values.pop("password", None)
     credentials = values.pop("credentials", None)
+    layout = _read_layout(values.pop("layout", "namespace"))
     limits = _limits(values)
     numbers = {field.name for field in kind.fields if field.type == "number"}
     known = {field.name for field in kind.fields}
@@ -37,8 +39,16 @@ def parse(line: str) -> BackupStorageCreate:
         credentials=credentials,
         password=SecretKeyRef(**read_secret(password)) if password else None,
         namespaces=limits.namespaces or (),
+        layout=layout,
         capacity_bytes=limits.capacity_bytes,
     )
+
+
+def _read_layout(word: str) -> Layout:
+    layout = next((each for each in LAYOUTS if each == word), None)
+    if layout is None:
+        raise InvalidRequest(f"There is no layout {word!r}; there are {', '.join(LAYOUTS)}.")
+    return layout
 
 
 def parse_change(line: str) -> BackupStorageChange:

@@ -6,6 +6,7 @@ from typing import Literal
 from kronkeep_common.models.base import Bytes, Moment, Record, Seconds
 from kronkeep_common.models.cronjob import KeptLog
 from kronkeep_common.models.policy import BackupPolicy, BackupType, Retention, UnarchivedVolume
+from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import BackupStatus
 
 BackupTrigger = Literal["after-run", "scheduled", "manual", "catch-up"]
@@ -84,7 +85,8 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     that its policy's source names (100 at most). `unarchived_volumes` are volumes that the CronJob mounted
     and the archive does not have (20 at most). `unusual` says in a sentence each what is unusual about a
     backup that succeeded; until somebody acknowledges its alert (`unusual_acknowledged_at`) retention removes
-    nothing of its policy.
+    nothing of its policy. `layout` says whose archives share its repository in the storage; it is empty until
+    the archive begins.
     """
 
     id: str
@@ -98,6 +100,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     policy_revision: str = ""
     policy: BackupPolicy | None = None
     storage_id: str
+    layout: Layout | None = None
     backup_type: BackupType = "incremental"
     overrides: dict[str, str] = {}
     trigger: BackupTrigger = "after-run"

@@ -4,6 +4,7 @@ from typing import Literal
 
 from kronkeep_common.models.base import Moment, Record, Seconds
 from kronkeep_common.models.cronjob import KeptLog
+from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import CopyStatus
 
 CopyTrigger = Literal["after-backup", "scheduled", "manual", "repair"]
@@ -14,13 +15,13 @@ class BackupCopy(Record, frozen=True, kw_only=True):
     """The copy of one backup in another storage; a backup has at most one in each.
 
     `backup_id` is the backup, `from_storage_id` the storage with the original, `storage_id` that with the
-    copy. `attempt` counts from 1. `due_at` is the slot of a scheduled copy. `snapshot_id` and
-    `database_snapshot_id` are the snapshots in the copy, whose ids differ from the originals'; the tags are
-    the same. `verified_by` is the restore (a drill or a verification) that last restored and compared all of
-    it, at `verified_at`. `forget_began_at` is when retention began to remove its snapshots,
-    `snapshot_removed_at` when it had. `snapshot_missing_at` is when the repository was first found to lack
-    them; such a copy is made again while the original is there. `recovered_at` is when the record was made
-    from snapshots that no record knew.
+    copy, and `layout` whose copies share its repository there. `attempt` counts from 1. `due_at` is the slot
+    of a scheduled copy. `snapshot_id` and `database_snapshot_id` are the snapshots in the copy, whose ids
+    differ from the originals'; the tags are the same. `verified_by` is the restore (a drill or a
+    verification) that last restored and compared all of it, at `verified_at`. `forget_began_at` is when
+    retention began to remove its snapshots, `snapshot_removed_at` when it had. `snapshot_missing_at` is when
+    the repository was first found to lack them; such a copy is made again while the original is there.
+    `recovered_at` is when the record was made from snapshots that no record knew.
     """
 
     id: str
@@ -32,6 +33,7 @@ class BackupCopy(Record, frozen=True, kw_only=True):
     policy_id: str
     from_storage_id: str
     storage_id: str
+    layout: Layout | None = None
     trigger: CopyTrigger = "after-backup"
     status: CopyStatus
     attempt: int = 1

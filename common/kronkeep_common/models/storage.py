@@ -6,6 +6,7 @@ import msgspec
 
 from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
 from kronkeep_common.models.policy import SecretKeyRef, ZoneText
+from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import RotationState, StorageStatus
 
 Settings = dict[str, str | int]
@@ -24,7 +25,8 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
     prune) uses those; they never leave kronkeep's namespace. It serves only the `namespaces` that it names,
     `*` for all: without any, nobody can use it. `capacity_bytes` limits it to less than its server or volume
     has. `bandwidth` is how much of the network its Jobs may take, such as
-    `02:00-06:00 unlimited, else 4 MiB/s`, by the clock of `bandwidth_zone` (UTC without one).
+    `02:00-06:00 unlimited, else 4 MiB/s`, by the clock of `bandwidth_zone` (UTC without one). By its `layout`
+    it has a repository with a password of its own for each namespace or for each policy, or one for all.
     """
 
     id: Name
@@ -34,6 +36,7 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
     credentials: Name | None = None
     maintenance_credentials: Name | None = None
     namespaces: tuple[str, ...] = ()
+    layout: Layout = "namespace"
     capacity_bytes: Bytes | None = None
     bandwidth: BandwidthText | None = None
     bandwidth_zone: ZoneText | None = None
@@ -209,7 +212,8 @@ class KitConfirmation(Request, frozen=True, kw_only=True):
 class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name.
 
-    `namespaces` are those that it serves; `*` among them stands for all. `credential_keys` are the names of
+    `namespaces` are those that it serves; `*` among them stands for all. `layout` says whose new archives
+    share a repository. `password` opens the storage's own repository. `credential_keys` are the names of
     the keys in the Secret `credentials`, never their values. `append_only` is whether the last test, at
     `append_only_tested_at`, proved that those cannot delete, where there are `maintenance_credentials`.
     `reached_at` is when its repository was last opened. `reason`, `message` and `next_step` describe the last
@@ -235,6 +239,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     kit_hash: str | None = None
     credential_keys: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
+    layout: Layout = "shared"
     capacity_bytes: Bytes | None = None
     bandwidth: str | None = None
     bandwidth_zone: str | None = None

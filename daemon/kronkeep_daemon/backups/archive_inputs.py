@@ -55,7 +55,7 @@ class ArchiveInputsResolver:
         cluster = self._cronjobs.clusters.of(backup.cluster)
         storage = self._storages.require_usable(backup.storage_id, cluster, backup.namespace)
         repository = repositories.repository_of_policy(
-            policy.id, cluster.id, backup.namespace, policy.encryption, storage
+            policy.id, cluster.id, backup.namespace, policy.encryption, storage, layout=backup.layout
         )
         run = self._history.executions.get(backup.cronjob_execution_id or "")
         return ArchiveInputs(

@@ -28,7 +28,6 @@ from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner, StageResult
-from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -36,13 +35,14 @@ from kronkeep_daemon.jobs.runner import JobLimits
 from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation, volume_space
+from kronkeep_daemon.repositories import job_manifests, job_names, volume_space
 from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.queue import ArchiveHold, ArchiveRequest, OnWait, RepositoryQueues
 from kronkeep_daemon.repositories.queue_rules import Work
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import output, snapshots
@@ -51,7 +51,6 @@ from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotTags
 from kronkeep_daemon.settings import Settings
 
 SLACK_SECONDS = 900.0  # beyond the Job's own deadline, before its end is no longer waited for
-INIT_SECONDS = 300.0
 LIST_SECONDS = 900.0
 LONGEST_QUEUE = timedelta(days=1)  # for a place of the repository
 
@@ -67,6 +66,7 @@ class AttemptRunner:
         hooks: HookRunner,
         repository_jobs: RepositoryJobs,
         index: RepositoryIndex,
+        maker: RepositoryMaker,
         queues: RepositoryQueues,
         lock_removal: LockRemoval,
         version_probe: VersionProbe,
@@ -78,6 +78,7 @@ class AttemptRunner:
         self._hooks = hooks
         self._repository_jobs = repository_jobs
         self._index = index
+        self._maker = maker
         self._queues = queues
         self._lock_removal = lock_removal
         self._version_probe = version_probe
@@ -108,7 +109,7 @@ class AttemptRunner:
         except KronkeepError as fault:
             if fault.retryable:
                 raise  # the planner's next pass starts the archive again
-            await self._record_start(backup_id)
+            await self._record_start(backup_id, inputs)
             return archive_outcome.outcome_of_fault(fault)
 
     async def _prepare(self, backup: BackupExecution, inputs: ArchiveInputs) -> ArchiveRequest:
@@ -118,7 +119,7 @@ class AttemptRunner:
         """
         await claim_checks.require_claims(inputs.cluster, backup.namespace, inputs.claims)
         await self._version_probe.require(inputs.cluster, inputs.policy)
-        await self._ensure_repository(backup, inputs.repository)
+        await self._maker.make_if_missing(inputs.repository, backup.id, str(backup.attempt))
         return archive_requests.build_request(
             backup,
             inputs,
@@ -149,7 +150,7 @@ class AttemptRunner:
         if not request.is_resumed:
             hold = self._queues.hold_for_hooks(request, self._patience(backup), _explainer(on_waiting))
             work = await preparation.enter_async_context(hold)
-        await self._record_start(backup.id)
+        await self._record_start(backup.id, inputs)
         node = request.node or None
         stage = await self._hooks.run_stage(backup.id, "pre", inputs, node=node, on_waiting=on_waiting)
         return stage, work
@@ -163,7 +164,7 @@ class AttemptRunner:
         place = self._queues.hold_for_archive(request, patience, _explainer(on_waiting), hooks=hooks)
         async with place as hold:
             await preparation.aclose()
-            backup = await self._record_start(before.id)
+            backup = await self._record_start(before.id, inputs)
             note = partial(_note_stall, hold, on_waiting)
             try:
                 async with asyncio.timeout(inputs.policy.deadline_seconds + SLACK_SECONDS):
@@ -180,12 +181,13 @@ class AttemptRunner:
             return LONGEST_QUEUE.total_seconds()
         return (backup.deadline_at - self._clock.now()).total_seconds()
 
-    async def _record_start(self, backup_id: str) -> BackupExecution:
-        """Record that the backup runs, and the name of its Job, before that Job is created."""
+    async def _record_start(self, backup_id: str, inputs: ArchiveInputs) -> BackupExecution:
+        """Record that the backup runs, its repository and its Job's name, before that Job is created."""
         backup = self._records.get(backup_id)
         return await self._records.change(
             backup_id,
             status=BackupStatus.RUNNING,
+            layout=inputs.repository.layout,
             started_at=backup.started_at or self._clock.now(),
             deadline_at=None,
             reason=None,
@@ -193,24 +195,6 @@ class AttemptRunner:
             next_step=None,
             job=job_names.archive_job_name(backup),
         )
-
-    async def _ensure_repository(self, backup: BackupExecution, repository: Repository) -> None:
-        """Create a policy's own repository before its first archive; raise StorageFailed.
-
-        Archives that find it missing at the same time create it once.
-        """
-        if self._index.contains(repository):
-            return
-        async with self._queues.hold_exclusively(repository.id, "creation"):
-            if not self._index.contains(repository):
-                await self._create_repository(backup, repository)
-
-    async def _create_repository(self, backup: BackupExecution, repository: Repository) -> None:
-        mark = derive_id("repository creation", repository.id, backup.id, str(backup.attempt))
-        repository_id = await repository_creation.create_or_open(
-            self._repository_jobs, repository, mark, INIT_SECONDS
-        )
-        await self._index.pin(repository, repository_id)
 
     async def _find_missed_result(
         self, before: BackupExecution, inputs: ArchiveInputs

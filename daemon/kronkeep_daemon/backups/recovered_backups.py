@@ -119,6 +119,7 @@ def _backup_of(
         policy=policy,
         policy_revision=policy_annotations.revision_of(policy) if policy is not None else "",
         storage_id=repository.storage.id,
+        layout=repository.layout,
         backup_type=cast(BackupType, _one_of(tags.backup_type, get_args(BackupType), "incremental")),
         trigger=_one_of(tags.trigger, BACKUP_TRIGGERS, "manual"),  # type: ignore[arg-type]
         status=BackupStatus.UNKNOWN,

@@ -36,6 +36,7 @@ from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import reconciliation
+from kronkeep_daemon.repositories.folder_passwords import FolderPasswords
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.reconciliation import RepositoryComparison, SnapshotsByBackup
@@ -87,6 +88,7 @@ class SnapshotReconciliation:
         records: BackupRecords,
         copies: CopyComparer,
         index: RepositoryIndex,
+        passwords: FolderPasswords,
         storages: StorageService,
         upkeep: StorageUpkeep,
         maintenance: RepositoryMaintenance,
@@ -101,6 +103,7 @@ class SnapshotReconciliation:
         self._records = records
         self._copies = copies
         self._index = index
+        self._passwords = passwords
         self._storages = storages
         self._maintenance = maintenance
         self._queues = queues
@@ -289,7 +292,7 @@ class SnapshotReconciliation:
         total = StorageSnapshots(listed_at=self._clock.now())
         foreign: list[ForeignSnapshot] = []
         first_fault: KronkeepError | None = None
-        for repository in self._repositories_of(storage):
+        for repository in await self._list_repositories(storage):
             is_known = self._index.contains(repository)
             try:
                 async with self._queues.hold_for_reading(repository.id, "reconciliation"):
@@ -318,9 +321,12 @@ class SnapshotReconciliation:
         await self._records.add_recovered(backups)
         await self._confirm_by_runs(backups)
 
-    def _repositories_of(self, storage: BackupStorage) -> list[Repository]:
-        """Return the storage's repositories that are recorded, and those that policies would use."""
-        repositories = {each.id: each for each in self._index.repositories_of(storage)}
+    async def _list_repositories(self, storage: BackupStorage) -> list[Repository]:
+        """Return the storage's repositories that are recorded or have a password, and those that policies
+        would use.
+        """
+        with_password = await self._passwords.list_repositories(storage)
+        repositories = {each.id: each for each in (*self._index.repositories_of(storage), *with_password)}
         for cronjob in self._cronjobs.objects():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is None:

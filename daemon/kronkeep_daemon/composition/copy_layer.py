@@ -36,6 +36,7 @@ def compose_copies(
         logs=backups.logs,
         repository_jobs=repositories.jobs,
         index=repositories.index,
+        maker=repositories.maker,
         queues=repositories.queues,
         lock_removal=repositories.lock_removal,
         version_probe=repositories.version_probe,

@@ -7,11 +7,13 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.jobs.owned_objects import ObjectTokens
 from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.repositories.credential_copies import CredentialCopies
+from kronkeep_daemon.repositories.folder_passwords import FolderPasswords
 from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.repositories.version_probe import VersionProbe
@@ -19,6 +21,7 @@ from kronkeep_daemon.storages.address_change import AddressChanges
 from kronkeep_daemon.storages.key_rotation import KeyRotations
 from kronkeep_daemon.storages.provisioner import StorageProvisioner
 from kronkeep_daemon.storages.recovery_kit import RecoveryKits
+from kronkeep_daemon.storages.rotated_secrets import RotatedSecrets
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 
@@ -30,6 +33,8 @@ class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
     runners: JobRunners
     jobs: RepositoryJobs
     index: RepositoryIndex
+    passwords: FolderPasswords
+    maker: RepositoryMaker
     lock_removal: LockRemoval
     version_probe: VersionProbe
     maintenance: RepositoryMaintenance
@@ -58,6 +63,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
     jobs = RepositoryJobs(
         clusters=base.clusters, settings=base.settings, queues=queues, copies=copies, runners=runners
     )
+    passwords = FolderPasswords(clusters=base.clusters, settings=base.settings)
     stale_locks = StaleLocks(clusters=base.clusters, history=base.history, jobs=jobs, clock=base.clock)
     maintenance = RepositoryMaintenance(jobs=jobs, index=index, stale_locks=stale_locks, queues=queues)
     provisioner = StorageProvisioner(
@@ -95,6 +101,8 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         runners=runners,
         jobs=jobs,
         index=index,
+        passwords=passwords,
+        maker=RepositoryMaker(jobs=jobs, index=index, queues=queues, passwords=passwords),
         lock_removal=LockRemoval(queues=queues, stale_locks=stale_locks, supervisor=base.supervisor),
         version_probe=VersionProbe(runners=runners, settings=base.settings),
         maintenance=maintenance,
@@ -113,12 +121,10 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         key_rotations=KeyRotations(
             storages=storages,
             index=index,
-            jobs=jobs,
             maintenance=maintenance,
-            secrets=secrets,
+            secrets=RotatedSecrets(clusters=base.clusters, secrets=secrets, settings=base.settings),
             queues=queues,
             clock=base.clock,
-            settings=base.settings,
             supervisor=base.supervisor,
         ),
         recovery_kits=RecoveryKits(storages=storages, index=index, secrets=secrets, clock=base.clock),

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
+
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, NotAllowedNow
 from kronkeep_common.models import BackupCopy, BackupExecution, BackupPolicy, Cause, PolicyCopy
@@ -23,23 +25,21 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.copies import copy_manifests
 from kronkeep_daemon.copies.copy_manifests import CopiedSnapshots
 from kronkeep_daemon.copies.copy_records import CopyRecords
-from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.jobs.runner import JobLimits
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import CronJobRef
-from kronkeep_daemon.repositories import repository_creation
 from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.queue import ArchiveHold, ArchiveRequest, RepositoryQueues
-from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
+from kronkeep_daemon.repositories.repository import Repository, repository_of_backup, repository_of_copy
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import JobPlace, RepositoryJobs, require_serving
+from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
 log = logging.getLogger(__name__)
-INIT_SECONDS = 600.0
 SLACK_SECONDS = 900.0  # beyond the Job's own deadline, before its end is no longer waited for
 FIRST_PAUSE = 5.0  # seconds before the second attempt; each later pause is four times as long
 LONGEST_PAUSE = 300.0
@@ -75,6 +75,7 @@ class Copier:
         logs: BackupLogs,
         repository_jobs: RepositoryJobs,
         index: RepositoryIndex,
+        maker: RepositoryMaker,
         queues: RepositoryQueues,
         lock_removal: LockRemoval,
         version_probe: VersionProbe,
@@ -88,6 +89,7 @@ class Copier:
         self._logs = logs
         self._repository_jobs = repository_jobs
         self._index = index
+        self._maker = maker
         self._queues = queues
         self._lock_removal = lock_removal
         self._version_probe = version_probe
@@ -145,7 +147,8 @@ class Copier:
         for storage in (first, second):
             require_serving(storage, backup.namespace)
         source = repository_of_backup(backup, first)
-        target = source.copies_in(second)
+        made_from = msgspec.structs.replace(copy, from_storage_id=first.id)
+        target = repository_of_copy(backup, made_from, second)
         return CopyInputs(
             backup=backup,
             policy=policy,
@@ -160,7 +163,7 @@ class Copier:
         before = self._records.get(copy_id)
         inputs = self.resolve(before)
         await self._version_probe.require(inputs.place.cluster, inputs.policy)
-        await self._ensure_repository(before, inputs)
+        await self._maker.make_if_missing(inputs.both, before.id, str(before.attempt))
         try:
             async with self._hold_both(before, inputs) as hold:
                 copy = await self._record_start(before, inputs)
@@ -171,19 +174,6 @@ class Copier:
             return Fault(gone, "The copy's Job was deleted before it ended.", gone.next_step)
         except TimeoutError:
             return Fault.of(Reason.QUEUE_TIMEOUT)
-
-    async def _ensure_repository(self, copy: BackupCopy, inputs: CopyInputs) -> None:
-        """Create the repository of the copies, with the chunks of the first, before its first copy."""
-        if self._index.contains(inputs.target):
-            return
-        async with self._queues.hold_exclusively(inputs.target.id, "creation"):
-            if self._index.contains(inputs.target):
-                return
-            mark = derive_id("repository of copies", inputs.target.id, copy.id, str(copy.attempt))
-            repository_id = await repository_creation.create_or_open(
-                self._repository_jobs, inputs.both, mark, INIT_SECONDS
-            )
-            await self._index.pin(inputs.target, repository_id)
 
     @asynccontextmanager
     async def _hold_both(self, copy: BackupCopy, inputs: CopyInputs) -> AsyncIterator[ArchiveHold]:
@@ -222,6 +212,7 @@ class Copier:
             copy.id,
             status=CopyStatus.RUNNING,
             from_storage_id=inputs.source.storage.id,
+            layout=inputs.target.layout,
             started_at=copy.started_at or self._clock.now(),
             job=copy_manifests.job_name(copy),
             reason=None,

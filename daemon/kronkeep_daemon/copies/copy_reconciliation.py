@@ -18,7 +18,7 @@ from kronkeep_daemon.copies.copy_records import CopyRecords, new_copy
 from kronkeep_daemon.copies.copy_rules import by_backup
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories.reconciliation import RepositoryComparison
-from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
+from kronkeep_daemon.repositories.repository import Repository, repository_of_copy
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class CopyReconciliation:
         backup = self._history.backups.get(copy.backup_id)
         if backup is None:
             return False
-        return repository_of_copy(backup, copy, repository).id == repository.id
+        return repository_of_copy(backup, copy, repository.storage).id == repository.id
 
     async def apply(
         self, repository: Repository, copies: Sequence[BackupCopy], snapshots: Sequence[ListedSnapshot]
@@ -85,6 +85,7 @@ class CopyReconciliation:
             status=CopyStatus.SUCCEEDED,
             ended_at=now,
             recovered_at=now,
+            layout=repository.layout,
             snapshot_id=snapshots.snapshot_id,
             database_snapshot_id=snapshots.database_snapshot_id,
             reason=None,
@@ -100,13 +101,10 @@ class CopyReconciliation:
         return recovery._replace(backups=tuple(backups))
 
 
-def repository_of_copy(backup: BackupExecution, copy: BackupCopy, repository: Repository) -> Repository:
-    """Return the repository of a copy, in the storage of `repository`."""
-    return repository_of_backup(backup, repository.storage).as_copies_of(copy.from_storage_id)
-
-
 def _of_first(backup: BackupExecution, storage_id: str, now: object) -> BackupExecution:
     policy = backup.policy
     if policy is not None and policy.storage_id != storage_id:
         policy = msgspec.structs.replace(policy, storage_id=storage_id)
-    return msgspec.structs.replace(backup, storage_id=storage_id, policy=policy, snapshot_missing_at=now)
+    return msgspec.structs.replace(
+        backup, storage_id=storage_id, layout=None, policy=policy, snapshot_missing_at=now
+    )

@@ -25,7 +25,7 @@ from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.copies import copy_manifests, copy_rules
 from kronkeep_daemon.copies.copy_comparison import has_copy_in
-from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation, repository_of_copy
+from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation
 from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, CopyChanged
@@ -33,7 +33,7 @@ from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
-from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository import Repository, repository_of_copy
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import forget
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
@@ -147,7 +147,7 @@ class CopyRetention:
         storage = self._storages.require_active(storage_id)
         copy = self._records.find(backup_id, storage_id)
         assert copy is not None
-        return repository_of_copy(self._backups.get(backup_id), copy, Repository(storage=storage))
+        return repository_of_copy(self._backups.get(backup_id), copy, storage)
 
     def _require_trusted_time(self, cluster: str) -> None:
         retention_rules.require_trusted_time(self._cronjobs.clusters.clock_fault(cluster))

@@ -1,15 +1,20 @@
-"""One restic repository: a storage's own, or a policy's own in a folder below it; pure.
+"""Which restic repositories a storage has, and in which of them a backup or copy is; pure.
 
-A policy with a key of its own, or with none, has a repository of its own, because a key opens all of a
-repository. A backup keeps the policy that it was made with, and so the way to its repository, whatever
-happens to the policy later.
+The storage's own is at its address and opens with its password; the others are in folders below it. By the
+storage's layout a namespace or a policy has one with a password of its own, because a password opens all of a
+repository. A policy with a key of its own, or with none, has one in any layout. A backup keeps its layout and
+the policy that it was made with, and so the way to its repository, whatever happens to storage and policy
+later.
 """
 
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from kronkeep_common.bandwidth import limit_of
-from kronkeep_common.models import BackupExecution, BackupStorage, Encryption, SecretKeyRef
+from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, Encryption, SecretKeyRef
+from kronkeep_common.models.storage_layout import Layout
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.repositories import copy_access
@@ -17,6 +22,8 @@ from kronkeep_daemon.restic.command_line import NO_PASSWORD
 from kronkeep_daemon.storage_kinds import RepositoryAccess
 
 COPIES = "copies-of-"  # begins the folder of a repository of copies
+# What the folder of a repository begins with that has a password of its own, by layout.
+_PREFIXES: dict[Layout, str] = {"namespace": "namespace-", "policy": "one-policy-"}
 HOST = "kronkeep"  # with a pod's own name every file would look new (restic #4597)
 
 
@@ -31,10 +38,11 @@ class PolicyKey(NamedTuple):
 class Repository(NamedTuple):
     """A repository of a storage.
 
-    `folder` is empty for the storage's own, which opens with the storage's password; `key` is set where the
-    policy has a key of its own. `source` is the repository that it gets copies from, to which a Job then has
-    access too. `deletes` is set for Jobs that delete from it, which get the storage's credentials for
-    maintenance. `other_password` is a Secret of kronkeep's namespace that a Job gets beside the password.
+    `folder` is empty for the storage's own, which opens with the storage's password; so do the others, unless
+    they have a password of their own, or none. `key` is set where the policy has a key of its own. `source`
+    is the repository that it gets copies from, to which a Job then has access too. `deletes` is set for Jobs
+    that delete from it, which get the storage's credentials for maintenance. `other_password` is a Secret of
+    kronkeep's namespace that a Job gets beside the password.
     """
 
     storage: BackupStorage
@@ -49,6 +57,20 @@ class Repository(NamedTuple):
     def id(self) -> str:
         """The repository's id in queues and records."""
         return f"{self.storage.id}/{self.folder}" if self.folder else self.storage.id
+
+    @property
+    def layout(self) -> Layout:
+        """Whose archives or copies share it, as its folder says."""
+        place = self.without_copies().folder if self.first_storage_id else self.folder
+        layouts = (layout for layout, prefix in _PREFIXES.items() if place.startswith(prefix))
+        return next(layouts, "shared")
+
+    @property
+    def password(self) -> SecretKeyRef:
+        """Where in kronkeep's namespace its password is, unless a policy's key opens it, or it has none."""
+        if self.layout == "shared":
+            return self.storage.password
+        return SecretKeyRef(secret=password_secret_of_folders(self.storage.id), key=self.folder)
 
     @property
     def access(self) -> RepositoryAccess:
@@ -81,16 +103,11 @@ class Repository(NamedTuple):
         """The id of the storage whose backups it has copies of; empty where it has none."""
         return self.folder.removeprefix(COPIES).split(".")[0] if self.folder.startswith(COPIES) else ""
 
-    def copies_in(self, storage: BackupStorage) -> "Repository":
-        """Return the repository in another storage that has the copies of this one's snapshots."""
-        return self._replace(storage=storage, source=None).as_copies_of(self.storage.id)
-
     def as_copies_of(self, storage_id: str) -> "Repository":
         """Return the repository, in this one's storage, of copies from that place in another storage.
 
         It has a folder of its own, so that it is made with the chunks of the first and is never taken for a
-        repository of backups, whose tags its snapshots have too. It opens with the storage's own password, or
-        with the policy's key where this one does. No storage's id has a dot.
+        repository of backups, whose tags its snapshots have too. No storage's id has a dot.
         """
         parts = (storage_id, self.folder) if self.folder else (storage_id,)
         return self._replace(folder=COPIES + ".".join(parts))
@@ -123,13 +140,31 @@ class Repository(NamedTuple):
         return f"{HOST}{cluster}.{backup.namespace}.{backup.cronjob}"
 
 
+def password_secret_of_folders(storage_id: str) -> str:
+    """Return the name of the Secret with the passwords of a storage's repositories, by their folders."""
+    return f"kronkeep-storage-{storage_id}-folders"
+
+
+def repository_in_folder(folder: str, storage: BackupStorage) -> Repository:
+    """Return the repository with a password of its own in a folder of the storage."""
+    return Repository(storage=storage, folder=folder)
+
+
 def repository_of_policy(
-    policy_id: str, cluster: str, namespace: str, encryption: Encryption, storage: BackupStorage
+    policy_id: str,
+    cluster: str,
+    namespace: str,
+    encryption: Encryption,
+    storage: BackupStorage,
+    *,
+    layout: Layout | None = None,
 ) -> Repository:
     """Return the repository of the archives of a policy in that namespace of a cluster (by its id).
 
     Whoever may change a CronJob chooses its policy's id, so the folder depends on the namespace too: nobody
     can take the folder of another namespace's policy.
+
+    layout: None for the storage's present one.
     """
     name = f"{policy_id}-{derive_id('repository', cluster, namespace, policy_id)}"
     if not encryption.enabled:
@@ -137,13 +172,25 @@ def repository_of_policy(
     if encryption.key is not None:
         key = PolicyKey(cluster, namespace, encryption.key)
         return Repository(storage=storage, folder=f"policy-{name}", key=key)
+    match layout or storage.layout:
+        case "policy":
+            return Repository(storage=storage, folder=f"{_PREFIXES['policy']}{name}")
+        case "namespace":
+            name = f"{namespace}-{derive_id('repository of namespace', cluster, namespace)}"
+            return Repository(storage=storage, folder=f"{_PREFIXES['namespace']}{name}")
     return Repository(storage=storage)
 
 
 def repository_of_backup(backup: BackupExecution, storage: BackupStorage) -> Repository:
     """Return the repository that has the backup's snapshots."""
-    if backup.policy is None:
-        return Repository(storage=storage)
-    encryption = backup.policy.encryption
+    encryption = backup.policy.encryption if backup.policy is not None else Encryption()
     policy_id = backup.snapshot_policy_id
-    return repository_of_policy(policy_id, backup.cluster, backup.namespace, encryption, storage)
+    return repository_of_policy(
+        policy_id, backup.cluster, backup.namespace, encryption, storage, layout=backup.layout
+    )
+
+
+def repository_of_copy(backup: BackupExecution, copy: BackupCopy, storage: BackupStorage) -> Repository:
+    """Return the repository of a copy, in the storage that has it, whose layout it has."""
+    in_storage = msgspec.structs.replace(backup, layout=copy.layout)
+    return repository_of_backup(in_storage, storage).as_copies_of(copy.from_storage_id)

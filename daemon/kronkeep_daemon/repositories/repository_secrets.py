@@ -117,16 +117,20 @@ class RepositorySecrets:
                 field=field,
             )
 
-    async def storage_password(self, storage: BackupStorage) -> bytes:
-        """Return the password of the storage's own repository; raise StorageFailed where it is missing."""
-        secret = await self.read(self._clusters.of(storage.cluster), storage.password.secret)
-        if storage.password.key not in secret:
+    async def own_password(self, repository: Repository) -> bytes:
+        """Return the password of a repository that no policy's key opens.
+
+        Raises StorageFailed where it is missing.
+        """
+        ref = repository.password
+        secret = await self.read(self._clusters.of(repository.storage.cluster), ref.secret)
+        if not secret.get(ref.key):
             raise StorageFailed(
-                f"The Secret {storage.password.secret} has no key {clean(storage.password.key, 100)}.",
+                f"The Secret {ref.secret} has no key {clean(ref.key, 200)}, or an empty one.",
                 next_step="Put the repository's password back; without it its data cannot be read.",
                 reason=Reason.PASSWORD_MISSING,
             )
-        return secret[storage.password.key]
+        return secret[ref.key]
 
     async def storage_credentials(self, storage: BackupStorage) -> SecretData:
         """Return the credentials of the storage's server by key; empty where it has none."""
@@ -192,7 +196,7 @@ class RepositorySecrets:
         if not repository.encrypted:
             return b""
         if repository.key is None:
-            return await self.storage_password(repository.storage)
+            return await self.own_password(repository)
         cluster_id, namespace, ref = repository.key
         secret = await self.read(self._clusters.of(cluster_id), ref.secret, namespace)
         if not secret.get(ref.key):

@@ -65,7 +65,7 @@ def in_copy(backup: BackupExecution, copy: BackupCopy) -> BackupInCopy:
     """Return a backup as it is in its copy."""
     listed = copy_manifests.as_listed_in(backup, copy)
     fields = {field: getattr(listed, field) for field in BackupExecution.__struct_fields__}
-    fields["storage_id"] = copy.storage_id
+    fields |= {"storage_id": copy.storage_id, "layout": copy.layout}
     return BackupInCopy(**fields, copy_id=copy.id, first_storage_id=backup.storage_id)
 
 

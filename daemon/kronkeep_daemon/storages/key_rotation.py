@@ -1,4 +1,4 @@
-"""Rotation of a storage's password: a new key beside the old one, the Secret swapped, the old key removed.
+"""Rotation of a storage's passwords: new keys beside the old ones, the Secrets swapped, the old keys removed.
 
 Each step is recorded before the next begins and may be repeated, so a daemon that was killed at any point
 goes on from the record. At every moment what is in the Secret opens the repositories: the new password is in
@@ -7,12 +7,9 @@ then.
 """
 
 import asyncio
-import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from functools import partial
-from secrets import token_urlsafe
 
 import msgspec
 
@@ -23,31 +20,19 @@ from kronkeep_common.models.storage import KeyRotation
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ROTATION_TRANSITIONS, RotationState, may_follow
 from kronkeep_daemon.jobs.outcome import FinishedJob
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.errors import AlreadyExists
-from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
-from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.restic import key_changes
-from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.provisioner import PASSWORD_BYTES
+from kronkeep_daemon.storages.rotated_secrets import RotatedSecrets, next_password, previous_password
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 TASK = "rotate-key"
-PREVIOUS = "previous"  # the key of the old password in the storage's Secret until it is removed
 SECONDS = 1800.0
-
-
-def next_secret_name(storage_id: str) -> str:
-    """Return the name of the Secret that has the new password until the rotation is done."""
-    return f"kronkeep-storage-{storage_id}-next"
 
 
 class KeyRotations:
@@ -58,28 +43,24 @@ class KeyRotations:
         *,
         storages: StorageService,
         index: RepositoryIndex,
-        jobs: RepositoryJobs,
         maintenance: RepositoryMaintenance,
-        secrets: RepositorySecrets,
+        secrets: RotatedSecrets,
         queues: RepositoryQueues,
         clock: Clock,
-        settings: Callable[[], Settings],
         supervisor: Supervisor,
     ) -> None:
         self._storages = storages
         self._index = index
-        self._jobs = jobs
         self._maintenance = maintenance
         self._secrets = secrets
         self._queues = queues
         self._clock = clock
-        self._settings = settings
         self._supervisor = supervisor
         self._locks: dict[str, asyncio.Lock] = {}
         self._steps: Mapping[RotationState, Callable[[BackupStorage], Awaitable[None]]] = {
             RotationState.PREPARING: self._prepare,
             RotationState.ADDING: self._add_keys,
-            RotationState.SWAPPING: self._swap_secret,
+            RotationState.SWAPPING: self._swap_secrets,
             RotationState.OPENING: self._open_with_new,
             RotationState.REMOVING: self._remove_old_keys,
         }
@@ -138,24 +119,22 @@ class KeyRotations:
         await self._note(name, state=state, message=None, next_step=None, **fields)
 
     async def _prepare(self, storage: BackupStorage) -> None:
-        """Create the Secret with the new password; one that is there is that of this rotation."""
-        namespace = self._settings().namespace
-        data = {"password": token_urlsafe(PASSWORD_BYTES).encode()}
-        secret = job_manifests.build_secret(next_secret_name(storage.id), namespace, data, None)
-        with suppress(AlreadyExists):
-            await self._jobs.cluster_of(storage).create(paths.secrets(namespace), secret)
+        """Make the new passwords."""
+        await self._secrets.make_next(storage, self._repositories_of(storage))
         await self._enter(storage.id, RotationState.ADDING)
 
     def _repositories_of(self, storage: BackupStorage) -> list[Repository]:
-        """Return the repositories that the storage's password opens."""
+        """Return the repositories that passwords of the storage open: its own one, or one of theirs."""
         every = self._index.repositories_of(storage)
         return [repository for repository in every if repository.key is None and repository.encrypted]
 
     async def _add_keys(self, storage: BackupStorage) -> None:
         """Let the new password open each repository, and record the keys of the old one."""
-        other = SecretKeyRef(secret=next_secret_name(storage.id))
+        new = await self._secrets.read_next(storage)
         for repository in self._repositories_of(storage):
-            await self._ensure(repository, other, new=key_changes.OTHER, old="password")
+            other = next_password(repository)
+            if other.key in new:
+                await self._ensure(repository, other, new=key_changes.OTHER, old="password")
         await self._enter(storage.id, RotationState.SWAPPING)
 
     async def _ensure(self, repository: Repository, other: SecretKeyRef, *, new: str, old: str) -> None:
@@ -178,48 +157,35 @@ class KeyRotations:
         async with self._queues.hold_exclusively(repository.id, TASK):
             return await self._maintenance.run(TASK, steps, repository, SECONDS)
 
-    async def _swap_secret(self, storage: BackupStorage) -> None:
-        """Put the new password into the storage's Secret, with the old one beside it."""
-        namespace = self._settings().namespace
-        cluster = self._jobs.cluster_of(storage)
-        new = (await self._secrets.read(cluster, next_secret_name(storage.id)))["password"]
-        path = paths.secrets(namespace, storage.password.secret)
-        secret = await cluster.get(path)
-        data = secret.get("data") or {}
-        old = data.get(storage.password.key, "")
-        encoded = base64.b64encode(new).decode()
-        if old != encoded:
-            secret["data"] = {**data, storage.password.key: encoded, PREVIOUS: old}
-            await cluster.replace(path, secret)
+    async def _swap_secrets(self, storage: BackupStorage) -> None:
+        """Put the new passwords into the storage's Secrets, with the old ones beside them."""
+        await self._secrets.swap(storage)
         await self._enter(storage.id, RotationState.OPENING)
 
     async def _open_with_new(self, storage: BackupStorage) -> None:
-        """Open each repository with what the Secret has now; one that was made meanwhile gets its key."""
-        other = SecretKeyRef(secret=storage.password.secret, key=PREVIOUS)
+        """Open each repository with what the Secrets have now.
+
+        One that was made meanwhile gets the key of the storage's new password; a password of its own is new.
+        """
+        new = await self._secrets.read_next(storage)
         known = self._rotation_of(storage.id).old_keys
         for repository in self._repositories_of(storage):
-            if repository.id in known:
+            if repository.id in known or next_password(repository).key not in new:
                 await self._run(repository, [])
             else:
+                other = previous_password(repository)
                 await self._ensure(repository, other, new="password", old=key_changes.OTHER)
         await self._enter(storage.id, RotationState.REMOVING)
 
     async def _remove_old_keys(self, storage: BackupStorage) -> None:
-        """Remove the old keys, then the old password and the Secret that had the new one."""
+        """Remove the old keys, then the old passwords and the Secret that had the new ones."""
         old_keys = self._rotation_of(storage.id).old_keys
         for repository in self._repositories_of(storage):
             key_id = old_keys.get(repository.id)
             if key_id is not None:
                 steps = [("remove-key", key_changes.remove_argv(key_id))]
                 await self._run(repository.for_deleting(), steps)
-        namespace = self._settings().namespace
-        cluster = self._jobs.cluster_of(storage)
-        path = paths.secrets(namespace, storage.password.secret)
-        secret = await cluster.get(path)
-        if PREVIOUS in (secret.get("data") or {}):
-            del secret["data"][PREVIOUS]
-            await cluster.replace(path, secret)
-        await cluster.delete(paths.secrets(namespace, next_secret_name(storage.id)))
+        await self._secrets.remove_previous(storage)
         await self._enter(storage.id, RotationState.DONE, ended_at=self._clock.now(), old_keys={})
         storage = self._storages.get(storage.id)
         await self._storages.save(

@@ -12,14 +12,13 @@ from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.repositories import job_manifests, repository_creation
+from kronkeep_daemon.repositories.folder_passwords import PASSWORD_BYTES
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
-
-PASSWORD_BYTES = 32
 
 
 def password_secret_name(storage_id: str) -> str:

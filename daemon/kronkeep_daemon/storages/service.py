@@ -55,6 +55,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, require_serving
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
@@ -231,6 +232,7 @@ class StorageService:
             maintenance_credentials=maintenance,
             credential_keys=credential_keys,
             namespaces=request.namespaces,
+            layout=request.layout,
             capacity_bytes=request.capacity_bytes,
             bandwidth=request.bandwidth,
             bandwidth_zone=request.bandwidth_zone,
@@ -425,7 +427,7 @@ class StorageService:
 
     async def password(self, storage: BackupStorage) -> bytes:
         """Return the password of the storage's repository, read from its Secret; raise StorageFailed."""
-        return await self._secrets.storage_password(storage)
+        return await self._secrets.own_password(Repository(storage=storage))
 
     async def save(self, old: BackupStorage | None, new: BackupStorage) -> BackupStorage:
         """Record a storage durably and publish the change; `old` is None for a new one."""

@@ -35,6 +35,7 @@ from kronkeep_common.models import (
     Retention,
     Source,
 )
+from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -181,7 +182,7 @@ class Arena:
                 )
             )
 
-    async def create_storage(self, name: str, *namespaces: str) -> None:
+    async def create_storage(self, name: str, *namespaces: str, layout: Layout = "shared") -> None:
         """Create a storage that only these namespaces may use."""
         folder = self.repository(name)
         async with self.connection() as admin:
@@ -189,7 +190,11 @@ class Arena:
         async with self.client() as client:
             await client.storages.create(
                 BackupStorageCreate(
-                    id=name, kind="local", settings={"path": str(folder)}, namespaces=namespaces
+                    id=name,
+                    kind="local",
+                    settings={"path": str(folder)},
+                    namespaces=namespaces,
+                    layout=layout,
                 )
             )
             storage = await eventually(

@@ -1,9 +1,11 @@
 """The password that is lent to an archive: whom it reaches, for how long, and what a tenant can prepare."""
 
 import base64
+import subprocess
+from pathlib import Path
 
 import pytest
-from tests.e2e.attacks.arena import EVIL, MEEK, Arena, container, cronjob_manifest
+from tests.e2e.attacks.arena import BANK, EVIL, MEEK, Arena, container, cronjob_manifest
 from tests.e2e.attacks.forgeries import (
     KEEP_ONE,
     WAITING,
@@ -15,7 +17,7 @@ from tests.e2e.attacks.forgeries import (
     needs_dumps,
     snapshot_of_victim,
 )
-from tests.e2e.backup_site import wait_for_end
+from tests.e2e.backup_site import DEBIAN_RESTIC, wait_for_end
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys
@@ -102,6 +104,45 @@ async def test_what_a_tenant_can_mount_opens_what_its_policies_open_and_no_more(
         # No pod of ours has a token of the cluster's API.
         assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
         await client.backups.cancel(backup.id)
+
+
+@needs_dumps
+async def test_what_is_lent_to_a_namespace_opens_no_other_namespaces_repository(arena: Arena) -> None:
+    """By default a storage has a repository and a password for each namespace."""
+    await arena.create_storage("apart", BANK, EVIL, layout="namespace")
+    await arena.create_victim(BANK, "safe", "apart")
+    assert (await arena.back_up(BANK, "safe")).status == "succeeded"
+    async with arena.connection() as admin, arena.connection(EVIL) as evil, arena.client() as client:
+        run, backup = await begin_run(arena, evil, "reader", WAITING | {"storage_id": "apart"})
+        await end_run(evil, run)
+        job = await eventually(lambda: find_job(evil, archive_job_name(backup)), lambda job: job is not None)
+        assert job is not None
+        (secret,) = secret_names(job)
+        lent = (await admin.get(paths.secrets(EVIL, secret)))["data"]
+        folders = (await admin.get(paths.secrets("kronkeep", "kronkeep-storage-apart-folders")))["data"]
+        own = await admin.get(paths.secrets("kronkeep", "kronkeep-storage-apart"))
+        (of_bank,) = (name for name in folders if name.startswith("namespace-bank-"))
+        (of_evil,) = (name for name in folders if name.startswith("namespace-evil-"))
+        assert lent == {"password": folders[of_evil]}
+        assert not {folders[of_bank], own["data"]["password"]} & set(lent.values())
+        opened = {
+            folder: open_repository(arena.repository("apart") / folder, lent["password"])
+            for folder in (of_evil, of_bank, "")
+        }
+        assert opened == {of_evil: True, of_bank: False, "": False}
+        await client.backups.cancel(backup.id)
+        await wait_for_end(client, backup.id)
+        await client.cronjobs.delete(BANK, "safe", "safe")
+        await client.cronjobs.delete(EVIL, "reader", "reader")
+        await client.storages.delete("apart", "apart")
+
+
+def open_repository(folder: Path, encoded: str) -> bool:
+    """Whether a password, as a Secret has it, opens the repository."""
+    argv = [DEBIAN_RESTIC, "-r", str(folder), "--no-cache", "--no-lock", "cat", "config"]
+    password = base64.b64decode(encoded).decode()
+    done = subprocess.run(argv, env={"RESTIC_PASSWORD": password}, capture_output=True, check=False)
+    return done.returncode == 0
 
 
 @needs_dumps

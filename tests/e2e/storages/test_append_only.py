@@ -107,6 +107,7 @@ async def test_archives_cannot_delete_and_maintenance_can(
         for user in ("append", "full"):
             await replace_secret(storage_daemon, f"rest-{user}", secret_of(user))
         request = BackupStorageCreate(
+            layout="shared",
             id="guarded",
             kind="rest",
             settings={"url": f"{address}/guarded"},
@@ -165,6 +166,7 @@ async def test_a_secret_for_maintenance_has_the_same_keys_and_stays_at_home(
     await replace_secret(storage_daemon, "half", {"RESTIC_REST_USERNAME": "full"})
     await replace_secret(storage_daemon, "whole", secret_of("append"))
     rest = BackupStorageCreate(
+        layout="shared",
         id="refused",
         kind="rest",
         settings={"url": "http://localhost:1/"},
@@ -173,6 +175,7 @@ async def test_a_secret_for_maintenance_has_the_same_keys_and_stays_at_home(
         namespaces=("default",),
     )
     claim = BackupStorageCreate(
+        layout="shared",
         id="refused",
         kind="pvc",
         settings={"claim": "c", "namespace": "default"},

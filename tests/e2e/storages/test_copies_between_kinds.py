@@ -32,7 +32,12 @@ async def create_on(
     storage = await create_storage(
         client,
         BackupStorageCreate(
-            id=name, kind=kind, settings=settings, credentials=secret, namespaces=("default",)
+            layout="shared",
+            id=name,
+            kind=kind,
+            settings=settings,
+            credentials=secret,
+            namespaces=("default",),
         ),
     )
     assert storage.status == "active", storage

@@ -47,6 +47,7 @@ async def test_a_server_s_storage_from_creation_to_its_end(
     storage = await create_storage(
         client,
         BackupStorageCreate(
+            layout="shared",
             id=name,
             kind=kind,
             settings=server.settings,
@@ -87,6 +88,7 @@ async def create_refused_storage(
     if credentials is not None:
         await replace_secret(daemon, name, credentials)
     request = BackupStorageCreate(
+        layout="shared",
         id=name,
         kind=kind,
         settings=settings,
@@ -164,6 +166,7 @@ async def test_no_secret_gets_out(
     await create_storage(
         client,
         BackupStorageCreate(
+            layout="shared",
             id="quiet",
             kind="rest",
             settings={"url": url},
@@ -211,7 +214,12 @@ async def test_a_policy_s_own_repository_below_is_measured_and_checked_too(
     await create_storage(
         client,
         BackupStorageCreate(
-            id="two", kind="rest", settings=settings, credentials="two", namespaces=("default",)
+            layout="shared",
+            id="two",
+            kind="rest",
+            settings=settings,
+            credentials="two",
+            namespaces=("default",),
         ),
     )
     await archive_claim(storage_daemon, client, "job-two", "two")
@@ -238,7 +246,12 @@ async def test_a_server_that_is_gone_fails_the_backup_with_that_reason(
     with servers.serve_rest(tmp_path) as server:
         await replace_secret(storage_daemon, "away", server.secret)
         request = BackupStorageCreate(
-            id="away", kind="rest", settings=server.settings, credentials="away", namespaces=("default",)
+            layout="shared",
+            id="away",
+            kind="rest",
+            settings=server.settings,
+            credentials="away",
+            namespaces=("default",),
         )
         assert (await create_storage(client, request)).status == "active"
         await archive_claim(storage_daemon, client, "job-away", "away")

@@ -19,6 +19,7 @@ from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.settings import Settings
@@ -114,6 +115,13 @@ def listed(*backup_ids: str) -> list[bytes]:
     return json.dumps(snapshots, separators=(",", ":")).encode().split(b"}")
 
 
+class FolderPasswords:
+    """No repository has a password of its own."""
+
+    async def list_repositories(self, _storage: BackupStorage) -> list[Repository]:
+        return []
+
+
 class Scene:
     """A daemon with a record of one backup, in whose storage there may be more."""
 
@@ -133,6 +141,7 @@ class Scene:
             records=self.records,
             copies=nothing,
             index=index,
+            passwords=FolderPasswords(),  # type: ignore[arg-type]
             storages=self.storages,  # type: ignore[arg-type]
             upkeep=Upkeep(),  # type: ignore[arg-type]
             maintenance=RepositoryMaintenance(

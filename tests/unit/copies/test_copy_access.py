@@ -53,9 +53,14 @@ def test_clashes(first: BackupStorage, second: BackupStorage, clash: str | None)
     assert copy_access.find_clash(first, second) == clash
 
 
+def copies_in(storage: BackupStorage, first: Repository) -> Repository:
+    """Return the repository of copies in a storage with one for all."""
+    return first._replace(storage=storage).as_copies_of(first.storage.id)
+
+
 def test_two_folders_are_mounted_beside_each_other() -> None:
     first = Repository(storage=local("a", "n1"), folder="policy-p-1")
-    access = first.copies_in(local("b")).with_source(first).access
+    access = copies_in(local("b"), first).with_source(first).access
     assert access.address == "/repository/copies-of-a.policy-p-1"
     assert access.environment["RESTIC_FROM_REPOSITORY"] == "/source-repository/policy-p-1"
     assert access.environment["RESTIC_FROM_PASSWORD_FILE"] == "/kronkeep/keys/source-password"
@@ -82,9 +87,9 @@ def test_users_and_certificates_of_two_servers_have_names_of_their_own() -> None
 def test_a_copy_opens_as_its_first_does_and_is_no_repository_of_backups() -> None:
     key = PolicyKey("c", "n", SecretKeyRef(secret="k"))
     first = Repository(storage=local("a"), folder="policy-p-1", key=key)
-    copies = first.copies_in(local("b"))
+    copies = copies_in(local("b"), first)
     assert (copies.key, copies.encrypted, copies.first_storage_id) == (key, True, "a")
     assert copies.without_copies().folder == first.folder
     assert first.first_storage_id == ""
-    plain = Repository(storage=local("a")).copies_in(local("b"))
+    plain = copies_in(local("b"), Repository(storage=local("a")))
     assert (plain.id, plain.first_storage_id, plain.without_copies().folder) == ("b/copies-of-a", "a", "")

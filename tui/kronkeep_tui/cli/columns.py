@@ -393,7 +393,7 @@ WIDE_COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("RESTORE", "expected_restore_seconds", duration),
         OutputColumn("RTO", "policy.rto_seconds", duration),
     ),
-    "storages": (OutputColumn("REPOSITORY", "repository"),),
+    "storages": (OutputColumn("LAYOUT", "layout"), OutputColumn("REPOSITORY", "repository")),
     "claims": (
         OutputColumn("AGE", "created_at", _age),
         OutputColumn("CLASS", "storage_class"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
+from kronkeep_common.models.storage_layout import LAYOUTS
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output, storage_address, storage_keys, storage_snapshots, wait_for_end
 from kronkeep_tui.cli.arguments import add_cluster
@@ -93,6 +94,13 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
     parser.add_argument(
         "--capacity", metavar="SIZE", help="how much it may hold, such as 500G (binary units)"
     )
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default="namespace",
+        help="what gets a repository with a password of its own: each namespace, each policy, or only the "
+        "storage (default: namespace)",
+    )
     _add_bandwidth(parser)
     add_cluster(parser, argparse.SUPPRESS)  # `create` has the option, too, and its value must stay
     parser.add_argument("--dry-run", action="store_true", help="only print whether it could be created")
@@ -158,8 +166,8 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
         return 0
     if spec.password is None:
         sys.stderr.write(
-            f"Its password is in the Secret {storage.password.secret} of kronkeep's namespace: "
-            "keep a copy elsewhere, for without it nothing can be restored.\n"
+            f"Its passwords are in the Secrets {' and '.join(_secrets_of(storage))} of kronkeep's "
+            "namespace: keep copies elsewhere, for without them nothing can be restored.\n"
         )
     if not storage.namespaces:
         sys.stderr.write(
@@ -188,8 +196,15 @@ def _spec_of(options: argparse.Namespace) -> BackupStorageCreate:
         bandwidth=options.bandwidth,
         bandwidth_zone=options.bandwidth_zone,
         namespaces=tuple(options.allow_namespace),
+        layout=options.layout,
         capacity_bytes=_read_capacity(options),
     )
+
+
+def _secrets_of(storage: BackupStorage) -> list[str]:
+    """Return the Secrets with the passwords; the second is made with the first repository below."""
+    own = storage.password.secret
+    return [own] if storage.layout == "shared" else [own, f"kronkeep-storage-{storage.id}-folders"]
 
 
 async def _wait_until_settled(client: "Client", storage: BackupStorage) -> BackupStorage:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.models.storage import EVERY_NAMESPACE
+from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import RotationState
 from kronkeep_common.text import age, days, growth, size
 from kronkeep_tui.pages.status_words import (
@@ -32,6 +33,13 @@ COLUMNS = (
     Column(title="POLICIES", width=9, drop=7, right=True),
     Column(title="REPOSITORY", width=20, drop=8, grow=3),
 )
+
+
+LAYOUT_WORDS: dict[Layout, str] = {
+    "namespace": "; a repository for each namespace",
+    "policy": "; a repository for each policy",
+    "shared": "; one repository for all",
+}
 
 
 def users(storage: BackupStorage, store: Store) -> list[CronJob]:
@@ -86,7 +94,8 @@ def detail(
         limits = f"{storage.bandwidth} ({storage.bandwidth_zone or 'UTC'})"
         lines += _labelled_lines("network", limits, width)
     lines += _key_lines(storage, now, width)
-    secret = f"the Secret {storage.password.secret}; without a copy elsewhere nothing can be restored"
+    more = "" if storage.layout == "shared" else f" and kronkeep-storage-{storage.id}-folders"
+    secret = f"the Secret {storage.password.secret}{more}; without a copy elsewhere nothing can be restored"
     return lines + _labelled_lines("password", secret, width)
 
 
@@ -109,9 +118,10 @@ def _key_lines(storage: BackupStorage, now: datetime, width: int) -> list[Text]:
 
 
 def _served_words(storage: BackupStorage) -> str:
-    if EVERY_NAMESPACE in storage.namespaces:
-        return "all namespaces"
-    return ", ".join(storage.namespaces) or "no namespace, so nobody can use it (e names some)"
+    if not storage.namespaces:
+        return "no namespace, so nobody can use it (e names some)"
+    names = "all namespaces" if EVERY_NAMESPACE in storage.namespaces else ", ".join(storage.namespaces)
+    return names + LAYOUT_WORDS[storage.layout]
 
 
 def _snapshot_lines(storage: BackupStorage, width: int) -> list[Text]:
