@@ -408,6 +408,15 @@ class StorageFailed(Unavailable):
     default_next_step = "Look at the storage: kronkeep describe storage NAME."
 
 
+class VolumeCopyFailed(Unavailable):
+    """The snapshot or clone of a claim was not made in time; `details` has the reason."""
+
+    code = "VolumeCopyFailed"
+    status = 502
+    retryable = False
+    default_next_step = "Look at the VolumeSnapshot's status, and at the driver and its snapshot controller."
+
+
 class JobNotStarted(Unavailable):
     """A Job of kronkeep's could not start; `details` has the reason."""
 

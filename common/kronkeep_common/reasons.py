@@ -94,6 +94,9 @@ class Reason(StrEnum):
     SOURCE_MISSING = "SourceMissing"
     SOURCE_CLAIM_MISSING = "SourceClaimMissing"
     BLOCK_VOLUME = "BlockVolume"
+    VOLUME_COPY_UNSUPPORTED = "VolumeCopyUnsupported"
+    VOLUME_COPY_PENDING = "VolumeCopyPending"
+    VOLUME_COPY_FAILED = "VolumeCopyFailed"
     NOTHING_TO_ARCHIVE = "NothingToArchive"
     SOURCE_EMPTY = "SourceEmpty"
     INCOMPLETE = "Incomplete"
@@ -202,6 +205,7 @@ _LASTING = frozenset(
         Reason.SOURCE_MISSING,
         Reason.SOURCE_CLAIM_MISSING,
         Reason.BLOCK_VOLUME,
+        Reason.VOLUME_COPY_UNSUPPORTED,
         Reason.NOTHING_TO_ARCHIVE,
         Reason.DEADLINE_EXCEEDED,
         Reason.VALIDATION_FAILED,

@@ -27,7 +27,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import claim_checks
+from kronkeep_daemon.backups import claim_checks, volume_copy_checks
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
@@ -226,8 +226,18 @@ class ExtendedCronJobService:
         if spec.policy is None:
             return spec, None
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, spec.policy)
-        archive_contents.require_contents(settled.policy, archive_contents.volumes_of_spec(spec))
+        volumes = archive_contents.volumes_of_spec(spec)
+        archive_contents.require_contents(settled.policy, volumes)
+        await self._require_copies(ref, settled.policy, volumes)
         return msgspec.structs.replace(spec, policy=settled.policy), settled.sentence or None
+
+    async def _require_copies(
+        self, ref: CronJobRef, policy: BackupPolicySpec, volumes: Sequence[archive_contents.MountedVolume]
+    ) -> None:
+        """Raise InvalidPolicy where the policy asks for snapshots or clones that the cluster cannot make."""
+        claims = archive_contents.claims_to_archive(policy, volumes)
+        cluster = self._cronjobs.clusters.by_name(ref.cluster)
+        await volume_copy_checks.plan_copies(cluster, ref.namespace, claims, policy.source, missing_ok=True)
 
     async def set_policy(self, ref: CronJobRef, policy: BackupPolicySpec) -> CronJob:
         """Give the CronJob a policy, or change the one it has, whose id stays."""
@@ -235,7 +245,9 @@ class ExtendedCronJobService:
         self._cronjobs.check_namespace(ref.namespace)
         spec = cronjob.spec
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, policy)
-        archive_contents.require_contents(settled.policy, pod_volumes.list_mounted_volumes(cronjob))
+        volumes = pod_volumes.list_mounted_volumes(cronjob)
+        archive_contents.require_contents(settled.policy, volumes)
+        await self._require_copies(ref, settled.policy, volumes)
         old: BackupPolicy | None = policies.read_policy(cronjob).policy
         policy = policies.new_policy(settled.policy, old.id if old else None)
         revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}

@@ -12,6 +12,7 @@ from kronkeep_common.models.base import MONTH, YEARS, Name, Record, Request
 BackupType = Literal["full", "incremental"]
 Compression = Literal["off", "auto", "max"]
 PathText = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]  # PATH_MAX of Linux
+Consistency = Literal["live", "snapshot", "clone"]
 Priority = Literal["low", "normal", "high"]
 ScheduleText = Annotated[str, msgspec.Meta(max_length=1000)]
 ZoneText = Annotated[str, msgspec.Meta(max_length=100)]
@@ -48,12 +49,17 @@ class Source(Request, frozen=True, kw_only=True):
         begins with ! takes back what an earlier one leaves out.
     exclude_caches: leave out what is in folders with a CACHEDIR.TAG.
     exclude_larger_than: leave out files with more bytes.
+    consistency: what is read: the claims themselves (`live`), or volumes made from them for one archive, by
+        a VolumeSnapshot of each (`snapshot`) or by the driver's cloning (`clone`).
+    copy_storage_class: the StorageClass of those volumes; that of the claim without it.
     """
 
     claims: Annotated[tuple[ClaimSource, ...], msgspec.Meta(max_length=100)] = ()
     exclude: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=200)] = ()
     exclude_caches: bool = False
     exclude_larger_than: Annotated[int, msgspec.Meta(ge=1, le=1 << 60)] | None = None
+    consistency: Consistency = "live"
+    copy_storage_class: Name | None = None
 
     @property
     def leaves_out(self) -> bool:

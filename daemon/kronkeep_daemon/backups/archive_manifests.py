@@ -1,5 +1,7 @@
 """The manifests of one backup's Jobs: its archive and its hooks; pure."""
 
+from collections.abc import Mapping
+
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, DatabaseDump, Hook, SecretKeyRef
 from kronkeep_daemon.backups import cronjob_configuration, socket_search
@@ -46,6 +48,7 @@ def archive_job(
     *,
     repository_id: str = "",
     is_first: bool = False,
+    copies: Mapping[str, str] | None = None,
 ) -> JsonObject:
     """Return the Job of an archive; its steps run one after the other, in as few containers as may be.
 
@@ -56,6 +59,7 @@ def archive_job(
     files: the names of the configuration's files, which are in the Job's ConfigMap.
     repository_id: the id that the repository must have; empty where it is not known.
     is_first: whether the policy has no snapshot yet; then sockets are looked for, which restic leaves out.
+    copies: by claim the name of the one that is read instead of it, at the same path.
     """
     name = archive_job_name(backup)
     dump = inputs.policy.include.database
@@ -69,7 +73,7 @@ def archive_job(
     mounts = [*_claim_mounts(inputs.claims, read_only=True), *cronjob_configuration.mounts(files)]
     first_mounts = [*mounts, _TOOLS_MOUNT] if dump is not None else mounts
     containers = build_containers(steps, inputs.repository, settings, first_mounts)
-    volumes = _claim_volumes(inputs.claims)
+    volumes = _claim_volumes(inputs.claims, copies or {})
     if files:
         volumes.append(cronjob_configuration.volume(name))
     if dump is not None:
@@ -172,9 +176,9 @@ def source_paths(policy: BackupPolicy, claims: tuple[str, ...], files: list[str]
     return [*paths, cronjob_configuration.FOLDER] if files else paths
 
 
-def _claim_volumes(claims: tuple[str, ...]) -> list[JsonObject]:
+def _claim_volumes(claims: tuple[str, ...], copies: Mapping[str, str]) -> list[JsonObject]:
     return [
-        {"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": claim}}
+        {"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": copies.get(claim, claim)}}
         for number, claim in enumerate(claims)
     ]
 
@@ -196,7 +200,7 @@ def hook_job(
     """Return the Job of a pre or post hook, which may write to the claims."""
     container = _hook_container(backup, hook, _claim_mounts(inputs.claims, read_only=False), settings)
     job = build_job(name, backup.namespace, "hook", [container], settings)
-    _pod_of(job)["volumes"] += _claim_volumes(inputs.claims)
+    _pod_of(job)["volumes"] += _claim_volumes(inputs.claims, {})
     job["spec"]["activeDeadlineSeconds"] = int(hook.timeout_seconds + START_SECONDS)
     return job
 

@@ -21,6 +21,7 @@ from kronkeep_daemon.backups.archive_inputs import ArchiveInputs, ArchiveInputsR
 from kronkeep_daemon.backups.attempt_runner import LIST_SECONDS, AttemptRunner
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
+from kronkeep_daemon.backups.volume_copies import VolumeCopies
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.repositories import job_names
@@ -50,6 +51,7 @@ class Archiver:
         attempts: AttemptRunner,
         records: BackupRecords,
         hooks: HookRunner,
+        volume_copies: VolumeCopies,
         repository_jobs: RepositoryJobs,
         lock_removal: LockRemoval,
         clock: Clock,
@@ -58,6 +60,7 @@ class Archiver:
         self._attempts = attempts
         self._records = records
         self._hooks = hooks
+        self._volume_copies = volume_copies
         self._repository_jobs = repository_jobs
         self._lock_removal = lock_removal
         self._clock = clock
@@ -213,7 +216,8 @@ class Archiver:
         await self._records.put(backup, await self._records.with_unusual_words(ended))
 
     async def remove_jobs(self, backup: BackupExecution) -> None:
-        """Delete the Jobs of the archive and its hooks, with their copies of the password."""
+        """Delete the Jobs of the archive and its hooks, their copies of the password, and its volumes."""
         if backup.job is not None:
             await self._repository_jobs.remove(backup.cluster, backup.namespace, backup.job)
+            await self._volume_copies.remove(backup, backup.claims)
         await self._hooks.remove_jobs(backup)

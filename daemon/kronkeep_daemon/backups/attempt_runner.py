@@ -4,7 +4,7 @@ The hooks run before the archive has a place of the repository; it gets that jus
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -23,11 +23,17 @@ from kronkeep_daemon.backups import (
     cronjob_configuration,
     hook_runner,
     policy_annotations,
+    volume_copy_checks,
 )
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner, StageResult
+<<<<<<< HEAD
+=======
+from kronkeep_daemon.backups.volume_copies import VolumeCopies
+from kronkeep_daemon.history.record_ids import derive_id
+>>>>>>> 7d064757 (Archives of snapshots and clones: files of one moment, also beside the user of a claim)
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -70,6 +76,7 @@ class AttemptRunner:
         queues: RepositoryQueues,
         lock_removal: LockRemoval,
         version_probe: VersionProbe,
+        volume_copies: VolumeCopies,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
@@ -82,6 +89,7 @@ class AttemptRunner:
         self._queues = queues
         self._lock_removal = lock_removal
         self._version_probe = version_probe
+        self._volume_copies = volume_copies
         self._clock = clock
         self._settings = settings
 
@@ -118,17 +126,28 @@ class AttemptRunner:
         Raises what keeps the archive from being made.
         """
         await claim_checks.require_claims(inputs.cluster, backup.namespace, inputs.claims)
+        source = inputs.policy.source
+        await volume_copy_checks.plan_copies(inputs.cluster, backup.namespace, inputs.claims, source)
         await self._version_probe.require(inputs.cluster, inputs.policy)
+<<<<<<< HEAD
         await self._maker.make_if_missing(inputs.repository, backup.id, str(backup.attempt))
+=======
+        await self._ensure_repository(backup, inputs.repository)
+        # A volume that is made for the archive has no user yet, so any node that reaches it will do.
+        is_live = source.consistency == "live"
+>>>>>>> 7d064757 (Archives of snapshots and clones: files of one moment, also beside the user of a claim)
         return archive_requests.build_request(
             backup,
             inputs,
-            node=await node_placement.find_node(inputs.cluster, backup.namespace, inputs.claims),
+            node=await self._find_node(backup, inputs) if is_live else None,
             last_good=self._records.newest_good_end(
                 inputs.cronjob.uid, self._clock.now() + timedelta(seconds=1)
             ),
             is_resumed=await self._is_resumed(backup),
         )
+
+    async def _find_node(self, backup: BackupExecution, inputs: ArchiveInputs) -> str | None:
+        return await node_placement.find_node(inputs.cluster, backup.namespace, inputs.claims)
 
     async def _is_resumed(self, backup: BackupExecution) -> bool:
         """Whether the archive's Job was at work when the daemon was killed, and is there."""
@@ -150,8 +169,13 @@ class AttemptRunner:
         if not request.is_resumed:
             hold = self._queues.hold_for_hooks(request, self._patience(backup), _explainer(on_waiting))
             work = await preparation.enter_async_context(hold)
+<<<<<<< HEAD
         await self._record_start(backup.id, inputs)
         node = request.node or None
+=======
+        await self._record_start(backup.id)
+        node = request.node or await self._find_node(backup, inputs)
+>>>>>>> 7d064757 (Archives of snapshots and clones: files of one moment, also beside the user of a claim)
         stage = await self._hooks.run_stage(backup.id, "pre", inputs, node=node, on_waiting=on_waiting)
         return stage, work
 
@@ -204,6 +228,7 @@ class AttemptRunner:
             return None
         if await self._repository_jobs.exists(inputs.cluster.id, before.namespace, before.job):
             return None
+        await self._volume_copies.remove(before, inputs.claims)
         message = "The archive's Job was removed while no daemon watched it."
         lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
         return await self._find_snapshot(before, inputs.repository, lost, is_complete=False)
@@ -254,7 +279,22 @@ class AttemptRunner:
         node: str | None,
         on_waiting: OnWaiting,
     ) -> FinishedJob:
-        """Run the archive's Job to its end, and save its logs."""
+        """Run the archive's Job to its end, on volumes made for it where the policy says so; save logs."""
+        async with self._volume_copies.provide(backup, inputs, on_waiting) as copies:
+            finished = await self._run_job_on(backup, inputs, node, copies, on_waiting=on_waiting)
+        logs = await self._logs.save(backup, finished)
+        await self._records.change(backup.id, logs=(*self._records.get(backup.id).logs, *logs))
+        return finished
+
+    async def _run_job_on(
+        self,
+        backup: BackupExecution,
+        inputs: ArchiveInputs,
+        node: str | None,
+        copies: Mapping[str, str],
+        *,
+        on_waiting: OnWaiting,
+    ) -> FinishedJob:
         files: dict[str, str] = {}
         if inputs.policy.include.configuration:
             files = await cronjob_configuration.read_configuration(inputs.cluster, inputs.cronjob)
@@ -265,12 +305,13 @@ class AttemptRunner:
             self._settings().archive,
             repository_id=self._index.id_of(inputs.repository),
             is_first=self._is_first(inputs),
+            copies=copies,
         )
         archive_manifests.assign_to_backup(manifest, backup, inputs, node)
         try:
             if files:
                 await self._create_config_map(backup, inputs, files)
-            finished = await self._repository_jobs.run_job(
+            return await self._repository_jobs.run_job(
                 manifest,
                 inputs.repository,
                 inputs.cluster,
@@ -283,9 +324,6 @@ class AttemptRunner:
             if files:
                 objects = self._repository_jobs.objects_on(inputs.cluster.id)
                 await objects.remove(_config_map_path(backup))
-        logs = await self._logs.save(backup, finished)
-        await self._records.change(backup.id, logs=(*self._records.get(backup.id).logs, *logs))
-        return finished
 
     def _is_first(self, inputs: ArchiveInputs) -> bool:
         """Whether the policy has no snapshot yet."""

@@ -16,6 +16,8 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
+from kronkeep_daemon.backups.volume_copies import VolumeCopies
+from kronkeep_daemon.backups.volume_copy_sweep import VolumeCopySweep
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation
@@ -38,17 +40,19 @@ class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     copy_reconciliation: CopyReconciliation
     policy_faults: PolicyFaultReporter
     backup_events: BackupEventReporter
+    volume_copy_sweep: VolumeCopySweep
 
 
 def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: RepositoryLayer) -> BackupLayer:
     policies = PolicyLookup(cronjobs)
     records = BackupRecords(base.history, base.bus, base.clusters)
     logs = BackupLogs(base.history)
+    volume_copies = VolumeCopies(runners=repositories.runners, clock=base.clock, settings=base.settings)
     planner = BackupPlanner(
         cronjobs=cronjobs,
         policies=policies,
         records=records,
-        archiver=_archiver(base, cronjobs, repositories, records, logs),
+        archiver=_archiver(base, cronjobs, repositories, records, logs=logs, volume_copies=volume_copies),
         history=base.history,
         bus=base.bus,
         clock=base.clock,
@@ -120,6 +124,9 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         copy_reconciliation=copy_reconciliation,
         policy_faults=policy_faults,
         backup_events=backup_events,
+        volume_copy_sweep=VolumeCopySweep(
+            cronjobs=cronjobs, copies=volume_copies, history=base.history, clock=base.clock
+        ),
     )
 
 
@@ -128,7 +135,9 @@ def _archiver(
     cronjobs: CronJobService,
     repositories: RepositoryLayer,
     records: BackupRecords,
+    *,
     logs: BackupLogs,
+    volume_copies: VolumeCopies,
 ) -> Archiver:
     hooks = HookRunner(
         records=records,
@@ -149,6 +158,7 @@ def _archiver(
         queues=repositories.queues,
         lock_removal=repositories.lock_removal,
         version_probe=repositories.version_probe,
+        volume_copies=volume_copies,
         clock=base.clock,
         settings=base.settings,
     )
@@ -157,6 +167,7 @@ def _archiver(
         attempts=attempts,
         records=records,
         hooks=hooks,
+        volume_copies=volume_copies,
         repository_jobs=repositories.jobs,
         lock_removal=repositories.lock_removal,
         clock=base.clock,

@@ -13,6 +13,7 @@ from kronkeep_daemon.backups.backup_event_reporter import BackupEventReporter
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
+from kronkeep_daemon.backups.volume_copy_sweep import VolumeCopySweep
 from kronkeep_daemon.composition.backup_layer import compose_backups
 from kronkeep_daemon.composition.copy_layer import compose_copies
 from kronkeep_daemon.composition.cronjob_layer import compose_cronjobs
@@ -48,6 +49,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     backup_planner: BackupPlanner
     policy_faults: PolicyFaultReporter
     backup_events: BackupEventReporter
+    volume_copy_sweep: VolumeCopySweep
     data_checks: DataChecks
     clocks: ClockMonitor
     reconciliation: SnapshotReconciliation
@@ -69,6 +71,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         self.reconciliation.start()
         self.policy_faults.start()
         self.backup_events.start()
+        self.supervisor.start("left volume copies", self.volume_copy_sweep.run, death="restart")
         self.data_checks.start()
         services.restores.start()
         services.sinks.start()
@@ -133,6 +136,7 @@ def compose(
         backup_planner=backups.planner,
         policy_faults=backups.policy_faults,
         backup_events=backups.backup_events,
+        volume_copy_sweep=backups.volume_copy_sweep,
         data_checks=data_checks,
         clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base, repositories)),
         reconciliation=backups.reconciliation,

@@ -28,6 +28,7 @@ from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.doctor.log_checks import check_kept_logs
 from kronkeep_daemon.doctor.metrics_checks import check_metrics
 from kronkeep_daemon.doctor.sink_checks import check_sink
+from kronkeep_daemon.doctor.volume_copy_checks import check_volume_copies
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import LOST_CHANGES
 from kronkeep_daemon.history.figure_reader import FigureQuestion, read_figures
@@ -86,6 +87,7 @@ class Doctor:
         for recorder in self._cronjobs.recorders.values():
             own = self._settings().namespace
             checks += await cluster_checks.check_cluster(recorder, own)
+        checks += [check async for check in check_volume_copies(self._cronjobs)]
         checks += self._check_storages()
         storages = self._storages.list()
         checks += storage_checks.check_snapshots(storages, await self._orphans.views())

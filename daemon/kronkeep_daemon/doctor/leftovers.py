@@ -22,7 +22,13 @@ _OPENS_REPOSITORY = "It opens a repository: save it, or the repository's backups
 _WHY = {
     "jobs": "A Job of kronkeep's own: an archive, a check, a restore.",
     "persistentvolumeclaims": "A claim that a restore created: it holds restored data.",
+    "volumesnapshots": "A snapshot of a claim, made for one archive.",
 }
+_LISTINGS = (
+    ("jobs", paths.jobs),
+    ("persistentvolumeclaims", paths.claims),
+    ("volumesnapshots", paths.volume_snapshots),
+)
 
 
 async def list_leftovers(cronjobs: CronJobService, own: str) -> Leftovers:
@@ -40,13 +46,20 @@ async def list_leftovers(cronjobs: CronJobService, own: str) -> Leftovers:
             for cronjob in recorder.cache.cronjobs.values()
             for line in _annotation_leftovers(name, cronjob)
         ]
-        for plural, listing in (("jobs", paths.jobs), ("persistentvolumeclaims", paths.claims)):
+        for plural, listing in _LISTINGS:
             for namespace in namespaces:
                 for item in await _list_labelled(cluster, listing(namespace)):
-                    leftovers.append(_deletable_leftover(name, plural, item, _WHY[plural]))
+                    leftovers.append(_deletable_leftover(name, plural, item, _why(plural, item)))
         leftovers += await _own_leftovers(cluster, name, own)
         leftovers += [_secret_leftover(name, item) for item in await _list_secrets(cluster, namespaces, own)]
     return sorted(leftovers, key=_opens_repository)
+
+
+def _why(plural: str, item: JsonObject) -> str:
+    role = (item["metadata"].get("labels") or {}).get(object_keys.ROLE_LABEL)
+    if plural == "persistentvolumeclaims" and role == object_keys.VOLUME_COPY_ROLE:
+        return "A copy of a claim, made for one archive."
+    return _WHY[plural]
 
 
 def _opens_repository(leftover: Leftover) -> bool:

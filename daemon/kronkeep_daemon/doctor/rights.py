@@ -1,6 +1,7 @@
 """The rights that kronkeepd needs in a cluster, in one table; systemd/kubernetes grants exactly these.
 
-`WATCHED` rights are needed in every namespace that is watched, `OWN` ones in kronkeep's own namespace.
+`WATCHED` rights are needed in every namespace that is watched, `OWN` ones in kronkeep's own namespace, and
+`CLUSTER` ones for kinds that are in no namespace.
 """
 
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 
 WATCHED = "watched"
 OWN = "own"
+CLUSTER = "cluster"
 
 
 class Right(NamedTuple):
@@ -92,6 +94,46 @@ RIGHTS = (
         needed=False,
     ),
     Right(
+        scope=WATCHED,
+        group="",
+        resource="persistentvolumeclaims",
+        verbs=("delete",),
+        purpose="remove the volumes that were made for an archive (source.consistency)",
+        needed=False,
+    ),
+    Right(
+        scope=WATCHED,
+        group="snapshot.storage.k8s.io",
+        resource="volumesnapshots",
+        verbs=("get", "list", "create", "delete"),
+        purpose="archive snapshots of claims (source.consistency)",
+        needed=False,
+    ),
+    Right(
+        scope=CLUSTER,
+        group="snapshot.storage.k8s.io",
+        resource="volumesnapshotclasses",
+        verbs=("list",),
+        purpose="find out how a claim can be snapshotted (source.consistency)",
+        needed=False,
+    ),
+    Right(
+        scope=CLUSTER,
+        group="storage.k8s.io",
+        resource="storageclasses",
+        verbs=("get",),
+        purpose="find out which driver a claim has (source.consistency)",
+        needed=False,
+    ),
+    Right(
+        scope=CLUSTER,
+        group="storage.k8s.io",
+        resource="csidrivers",
+        verbs=("get",),
+        purpose="find out whether a claim's driver is there (source.consistency)",
+        needed=False,
+    ),
+    Right(
         scope=OWN,
         group="",
         resource="secrets",
@@ -151,6 +193,8 @@ def rights_by_namespace(namespaces: tuple[str, ...], own: str) -> Iterator[tuple
     for right in RIGHTS:
         if right.scope == OWN:
             yield right, own
+        elif right.scope == CLUSTER:
+            yield right, None
         else:
             for namespace in namespaces or (None,):
                 yield right, namespace

@@ -10,6 +10,7 @@ from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_daemon.embedded.agent import NodeAgent
 from kronkeep_daemon.embedded.apiserver import ApiServer
 from kronkeep_daemon.embedded.controllers import ControllerManager
+from kronkeep_daemon.embedded.folder_driver import FolderDriver
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -48,7 +49,7 @@ class EmbeddedCluster:
         kubeconfig = folder / "kubeconfig"
         api.write_kubeconfig(kubeconfig)
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
-        ControllerManager(cluster, clock).start(supervisor)
+        ControllerManager(cluster, clock, FolderDriver(folder / "node")).start(supervisor)
         for number in range(1, nodes + 1):
             agent = NodeAgent(
                 cluster=cluster,

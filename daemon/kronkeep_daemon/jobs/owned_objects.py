@@ -147,7 +147,7 @@ def name_taken(existing: JsonObject) -> NameTaken:
     meta = existing["metadata"]
     kind = existing.get("kind") or "object"
     name = f"{meta.get('namespace', '')}/{meta.get('name', '')}"
-    resource = "configmap" if kind == "ConfigMap" else "job"
+    resource = "job" if kind == "object" else kind.lower()
     return NameTaken(
         f"The {kind} {name} was not created by this kronkeep, so it is neither believed nor deleted.",
         next_step=f"Find out who created it: kubectl -n {meta.get('namespace', '')} get {resource} "

@@ -28,6 +28,12 @@ class ClaimAnnotations(msgspec.Struct, gc=False, rename={"exempt": object_keys.E
     exempt: str | None = None
 
 
+class ClaimLabels(msgspec.Struct, gc=False, rename={"role": object_keys.ROLE_LABEL}):
+    """The labels that are read of a claim."""
+
+    role: str | None = None
+
+
 class ClaimMeta(msgspec.Struct, gc=False, rename="camel"):
     """The metadata of a claim."""
 
@@ -36,6 +42,7 @@ class ClaimMeta(msgspec.Struct, gc=False, rename="camel"):
     uid: str = ""
     creation_timestamp: str | None = None
     annotations: ClaimAnnotations | None = None
+    labels: ClaimLabels | None = None
 
 
 class ClaimSpec(msgspec.Struct, gc=False, rename="camel"):
@@ -65,6 +72,12 @@ class ClaimObject(msgspec.Struct, gc=False):
         """Why somebody says that it needs no backup; empty where nobody does."""
         annotations = self.metadata.annotations
         return (annotations.exempt or "").strip() if annotations is not None else ""
+
+    @property
+    def is_volume_copy(self) -> bool:
+        """Whether kronkeep made it from another claim, for one archive."""
+        labels = self.metadata.labels
+        return labels is not None and labels.role == object_keys.VOLUME_COPY_ROLE
 
     @property
     def size(self) -> str | int | None:

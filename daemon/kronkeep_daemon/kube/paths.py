@@ -10,6 +10,8 @@ from urllib.parse import quote
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 
+_SNAPSHOTS = "/apis/snapshot.storage.k8s.io/v1"
+
 
 def _collection_path(base: str, plural: str, namespace: str | None, name: str | None) -> str:
     scope = f"{base}/namespaces/{_segment(namespace)}/{plural}" if namespace else f"{base}/{plural}"
@@ -76,6 +78,31 @@ def configmaps(namespace: str | None = None, name: str | None = None) -> str:
 def claims(namespace: str | None = None, name: str | None = None) -> str:
     """Return the path of PersistentVolumeClaims, or of one of them."""
     return core("persistentvolumeclaims", namespace, name)
+
+
+def storage_classes(name: str | None = None) -> str:
+    """Return the path of StorageClasses, or of one of them."""
+    return _collection_path("/apis/storage.k8s.io/v1", "storageclasses", None, name)
+
+
+def csi_drivers(name: str | None = None) -> str:
+    """Return the path of CSIDrivers, or of one of them."""
+    return _collection_path("/apis/storage.k8s.io/v1", "csidrivers", None, name)
+
+
+def volume_snapshots(namespace: str | None = None, name: str | None = None) -> str:
+    """Return the path of VolumeSnapshots, or of one of them."""
+    return _collection_path(_SNAPSHOTS, "volumesnapshots", namespace, name)
+
+
+def volume_snapshot_contents(name: str | None = None) -> str:
+    """Return the path of VolumeSnapshotContents, or of one of them."""
+    return _collection_path(_SNAPSHOTS, "volumesnapshotcontents", None, name)
+
+
+def volume_snapshot_classes(name: str | None = None) -> str:
+    """Return the path of VolumeSnapshotClasses, or of one of them."""
+    return _collection_path(_SNAPSHOTS, "volumesnapshotclasses", None, name)
 
 
 def namespaces(name: str | None = None) -> str:

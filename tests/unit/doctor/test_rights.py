@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kronkeep_daemon.doctor.rights import OWN, RIGHTS, WATCHED, rights_by_namespace
+from kronkeep_daemon.doctor.rights import CLUSTER, OWN, RIGHTS, WATCHED, rights_by_namespace
 
 FOLDER = Path(__file__).parents[3] / "systemd" / "kubernetes"
 Grants = set[tuple[str, str, str]]
@@ -35,12 +35,14 @@ def test_the_cluster_role_is_the_table() -> None:
     text = yaml.safe_load_all((FOLDER / "rights.yaml").read_text())
     roles = {d["kind"]: d for d in text if d["kind"] in ("Role", "ClusterRole")}
     rules = {kind: set().union(*(each(r) for r in d["rules"])) for kind, d in roles.items()}
-    assert rules["ClusterRole"] - {("", "namespaces", "get")} == grants_to_request(WATCHED)
+    of_all = grants_to_request(WATCHED) | grants_to_request(CLUSTER)
+    assert rules["ClusterRole"] - {("", "namespaces", "get")} == of_all
     assert rules["Role"] == grants_to_request(OWN)
 
 
 def test_the_namespaced_role_is_the_table() -> None:
     assert read_grants("rights-namespaced.yaml", "kronkeepd-watched") == grants_to_request(WATCHED)
+    assert read_grants("rights-namespaced.yaml", "kronkeepd-identity") == grants_to_request(CLUSTER)
     assert read_grants("rights-namespaced.yaml", "kronkeepd") >= grants_to_request(OWN)
 
 
@@ -49,3 +51,4 @@ def test_a_right_is_asked_for_where_it_is_needed(namespaces: tuple[str, ...], wh
     pairs = list(rights_by_namespace(namespaces, "own"))
     assert {namespace for right, namespace in pairs if right.scope == WATCHED} == where
     assert {namespace for right, namespace in pairs if right.scope == OWN} == {"own"}
+    assert {namespace for right, namespace in pairs if right.scope == CLUSTER} == {None}

@@ -67,6 +67,8 @@ POLICIES = st.builds(
         claims=st.lists(
             st.builds(ClaimSource, claim=NAMES, paths=st.lists(TEXT, max_size=2).map(tuple)), max_size=2
         ).map(tuple),
+        consistency=st.sampled_from(["live", "snapshot", "clone"]),
+        copy_storage_class=st.one_of(st.none(), NAMES),
     ),
     include=st.builds(
         Include,

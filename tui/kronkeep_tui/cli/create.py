@@ -52,6 +52,15 @@ def add_parser(verbs: Verbs) -> None:
     )
     create.add_argument("--exclude-caches", action="store_true", help="leave out folders with a CACHEDIR.TAG")
     create.add_argument("--exclude-larger-than", metavar="SIZE", help="leave out larger files, such as 2Gi")
+    create.add_argument(
+        "--consistency",
+        choices=("live", "snapshot", "clone"),
+        default="live",
+        help="read the claims, or snapshots or clones of them by their driver (default: live)",
+    )
+    create.add_argument(
+        "--copy-storage-class", metavar="CLASS", help="StorageClass of those (default: the claim's)"
+    )
     create.add_argument("--limit-upload", type=int, metavar="KIB", help="KiB a second to the storage")
     create.add_argument(
         "--on-conflict",
@@ -81,7 +90,7 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
 
 
 def _source_of(options: argparse.Namespace) -> "Source":
-    """Return what the options leave out; raise InvalidRequest for a size that is none."""
+    """Return what the options leave out and read from; raise InvalidRequest for a size that is none."""
     from kronkeep_common.models import Source
     from kronkeep_tui.form.value_texts import read_size
 
@@ -90,6 +99,8 @@ def _source_of(options: argparse.Namespace) -> "Source":
         exclude=tuple(options.exclude),
         exclude_caches=options.exclude_caches,
         exclude_larger_than=read_size(largest) if largest else None,
+        consistency=options.consistency,
+        copy_storage_class=options.copy_storage_class,
     )
 
 

@@ -268,6 +268,17 @@ SECTIONS = (
                 format=SIZE,
                 help="than, such as 2Gi; empty: no file is too large",
             ),
+            FormField(
+                path=P + "source.consistency",
+                label="read from",
+                choices=("live", "snapshot", "clone"),
+                help="the claim itself, or a snapshot or clone of it by its driver",
+            ),
+            FormField(
+                path=P + "source.copy_storage_class",
+                label="copy's class",
+                help="StorageClass of the snapshot's or clone's volume; empty: the claim's",
+            ),
             FormField(path=P + "include.volumes", label="volumes", format=YES, choices=NO_YES),
             FormField(
                 path=P + "include.configuration",

@@ -5,8 +5,9 @@ kubectl before 1.21 (Debian 12 has 1.20) knows CronJobs only as batch/v1beta1, w
 """
 
 import re
+from collections.abc import Sequence
 
-from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, GROUPS, RESOURCES, SUBRESOURCES, Resource
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, SUBRESOURCES, Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 VERSION: JsonObject = {
@@ -36,20 +37,21 @@ def is_old_kubectl(user_agent: str) -> bool:
     return match is not None and int(match[1]) < _FIRST_MINOR_WITH_CRONJOBS
 
 
-def find_document(path: str, *, old_kubectl: bool) -> JsonObject | None:
-    """Return the discovery document at `path`, None where there is none."""
+def find_document(path: str, resources: Sequence[Resource], *, old_kubectl: bool) -> JsonObject | None:
+    """Return the discovery document at `path`, None where there is none; `resources` are those served."""
+    groups_served = sorted({(resource.group, resource.version) for resource in resources})
     if path in ("/version", "/version/"):
         return VERSION
     if path in ("/api", "/api/"):
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if path in ("/apis", "/apis/"):
-        groups = [_describe_group(group, version, old_kubectl) for group, version in GROUPS if group]
+        groups = [_describe_group(group, version, old_kubectl) for group, version in groups_served if group]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-    for group, version in GROUPS:
+    for group, version in groups_served:
         prefix = f"apis/{group}/{version}" if group else f"api/{version}"
         if path.rstrip("/") == f"/{prefix}":
-            resources = [r for r in RESOURCES if (r.group, r.version) == (group, version)]
-            return _list_resources(group, version, resources)
+            of_group = [r for r in resources if (r.group, r.version) == (group, version)]
+            return _list_resources(group, version, of_group)
         if group and path.rstrip("/") == f"/apis/{group}":
             description = _describe_group(group, version, old_kubectl)
             return {"kind": "APIGroup", "apiVersion": "v1", **description}

@@ -21,6 +21,7 @@ from kronkeep_daemon.embedded.apiserver import (
 from kronkeep_daemon.embedded.apiserver.log_store import LogStore
 from kronkeep_daemon.embedded.apiserver.object_store import ObjectStore
 from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, RESOURCES, Resource
+from kronkeep_daemon.embedded.apiserver.volume_objects import DEFINITIONS
 from kronkeep_daemon.kube.json_copy import copy_json
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.timestamps import format_timestamp
@@ -39,6 +40,13 @@ class ObjectOperations:
         self._store = store
         self._logs = logs
         self._clock = clock
+
+    def served_resources(self) -> list[Resource]:
+        """Return the kinds that are served: those built in, and custom ones that are defined."""
+        return [resource for resource in RESOURCES if not resource.custom or self._is_defined(resource)]
+
+    def _is_defined(self, resource: Resource) -> bool:
+        return self._store.get(DEFINITIONS, "", resource.qualified) is not None
 
     def create(
         self, resource: Resource, namespace: str, body: JsonObject, *, dry_run: bool, strict: bool
@@ -204,7 +212,16 @@ class ObjectOperations:
     def _remove(self, resource: Resource, obj: JsonObject) -> JsonObject:
         if resource.kind == "Pod":
             self._logs.remove(obj["metadata"]["uid"])
+        if resource is DEFINITIONS:
+            self._remove_custom_objects(obj["metadata"]["name"])
         return self._store.remove(resource, obj)
+
+    def _remove_custom_objects(self, definition: str) -> None:
+        """Remove all objects of the kind that a CustomResourceDefinition defines."""
+        for resource in RESOURCES:
+            if resource.custom and resource.qualified == definition:
+                for obj in self._store.all(resource, None):
+                    self._store.remove(resource, obj)
 
     def _orphan_dependents(self, uid: str) -> None:
         """Remove an owner's reference from its dependents, so that the garbage collector leaves them."""

@@ -9,7 +9,8 @@ class Resource(NamedTuple):
     """One kind: its path, its names, and what it can do.
 
     `status` says that it has a status subresource; `short` and `categories` are names for kubectl. Kinds that
-    nothing acts on here are `dry_run_only`, so that manifests with them can be tried.
+    nothing acts on here are `dry_run_only`, so that manifests with them can be tried. A `custom` kind is
+    served while its CustomResourceDefinition is there.
     """
 
     group: str
@@ -22,6 +23,7 @@ class Resource(NamedTuple):
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = VERBS
     dry_run_only: bool = False
+    custom: bool = False
 
     @property
     def singular(self) -> str:
@@ -45,6 +47,7 @@ class Resource(NamedTuple):
 
 
 ALL = ("all",)
+SNAPSHOT_GROUP = "snapshot.storage.k8s.io"
 RESOURCES = (
     Resource(
         group="",
@@ -88,6 +91,42 @@ RESOURCES = (
         kind="StorageClass",
         namespaced=False,
         short=("sc",),
+    ),
+    Resource(group="storage.k8s.io", version="v1", plural="csidrivers", kind="CSIDriver", namespaced=False),
+    Resource(
+        group="apiextensions.k8s.io",
+        version="v1",
+        plural="customresourcedefinitions",
+        kind="CustomResourceDefinition",
+        namespaced=False,
+        short=("crd", "crds"),
+    ),
+    Resource(
+        group=SNAPSHOT_GROUP,
+        version="v1",
+        plural="volumesnapshots",
+        kind="VolumeSnapshot",
+        short=("vs",),
+        status=True,
+        custom=True,
+    ),
+    Resource(
+        group=SNAPSHOT_GROUP,
+        version="v1",
+        plural="volumesnapshotcontents",
+        kind="VolumeSnapshotContent",
+        namespaced=False,
+        short=("vsc",),
+        status=True,
+        custom=True,
+    ),
+    Resource(
+        group=SNAPSHOT_GROUP,
+        version="v1",
+        plural="volumesnapshotclasses",
+        kind="VolumeSnapshotClass",
+        namespaced=False,
+        custom=True,
     ),
     Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease"),
     Resource(

@@ -22,10 +22,10 @@ from kronkeep_daemon.embedded.apiserver.object_store import ObjectStore, open_da
 from kronkeep_daemon.embedded.apiserver.request_handlers import Handler, RequestHandlers, is_watch
 from kronkeep_daemon.embedded.apiserver.request_target import Target, parse_target
 from kronkeep_daemon.embedded.apiserver.resources import BY_PATH
+from kronkeep_daemon.embedded.apiserver.volume_objects import initial_volume_objects
 from kronkeep_daemon.kube.objects import JsonObject
 
 PODS = BY_PATH["", "v1", "pods"]
-STORAGE_CLASSES = BY_PATH["storage.k8s.io", "v1", "storageclasses"]
 MOST_BODY_BYTES = 3 * 1024 * 1024  # the real server's limit
 INITIAL_NAMESPACES = ("default", "kube-system", "kronkeep")
 LOG_PUSH_PREFIX = "/kronkeep.dev/v1/namespaces/"
@@ -121,9 +121,9 @@ class ApiServer:
             if self._store.get(NAMESPACES, "", name) is None:
                 body: JsonObject = {"metadata": {"name": name}}
                 self._operations.create(NAMESPACES, "", body, dry_run=False, strict=False)
-        if self._store.get(STORAGE_CLASSES, "", "standard") is None:
-            body = {"metadata": {"name": "standard"}, "provisioner": "kronkeep.dev/folder"}
-            self._operations.create(STORAGE_CLASSES, "", body, dry_run=False, strict=False)
+        for resource, body in initial_volume_objects():
+            if self._store.get(resource, "", body["metadata"]["name"]) is None:
+                self._operations.create(resource, "", body, dry_run=False, strict=False)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -157,10 +157,14 @@ class ApiServer:
         if path == openapi.V2_PATH:
             return web.Response(body=openapi.encode_version_2(), content_type=openapi.V2_TYPE)
         old_kubectl = discovery.is_old_kubectl(request.headers.get("User-Agent", ""))
-        document = discovery.find_document(path, old_kubectl=old_kubectl) or openapi.find_document(path)
+        served = self._operations.served_resources()
+        document = discovery.find_document(path, served, old_kubectl=old_kubectl)
+        document = document or openapi.find_document(path)
         if document is not None:
             return json_response(document)
         target = parse_target(path, old_kubectl=old_kubectl)
+        if target.resource not in served:
+            raise status_responses.path_not_found()
         return await self._serve_target(user, request, target)
 
     async def _serve_target(self, user: UserInfo, request: web.Request, target: Target) -> web.StreamResponse:

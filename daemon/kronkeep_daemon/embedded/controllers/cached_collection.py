@@ -101,7 +101,8 @@ class ClusterObjects(msgspec.Struct, frozen=True, kw_only=True):
     pods: CachedCollection
     claims: CachedCollection
     nodes: CachedCollection
+    snapshots: CachedCollection
 
     def collections(self) -> tuple[CachedCollection, ...]:
         """Return all of them."""
-        return self.cronjobs, self.jobs, self.pods, self.claims, self.nodes
+        return self.cronjobs, self.jobs, self.pods, self.claims, self.nodes, self.snapshots

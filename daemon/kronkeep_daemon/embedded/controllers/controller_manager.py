@@ -25,7 +25,9 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
     owners_of,
 )
 from kronkeep_daemon.embedded.controllers.scheduler import Scheduler
+from kronkeep_daemon.embedded.controllers.snapshot_controller import SnapshotController
 from kronkeep_daemon.embedded.controllers.work_queue import WorkKey, WorkQueue
+from kronkeep_daemon.embedded.folder_driver import FolderDriver
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import ConflictInCluster, NotFoundInCluster
@@ -46,9 +48,9 @@ EVENT_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
 class ControllerManager:
-    """The CronJob, Job, garbage, scheduling and claim controllers of one cluster."""
+    """The CronJob, Job, garbage, scheduling, claim and snapshot controllers of one cluster."""
 
-    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock, driver: FolderDriver) -> None:
         self._cluster = cluster
         self._clock = clock
         self._queue = WorkQueue()
@@ -59,15 +61,20 @@ class ControllerManager:
             pods=collection(path_of=paths.pods, on_change=self._pod_changed),
             claims=collection(path_of=paths.claims, on_change=partial(self._object_changed, "claim")),
             nodes=collection(path_of=partial(paths.core, "nodes"), on_change=self._node_changed),
+            snapshots=collection(
+                path_of=paths.volume_snapshots, on_change=partial(self._object_changed, "snapshot")
+            ),
         )
         recorder = EventRecorder(cluster, clock)
         self._jobs = JobController(objects=self._objects, recorder=recorder, clock=clock)
         cronjobs = CronJobController(objects=self._objects, recorder=recorder, clock=clock)
+        snapshots = SnapshotController(cluster=cluster, objects=self._objects, driver=driver, clock=clock)
         self._syncs: dict[str, Sync] = {
             "cronjob": cronjobs.sync,
             "job": self._jobs.sync,
             "pod": Scheduler(self._objects, recorder).sync,
-            "claim": ClaimBinder(self._objects.claims).sync,
+            "claim": ClaimBinder(self._objects, driver).sync,
+            "snapshot": snapshots.sync,
             "garbage": GarbageCollector(cluster, self._objects).sync,
         }
 

@@ -29,6 +29,7 @@ PLURALS = {
     "Job": "jobs",
     "Pod": "pods",
     "PersistentVolumeClaim": "persistentvolumeclaims",
+    "VolumeSnapshot": "volumesnapshots",
     "Secret": "secrets",
     "ConfigMap": "configmaps",
     "ServiceAccount": "serviceaccounts",
@@ -87,6 +88,7 @@ class GarbageCollector:
             "Job": objects.jobs,
             "Pod": objects.pods,
             "PersistentVolumeClaim": objects.claims,
+            "VolumeSnapshot": objects.snapshots,
         }
 
     async def sync(self, namespace: str, _: str) -> float | None:
@@ -162,5 +164,7 @@ def _path_of_object(entry: TypedObject) -> str:
 
 def _path_of(kind: str, namespace: str, name: str) -> str:
     """Return the path of an object of one of the kinds in PLURALS."""
+    if kind == "VolumeSnapshot":
+        return paths.volume_snapshots(namespace, name)
     group = paths.batch if kind in ("Job", "CronJob") else paths.core
     return group(PLURALS[kind], namespace, name)

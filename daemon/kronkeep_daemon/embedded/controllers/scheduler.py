@@ -1,8 +1,11 @@
 """The scheduler: binds a pending pod to the ready node with the fewest running pods.
 
 Implemented: readiness, `spec.unschedulable`, nodeSelector, and a required node affinity that names nodes by
-`metadata.name`. Not implemented: resources, taints, other affinities, priorities, the event FailedScheduling.
+`metadata.name`; a claim ReadWriteOncePod is one pod's at a time, and one that is filled from another volume
+is waited for. Not implemented: resources, taints, other affinities, priorities, the event FailedScheduling.
 """
+
+from collections.abc import Callable
 
 from kronkeep_daemon.embedded.controllers.cached_collection import ClusterObjects
 from kronkeep_daemon.embedded.controllers.event_recorder import EventRecorder
@@ -13,6 +16,9 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
     uid_of,
 )
 from kronkeep_daemon.kube.objects import JsonObject
+
+FindClaim = Callable[[str, str], JsonObject | None]
+CLAIM_SECONDS = 0.2  # between two looks at a claim that a pod waits for
 
 
 def choose_node(pod: JsonObject, nodes: list[JsonObject], pods: list[JsonObject]) -> str | None:
@@ -48,6 +54,32 @@ def _accepts(node: JsonObject, selector: dict[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in selector.items())
 
 
+def _waits_for_claims(pod: JsonObject, find_claim: FindClaim, pods: list[JsonObject]) -> bool:
+    """Whether a claim of the pod is being filled, or is another pod's alone."""
+    namespace = pod["metadata"]["namespace"]
+    for name in _claim_names(pod):
+        claim = find_claim(namespace, name)
+        if claim is None:
+            continue  # the node's agent says that it is missing
+        if claim["spec"].get("dataSource") and (claim.get("status") or {}).get("phase") != "Bound":
+            return True
+        is_single_pod = "ReadWriteOncePod" in (claim["spec"].get("accessModes") or [])
+        if is_single_pod and any(_uses_claim(other, namespace, name) for other in pods):
+            return True
+    return False
+
+
+def _claim_names(pod: JsonObject) -> list[str]:
+    sources = [volume.get("persistentVolumeClaim") for volume in pod["spec"].get("volumes") or []]
+    return [source["claimName"] for source in sources if source]
+
+
+def _uses_claim(pod: JsonObject, namespace: str, claim: str) -> bool:
+    """Whether the pod is on a node, has not ended, and mounts the claim."""
+    is_at_work = bool(pod["spec"].get("nodeName")) and not has_pod_ended(pod)
+    return is_at_work and pod["metadata"]["namespace"] == namespace and claim in _claim_names(pod)
+
+
 class Scheduler:
     """The controller that binds pods to nodes, one at a time."""
 
@@ -61,6 +93,8 @@ class Scheduler:
         pod = pods.cache.get(namespace, name)
         if pod is None or pod["spec"].get("nodeName") or is_deleting(pod):
             return None
+        if _waits_for_claims(pod, self._objects.claims.cache.get, pods.cache.all()):
+            return CLAIM_SECONDS
         node = choose_node(pod, self._objects.nodes.cache.all(), pods.cache.all())
         if node is None:
             return None
