@@ -29,11 +29,7 @@ from kronkeep_daemon.backups.archive_inputs import ArchiveInputs
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner, StageResult
-<<<<<<< HEAD
-=======
 from kronkeep_daemon.backups.volume_copies import VolumeCopies
-from kronkeep_daemon.history.record_ids import derive_id
->>>>>>> 7d064757 (Archives of snapshots and clones: files of one moment, also beside the user of a claim)
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -129,13 +125,9 @@ class AttemptRunner:
         source = inputs.policy.source
         await volume_copy_checks.plan_copies(inputs.cluster, backup.namespace, inputs.claims, source)
         await self._version_probe.require(inputs.cluster, inputs.policy)
-<<<<<<< HEAD
         await self._maker.make_if_missing(inputs.repository, backup.id, str(backup.attempt))
-=======
-        await self._ensure_repository(backup, inputs.repository)
         # A volume that is made for the archive has no user yet, so any node that reaches it will do.
         is_live = source.consistency == "live"
->>>>>>> 7d064757 (Archives of snapshots and clones: files of one moment, also beside the user of a claim)
         return archive_requests.build_request(
             backup,
             inputs,
@@ -169,13 +161,8 @@ class AttemptRunner:
         if not request.is_resumed:
             hold = self._queues.hold_for_hooks(request, self._patience(backup), _explainer(on_waiting))
             work = await preparation.enter_async_context(hold)
-<<<<<<< HEAD
         await self._record_start(backup.id, inputs)
-        node = request.node or None
-=======
-        await self._record_start(backup.id)
         node = request.node or await self._find_node(backup, inputs)
->>>>>>> 7d064757 (Archives of snapshots and clones: files of one moment, also beside the user of a claim)
         stage = await self._hooks.run_stage(backup.id, "pre", inputs, node=node, on_waiting=on_waiting)
         return stage, work
 
