@@ -59,7 +59,7 @@ def archive_job(
     files: the names of the configuration's files, which are in the Job's ConfigMap.
     repository_id: the id that the repository must have; empty where it is not known.
     is_first: whether the policy has no snapshot yet; then sockets are looked for, which restic leaves out.
-    copies: by claim the name of the one that is read instead of it, at the same path.
+    copies: by claim the name of another claim that is read instead, at the same path.
     """
     name = archive_job_name(backup)
     dump = inputs.policy.include.database

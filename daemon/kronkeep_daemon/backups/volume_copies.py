@@ -51,7 +51,7 @@ class VolumeCopies:
     async def provide(
         self, backup: BackupExecution, inputs: ArchiveInputs, on_waiting: OnWaiting
     ) -> AsyncIterator[Mapping[str, str]]:
-        """Give for each claim the one that is read instead of it; remove those at the end of the block.
+        """Give the claims that are read instead, by claim; remove them at the end of the block.
 
         A block that is cancelled, or fails with a retryable error, leaves them: the Job may still run and
         need them. The next attempt adopts them, or `sweep` removes them once the backup has ended.
