@@ -129,7 +129,7 @@ def judge(backup: BackupExecution, copy: BackupCopy, finished: FinishedJob) -> C
     if copied is not None:
         return copied
     copying = finished.container(COPY_STEP)
-    if copying is not None and b"no matching ID found" in copying.log:
+    if copying is not None and snapshots.NONE_FOUND.encode() in copying.log:
         return Fault.of(Reason.ORIGINAL_GONE)
     return Fault.of(Reason.COPY_INCOMPLETE)
 

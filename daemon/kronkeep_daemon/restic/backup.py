@@ -12,7 +12,7 @@ from kronkeep_common.models.policy import Limits
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.restic import exclude_patterns, exit_codes, faults, output, unreadable_files, version
+from kronkeep_daemon.restic import exclude_patterns, exit_codes, faults, output, snapshots, unreadable_files, version
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.restic.unreadable_files import UnreadableFile
 
@@ -63,7 +63,7 @@ def dump_argv(options: BackupOptions, file_name: str, command: Sequence[str]) ->
 def dry_run_argv(*, host: str, parent: str, paths: Sequence[str]) -> list[str]:
     """List what differs between `paths` and the snapshot `parent`, a line a file, without archiving it."""
     dry_run = ["restic", "backup", "--no-lock", "--dry-run", "--json", "--verbose=2"]
-    return [*dry_run, "--host", host, "--parent", parent, "--", *paths]
+    return [*dry_run, "--host", host, "--parent", snapshots.reference(parent), "--", *paths]
 
 
 class UnchangedFilesParser:

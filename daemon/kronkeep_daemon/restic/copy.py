@@ -7,6 +7,8 @@ copied already.
 
 from collections.abc import Sequence
 
+from kronkeep_daemon.restic import snapshots
+
 FROM_REPOSITORY = "RESTIC_FROM_REPOSITORY"
 FROM_PASSWORD_FILE = "RESTIC_FROM_PASSWORD_FILE"  # noqa: S105 (the name of a variable)
 FROM_NO_PASSWORD = "--from-insecure-no-password"  # noqa: S105 (an option of restic 0.17 and later)
@@ -21,7 +23,7 @@ def argv(snapshot_ids: Sequence[str], *, encrypted: bool = True) -> list[str]:
 
     encrypted: whether the source is.
     """
-    return ["restic", "copy", *from_options(encrypted=encrypted), *snapshot_ids]
+    return ["restic", "copy", *from_options(encrypted=encrypted), *map(snapshots.reference, snapshot_ids)]
 
 
 def from_options(*, encrypted: bool) -> list[str]:

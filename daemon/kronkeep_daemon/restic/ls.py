@@ -7,18 +7,19 @@ import msgspec
 from kronkeep_common import path_text
 from kronkeep_common.json_decoding import JsonObject, decode_or_none
 from kronkeep_common.models import SnapshotFile
+from kronkeep_daemon.restic import snapshots
 
 _PERMISSIONS = 0o777  # the bits above are those of Go's FileMode, not the file system's
 
 
 def argv(snapshot_id: str) -> list[str]:
     """List every file and folder of the snapshot, a JSON object a line; without a lock."""
-    return ["restic", "ls", "--no-lock", "--json", snapshot_id]
+    return ["restic", "ls", "--no-lock", "--json", snapshots.reference(snapshot_id)]
 
 
 def names_argv(snapshot_id: str) -> list[str]:
     """List the path of every file and folder of the snapshot as it is, byte for byte; without a lock."""
-    return ["restic", "ls", "--no-lock", snapshot_id]
+    return ["restic", "ls", "--no-lock", snapshots.reference(snapshot_id)]
 
 
 def parse_entry(line: bytes) -> SnapshotFile | None:

@@ -10,7 +10,7 @@ from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Progress
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean, shorten_middle
-from kronkeep_daemon.restic import failed_files, faults, file_owners, output, requirements
+from kronkeep_daemon.restic import failed_files, faults, file_owners, output, requirements, snapshots
 from kronkeep_daemon.restic.failed_files import LogLine
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
@@ -24,7 +24,6 @@ _DAMAGED = Fault(
     "Check the storage (kronkeep storage check) and restore an earlier backup.",
 )
 _LOST_BYTES = "kronkeep files shows the names with \ufffd as they are"
-_NO_SNAPSHOT = "no matching ID found"
 # What the file system said, and the reason where the file is the target's.
 _OF_THE_TARGET: tuple[tuple[str, Reason], ...] = (
     ("no space left on device", Reason.TARGET_FULL),
@@ -49,7 +48,7 @@ def argv(
     With `verify` restic compares the files afterwards, and prints JSON; progress only from 0.16 on. Where the
     version has `--sparse`, long runs of zeros take no space in the target.
     """
-    command = ["restic", "restore", "--no-lock", snapshot_id, "--target", folder]
+    command = ["restic", "restore", "--no-lock", snapshots.reference(snapshot_id), "--target", folder]
     if restic_version >= requirements.SPARSE.since:
         command.append("--sparse")
     if verify:
@@ -111,7 +110,7 @@ def explain(exit_code: int | None, log: bytes) -> Fault:
     """Return why `restic restore` failed."""
     lines = failed_files.read_lines(log)
     for line in lines:
-        if _NO_SNAPSHOT in line.text:
+        if snapshots.NONE_FOUND in line.text:
             return _quote(Reason.SNAPSHOT_GONE, line)
         for words, reason in _OF_THE_TARGET:
             if words in line.text.lower() and file_owners.owner_in_line(line.text, words) == "target":

@@ -10,6 +10,8 @@ from kronkeep_daemon.restic import output
 
 SnapshotId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 TreeId = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+WHOLE_ID = 64  # characters of a snapshot's id
+NONE_FOUND = "no matching ID found"  # what restic says where the repository has no such snapshot
 _PART = "part="
 _POLICY = "policy="
 _RUN = "run="
@@ -40,6 +42,18 @@ _ID_KEY = b'"id":'  # in a JSON text the quotes would have backslashes before th
 # A list of 10,000 snapshots is one line of 5 to 12 MB. Broken at each brace it comes in short lines, which
 # the reader joins with braces again: JSON has no line feed inside a text. `sh` ends with restic's exit code.
 _BREAK_AT_BRACES = 'exec 3>&1; code=$({ { "$@"; echo $? >&4; } | tr "}" "\\n" >&3; } 4>&1); exit "$code"'
+
+
+
+def reference(snapshot_id: str) -> str:
+    """Return the argument that names a snapshot to restic.
+
+    It is a whole id without its last character. Given a whole id, restic 0.17 and later open its file at once, and
+    where that is gone they quote the storage (`no such file or directory`, `404`, `The specified key does not
+    exist`). A part of it is looked up in the list of snapshots, and every version and storage kind answers
+    `no matching ID found`.
+    """
+    return snapshot_id[: WHOLE_ID - 1]
 
 
 class SnapshotTags(msgspec.Struct, frozen=True, kw_only=True):
