@@ -12,7 +12,15 @@ from kronkeep_common.models.policy import Limits
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.restic import exclude_patterns, exit_codes, faults, output, snapshots, unreadable_files, version
+from kronkeep_daemon.restic import (
+    exclude_patterns,
+    exit_codes,
+    faults,
+    output,
+    snapshots,
+    unreadable_files,
+    version,
+)
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.restic.unreadable_files import UnreadableFile
 

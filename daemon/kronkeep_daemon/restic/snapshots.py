@@ -44,13 +44,12 @@ _ID_KEY = b'"id":'  # in a JSON text the quotes would have backslashes before th
 _BREAK_AT_BRACES = 'exec 3>&1; code=$({ { "$@"; echo $? >&4; } | tr "}" "\\n" >&3; } 4>&1); exit "$code"'
 
 
-
 def reference(snapshot_id: str) -> str:
     """Return the argument that names a snapshot to restic.
 
-    It is a whole id without its last character. Given a whole id, restic 0.17 and later open its file at once, and
-    where that is gone they quote the storage (`no such file or directory`, `404`, `The specified key does not
-    exist`). A part of it is looked up in the list of snapshots, and every version and storage kind answers
+    It is a whole id without its last character. Given a whole id, restic 0.17 and later open its file at once,
+    and where that is gone they quote the storage (`no such file or directory`, `404`, `The specified key does
+    not exist`). A part of it is looked up in the list of snapshots, and every version and storage kind answers
     `no matching ID found`.
     """
     return snapshot_id[: WHOLE_ID - 1]
