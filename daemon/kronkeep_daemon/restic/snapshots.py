@@ -49,8 +49,8 @@ def reference(snapshot_id: str) -> str:
 
     It is a whole id without its last character. Given a whole id, restic 0.17 and later open its file at once,
     and where that is gone they quote the storage (`no such file or directory`, `404`, `The specified key does
-    not exist`). A part of it is looked up in the list of snapshots, and every version and storage kind answers
-    `no matching ID found`.
+    not exist`). A part of it is looked up in the list of snapshots, and every version and storage kind
+    answers `no matching ID found`.
     """
     return snapshot_id[: WHOLE_ID - 1]
 
