@@ -47,7 +47,7 @@ _BREAK_AT_BRACES = 'exec 3>&1; code=$({ { "$@"; echo $? >&4; } | tr "}" "\\n" >&
 def reference(snapshot_id: str) -> str:
     """Return the argument that names a snapshot to restic.
 
-    It is a whole id without its last character. Given a whole id, restic 0.17 and later open its file at once,
+    It is a whole id without its last character. Given a whole id, restic 0.17 and later open its file,
     and where that is gone they quote the storage (`no such file or directory`, `404`, `The specified key does
     not exist`). A part of it is looked up in the list of snapshots, and every version and storage kind
     answers `no matching ID found`.
