@@ -41,6 +41,8 @@ async def test_who_waits_is_shown_with_place_and_reason_and_all_come_in_turn(
         low = await client.cronjobs.back_up("default", "low")
         await eventually(lambda: entries_of(client), lambda entries: len(entries) == 2)
         high = await client.cronjobs.back_up("default", "high")
+        # A check that came before it would be next: a backup is in the queue a moment after its answer.
+        await eventually(lambda: entries_of(client), lambda entries: len(entries) == 3)
         check = asyncio.ensure_future(client.storages.check("narrow"))
         waiting = [("archive", "high", 1), ("archive", "low", 2), ("check", None, 1)]
         entries = await eventually(lambda: entries_of(client), lambda entries: len(entries) == 4)
