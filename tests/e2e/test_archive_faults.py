@@ -141,28 +141,29 @@ async def test_a_missing_path_and_an_empty_source(site: BackupSite) -> None:
         assert outcome_of(await site.back_up(client, "sources")) == ("partial", "SourceEmpty")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root reads every file: one that it may not needs a mount")
 async def test_a_file_that_cannot_be_read(site: BackupSite) -> None:
+    """Its path is too long, for every user and on every node; what nobody may read needs a mount."""
     async with site.client() as client:
-        _, data = await create_sources(site, client, "locked")
-        locked = data / "locked"
-        locked.write_text("")
-        with hidden_from_all(locked):
-            backup = await site.back_up(client, "locked")
+        _, data = await create_sources(site, client, "deep")
+        write_below_long_path(data, "unreachable")
+        backup = await site.back_up(client, "deep")
         assert outcome_of(backup) == ("partial", "Incomplete")
-        assert any("locked" in warning for warning in backup.warnings)
+        assert [warning.rpartition(": ")[2] for warning in backup.warnings] == ["file name too long"]
         assert backup.result is not None
-        assert (await client.cronjobs.get("default", "locked")).last_good_backup_at is None
+        assert backup.result.files_total == 1
+        assert (await client.cronjobs.get("default", "deep")).last_good_backup_at is None
 
 
-@contextmanager
-def hidden_from_all(path: Path) -> Iterator[None]:
-    """Cover the file with one of procfs that nobody may read, not even root (mode 0200)."""
-    subprocess.run(["mount", "--bind", "/proc/sys/vm/compact_memory", str(path)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(path)], check=True)
+def write_below_long_path(folder: Path, name: str) -> None:
+    """Write a file to whose path from the root no program can refer at once (PATH_MAX, 4,096 bytes)."""
+    parent = os.open(folder, os.O_RDONLY)
+    for _ in range(os.pathconf(folder, "PC_PATH_MAX") // 250 + 1):
+        os.mkdir("x" * 250, dir_fd=parent)
+        child = os.open("x" * 250, os.O_RDONLY, dir_fd=parent)
+        os.close(parent)
+        parent = child
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=parent))
+    os.close(parent)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs a mount")
