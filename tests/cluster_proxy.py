@@ -1,17 +1,20 @@
 """A daemon whose cluster is a separate process, and a proxy between them that fails chosen requests."""
 
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import aiohttp
 import yaml
 from aiohttp import web
+from tests import external_cluster
 from tests.cluster_process import run_cluster
 from tests.daemon_process import Daemon
 
+from kronkeep_daemon.kube import credentials
 from kronkeep_daemon.kube.client import Cluster
 
 FailureKind = Literal["refused", "cut", "lost"]
@@ -23,11 +26,12 @@ class ClusterProxy:
 
     A request that is `refused` is answered with 503. For one that is `cut` the connection is closed before
     the cluster gets it, for one that is `lost` afterwards, instead of the answer. While `down` is set every
-    request is cut. `failed` says that the request to fail has come.
+    request is cut. `failed` says that the request to fail has come. `tls` is how an https target is spoken to.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._tls = tls if tls is not None else True
         self._pattern: re.Pattern[str] | None = None
         self._kind: FailureKind = "refused"
         self._matches_before = 0
@@ -71,7 +75,7 @@ class ClusterProxy:
         body = await request.read()
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
-            session.request(request.method, url, data=body, headers=headers) as response,
+            session.request(request.method, url, data=body, headers=headers, ssl=self._tls) as response,
         ):
             if lose_answer:
                 await response.read()
@@ -103,8 +107,27 @@ async def serve_proxy(proxy: ClusterProxy, address: str = "127.0.0.1") -> tuple[
     return runner, int(runner.addresses[0][1])
 
 
+@asynccontextmanager
+async def other_cluster(folder: Path, *, machine_tools: bool = False) -> AsyncIterator[Path]:
+    """Run an embedded cluster in a process of its own, or use the external one, until the block ends.
+
+    Yield its admin's kubeconfig, which is in the folder. The external cluster is emptied first.
+    """
+    if external_cluster.KUBECONFIG is None:
+        with run_cluster(folder, machine_tools=machine_tools) as kubeconfig:
+            yield kubeconfig
+        return
+    if machine_tools:
+        external_cluster.require_machine_tools()
+    await external_cluster.empty_cluster()
+    folder.mkdir()
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(Path(external_cluster.KUBECONFIG).read_text())
+    yield kubeconfig
+
+
 class DaemonOnOtherCluster(Daemon):
-    """A daemon whose cluster is a separate process, in the folder `cluster` beside its state."""
+    """A daemon whose cluster is one of `other_cluster`, in the folder `cluster` beside its state."""
 
     def __init__(self, state: Path) -> None:
         super().__init__(state)
@@ -112,6 +135,8 @@ class DaemonOnOtherCluster(Daemon):
 
     @property
     def claims(self) -> Path:
+        if external_cluster.KUBECONFIG is not None:
+            return super().claims
         return self.state.parent / "cluster" / "node" / "claims"
 
     async def cluster(self) -> Cluster:
@@ -140,29 +165,38 @@ async def daemon_behind_proxy(
     daemon is the admin too. `settings` are added to its settings file. With `machine_tools` containers of
     images that the cluster does not have see this machine's programs.
     """
-    runner: web.AppRunner | None = None
     daemon = DaemonOnOtherCluster(folder / "s")
-    stack = ExitStack()
-    kubeconfig = stack.enter_context(run_cluster(folder / "cluster", machine_tools=machine_tools))
-    try:
+    async with AsyncExitStack() as stack:
+        kubeconfig = await stack.enter_async_context(
+            other_cluster(folder / "cluster", machine_tools=machine_tools)
+        )
+        token = await create_token(kubeconfig) if create_token is not None else None
         config = yaml.safe_load(kubeconfig.read_text())
-        cluster = config["clusters"][0]["cluster"]
-        origin, _, token = cluster["server"].rpartition("/")
-        if create_token is not None:
-            token = await create_token(kubeconfig)
-            config["users"][0]["user"]["token"] = token
-        proxy = ClusterProxy(origin)
+        proxy, path = await _lead_to(kubeconfig, token)
         runner, port = await serve_proxy(proxy)
-        cluster["server"] = f"http://127.0.0.1:{port}/{token}"
+        stack.push_async_callback(runner.cleanup)
+        config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{port}{path}"}
+        config["users"][0]["user"] = {"token": token} if token is not None else {}
         (folder / "through").write_text(yaml.safe_dump(config))
         text = f'[allow]\nhost_path = true\n[clusters.far]\nkubeconfig = "{folder / "through"}"\n'
         (folder / "kronkeepd.toml").write_text(text + settings)
         daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
         await daemon.start()
+        stack.push_async_callback(daemon.end)
         yield ProxiedDaemon(daemon, proxy, kubeconfig)
-    finally:
-        if daemon.announcement:
-            await daemon.stop()
-        if runner is not None:
-            await runner.cleanup()
-        stack.close()
+
+
+async def _lead_to(kubeconfig: Path, token: str | None) -> tuple[ClusterProxy, str]:
+    """Return a proxy to the cluster of a kubeconfig, and the path before all paths of its API.
+
+    The path has the token of an embedded cluster. With another cluster the proxy speaks TLS, and is the
+    kubeconfig's admin where no token says who else the daemon is.
+    """
+    access = await credentials.load(kubeconfig, None, False)
+    if external_cluster.KUBECONFIG is None:
+        origin, _, admin_token = access.host.rpartition("/")
+        return ClusterProxy(origin), f"/{token or admin_token}"
+    tls = ssl.create_default_context(cafile=access.ssl_ca_cert)
+    if token is None and access.cert_file is not None:
+        tls.load_cert_chain(access.cert_file, access.key_file)
+    return ClusterProxy(access.host.rstrip("/"), tls), ""

@@ -4,15 +4,17 @@ import asyncio
 import base64
 import os
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
+import pytest
+from tests.cluster_proxy import other_cluster
 from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import BackupStorageCreate
-from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
@@ -22,10 +24,17 @@ from kronkeep_daemon.testing import open_composition
 PARTS = 30
 
 
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with other_cluster(tmp_path / "cluster") as kubeconfig:
+        connection = await Cluster.connect(kubeconfig=kubeconfig)
+        yield connection
+        await connection.close()
+
+
 async def test_damage_is_found_in_its_part_and_reported_until_it_is_gone(
-    embedded_cluster: EmbeddedCluster, tmp_path: Path
+    cluster: Cluster, tmp_path: Path
 ) -> None:
-    cluster = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
     settings = Settings(state=str(tmp_path), allow=AllowSettings(host_path=True), archive=ArchiveSettings())
     folder = tmp_path / "vault"
     clock = SystemClock()
@@ -63,4 +72,3 @@ async def test_damage_is_found_in_its_part_and_reported_until_it_is_gone(
         good = await checks.read_part(storages.get("vault"), part)
         assert good.data_check == msgspec.structs.replace(bad.data_check, ok=True, checked_at=good.checked_at)
         assert (good.check_ok, good.reason) == (True, None)
-    await cluster.close()

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.cluster_process import run_cluster
-from tests.daemon_process import Daemon
+from tests.cluster_proxy import DaemonOnOtherCluster, other_cluster
 from tests.e2e.backup_site import wait_for_end
 from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
@@ -28,14 +27,13 @@ LIBRARY = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), Non
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
 
 
-class MovableDaemon(Daemon):
+class MovableDaemon(DaemonOnOtherCluster):
     """A daemon on a cluster of its own process; `show` moves the daemon's clock."""
 
     def __init__(self, folder: Path, kubeconfig: Path) -> None:
         super().__init__(folder / "s")
         self.folder = folder
         self.kubeconfig = kubeconfig
-        self.embedded = False
         config = folder / "kronkeepd.toml"
         config.write_text(f'[allow]\nhost_path = true\n[clusters.e2e]\nkubeconfig = "{kubeconfig}"\n')
         self.arguments = ("--config", str(config))
@@ -56,7 +54,7 @@ class MovableDaemon(Daemon):
 
 @pytest.fixture
 async def daemon(tmp_path: Path) -> AsyncIterator[MovableDaemon]:
-    with run_cluster(tmp_path / "c") as kubeconfig:
+    async with other_cluster(tmp_path / "cluster") as kubeconfig:
         movable = MovableDaemon(tmp_path, kubeconfig)
         await movable.start()
         yield movable
@@ -75,7 +73,7 @@ async def create_policy(daemon: MovableDaemon, client: Client) -> None:
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
     await cluster.close()
-    files = daemon.folder / "c" / "node" / "claims" / "default" / "data"
+    files = daemon.claims / "default" / "data"
     files.mkdir(parents=True, exist_ok=True)
     (files / "file").write_text("content")
     await eventually(lambda: client.storages.get("vault"), lambda storage: storage.status == "active")

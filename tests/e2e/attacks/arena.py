@@ -7,15 +7,15 @@ CronJobs only. All four may use the storage `shared`, only `shop` the storage `s
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
-from tests.cluster_process import run_cluster
-from tests.cluster_proxy import DaemonOnOtherCluster
+from tests import external_cluster
+from tests.cluster_proxy import DaemonOnOtherCluster, other_cluster
 from tests.e2e.backup_site import NEWER_RESTIC, wait_for_end
 from tests.e2e.daemon_account import collection_path, create_account, request_token
 from tests.quick_repository import prepare_storage
@@ -45,6 +45,7 @@ SHOP = "shop"
 BANK = "bank"
 EVIL = "evil"
 MEEK = "meek"
+NAMESPACES = (SHOP, BANK, EVIL, MEEK)
 NEVER = "0 2 29 2 *"
 RESOURCES = {
     EVIL: [("batch", "cronjobs"), ("batch", "jobs"), ("", "pods"), ("", "configmaps"), ("", "events")],
@@ -91,8 +92,9 @@ class Arena:
         text = await asyncio.to_thread((self.folder / "cluster" / "kubeconfig").read_text)
         config = yaml.safe_load(text)
         server = config["clusters"][0]["cluster"]
-        server["server"] = f"{server['server'].rpartition('/')[0]}/{token}"
-        config["users"][0]["user"]["token"] = token
+        if external_cluster.KUBECONFIG is None:
+            server["server"] = f"{server['server'].rpartition('/')[0]}/{token}"
+        config["users"][0]["user"] = {"token": token}
         path = self.folder / f"{user}.yaml"
         await asyncio.to_thread(path.write_text, yaml.safe_dump(config))
         return path
@@ -292,24 +294,52 @@ def pod_of(job: JsonObject, name: str, *scripts: tuple[str, str]) -> JsonObject:
     return {"metadata": metadata, "spec": spec}
 
 
-@contextmanager
-def run_arena(folder: Path) -> Iterator[Arena]:
+@asynccontextmanager
+async def run_arena(folder: Path) -> AsyncIterator[Arena]:
     """Run an arena with its tenants, storages and victims until the block ends."""
     arena = Arena(folder)
-    with ExitStack() as stack:
-        stack.enter_context(run_cluster(folder / "cluster"))
-        asyncio.run(_start(arena))
-        try:
-            asyncio.run(_create_victims(arena))
-            yield arena
-        finally:
-            asyncio.run(arena.daemon.end())
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(other_cluster(folder / "cluster"))
+        await stack.enter_async_context(_namespaces(arena))
+        await _start(arena)
+        stack.push_async_callback(arena.daemon.end)
+        await _create_victims(arena)
+        yield arena
+
+
+@asynccontextmanager
+async def _namespaces(arena: Arena) -> AsyncIterator[None]:
+    """Create the four namespaces; on a cluster that lives on they are deleted at the end, and before."""
+    is_external = external_cluster.KUBECONFIG is not None
+    if is_external:
+        await _delete_namespaces(arena)
+    async with arena.connection() as admin:
+        for namespace in NAMESPACES:
+            await admin.create(paths.namespaces(), {"metadata": {"name": namespace}})
+    yield
+    if is_external:
+        await _delete_namespaces(arena)
+
+
+async def _delete_namespaces(arena: Arena) -> None:
+    """Delete them with all that is in them; finalizers of attacks that failed would hold them."""
+    async with arena.connection() as admin:
+        for namespace in NAMESPACES:
+            for path_of in (paths.jobs, paths.pods):
+                for item in (await admin.list(path_of(namespace)))[0]:
+                    if item["metadata"].get("finalizers"):
+                        path = path_of(namespace, item["metadata"]["name"])
+                        await admin.patch(path, {"metadata": {"finalizers": None}})
+            await admin.delete(paths.namespaces(namespace))
+
+        async def list_names() -> set[str]:
+            return {item["metadata"]["name"] for item in (await admin.list(paths.namespaces()))[0]}
+
+        await eventually(list_names, lambda names: names.isdisjoint(NAMESPACES))
 
 
 async def _start(arena: Arena) -> None:
     async with arena.connection() as admin:
-        for namespace in (SHOP, BANK, EVIL, MEEK):
-            await admin.create(paths.namespaces(), {"metadata": {"name": namespace}})
         for tenant, resources in RESOURCES.items():
             await arena.write_kubeconfig(tenant, await _create_tenant(admin, tenant, resources))
         kubeconfig = await arena.write_kubeconfig("kronkeepd", await create_account(admin))

@@ -1,14 +1,15 @@
 """The arena that all attacks share; after each of them the victims' truth is as it was before."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from tests.e2e.attacks.arena import Arena, run_arena
 
 
-@pytest.fixture(scope="session")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    with run_arena(tmp_path_factory.mktemp("arena")) as running:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def arena(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
+    async with run_arena(tmp_path_factory.mktemp("arena")) as running:
         yield running
 
 
