@@ -26,7 +26,7 @@ class ClusterProxy:
 
     A request that is `refused` is answered with 503. For one that is `cut` the connection is closed before
     the cluster gets it, for one that is `lost` afterwards, instead of the answer. While `down` is set every
-    request is cut. `failed` says that the request to fail has come. `tls` is how an https target is spoken to.
+    request is cut. `failed` says that the request to fail has come. `tls` is for an https target.
     """
 
     def __init__(self, target: str, tls: ssl.SSLContext | None = None) -> None:
