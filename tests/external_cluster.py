@@ -1,7 +1,8 @@
 """The cluster that the end-to-end tests run on instead of embedded ones, where one is named.
 
     KRONKEEP_E2E_KUBECONFIG=FILE   any cluster; its namespaces `default` and `kronkeep` are emptied before
-                                   each test, so a `default` with foreign objects in it is refused
+                                   each test, so a `default` with foreign objects in it is refused, unless
+                                   tests have emptied it before: then it has the annotation of `EMPTIED`
     KRONKEEP_E2E_NODE_AGENT=1      for a control plane without nodes: this machine becomes its node
     KRONKEEP_E2E_LOCAL_VOLUMES=1   for a cluster whose one node is this machine, with a kubelet: claims become
                                    folders of this machine; the node needs the images of `make images` as
@@ -50,6 +51,7 @@ NODE = f"{NODE_PREFIX}{os.getpid()}"
 NAMESPACES = ("default", "kronkeep")
 KINDS = (paths.leases, paths.cronjobs, paths.jobs, paths.claims, paths.secrets, paths.configmaps, paths.pods)
 LONGEST_EMPTYING = 60.0  # seconds
+EMPTIED = "kronkeep.dev/emptied-by-tests"
 # What platforms put into each namespace, and create again when it is deleted.
 PLATFORM_OBJECTS = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert"})
 PLATFORM_SECRETS = frozenset({"kubernetes.io/service-account-token", "kubernetes.io/dockercfg"})
@@ -147,7 +149,7 @@ async def empty_cluster() -> None:
             await asyncio.to_thread(shutil.rmtree, NodeProcess.require().claims, True)
         await _create_namespace(cluster)
         if not _Session.is_prepared:
-            await _refuse_foreign_objects(cluster)
+            await _require_emptied(cluster)
             await _delete_old_nodes(cluster)
             _Session.is_prepared = True
         for namespace in NAMESPACES:
@@ -170,6 +172,15 @@ async def _create_namespace(cluster: Cluster) -> None:
         await cluster.create(paths.namespaces(), body)
     except AlreadyExists:
         return
+
+
+async def _require_emptied(cluster: Cluster) -> None:
+    """Refuse foreign objects in `default`; mark it where there are none, as what comes later is of tests."""
+    default = await cluster.get(paths.namespaces("default"))
+    if EMPTIED in (default["metadata"].get("annotations") or {}):
+        return
+    await _refuse_foreign_objects(cluster)
+    await cluster.patch(paths.namespaces("default"), {"metadata": {"annotations": {EMPTIED: "true"}}})
 
 
 async def _refuse_foreign_objects(cluster: Cluster) -> None:

@@ -20,6 +20,8 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import Retention
 
 WRITERS = 8
+# In seconds, until a backup has ended: each of its attempts waits for the forgets of all others.
+LONGEST_TURNS = 900.0
 PARALLEL: dict[str, Any] = {"parallel.repository": WRITERS, "parallel.node": WRITERS}
 
 
@@ -58,7 +60,7 @@ class Writers:
             await asyncio.to_thread((data / "file").write_bytes, self.chance.randbytes(400_000))
             begun = await client.cronjobs.back_up("default", name)
             self.running.add(begun.id)
-            ended = await wait_for_end(client, begun.id)
+            ended = await wait_for_end(client, begun.id, LONGEST_TURNS)
             self.running.discard(begun.id)
             self.ended[ended.status] = self.ended.get(ended.status, 0) + 1
 
