@@ -17,7 +17,7 @@ from tests.e2e.attacks.arena import (
 from kronkeep_common import object_keys
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import Forbidden
+from kronkeep_daemon.kube.errors import Forbidden, InvalidObject
 from kronkeep_daemon.kube.objects import JsonObject
 
 SLOT = "2026-11-29T02:00:00Z"
@@ -86,7 +86,7 @@ async def _jobs_of_shop(admin: Cluster) -> tuple[JsonObject, JsonObject]:
 
 @pytest.mark.parametrize("said", [EVIL, SHOP, "default", ""])
 async def test_an_event_about_another_namespaces_object_explains_nothing(arena: Arena, said: str) -> None:
-    """`said` is the namespace in involvedObject."""
+    """`said` is the namespace in involvedObject; the API server refuses any but the Event's own."""
     reasons = ("FailedCreate", "SawCompletedJob", "UnexpectedJob", "InvalidBackupPolicy", "FailedScheduling")
     async with arena.connection() as admin, arena.connection(EVIL) as evil:
         subjects = [(job, "Job") for job in await _jobs_of_shop(admin)]
@@ -94,25 +94,27 @@ async def test_an_event_about_another_namespaces_object_explains_nothing(arena: 
         for number, (subject, kind) in enumerate(subjects):
             meta = subject["metadata"]
             for reason in reasons:
-                await evil.create(
-                    paths.events(EVIL),
-                    {
-                        "metadata": {"name": f"forged-{said or 'none'}-{number}.{reason.lower()}"},
-                        "involvedObject": {
-                            "kind": kind,
-                            "apiVersion": "batch/v1",
-                            "namespace": said,
-                            "name": meta["name"],
-                            "uid": meta["uid"],
-                        },
-                        "reason": reason,
-                        "message": f"FORGED: Error creating: job {meta['name']} call +1-555",
-                        "type": "Warning",
-                        "count": 1,
-                        "firstTimestamp": SLOT,
-                        "lastTimestamp": SLOT,
+                event = {
+                    "metadata": {"name": f"forged-{said or 'none'}-{number}.{reason.lower()}"},
+                    "involvedObject": {
+                        "kind": kind,
+                        "apiVersion": "batch/v1",
+                        "namespace": said,
+                        "name": meta["name"],
+                        "uid": meta["uid"],
                     },
-                )
+                    "reason": reason,
+                    "message": f"FORGED: Error creating: job {meta['name']} call +1-555",
+                    "type": "Warning",
+                    "count": 1,
+                    "firstTimestamp": SLOT,
+                    "lastTimestamp": SLOT,
+                }
+                if said == EVIL:
+                    await evil.create(paths.events(EVIL), event)
+                    continue
+                with pytest.raises(InvalidObject, match=r"does not match event\.namespace"):
+                    await evil.create(paths.events(EVIL), event)
         await arena.settle()
         assert "FORGED" not in str(await arena.read_truth())
 

@@ -1,6 +1,7 @@
 """The password that is lent to an archive: whom it reaches, for how long, and what a tenant can prepare."""
 
 import base64
+import copy
 import subprocess
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tests.waiting import eventually
 from kronkeep_common import object_keys
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import Forbidden
+from kronkeep_daemon.kube.errors import Forbidden, InvalidObject
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_names import archive_job_name
 
@@ -147,7 +148,10 @@ def open_repository(folder: Path, encoded: str) -> bool:
 
 @needs_dumps
 async def test_rights_on_cronjobs_alone_forge_no_archive(arena: Arena) -> None:
-    """A second CronJob's pods carry the labels of the first one's archive, by `manualSelector`."""
+    """A second CronJob's Jobs and pods carry the labels and annotations of the first one's archive.
+
+    Those by which a Job knows its pods no CronJob can give: the API server refuses its `manualSelector`.
+    """
     victims = await snapshot_of_victim(arena)
     async with arena.connection() as admin, arena.connection(MEEK) as meek, arena.client() as client:
         fields = {"storage_id": "shared", "retries": 0, "source": {}} | KEEP_ONE
@@ -162,6 +166,8 @@ async def test_rights_on_cronjobs_alone_forge_no_archive(arena: Arena) -> None:
             lambda: job_of_meek(admin, archive_job_name(backup)), lambda job: job is not None
         )
         assert job is not None
+        with pytest.raises(InvalidObject, match="`selector` will be auto-generated"):
+            await meek.create(paths.cronjobs(MEEK), with_manual_selector(spoofing_cronjob(job, victims), job))
         await meek.create(paths.cronjobs(MEEK), spoofing_cronjob(job, victims))
         await eventually(
             lambda: client.cronjobs.list(MEEK), lambda page: any(c.name == "spoof" for c in page.items)
@@ -184,22 +190,29 @@ async def job_of_meek(admin: Cluster, name: str) -> JsonObject | None:
 def spoofing_cronjob(job: JsonObject, snapshot_id: str) -> JsonObject:
     """Return a CronJob whose Jobs and pods carry the labels and annotations of a Job of ours."""
     meta = job["metadata"]
-    labels = {
-        **meta["labels"],
-        object_keys.JOB_NAME_LABEL: meta["name"],
-        object_keys.CONTROLLER_UID_LABEL: meta["uid"],
-    }
+    copied = {"labels": meta["labels"], "annotations": meta["annotations"]}
     containers = [container(script, name) for name, script in forged_containers(snapshot_id)]
     body = cronjob_manifest("spoof")
-    spec = body["spec"]["jobTemplate"]["spec"]
-    spec |= {"manualSelector": True, "selector": {"matchLabels": labels}}
-    spec["template"] = {
-        "metadata": {"labels": labels, "annotations": meta["annotations"]},
+    template = body["spec"]["jobTemplate"]
+    template["metadata"] = copied
+    template["spec"]["template"] = {
+        "metadata": copied,
         "spec": {
             "restartPolicy": "Never",
             "initContainers": containers[:-1],
             "containers": containers[-1:],
         },
     }
-    body["spec"]["jobTemplate"]["metadata"] = {"labels": labels, "annotations": meta["annotations"]}
+    return body
+
+
+def with_manual_selector(cronjob: JsonObject, job: JsonObject) -> JsonObject:
+    """Return a CronJob whose Jobs would know their pods by the labels of another Job's."""
+    meta = job["metadata"]
+    labels = {object_keys.JOB_NAME_LABEL: meta["name"], object_keys.CONTROLLER_UID_LABEL: meta["uid"]}
+    body = copy.deepcopy(cronjob)
+    spec = body["spec"]["jobTemplate"]["spec"]
+    spec["template"]["metadata"]["labels"] |= labels
+    spec["selector"] = {"matchLabels": labels}
+    spec["manualSelector"] = True
     return body

@@ -8,7 +8,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 def invalid_value(field: str, value: object, rule: str) -> StatusCause:
     """Return the cause for a value that a rule forbids."""
-    shown = json.dumps(value, ensure_ascii=False)
+    shown = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return StatusCause(field, "FieldValueInvalid", f"Invalid value: {shown}: {rule}")
 
 

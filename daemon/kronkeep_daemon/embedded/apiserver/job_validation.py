@@ -75,6 +75,17 @@ def check_job_spec(spec: JsonObject, path: str) -> list[StatusCause]:
     return causes + _check_template(spec, path)
 
 
+def check_job_template(spec: JsonObject, path: str) -> list[StatusCause]:
+    """Return what is wrong with the spec of a CronJob's Jobs at `path`: their selectors are made for them."""
+    causes = check_job_spec(spec, path)
+    if spec.get("selector") is not None:
+        rule = "`selector` will be auto-generated"
+        causes.append(invalid_value(f"{path}.selector", spec["selector"], rule))
+    if spec.get("manualSelector"):
+        causes.append(not_supported(f"{path}.manualSelector", True, ("nil", "false")))
+    return causes
+
+
 def _check_failed_index_limit(spec: JsonObject, path: str) -> list[StatusCause]:
     if spec.get("maxFailedIndexes") is None:
         return []

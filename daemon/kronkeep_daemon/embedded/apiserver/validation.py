@@ -11,7 +11,12 @@ from kronkeep_daemon.embedded.apiserver.field_causes import (
     not_supported,
     value_required,
 )
-from kronkeep_daemon.embedded.apiserver.job_validation import check_job_name, check_job_spec, check_job_update
+from kronkeep_daemon.embedded.apiserver.job_validation import (
+    check_job_name,
+    check_job_spec,
+    check_job_template,
+    check_job_update,
+)
 from kronkeep_daemon.embedded.apiserver.pod_validation import check_labels, check_pod_spec
 from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.embedded.apiserver.status_responses import StatusCause, bad_request, invalid_object
@@ -98,6 +103,8 @@ def check_object(resource: Resource, obj: JsonObject, old: JsonObject | None) ->
         causes += check_pod_spec(spec, "spec")
     elif resource.kind == "Deployment":
         causes += _check_deployment(spec)
+    elif resource.kind == "Event":
+        causes += _check_event(obj)
     if causes:
         raise invalid_object(resource, obj["metadata"]["name"], causes)
 
@@ -125,6 +132,15 @@ def _check_name(name: str) -> list[StatusCause]:
     return []
 
 
+def _check_event(event: JsonObject) -> list[StatusCause]:
+    """Refuse an Event in another namespace than its object's; those of objects without one are in default."""
+    namespace = event["metadata"].get("namespace")
+    involved = (event.get("involvedObject") or {}).get("namespace") or ""
+    if namespace == (involved or "default"):
+        return []
+    return [invalid_value("involvedObject.namespace", involved, "does not match event.namespace")]
+
+
 def _check_cronjob(obj: JsonObject, old: JsonObject | None) -> list[StatusCause]:
     spec = obj.get("spec") or {}
     causes = _check_schedule(spec, ((old or {}).get("spec") or {}).get("schedule"))
@@ -134,7 +150,7 @@ def _check_cronjob(obj: JsonObject, old: JsonObject | None) -> list[StatusCause]
     policy = spec["concurrencyPolicy"]
     if policy not in _CONCURRENCY_POLICIES:
         causes.append(not_supported("spec.concurrencyPolicy", policy, _CONCURRENCY_POLICIES))
-    causes += check_job_spec(spec["jobTemplate"]["spec"], "spec.jobTemplate.spec")
+    causes += check_job_template(spec["jobTemplate"]["spec"], "spec.jobTemplate.spec")
     for field in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         causes += check_not_negative(spec, field, "spec")
     return causes

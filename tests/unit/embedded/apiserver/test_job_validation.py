@@ -221,3 +221,20 @@ def test_a_cronjob_s_template_is_held_to_the_same_rules() -> None:
     apply_defaults(CRONJOBS, cronjob)
     with pytest.raises(Refusal, match=r"spec.jobTemplate.spec.backoffLimitPerIndex: .*requires indexed"):
         check_object(CRONJOBS, cronjob, None)
+
+
+def test_a_cronjob_may_not_choose_the_labels_by_which_its_jobs_know_their_pods() -> None:
+    job = {**new_job()["spec"], "selector": {"matchLabels": {"a": "b"}}, "manualSelector": True}
+    cronjob: JsonObject = {
+        "metadata": {"name": "spoof", "uid": "u"},
+        "spec": {"schedule": "0 2 * * *", "jobTemplate": {"spec": job}},
+    }
+    apply_defaults(CRONJOBS, cronjob)
+    with pytest.raises(Refusal) as refused:
+        check_object(CRONJOBS, cronjob, None)
+    causes = refused.value.body["details"]["causes"]
+    assert [f"{cause['field']}: {cause['message']}" for cause in causes] == [
+        'spec.jobTemplate.spec.selector: Invalid value: {"matchLabels":{"a":"b"}}: '
+        "`selector` will be auto-generated",
+        'spec.jobTemplate.spec.manualSelector: Unsupported value: true: supported values: "nil", "false"',
+    ]
