@@ -63,6 +63,17 @@ class StorageStatus(StrEnum):
     FAILED = "failed"
 
 
+class MoveState(StrEnum):
+    """What the move of a storage's backups to another layout does next."""
+
+    COPYING = "copying"
+    CHECKING = "checking"
+    POINTING = "pointing"
+    KEPT = "kept"
+    REMOVING = "removing"
+    DONE = "done"
+
+
 class RotationState(StrEnum):
     """What a rotation of a storage's key does next; each step may be repeated."""
 
@@ -155,6 +166,17 @@ ROTATION_TRANSITIONS: dict[RotationState, frozenset[RotationState]] = {
     _K.OPENING: frozenset({_K.REMOVING}),
     _K.REMOVING: frozenset({_K.DONE}),
     _K.DONE: frozenset(),
+}
+
+_M = MoveState
+MOVE_TRANSITIONS: dict[MoveState, frozenset[MoveState]] = {
+    # A move that is cancelled removes its copies; once records name these it has to go on.
+    _M.COPYING: frozenset({_M.CHECKING, _M.REMOVING}),
+    _M.CHECKING: frozenset({_M.POINTING, _M.REMOVING}),
+    _M.POINTING: frozenset({_M.KEPT}),
+    _M.KEPT: frozenset({_M.POINTING, _M.REMOVING}),
+    _M.REMOVING: frozenset({_M.DONE}),
+    _M.DONE: frozenset(),
 }
 
 _A = AlertStatus

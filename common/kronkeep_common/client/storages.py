@@ -13,6 +13,8 @@ from kronkeep_common.models import (
     StorageUsage,
 )
 from kronkeep_common.models.storage import KitConfirmation, RecoveryKit, SecretNames, StorageAddress
+from kronkeep_common.models.storage_layout import Layout
+from kronkeep_common.models.storage_move import MovePlan, MoveRequest
 
 
 class StorageCalls:
@@ -101,6 +103,22 @@ class StorageCalls:
         """Show that somebody has the newest recovery kit; raise InvalidRequest for another fingerprint."""
         body = KitConfirmation(fingerprint=fingerprint)
         return await self._connection.post(f"{_path(name)}/recovery-kit/confirm", BackupStorage, body)
+
+    async def plan_move(self, name: str, layout: Layout) -> MovePlan:
+        """Return what a move of a storage's backups to another layout would copy."""
+        return await self._connection.get(f"{_path(name)}/move", MovePlan, {"layout": layout})
+
+    async def move(self, name: str, layout: Layout) -> BackupStorage:
+        """Begin to move a storage's backups to another layout; its `move` says how far that is."""
+        return await self._connection.post(f"{_path(name)}/move", BackupStorage, MoveRequest(layout=layout))
+
+    async def remove_originals(self, name: str) -> BackupStorage:
+        """Begin to remove the originals of a move whose state is `kept`."""
+        return await self._connection.post(f"{_path(name)}/move/remove-old", BackupStorage)
+
+    async def cancel_move(self, name: str) -> BackupStorage:
+        """Give up a move before records name the copies."""
+        return await self._connection.post(f"{_path(name)}/move/cancel", BackupStorage)
 
     async def rescan(self, name: str, *, other_clusters: bool = False) -> BackupStorage:
         """Record the backups again that no record knows, and return the storage; raise StorageFailed."""

@@ -7,7 +7,8 @@ import msgspec
 from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
 from kronkeep_common.models.policy import SecretKeyRef, ZoneText
 from kronkeep_common.models.storage_layout import Layout
-from kronkeep_common.states import RotationState, StorageStatus
+from kronkeep_common.models.storage_move import LayoutMove
+from kronkeep_common.states import MoveState, RotationState, StorageStatus
 
 Settings = dict[str, str | int]
 BandwidthText = Annotated[str, msgspec.Meta(max_length=500)]
@@ -240,6 +241,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     credential_keys: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     layout: Layout = "shared"
+    move: LayoutMove | None = None
     capacity_bytes: Bytes | None = None
     bandwidth: str | None = None
     bandwidth_zone: str | None = None
@@ -258,6 +260,11 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether its backups are being moved to another layout, so that nothing of them may be removed."""
+        return self.move is not None and self.move.state not in (MoveState.KEPT, MoveState.DONE)
 
     def serves(self, namespace: str) -> bool:
         """Whether policies and restores in that namespace may use the storage."""

@@ -74,8 +74,15 @@ class Archiver:
             await self._record_end(backup_id, archive_outcome.outcome_of_fault(fault))
             return
         claims = tuple(clean(claim, 253) for claim in inputs.claims[:MOST_CLAIMS])
-        if (claims, inputs.unarchived) != (backup.claims, backup.unarchived_volumes):
-            await self._records.change(backup_id, claims=claims, unarchived_volumes=inputs.unarchived)
+        # Recorded at once, so that a move to another layout knows of each archive that goes to the old one.
+        resolved = msgspec.structs.replace(
+            backup,
+            claims=claims,
+            unarchived_volumes=inputs.unarchived,
+            layout=inputs.repository.layout,
+        )
+        if resolved != backup:
+            await self._records.put(backup, resolved)
         try:
             await self._archive_and_validate(backup_id, inputs)
         except TimeoutError:

@@ -113,7 +113,7 @@ class AttemptRunner:
         except KronkeepError as fault:
             if fault.retryable:
                 raise  # the planner's next pass starts the archive again
-            await self._record_start(backup_id, inputs)
+            await self._record_start(backup_id)
             return archive_outcome.outcome_of_fault(fault)
 
     async def _prepare(self, backup: BackupExecution, inputs: ArchiveInputs) -> ArchiveRequest:
@@ -161,7 +161,7 @@ class AttemptRunner:
         if not request.is_resumed:
             hold = self._queues.hold_for_hooks(request, self._patience(backup), _explainer(on_waiting))
             work = await preparation.enter_async_context(hold)
-        await self._record_start(backup.id, inputs)
+        await self._record_start(backup.id)
         node = request.node or await self._find_node(backup, inputs)
         stage = await self._hooks.run_stage(backup.id, "pre", inputs, node=node, on_waiting=on_waiting)
         return stage, work
@@ -175,7 +175,7 @@ class AttemptRunner:
         place = self._queues.hold_for_archive(request, patience, _explainer(on_waiting), hooks=hooks)
         async with place as hold:
             await preparation.aclose()
-            backup = await self._record_start(before.id, inputs)
+            backup = await self._record_start(before.id)
             note = partial(_note_stall, hold, on_waiting)
             try:
                 async with asyncio.timeout(inputs.policy.deadline_seconds + SLACK_SECONDS):
@@ -192,13 +192,12 @@ class AttemptRunner:
             return LONGEST_QUEUE.total_seconds()
         return (backup.deadline_at - self._clock.now()).total_seconds()
 
-    async def _record_start(self, backup_id: str, inputs: ArchiveInputs) -> BackupExecution:
-        """Record that the backup runs, its repository and its Job's name, before that Job is created."""
+    async def _record_start(self, backup_id: str) -> BackupExecution:
+        """Record that the backup runs, and the name of its Job, before that Job is created."""
         backup = self._records.get(backup_id)
         return await self._records.change(
             backup_id,
             status=BackupStatus.RUNNING,
-            layout=inputs.repository.layout,
             started_at=backup.started_at or self._clock.now(),
             deadline_at=None,
             reason=None,

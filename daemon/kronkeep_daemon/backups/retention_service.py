@@ -45,7 +45,7 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import forget, prune
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.service import StorageService, require_unmoved
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -149,6 +149,7 @@ class RetentionService:
         Nothing is freed while snapshots are missing that nobody has acknowledged.
         """
         storage = self._storages.require_active(storage_id)
+        require_unmoved(storage)
         try:
             for repository in self._index.repositories_of(storage):
                 async with self._queues.hold_exclusively(repository.id, "prune"):
@@ -313,6 +314,7 @@ class RetentionService:
         went, while this waited is left alone. The list and the forget are two Jobs: nothing else of kronkeep
         works on the repository between them.
         """
+        require_unmoved(self._storages.get(repository.storage.id))
         async with self._queues.hold_exclusively(repository.id, "forget"):
             listed = await self._reconciliation.list_and_apply(repository)
             _require_present([self._records.get(backup.id) for backup in kept], listed)

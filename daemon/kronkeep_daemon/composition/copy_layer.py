@@ -11,6 +11,7 @@ from kronkeep_daemon.copies.copy_planner import CopyPlanner
 from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.copies.copy_retention import CopyRetention
 from kronkeep_daemon.copies.copy_service import CopyService
+from kronkeep_daemon.copies.layout_moves import LayoutMoves
 from kronkeep_daemon.cronjobs import CronJobService
 
 
@@ -22,6 +23,7 @@ class CopyLayer(msgspec.Struct, frozen=True, kw_only=True):
     checks: CopyChecks
     copies: CopyService
     retention: CopyRetention
+    layout_moves: LayoutMoves
 
 
 def compose_copies(
@@ -71,6 +73,19 @@ def compose_copies(
             bus=base.bus,
             clock=base.clock,
             settings=base.settings,
+            supervisor=base.supervisor,
+        ),
+        layout_moves=LayoutMoves(
+            storages=repositories.storages,
+            records=backups.records,
+            history=base.history,
+            index=repositories.index,
+            maker=repositories.maker,
+            maintenance=repositories.maintenance,
+            reconciliation=backups.reconciliation,
+            retention=backups.retention,
+            queues=repositories.queues,
+            clock=base.clock,
             supervisor=base.supervisor,
         ),
     )

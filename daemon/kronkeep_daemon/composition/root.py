@@ -63,6 +63,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.cronjobs.start(self.supervisor)
         services.storages.resume()
         services.key_rotations.resume()
+        services.layout_moves.resume()
         services.storage_upkeep.start()
         self.backup_planner.start()
         services.copy_planner.start()

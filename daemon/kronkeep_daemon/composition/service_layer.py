@@ -125,6 +125,7 @@ def compose_services(
         addresses=repositories.addresses,
         secrets=repositories.secrets,
         key_rotations=repositories.key_rotations,
+        layout_moves=copies.layout_moves,
         recovery_kits=repositories.recovery_kits,
         restores=restores.restores,
         restore_records=restores.records,

@@ -91,6 +91,7 @@ class Doctor:
         checks += self._check_storages()
         storages = self._storages.list()
         checks += storage_checks.check_snapshots(storages, await self._orphans.views())
+        checks += storage_checks.check_moves(storages)
         unknown = self._history.backups.newest(limit=MOST_UNKNOWN, status=BackupStatus.UNKNOWN)
         checks += storage_checks.check_recovered(unknown.items)
         by_name = {storage.id: storage for storage in storages}

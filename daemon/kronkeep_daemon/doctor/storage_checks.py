@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kronkeep_common.api import Check
 from kronkeep_common.models import BackupExecution, BackupStorage, OrphanedPolicy
+from kronkeep_common.states import MoveState
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.kube.objects import CronJobObject
@@ -37,6 +38,22 @@ def check_snapshots(storages: Sequence[BackupStorage], orphans: Sequence[Orphane
             message=f"{snapshots} snapshots are of {len(orphans)} policies that no CronJob has any more.",
             next_step="kronkeep storage orphans; then kronkeep adopt, or kronkeep retention --policy ID.",
         )
+
+
+def check_moves(storages: Iterable[BackupStorage]) -> Iterator[Check]:
+    """Yield a warning for each move to another layout that waits for a person, or does not go on."""
+    for storage in storages:
+        move = storage.move
+        name = f"move of {clean(storage.id, 63)}"
+        if move is not None and move.message is not None:
+            yield Check(name=name, status="warn", message=move.message, next_step=move.next_step or "")
+        elif move is not None and move.state is MoveState.KEPT:
+            yield Check(
+                name=name,
+                status="warn",
+                message="Its backups are in the new layout, and the originals still take their space.",
+                next_step=f"kronkeep storage move {clean(storage.id, 63)} --remove-old.",
+            )
 
 
 def check_recovered(backups: Iterable[BackupExecution]) -> Iterator[Check]:

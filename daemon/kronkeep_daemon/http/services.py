@@ -17,6 +17,7 @@ from kronkeep_daemon.copies.copy_planner import CopyPlanner
 from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.copies.copy_retention import CopyRetention
 from kronkeep_daemon.copies.copy_service import CopyService
+from kronkeep_daemon.copies.layout_moves import LayoutMoves
 from kronkeep_daemon.coverage.service import CoverageService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_reader import RunReader
@@ -73,6 +74,7 @@ class Services(NamedTuple):
     addresses: AddressChanges
     secrets: RepositorySecrets
     key_rotations: KeyRotations
+    layout_moves: LayoutMoves
     recovery_kits: RecoveryKits
     restores: RestoreService
     restore_records: RestoreRecords

@@ -383,7 +383,7 @@ class StorageService:
             raise StorageInUse(f"The storage {name} is used by {', '.join(users[:5])}.", cronjobs=users[:50])
         if self.is_busy(name):
             raise StorageInUse(
-                f"A backup or restore of the storage {name} has not ended.",
+                f"A backup, restore or move of the storage {name} has not ended.",
                 next_step="Wait for its end, or cancel it.",
             )
         await self._supervisor.stop(f"storage {name}")
@@ -393,7 +393,9 @@ class StorageService:
         await asyncio.wait([self._start_work(deleting)], timeout=DELETE_PATIENCE_SECONDS)
 
     def is_busy(self, name: str) -> bool:
-        """Return whether a backup, copy or restore of the storage has not ended."""
+        """Return whether a backup, copy, restore or move of the storage has not ended."""
+        if self.get(name).is_moving:
+            return True
         backups = self._history.backups.newest(limit=1000, storage_id=name).items
         restores = self._history.restores.newest(limit=1000, storage_id=name).items
         copies = self._history.copies.newest(limit=1000, storage_id=name).items
@@ -435,6 +437,16 @@ class StorageService:
         await self._history.commit()
         self._bus.publish(StorageChanged(old, new))
         return new
+
+
+def require_unmoved(storage: BackupStorage) -> None:
+    """Raise NotAllowedNow while the storage's backups are moved to another layout."""
+    if storage.is_moving:
+        raise NotAllowedNow(
+            f"The backups of {storage.id} are being moved to another layout: nothing of them is "
+            "removed meanwhile.",
+            next_step=f"Wait for its end, or: kronkeep storage move {storage.id} --cancel.",
+        )
 
 
 def _changed_namespaces(storage: BackupStorage, change: BackupStorageChange) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,20 @@ from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, wait_for_end
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
+from kronkeep_common.errors import NotAllowedNow
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
+    BackupStorage,
     ClaimSource,
     CronJobCreate,
     RestoreRequest,
     RestoreTarget,
     Source,
 )
-from kronkeep_common.states import RotationState
+from kronkeep_common.states import MoveState, RotationState
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.repository import password_secret_of_folders
 
 NAMESPACES = ("default", "shop")
@@ -41,7 +45,9 @@ async def site(tmp_path: Path) -> AsyncIterator[BackupSite]:
 async def read_passwords(site: BackupSite, storage: str) -> dict[str, str]:
     """Return the passwords of a storage's repositories by folder, its own under the empty one."""
     cluster = await site.daemon.cluster()
-    secret = await cluster.get(paths.secrets("kronkeep", password_secret_of_folders(storage)))
+    secret: dict[str, Any] = {"data": {}}
+    with suppress(NotFoundInCluster):  # no repository below the storage's own was made yet
+        secret = await cluster.get(paths.secrets("kronkeep", password_secret_of_folders(storage)))
     await cluster.close()
     texts = {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
     return {"": await site.read_password(storage), **texts}
@@ -148,3 +154,117 @@ async def test_each_namespace_has_a_repository_and_a_password_that_outlive_rotat
         again = await back_up(client, "default")
         assert again.status == "succeeded"
         assert await read_passwords(site, "vault") == new
+
+
+MOVING = [MoveState.COPYING, MoveState.CHECKING, MoveState.POINTING]
+
+
+async def list_everywhere(site: BackupSite, storage: str, folder: Path) -> dict[str, list[str]]:
+    """Return the backups in the tags of the snapshots of each repository of the storage."""
+    everywhere: dict[str, list[str]] = {}
+    passwords = await read_passwords(site, storage)
+    for name, password in passwords.items():
+        if not (folder / name / "config").exists():
+            continue
+        text = await asyncio.to_thread(
+            site.run_restic, folder / name, password, "snapshots", "--json", "--no-lock"
+        )
+        tags = [tag for each in json.loads(text) or [] for tag in each["tags"]]
+        everywhere[name] = sorted(tag.removeprefix("backup=") for tag in tags if tag.startswith("backup="))
+    return everywhere
+
+
+def has_come_to(storage: BackupStorage, state: MoveState) -> bool:
+    """Whether the storage's move is in that state or a later one."""
+    order = list(MoveState)
+    return storage.move is not None and order.index(storage.move.state) >= order.index(state)
+
+
+async def test_a_move_that_is_killed_in_each_state_loses_nothing_and_doubles_nothing(
+    site: BackupSite,
+) -> None:
+    await prepare_namespaces(site)
+    folder = await site.create_storage("vault", namespaces=NAMESPACES)
+    async with site.client() as client:
+        for namespace in NAMESPACES:
+            await create_cronjob(client, namespace, "vault")
+        first = [await back_up(client, namespace) for namespace in NAMESPACES]
+        (site.daemon.claims / "shop" / "data" / "file").write_text("of shop, later")
+        first.append(await back_up(client, "shop"))
+        ids = sorted(backup.id for backup in first)
+        plan = await client.storages.plan_move("vault", "namespace")
+        assert (plan.backups, len(plan.sources), len(plan.targets)) == (3, 1, 2)
+        await client.storages.move("vault", "namespace")
+    for state in MOVING:
+        async with site.client() as client:
+            await eventually(
+                lambda: client.storages.get("vault"),
+                lambda storage: has_come_to(storage, state),  # noqa: B023
+            )
+            await site.daemon.kill()
+        await site.daemon.start()
+        own = (await list_everywhere(site, "vault", folder))[""]
+        assert own == ids, "the originals stay"
+    async with site.client() as client:
+        kept = await eventually(
+            lambda: client.storages.get("vault"), lambda storage: has_come_to(storage, MoveState.KEPT)
+        )
+        assert (kept.layout, kept.is_moving) == ("namespace", False)
+        everywhere = await list_everywhere(site, "vault", folder)
+        assert everywhere.pop("") == ids
+        assert sorted(each for group in everywhere.values() for each in group) == ids
+        moved = [await client.backups.get(backup.id) for backup in first]
+        assert {backup.layout for backup in moved} == {"namespace"}
+        checks = (await client.doctor()).items
+        assert any("--remove-old" in (check.next_step or "") for check in checks)
+        last = await back_up(client, "default")
+        assert last.status == "succeeded"
+
+        await client.storages.remove_originals("vault")
+        await eventually(
+            lambda: client.storages.get("vault"), lambda storage: has_come_to(storage, MoveState.REMOVING)
+        )
+        await site.daemon.kill()
+    await site.daemon.start()
+    async with site.client() as client:
+        await eventually(
+            lambda: client.storages.get("vault"), lambda storage: has_come_to(storage, MoveState.DONE)
+        )
+        everywhere = await list_everywhere(site, "vault", folder)
+        assert everywhere.pop("") == []
+        assert sorted(each for group in everywhere.values() for each in group) == sorted([*ids, last.id])
+        rescanned = await client.storages.rescan("vault")
+        assert rescanned.snapshots is not None
+        assert (rescanned.snapshots.missing, rescanned.snapshots.unrecorded) == (0, 0)
+        request = RestoreRequest(target=RestoreTarget(claim="back"))
+        restore = await client.backups.restore(first[1].id, request)
+        ended = await eventually(
+            lambda: client.restores.get(restore.id), lambda r: r.status in ("completed", "failed")
+        )
+        assert (ended.status, ended.reason) == ("completed", None)
+        restored = [path.read_text() for path in (site.daemon.claims / "shop" / "back").rglob("file")]
+        assert restored == ["of shop"]
+
+
+async def test_a_move_that_is_given_up_leaves_all_as_it_was(site: BackupSite) -> None:
+    await prepare_namespaces(site)
+    folder = await site.create_storage("vault", namespaces=NAMESPACES)
+    async with site.client() as client:
+        await create_cronjob(client, "shop", "vault")
+        backup = await back_up(client, "shop")
+        await client.storages.move("vault", "policy")
+        await eventually(
+            lambda: client.storages.get("vault"), lambda storage: has_come_to(storage, MoveState.CHECKING)
+        )
+        with pytest.raises(NotAllowedNow, match="another layout"):
+            await client.storages.prune("vault")
+        await client.storages.cancel_move("vault")
+        done = await eventually(
+            lambda: client.storages.get("vault"), lambda storage: has_come_to(storage, MoveState.DONE)
+        )
+        assert done.move is not None
+        assert (done.layout, done.move.is_cancelled) == ("shared", True)
+        everywhere = await list_everywhere(site, "vault", folder)
+        assert everywhere.pop("") == [backup.id]
+        assert list(everywhere.values()) == [[]]
+        assert (await back_up(client, "shop")).layout == "shared"

@@ -11,7 +11,14 @@ from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupSto
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.models.storage_layout import LAYOUTS
 from kronkeep_common.text import clean
-from kronkeep_tui.cli import output, storage_address, storage_keys, storage_snapshots, wait_for_end
+from kronkeep_tui.cli import (
+    output,
+    storage_address,
+    storage_keys,
+    storage_move,
+    storage_snapshots,
+    wait_for_end,
+)
 from kronkeep_tui.cli.arguments import add_cluster
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 from kronkeep_tui.form.value_texts import read_size
@@ -41,6 +48,7 @@ def add_parser(verbs: Verbs) -> None:
         _add_kind(kind_parsers, kind)
     storage_snapshots.add_verbs(storage_verbs)
     storage_keys.add_verbs(storage_verbs)
+    storage_move.add_verbs(storage_verbs)
     _add_usage(storage_verbs)
     _add_change(storage_verbs)
     storage_address.add_verb_of_address(storage_verbs)

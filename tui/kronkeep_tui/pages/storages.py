@@ -6,7 +6,7 @@ from datetime import datetime
 from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.models.storage_layout import Layout
-from kronkeep_common.states import RotationState
+from kronkeep_common.states import MoveState, RotationState
 from kronkeep_common.text import age, days, growth, size
 from kronkeep_tui.pages.status_words import (
     CAPACITY_WARNING,
@@ -111,6 +111,12 @@ def _key_lines(storage: BackupStorage, now: datetime, width: int) -> list[Text]:
     if rotation is not None and rotation.state is not RotationState.DONE:
         lines += _labelled_lines("new key", str(rotation.state), width)
         lines += cause(rotation.message, rotation.next_step, width, "bad") if rotation.message else []
+    move = storage.move
+    if move is not None and move.state is not MoveState.DONE:
+        step = f": kronkeep storage move {storage.id} --remove-old" if move.state is MoveState.KEPT else ""
+        how_far = f"to {move.layout}: {move.state}, {move.copied} of {move.backups} copied{step}"
+        lines += _labelled_lines("move", how_far, width)
+        lines += cause(move.message, move.next_step, width, "bad") if move.message else []
     if storage.kit_made_at is not None:
         shown = storage.kit_confirmed_at or storage.kit_made_at
         lines += _labelled_lines("kit", f"was there {age(shown, now)} ago", width)

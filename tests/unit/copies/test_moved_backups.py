@@ -1,0 +1,98 @@
+"""What a move copies, and what may be removed after it: never the only snapshot of a backup."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.records import make_backup, vault
+
+from kronkeep_common.models import BackupExecution, BackupResult, Encryption
+from kronkeep_common.models.policy import BackupPolicy
+from kronkeep_common.models.storage_layout import Layout
+from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.copies.moved_backups import choose_superseded, find_result, group_backups
+from kronkeep_daemon.repositories.reconciliation import SnapshotsByBackup, group_by_backup
+from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
+from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotTags
+
+STORAGE = vault(id="vault", settings={"path": "/srv"})
+OLD, NEW = "a" * 64, "b" * 64
+
+
+def backup_with(snapshot: str, layout: Layout, **fields: Any) -> BackupExecution:
+    result = BackupResult(snapshot_id=snapshot, tree="t" * 64)
+    return make_backup(**{"storage_id": "vault", "layout": layout, "result": result, **fields})
+
+
+def shown(snapshot: str, backup: BackupExecution, tree: str = "t" * 64) -> ListedSnapshot:
+    tags = SnapshotTags(policy=backup.policy_id, backup=backup.id)
+    return ListedSnapshot(id=snapshot, tree=tree, tags=tuple(tags.texts()))
+
+
+def superseded(backup: BackupExecution | None, *, new_shows: bool = True) -> list[str]:
+    """Return what goes from the shared repository, where it has the snapshot OLD of the backup."""
+    known = backup or backup_with(OLD, "shared")
+    new = {repository_of_backup(backup, STORAGE).id: group_by_backup([shown(NEW, known)])} if backup else {}
+
+    def shown_in(repository_id: str) -> SnapshotsByBackup:
+        return new.get(repository_id, {}) if new_shows else {}
+
+    def find_record(backup_id: str) -> BackupExecution | None:
+        return backup if backup is not None and backup.id == backup_id else None
+
+    listed = group_by_backup([shown(OLD, known), ListedSnapshot(id="c" * 64)])
+    repository = Repository(storage=STORAGE)
+    return choose_superseded(repository, listed, find_record=find_record, shown_in=shown_in)
+
+
+def test_an_original_goes_only_while_the_repository_of_its_record_shows_the_backup() -> None:
+    moved = backup_with(NEW, "namespace")
+    assert superseded(moved) == [OLD]
+    assert superseded(moved, new_shows=False) == []
+    assert superseded(msgspec.structs.replace(moved, result=BackupResult(snapshot_id="d" * 64))) == []
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(None, id="no record: a stranger's"),
+        pytest.param(backup_with(OLD, "shared"), id="the record names this repository"),
+        pytest.param(backup_with(NEW, "namespace", storage_id="other"), id="another storage"),
+        pytest.param(backup_with(NEW, "namespace", status=BackupStatus.RUNNING), id="not ended"),
+    ],
+)
+def test_what_else_is_there_stays(record: BackupExecution | None) -> None:
+    assert superseded(record) == []
+
+
+def test_what_retention_has_removed_since_goes_from_the_old_repository_too() -> None:
+    removed = backup_with(NEW, "namespace")
+    removed = msgspec.structs.replace(removed, snapshot_removed_at=removed.created_at)
+    assert superseded(removed, new_shows=False) == [OLD]
+
+
+def test_a_copy_counts_with_the_backups_tags_and_the_same_content_only() -> None:
+    backup = backup_with(OLD, "shared")
+    listed = group_by_backup([shown(NEW, backup)])
+    result = find_result(backup, listed)
+    assert result is not None
+    assert result.snapshot_id == NEW
+    assert find_result(backup, group_by_backup([shown(NEW, backup, tree="u" * 64)])) is None
+    other = msgspec.structs.replace(backup, policy_id="other")
+    assert find_result(backup, {backup.id: [shown(NEW, other)]}) is None
+
+
+def test_what_has_a_repository_of_its_own_in_any_layout_is_not_moved() -> None:
+    open_policy = BackupPolicy(id="p", storage_id="vault", encryption=Encryption(enabled=False))
+    backups = [
+        backup_with(OLD, "shared", id="one"),
+        backup_with(OLD, "shared", id="two", namespace="other"),
+        backup_with(OLD, "shared", id="open", policy=open_policy),
+        backup_with(OLD, "namespace", id="there"),
+        backup_with(OLD, "shared", id="gone", snapshot_missing_at=backup_with(OLD, "shared").created_at),
+        backup_with(OLD, "shared", id="running", status=BackupStatus.RUNNING),
+    ]
+    groups = group_backups(backups, STORAGE, "namespace")
+    assert sorted(backup.id for group in groups for backup in group.backups) == ["one", "two"]
+    assert {group.source.id for group in groups} == {"vault"}
+    assert len({group.target.id for group in groups}) == 2
