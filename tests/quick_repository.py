@@ -3,7 +3,7 @@
 `restic init` chooses the cost of scrypt so that each opening of the repository takes half a second of CPU,
 and nothing makes it choose less. A repository of this module is written from restic's description of its
 format (`doc/design.rst`, version 2) with the least cost; real restic does everything after that. Tests of
-the creation itself let `restic init` make theirs.
+the creation itself let `restic init` make theirs, and may write its key anew for what comes after.
 """
 
 import asyncio
@@ -18,12 +18,16 @@ from pathlib import Path
 
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.repositories.job_manifests import build_secret
 from kronkeep_daemon.storages.provisioner import password_secret_name
 
 PRIME = (1 << 130) - 5
 CLAMP = 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
 # From a repository that `restic init` made: restic refuses a polynomial that is reducible.
 POLYNOMIAL = "36528ce36bd131"
+NONCE = 16  # bytes before what is sealed
+MAC = 16  # bytes after it
+MOST_MEMORY = 2**28  # bytes of scrypt; restic takes at most 60 MiB
 FOLDERS = ("index", "keys", "locks", "snapshots")
 
 
@@ -43,23 +47,48 @@ def write_quick_repository(folder: Path, password: str) -> None:
     for number in range(256):
         (folder / "data" / f"{number:02x}").mkdir(parents=True)
     master = _split_key(secrets.token_bytes(64))
-    key_file = _build_key_file(master, password)
-    (folder / "keys" / hashlib.sha256(key_file).hexdigest()).write_bytes(key_file)
-    config = {"version": 2, "id": secrets.token_hex(32), "chunker_polynomial": POLYNOMIAL}
-    (folder / "config").write_bytes(_seal(master, json.dumps(config).encode()))
-
-
-def _build_key_file(master: Key, password: str) -> bytes:
-    salt = secrets.token_bytes(64)
-    cost = {"N": 2, "r": 1, "p": 1}
-    derived = hashlib.scrypt(password.encode(), salt=salt, n=cost["N"], r=cost["r"], p=cost["p"], dklen=64)
     secret = {
         "mac": {"k": _encode(master.mac_k), "r": _encode(master.mac_r)},
         "encrypt": _encode(master.encrypt),
     }
-    sealed = _seal(_split_key(derived), json.dumps(secret).encode())
+    _write_key_file(folder, json.dumps(secret).encode(), password)
+    config = {"version": 2, "id": secrets.token_hex(32), "chunker_polynomial": POLYNOMIAL}
+    (folder / "config").write_bytes(_seal(master, json.dumps(config).encode()))
+
+
+def make_key_quick(folder: Path, password: str) -> None:
+    """Replace the only key of a repository by one of the same password that opens in a millisecond.
+
+    No restic may be opening the repository meanwhile.
+    """
+    (path,) = (folder / "keys").iterdir()
+    slow = json.loads(path.read_bytes())
+    derived = hashlib.scrypt(
+        password.encode(),
+        salt=base64.b64decode(slow["salt"]),
+        n=slow["N"],
+        r=slow["r"],
+        p=slow["p"],
+        maxmem=MOST_MEMORY,
+        dklen=64,
+    )
+    sealed = base64.b64decode(slow["data"])
+    key = _split_key(derived).encrypt
+    secret = _run_aes("-aes-256-ctr", key, sealed[NONCE:-MAC], "-iv", sealed[:NONCE].hex())
+    assert json.loads(secret), "the password is another one"
+    _write_key_file(folder, secret, password)
+    path.unlink()
+
+
+def _write_key_file(folder: Path, secret: bytes, password: str) -> None:
+    """Write a key that gives the secret, the JSON of the repository's keys, to whoever has the password."""
+    salt = secrets.token_bytes(64)
+    cost = {"N": 2, "r": 1, "p": 1}
+    derived = hashlib.scrypt(password.encode(), salt=salt, n=cost["N"], r=cost["r"], p=cost["p"], dklen=64)
+    sealed = _seal(_split_key(derived), secret)
     about = {"created": "2026-01-01T00:00:00Z", "username": "root", "hostname": "test", "kdf": "scrypt"}
-    return json.dumps({**about, **cost, "salt": _encode(salt), "data": _encode(sealed)}).encode()
+    key_file = json.dumps({**about, **cost, "salt": _encode(salt), "data": _encode(sealed)}).encode()
+    (folder / "keys" / hashlib.sha256(key_file).hexdigest()).write_bytes(key_file)
 
 
 def _split_key(material: bytes) -> Key:
@@ -101,8 +130,13 @@ async def prepare_storage(cluster: Cluster, name: str, folder: Path) -> None:
     """
     if (folder / "config").exists():
         return
-    password = secrets.token_urlsafe(32)
+    password = await create_password(cluster, name)
     await asyncio.to_thread(write_quick_repository, folder, password)
-    encoded = base64.b64encode(password.encode()).decode()
-    body = {"metadata": {"name": password_secret_name(name)}, "data": {"password": encoded}}
+
+
+async def create_password(cluster: Cluster, name: str) -> str:
+    """Create the Secret with the password of a storage that is about to be created; return the password."""
+    password = secrets.token_urlsafe(32)
+    body = build_secret(password_secret_name(name), "kronkeep", {"password": password.encode()}, None)
     await cluster.create(paths.secrets("kronkeep"), body)
+    return password

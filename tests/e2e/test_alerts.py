@@ -3,14 +3,13 @@
 import asyncio
 import base64
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.waiting import eventually
 
@@ -51,11 +50,6 @@ async def messages(daemon: Daemon) -> AsyncIterator[list[dict[str, Any]]]:
     await daemon.start()
     yield received
     await runner.cleanup()
-
-
-def run_kronkeep(daemon: Daemon, *argv: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 async def test_an_alert_is_sent_once_over_a_kill_acknowledged_and_resolved(

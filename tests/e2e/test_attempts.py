@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
-from tests.integration.cli.command_line import run_kronkeep
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.daemon_process import Daemon
 from tests.e2e.backup_site import wait_for_end
+from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys
@@ -97,6 +98,8 @@ class ClusterPair:
     async def _create_objects_of(self, name: str, client: Client) -> None:
         storage = f"vault-{name}"
         settings = {"path": str(self.folder / storage)}
+        async with self.clusters[name].cluster() as cluster:
+            await prepare_storage(cluster, storage, self.folder / storage)
         await client.storages.create(
             BackupStorageCreate(id=storage, kind="local", settings=settings, namespaces=("default",))
         )

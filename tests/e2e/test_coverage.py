@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.e2e.restore_site import back_up
-from tests.integration.cli.command_line import run_kronkeep
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.e2e.restore_site import back_up
-from tests.integration.cli.command_line import run_kronkeep
 from tests.restic_command import run_restic
 
 from kronkeep_common.client import Client

@@ -2,9 +2,9 @@
 
 import asyncio
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
+from tests import command_line
 from tests.daemon_process import Daemon
 from tests.waiting import eventually
 
@@ -14,8 +14,7 @@ from kronkeep_daemon.kube import paths
 
 
 async def run_kronkeep(daemon: Daemon, *argv: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
-    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    return await asyncio.to_thread(command_line.run_kronkeep, daemon, *argv)
 
 
 async def create(client: Client, name: str, **fields: bool) -> None:

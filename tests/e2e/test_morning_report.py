@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -11,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.waiting import eventually
 
@@ -116,13 +115,13 @@ async def test_its_numbers_equal_a_count_over_the_api(
         "critical_alerts": 0,
         "warning_alerts": 0,
     }
-    socket = daemon.announcement["socket"]
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", socket, "report", "--morning"]
-    shown = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    command = ("report", "--morning")
+    shown = await asyncio.to_thread(run_kronkeep, daemon, *command)
+    assert shown.returncode == 0
     assert "Runs: 6 ended: 3 succeeded, 2 failed, 1 cancelled; 0 missed, 0 unknown." in shown.stdout
     assert "> default/bad: 2 failed" in shown.stdout
     assert "> default/forgotten: no CronJob mounts it, 1.0 GiB" in shown.stdout
     assert "It is sent to nobody" in shown.stdout
-    command += ["--format", "json", "--from", "2020-01-01", "--to", "2020-01-02"]
-    other = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    past = ("--format", "json", "--from", "2020-01-01", "--to", "2020-01-02")
+    other = await asyncio.to_thread(run_kronkeep, daemon, *command, *past)
     assert json.loads(other.stdout)["report"].get("succeeded", 0) == 0

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.e2e.backup_site import DUMP_IMAGE, NEWER_RESTIC, BackupSite, backup_site, wait_for_end
-from tests.integration.cli.command_line import run_kronkeep
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client

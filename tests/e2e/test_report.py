@@ -2,10 +2,10 @@
 
 import asyncio
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
+from tests.command_line import run_line
 from tests.daemon_process import Daemon
 
 from kronkeep_common.models import CronJobCreate
@@ -13,8 +13,7 @@ from kronkeep_common.models.report import EvidenceReport
 
 
 def run(*argv: str, socket: str = "/nonexistent") -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", socket, "report", *argv]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_line("--socket", socket, "report", *argv)
 
 
 def make_key(file: Path) -> None:

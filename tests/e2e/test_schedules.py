@@ -1,14 +1,13 @@
 """Checks of schedules in the daemon: refusals, strategies, the history and other policies; on one daemon."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
-from tests.waiting import LONGEST_WAIT, eventually
+from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -67,14 +66,7 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
         await client.cronjobs.create(cronjob_spec("refused"), dry_run=True)
     argv = ["create", "refused", "--image", "busybox", "--schedule", "0 4 * * *", "--storage", "vault"]
     argv += ["--backup-schedule", "0 3 * * *", "--", "true"]
-    completed = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LONGEST_WAIT,
-    )
+    completed = await asyncio.to_thread(run_kronkeep, daemon, *argv)
     assert completed.returncode == 2
     assert "ScheduleConflict" in completed.stderr
     with pytest.raises(errors.CronJobNotFound):

@@ -3,13 +3,12 @@
 import asyncio
 import base64
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.postgres_server import PostgresServer, rows_of
 from tests.waiting import eventually
@@ -36,11 +35,6 @@ def server() -> Iterator[PostgresServer]:
     server.start()
     yield server
     server.close()
-
-
-def run_kronkeep(daemon: Daemon, *argv: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 async def wait_for_sink(client: Client, status: str) -> SinkView:

@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 from functools import partial
+from pathlib import Path
 
 from tests.daemon_process import Daemon
+from tests.e2e.storages.servers import StorageServer
+from tests.quick_repository import create_password
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -45,6 +48,23 @@ async def create_claim(daemon: Daemon, name: str, namespace: str = "default") ->
 async def create_storage(client: Client, request: BackupStorageCreate) -> BackupStorage:
     await client.storages.create(request)
     return await wait_for_storage(client, request.id)
+
+
+async def create_quick_storage(daemon: Daemon, client: Client, name: str, folder: Path) -> BackupStorage:
+    """Create a local storage whose repository is there already and opens quickly."""
+    await daemon.prepare_storage(name, folder)
+    return await create_storage(
+        client,
+        BackupStorageCreate(id=name, kind="local", settings={"path": str(folder)}, namespaces=("default",)),
+    )
+
+
+async def write_repository(daemon: Daemon, server: StorageServer, name: str) -> None:
+    """Write the repository of a storage that is about to be created on a server, and its password."""
+    cluster = await daemon.cluster()
+    password = await create_password(cluster, name)
+    await cluster.close()
+    await asyncio.to_thread(server.write_repository, name, password)
 
 
 async def wait_for_storage(client: Client, name: str) -> BackupStorage:

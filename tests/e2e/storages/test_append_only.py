@@ -10,7 +10,13 @@ import pytest
 from aiohttp import web
 from tests.daemon_process import Daemon
 from tests.e2e.storages.servers import StorageServer, needs_servers
-from tests.e2e.storages.storage_steps import create_claim, create_storage, replace_secret, wait_for_backup
+from tests.e2e.storages.storage_steps import (
+    create_claim,
+    create_storage,
+    replace_secret,
+    wait_for_backup,
+    write_repository,
+)
 from tests.external_cluster import find_server_address
 from tests.waiting import eventually
 
@@ -106,6 +112,7 @@ async def test_archives_cannot_delete_and_maintenance_can(
     async with run_proxy(servers_by_kind["rest"]) as (proxy, address):
         for user in ("append", "full"):
             await replace_secret(storage_daemon, f"rest-{user}", secret_of(user))
+        await write_repository(storage_daemon, servers_by_kind["rest"], "guarded")
         request = BackupStorageCreate(
             layout="shared",
             id="guarded",

@@ -8,6 +8,7 @@ from tests.e2e.storages.storage_steps import (
     create_storage,
     list_credential_copies,
     replace_secret,
+    write_repository,
 )
 from tests.waiting import eventually
 
@@ -24,6 +25,7 @@ async def create_on(
 ) -> None:
     """Create a storage on a server, in a folder or with a prefix of its own, with the Secret of that name."""
     await replace_secret(daemon, secret, server.secret)
+    await write_repository(daemon, server, name)
     settings = dict(server.settings)
     if kind == "s3":
         settings["prefix"] = name

@@ -13,6 +13,7 @@ from tests.e2e.storages.servers import needs_servers
 from tests.e2e.storages.storage_steps import (
     archive_claim,
     create_claim,
+    create_quick_storage,
     create_storage,
     list_snapshots,
     replace_secret,
@@ -20,6 +21,7 @@ from tests.e2e.storages.storage_steps import (
     wait_for_storage,
 )
 from tests.integration.storages import proxmox
+from tests.quick_repository import write_quick_repository
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -42,12 +44,10 @@ async def test_an_existing_repository_is_adopted_and_never_written_over(
     storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
     folder = str(tmp_path / "vault")
+    await asyncio.to_thread(write_quick_repository, Path(folder), "first")
+    command = ["restic", "-r", folder, "--no-cache", "backup", "/etc/hostname"]
     environment = {**os.environ, "RESTIC_PASSWORD": "first"}
-    for argv in (["init"], ["backup", "/etc/hostname"]):
-        command = ["restic", "-r", folder, "--no-cache", *argv]
-        await asyncio.to_thread(
-            subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL
-        )
+    await asyncio.to_thread(subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL)
     before = await list_snapshots(folder, "first")
     await replace_secret(storage_daemon, "right", {"password": "first"})
     request = BackupStorageCreate(
@@ -160,10 +160,7 @@ async def test_proxmox_reports_its_space_and_that_it_is_not_active(
 async def test_who_may_use_a_storage_is_checked_when_the_archive_runs(
     storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
-    settings: dict[str, str | int] = {"path": str(tmp_path / "closed")}
-    await create_storage(
-        client, BackupStorageCreate(id="closed", kind="local", settings=settings, namespaces=("default",))
-    )
+    await create_quick_storage(storage_daemon, client, "closed", tmp_path / "closed")
     await archive_claim(storage_daemon, client, "job-closed", "closed")
     good = (await client.backups.list(limit=1)).items[0]
     change = BackupStorageChange(allow_namespaces=("elsewhere",), deny_namespaces=("default",))
@@ -215,12 +212,7 @@ def size_of(path: Path) -> int:
 
 async def test_the_check_finds_a_lost_pack(storage_daemon: Daemon, client: Client, tmp_path: Path) -> None:
     folder = tmp_path / "holed"
-    await create_storage(
-        client,
-        BackupStorageCreate(
-            id="holed", kind="local", settings={"path": str(folder)}, namespaces=("default",)
-        ),
-    )
+    await create_quick_storage(storage_daemon, client, "holed", folder)
     await archive_claim(storage_daemon, client, "job-holed", "holed")
     packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
     max(packs, key=size_of).unlink()
@@ -245,11 +237,7 @@ async def test_levels_of_a_volume_that_others_fill(
     storage_daemon: Daemon, client: Client, small: Path
 ) -> None:
     """85 % and 95 % of the volume, whoever fills it; a limit of the storage's own counts at once."""
-    folder = str(small / "vault")
-    await create_storage(
-        client,
-        BackupStorageCreate(id="small", kind="local", settings={"path": folder}, namespaces=("default",)),
-    )
+    await create_quick_storage(storage_daemon, client, "small", small / "vault")
     levels = []
     for more in (0, 7_400_000, 700_000):  # 0, 88 and 97 % of 8 MiB
         (small / f"others-{more}").write_bytes(bytes(more))
@@ -301,9 +289,7 @@ async def test_a_folder_with_keys_and_no_config_gets_no_new_repository(
 ) -> None:
     """restic 0.14 creates another repository there, whose prune would remove the data of the old one."""
     folder = tmp_path / "vault"
-    command = ["restic", "-r", str(folder), "--no-cache", "init"]
-    environment = {**os.environ, "RESTIC_PASSWORD": "first"}
-    await asyncio.to_thread(subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    await asyncio.to_thread(write_quick_repository, folder, "first")
     (folder / "config").unlink()
     request = BackupStorageCreate(
         id="rest-of", kind="local", settings={"path": str(folder)}, namespaces=("default",)

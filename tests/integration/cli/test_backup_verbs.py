@@ -1,4 +1,4 @@
-"""The verbs of what is kept, as their own processes: backup, logs, pin, unpin, retention, storage prune."""
+"""The verbs of what is kept: backup, logs, pin, unpin, retention, storage prune."""
 
 import os
 import re
@@ -7,8 +7,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
-from tests.integration.cli.command_line import run_kronkeep
 
 from kronkeep_common.models import BackupPolicySpec, ClaimSource, Retention, Source
 

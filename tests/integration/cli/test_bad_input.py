@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.cluster_proxy import daemon_behind_proxy
+from tests.command_line import run_kronkeep, run_process
 from tests.daemon_process import Daemon
-from tests.integration.cli.command_line import run_kronkeep
 from tests.ui.driving import screen, until
 from tests.waiting import LONGEST_WAIT
 
@@ -132,7 +132,7 @@ def test_a_state_folder_in_use_is_refused_by_daemon_and_demo(daemon: Daemon) -> 
     sentence, step = refused_start("--embedded", "--state", str(daemon.state))
     assert "Another kronkeepd uses the state folder" in sentence
     assert step.endswith(" [StateInUse]")
-    done = run_kronkeep(daemon, "demo", "--headless", "--state", str(daemon.state))
+    done = run_process(daemon, "demo", "--headless", "--state", str(daemon.state))
     assert done.returncode == 1
     assert "[StateInUse]" in done.stderr
 
@@ -148,7 +148,7 @@ def test_a_missing_program_is_refused_by_daemon_and_demo(daemon: Daemon, tmp_pat
     assert "bwrap" in sentence
     assert step.endswith(" [ToolMissing]")
     (path / "restic").unlink()
-    done = run_kronkeep(daemon, "demo", "--headless", PATH=str(path))
+    done = run_process(daemon, "demo", "--headless", PATH=str(path))
     assert (done.returncode, done.stdout) == (1, "")
     assert "[ToolMissing]" in done.stderr
 

@@ -1,4 +1,4 @@
-"""The command line as its own process against a real daemon: verbs, formats, exit codes, hostile text."""
+"""The command line against a real daemon: verbs, formats, exit codes, hostile text; some as processes."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tests.cluster_process import run_cluster
+from tests.command_line import run_kronkeep, run_process
 from tests.daemon_process import Daemon
-from tests.integration.cli.command_line import run_kronkeep
 
 OSC52 = "\x1b]52;c;aGk=\x07"
 HOSTILE = f"{OSC52}\x1b[2J\x9b31m[/]\u202eabc"
@@ -34,7 +34,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 def good(daemon: Daemon) -> str:
     """A CronJob that says what is hostile to terminals, and succeeds."""
     script = "printf '\\033]52;c;aGk=\\007\\033[2J[/]\\n'; echo end"
-    done = run_kronkeep(
+    done = run_process(
         daemon, "create", "good", "--image", "busybox", "--schedule", "0 2 29 2 *", "--", "sh", "-c", script
     )
     assert done.returncode == 0, done.stderr
@@ -42,7 +42,7 @@ def good(daemon: Daemon) -> str:
 
 
 def test_trigger_follows_the_log_and_tells_the_end(daemon: Daemon, good: str) -> None:
-    done = run_kronkeep(daemon, "trigger", good, "--follow", "--env", "A=b")
+    done = run_process(daemon, "trigger", good, "--follow", "--env", "A=b")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("\nend\n")
     stamped = run_kronkeep(daemon, "logs", done.stdout.split()[0], "--timestamps").stdout
@@ -83,7 +83,7 @@ def test_refusals_have_exit_codes_and_reasons(
 def test_no_daemon_is_exit_code_3(daemon: Daemon, tmp_path: Path) -> None:
     daemonless = Daemon(tmp_path)
     daemonless.announcement = {"socket": str(tmp_path / "none.sock")}
-    assert run_kronkeep(daemonless, "get", "cronjobs").returncode == 3
+    assert run_process(daemonless, "get", "cronjobs").returncode == 3
 
 
 def test_formats(daemon: Daemon, good: str) -> None:
@@ -127,7 +127,7 @@ def test_what_was_applied_stays_applied_and_a_bad_file_changes_nothing(
         "f.write_text(f.read_text().replace('0 3', '0 4'))\n"
     )
     editor = f"{sys.executable} {script}"
-    assert run_kronkeep(daemon, "edit", "applied", EDITOR=editor, VISUAL="").returncode == 0
+    assert run_process(daemon, "edit", "applied", EDITOR=editor, VISUAL="").returncode == 0
     assert "0 4 29 2 *" in run_kronkeep(daemon, "describe", "cronjob", "applied").stdout
 
 
@@ -148,7 +148,7 @@ def test_an_edit_does_not_overwrite_what_somebody_else_wrote_meanwhile(
         f"import sys, pathlib, subprocess\nsubprocess.run({suspend!r}, check=True)\n"
         "f = pathlib.Path(sys.argv[1])\nf.write_text(f.read_text().replace('busybox', 'mine'))\n"
     )
-    lost = run_kronkeep(
+    lost = run_process(
         daemon, "edit", good, EDITOR=f"{sys.executable} {script}", VISUAL="", TMPDIR=str(tmp_path)
     )
     assert (lost.returncode, "[PreconditionFailed]" in lost.stderr) == (1, True), lost.stderr
@@ -277,7 +277,7 @@ def test_hostile_text_reaches_no_terminal_raw(daemon: Daemon, good: str) -> None
 def test_a_socket_and_no_verb_is_the_terminal_on_a_screen_and_bad_input_in_a_script(daemon: Daemon) -> None:
     command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"]]
     assert b"Overview" in on_a_pty(command, b"q")
-    assert run_kronkeep(daemon).returncode == 2
+    assert run_process(daemon).returncode == 2
 
 
 def on_a_pty(argv: list[str], keys: bytes = b"") -> bytes:
@@ -332,7 +332,7 @@ def test_times_are_of_the_zone_that_is_asked_for_and_without_microseconds(daemon
 
     asked = run_kronkeep(daemon, "describe", "cronjob", good, "--zone", "Asia/Kolkata").stdout
     assert re.search(rf"^created at +{re.escape(words)}$", asked, re.MULTILINE)
-    assert words in run_kronkeep(daemon, "describe", "cronjob", good, TZ="Asia/Kolkata").stdout
+    assert words in run_process(daemon, "describe", "cronjob", good, TZ="Asia/Kolkata").stdout
     assert "{" not in asked
     audit = run_kronkeep(daemon, "audit", "--zone", "Asia/Kolkata")
     assert re.search(r"^2\d{3}-\d\d-\d\dT[0-9:]{8}\+05:30 ", audit.stdout, re.MULTILINE)
@@ -364,6 +364,7 @@ def test_what_may_be_old_is_said_to_be(tmp_path: Path) -> None:
 
 
 def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
+    asyncio.run(daemon.prepare_storage("life", tmp_path / "vault"))
     folder = str(tmp_path / "vault")
     trial = run_kronkeep(daemon, "storage", "create", "local", "life", "--path", folder, "--dry-run")
     assert trial.stdout == "life would be created at /repository\n"

@@ -1,4 +1,4 @@
-"""The verbs of a snapshot as their own processes: files, download, restore, verify, drill, get restores."""
+"""The verbs of a snapshot: files, download, restore, verify, drill, get restores."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
-from tests.integration.cli.command_line import run_kronkeep
 from tests.waiting import eventually
 
 from kronkeep_common.models import (
@@ -42,11 +42,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
         await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
         await cluster.close()
-        folder = {"path": str(daemon.state.parent / "vault")}
+        vault = daemon.state.parent / "vault"
+        await daemon.prepare_storage("vault", vault)
         async with daemon.client() as client:
-            await client.storages.create(
-                BackupStorageCreate(id="vault", kind="local", settings=folder, namespaces=("default",))
+            storage = BackupStorageCreate(
+                id="vault", kind="local", settings={"path": str(vault)}, namespaces=("default",)
             )
+            await client.storages.create(storage)
             await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
             await client.cronjobs.create(
                 CronJobCreate(

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
-from tests.integration.cli.command_line import run_kronkeep
 
 from kronkeep_common.models import CronJobCreate
 

@@ -5,13 +5,13 @@ import os
 import random
 import re
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.records import make_backup, make_run
 from tests.waiting import eventually
@@ -258,5 +258,4 @@ async def read_metrics(daemon: Daemon) -> str:
 
 
 async def kronkeep(daemon: Daemon, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", str(daemon.announcement["socket"]), *words]
-    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    return await asyncio.to_thread(run_kronkeep, daemon, *words)

@@ -2,12 +2,12 @@
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.records import make_run
 
@@ -46,8 +46,7 @@ def daemon(open_folder: Path) -> Iterator[Daemon]:
 
 
 def stats(daemon: Daemon, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", str(daemon.announcement["socket"]), "stats"]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    return run_kronkeep(daemon, "stats", *arguments)
 
 
 async def test_sums_of_the_last_days(daemon: Daemon) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.records import make_run
 
@@ -86,8 +86,7 @@ async def test_bad_questions_are_refused(daemon: Daemon, query: str) -> None:
 
 def test_the_command_line_prints_hits_with_context_and_ends_as_grep_does(daemon: Daemon) -> None:
     def grep(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "kronkeep_tui", "--socket", str(daemon.announcement["socket"])]
-        return subprocess.run([*command, "grep", *arguments], capture_output=True, text=True, check=False)
+        return run_kronkeep(daemon, "grep", *arguments)
 
     done = grep("disk quota", "--filter", "ns:shop age:<9d", "-C2")
     assert done.stdout.splitlines() == [

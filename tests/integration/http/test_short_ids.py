@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
-from tests.integration.cli.command_line import run_kronkeep
 from tests.records import make_backup, make_run
 
 from kronkeep_common.clock import SystemClock

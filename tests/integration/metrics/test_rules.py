@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.command_line import run_line
 from tests.integration.metrics.prometheus_server import needs_promtool, run_promtool
 
 from kronkeep_common.monitoring.alerting_rules import RULES
@@ -156,8 +155,9 @@ CASES: dict[str, tuple[list[tuple[str, str]], int, list[tuple[str, str]]]] = {
 
 
 def run_kronkeep(*words: str) -> str:
-    command = [sys.executable, "-m", "kronkeep_tui", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = run_line(*words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def name_of(rule: Any) -> str:

@@ -1,12 +1,11 @@
 """`kronkeep doctor` against a running daemon, as a person calls it."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_line
 from tests.daemon_process import Daemon
 from tests.waiting import eventually
 
@@ -27,8 +26,7 @@ async def doctor(socket: str, *flags: str) -> tuple[int, str]:
 
 
 async def kronkeep(socket: str, *words: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", socket, *words]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(run_line, "--socket", socket, *words)
     return done.returncode, done.stdout
 
 

@@ -2,19 +2,17 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.waiting import LONGEST_WAIT
+from tests.command_line import run_bytes
 
 ORACLES = Path(__file__).parents[2] / "data" / "oracles"
 
 
 def kronkeep(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "kronkeep_tui", "schedule", *argv]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=LONGEST_WAIT)
+    return run_bytes("schedule", *argv, typed=stdin)
 
 
 def batch(lines: list[bytes]) -> list[dict[str, Any]]:

@@ -6,15 +6,18 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
 import pytest
 from tests.external_cluster import find_server_address
+from tests.quick_repository import write_quick_repository
 
 ROOT = Path(__file__).parents[4]
 PYTHON = ROOT / ".venv/servers/bin/python"
@@ -25,11 +28,25 @@ needs_servers = pytest.mark.skipif(
 
 
 class StorageServer(NamedTuple):
-    """A server: its settings, what a Secret of credentials has for it, its files where they are a folder."""
+    """A server: its settings, what a Secret of credentials has for it, its files where they are a folder.
+
+    upload: puts a folder's files below a prefix of a server whose files are no folder.
+    """
 
     settings: dict[str, str | int]
     secret: dict[str, str]
     folder: Path | None
+    upload: Callable[[Path, str], None] | None = None
+
+    def write_repository(self, name: str, password: str) -> None:
+        """Write an empty repository of that name, which opens quickly, beside the server's own folder."""
+        if self.folder is not None:
+            write_quick_repository(self.folder.with_name(name), password)
+            return
+        assert self.upload is not None
+        with tempfile.TemporaryDirectory() as folder:
+            write_quick_repository(Path(folder), password)
+            self.upload(Path(folder), name)
 
 
 def free_port() -> int:
@@ -75,9 +92,19 @@ def serve_s3(folder: Path) -> Iterator[StorageServer]:
         assert process.stdout is not None
         line = json.loads(process.stdout.readline())
         secret = {"AWS_ACCESS_KEY_ID": line["id"], "AWS_SECRET_ACCESS_KEY": line["secret"]}
-        settings = {"endpoint": line["endpoint"], "bucket": "vault"}
-        yield StorageServer(settings, secret, None)
+        settings: dict[str, str | int] = {"endpoint": line["endpoint"], "bucket": "vault"}
+        yield StorageServer(settings, secret, None, partial(_upload, process, "vault"))
         process.kill()
+
+
+def _upload(server: "subprocess.Popen[bytes]", bucket: str, folder: Path, prefix: str) -> None:
+    """Have the S3 server's process put the folder's files into its bucket."""
+    assert server.stdin is not None
+    assert server.stdout is not None
+    task = {"bucket": bucket, "folder": str(folder), "prefix": prefix}
+    server.stdin.write(json.dumps(task).encode() + b"\n")
+    server.stdin.flush()
+    assert server.stdout.readline() == b"\n"
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """Serve S3 (moto) with checked signatures on a free port of the address that is its argument.
 
-Print one JSON line and serve until standard input ends. Run by .venv/servers, whose packages conflict with
+Print one JSON line, then upload each folder that a JSON line of standard input names, answering with an empty
+line, and serve until standard input ends. Run by .venv/servers, whose packages conflict with
 kronkeep's.
 """
 
 import json
 import os
 import sys
+from pathlib import Path
 
 os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "3"  # the three calls below; all later ones need the key
 
@@ -27,5 +29,24 @@ key = iam.create_access_key(UserName="kronkeep")["AccessKey"]
 line = {"endpoint": connection["endpoint_url"], "id": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
 sys.stdout.write(json.dumps(line) + "\n")
 sys.stdout.flush()
-sys.stdin.read()
+storage = boto3.client(
+    "s3",
+    endpoint_url=connection["endpoint_url"],
+    region_name=connection["region_name"],
+    aws_access_key_id=key["AccessKeyId"],
+    aws_secret_access_key=key["SecretAccessKey"],
+)
+for asked in sys.stdin:
+    task = json.loads(asked)
+    folder = Path(task["folder"])
+    try:
+        storage.head_bucket(Bucket=task["bucket"])
+    except storage.exceptions.ClientError:
+        storage.create_bucket(Bucket=task["bucket"])
+    for path in folder.rglob("*"):
+        if path.is_file():
+            name = f"{task['prefix']}/{path.relative_to(folder)}"
+            storage.put_object(Bucket=task["bucket"], Key=name, Body=path.read_bytes())
+    sys.stdout.write("\n")
+    sys.stdout.flush()
 server.stop()
