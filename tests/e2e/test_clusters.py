@@ -101,7 +101,9 @@ class ClusterPair:
         async with self.clusters[name].cluster() as cluster:
             await prepare_storage(cluster, storage, self.folder / storage)
         await client.storages.create(
-            BackupStorageCreate(id=storage, kind="local", settings=settings, namespaces=("default",))
+            BackupStorageCreate(
+                layout="shared", id=storage, kind="local", settings=settings, namespaces=("default",)
+            )
         )
         async with self.clusters[name].cluster() as cluster:
             spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}

@@ -36,7 +36,9 @@ async def create_storages(daemon: Daemon) -> None:
             path = str(daemon.state.parent / name)
             await daemon.prepare_storage(name, Path(path))
             await client.storages.create(
-                BackupStorageCreate(id=name, kind="local", settings={"path": path}, namespaces=("default",))
+                BackupStorageCreate(
+                    layout="shared", id=name, kind="local", settings={"path": path}, namespaces=("default",)
+                )
             )
         await eventually(client.storages.list, lambda page: all(s.status == "active" for s in page.items))
 

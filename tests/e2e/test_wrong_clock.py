@@ -67,7 +67,11 @@ async def create_policy(daemon: MovableDaemon, client: Client) -> None:
     await prepare_storage(cluster, "vault", daemon.folder / "vault")
     await client.storages.create(
         BackupStorageCreate(
-            id="vault", kind="local", settings={"path": str(daemon.folder / "vault")}, namespaces=("default",)
+            layout="shared",
+            id="vault",
+            kind="local",
+            settings={"path": str(daemon.folder / "vault")},
+            namespaces=("default",),
         )
     )
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}

@@ -55,7 +55,9 @@ async def create_quick_storage(daemon: Daemon, client: Client, name: str, folder
     await daemon.prepare_storage(name, folder)
     return await create_storage(
         client,
-        BackupStorageCreate(id=name, kind="local", settings={"path": str(folder)}, namespaces=("default",)),
+        BackupStorageCreate(
+            layout="shared", id=name, kind="local", settings={"path": str(folder)}, namespaces=("default",)
+        ),
     )
 
 

@@ -46,7 +46,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         await daemon.prepare_storage("vault", vault)
         async with daemon.client() as client:
             storage = BackupStorageCreate(
-                id="vault", kind="local", settings={"path": str(vault)}, namespaces=("default",)
+                layout="shared",
+                id="vault",
+                kind="local",
+                settings={"path": str(vault)},
+                namespaces=("default",),
             )
             await client.storages.create(storage)
             await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
