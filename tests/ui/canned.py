@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from tests.ui.canned_holds import CannedAlerts, CannedMaintenance, CannedSilences
+from tests.ui.canned_timeline import CannedTimeline
 
 from kronkeep_common import api
 from kronkeep_common.client.cronjobs import TaggedSpec
@@ -405,7 +406,7 @@ class CannedStorages(CannedResource):
         return self._canned.answer("delete_storage", name, confirm)
 
 
-class CannedClient:
+class CannedClient(CannedTimeline):
     """The methods of Client that the terminal uses."""
 
     def __init__(

@@ -64,7 +64,7 @@ def a_way_to_every_view(store: Store) -> list[tuple[Place, ...]]:
     """Return a way to each kind of view."""
     cronjob = store.cronjobs[0]
     run = store.executions.order
-    tabs = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
+    tabs = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts", "night")
     ways: list[tuple[Place, ...]] = [(Place(tab),) for tab in tabs]
     below = (
         Place("runs", cronjob.id),

@@ -36,6 +36,7 @@ class Scope(StrEnum):
     STORAGES = "storages"
     ORPHANS = "orphans"
     ALERTS = "alerts"
+    NIGHT = "night"
     EVENTS = "events"
     QUEUE = "queue"
     COVERAGE = "coverage"
@@ -63,7 +64,7 @@ class Action(NamedTuple):
     tab: str = ""
 
 
-TABS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
+TABS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts", "night")
 _registry: list[Action] = []
 
 
@@ -173,6 +174,14 @@ YAML = _define(
 EVENTS = _define("events", ("e",), "Kubernetes Events", (Scope.RUNS, Scope.RUN), needs_row=True)
 MANIFEST = _define("manifest", ("m",), "the Job's manifest", (Scope.RUNS, Scope.RUN), needs_row=True)
 COPY = _define("copy", ("c",), "copy", (Scope.TABLE, Scope.RUN, Scope.YAML), needs_row=True)
+RUN_BEFORE = _define("run_before", ("left",), "run before", (Scope.NIGHT,), hint=2)
+RUN_AFTER = _define("run_after", ("right",), "run after", (Scope.NIGHT,))
+ZOOM_IN = _define("zoom_in", ("plus",), "zoom in", (Scope.NIGHT,), hint=3)
+ZOOM_OUT = _define("zoom_out", ("underscore",), "zoom out", (Scope.NIGHT,), hint=4)
+EARLIER = _define("earlier", ("left_square_bracket",), "earlier", (Scope.NIGHT,), hint=5)
+LATER = _define("later", ("right_square_bracket",), "later", (Scope.NIGHT,))
+TO_NOW = _define("to_now", ("n",), "back to now", (Scope.NIGHT,), hint=5)
+BATCHES = _define("batches", ("b",), "batches", (Scope.NIGHT,), hint=6)
 FILTER = _define("filter", ("slash",), "filter", (Scope.TABLE,), hint=6)
 SORT = _define("sort", ("S",), "sort", (Scope.TABLE,))
 FAULTS = _define("faults", ("z",), "faults only", (Scope.TABLE,), hint=7)

@@ -90,17 +90,16 @@ def trouble(reader: "Reader", width: int) -> list[Text]:
 
 
 def tabs_line(tabs: Sequence[str], chosen: str, width: int) -> Text:
-    """Return the seven views with their digits; names are cut if space is short."""
-    whole = sum(len(tab) + 4 for tab in tabs) + 1 <= width
-    room = max(3, (width - 2) // len(tabs) - 2)
-    found: list[Span] = [(" ", "")]
+    """Return the tabs with their digits; if space is short closer to each other, then with cut names."""
+    letters = sum(map(len, tabs))
+    margin = " " if letters + 4 * len(tabs) < width else ""
+    is_whole = letters + 3 * len(tabs) < width
+    room = None if is_whole else max(3, (width - 2) // len(tabs) - 1)
+    spans: list[Span] = [(" ", "")]
     for number, tab in enumerate(tabs, 1):
-        words = f"{number} {tab.title()}"[: None if whole else room]
-        if tab == chosen:
-            found += [(f" {words} ", "chosen")]
-        else:
-            found += [(f" {words} ", "quiet")]
-    return tuple(found)
+        words = f"{number} {tab.title()}"[:room]
+        spans.append((f"{margin}{words} ", "chosen" if tab == chosen else "quiet"))
+    return tuple(spans)
 
 
 def crumbs_line(way: Sequence[str], headline: Text) -> Text:

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "restore_page": ("restores", "RestorePageView"),
     "storages": ("storages", "StoragesView"),
     "alerts": ("alerts", "AlertsView"),
+    "night": ("night", "NightView"),
     "form": ("form", "FormView"),
     "history": ("history", "HistoryView"),
     "compare": ("compare", "CompareView"),

@@ -120,6 +120,10 @@ class TableView(View, Generic[R]):
         """Return whether a record stays when only faults are shown."""
         return False
 
+    def columns(self, store: Store) -> tuple[Column, ...]:
+        """Return the columns for the records that are shown."""
+        return self.COLUMNS
+
     def detail_lines(self, record: R, store: Store, now: datetime, width: int) -> list[Text]:
         """Return lines about the record under the cursor, for a width in cells."""
         return []
@@ -146,7 +150,7 @@ class TableView(View, Generic[R]):
         table.empty = () if self._records else self._empty_text()
         table.sorted_by = self.order
         cluster_index = self.CLUSTER_COLUMN_INDEX if len(store.clusters) > 1 else None
-        table.columns = clusters.columns(self.COLUMNS, cluster_index)
+        table.columns = clusters.columns(self.columns(store), cluster_index)
 
         def make_row(record: R) -> TableRow:
             return clusters.row(self.row_of(record, store, now), cluster_index, record, store)

@@ -92,7 +92,9 @@ def choose_columns(columns: Sequence[Column], width: int, wide: bool) -> list[tu
 
 
 class RowTable(ScrollableLines):
-    """A table with a cursor and marked rows."""
+    """A table with a cursor and marked rows, below `head_rows` lines of titles."""
+
+    head_rows = 1
 
     class RowEntered(Message):
         """Sent when a row was entered."""
@@ -159,7 +161,8 @@ class RowTable(ScrollableLines):
             top = self.top
             self.cursor = index
             self._follow()
-            self.sync(*((before - top + 1, index - top + 1) if top == self.top else ()))
+            lines = (before - top + self.head_rows, index - top + self.head_rows)
+            self.sync(*(lines if top == self.top else ()))
             self.post_message(self.CursorMoved(self))
 
     def lay_out(self, size: Size) -> None:
@@ -168,7 +171,7 @@ class RowTable(ScrollableLines):
     def _follow(self) -> None:
         if not self.size:
             return
-        height = max(1, self.size.height - 1)
+        height = max(1, self.size.height - self.head_rows)
         self.top = max(0, min(self.top, self.cursor, len(self._rows) - height))
         self.top = max(self.top, self.cursor - height + 1)
 
@@ -176,7 +179,7 @@ class RowTable(ScrollableLines):
         self.go(self.cursor + step)
 
     def page(self, step: int) -> None:
-        height = max(1, self.size.height - 1)
+        height = max(1, self.size.height - self.head_rows)
         self.top = max(0, min(self.top + step * height, len(self._rows) - height))
         self.go(self.cursor + step * height)
 
@@ -208,8 +211,8 @@ class RowTable(ScrollableLines):
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the clicked row, enter it on a second click; sort by the column of a title."""
-        index = self.top + event.y - 1
-        if event.y == 0:
+        index = self.top + event.y - self.head_rows
+        if event.y < self.head_rows:
             self._click_title(event.x)
         elif index < len(self._rows):
             key = self._rows.key(index)
@@ -227,17 +230,25 @@ class RowTable(ScrollableLines):
 
     def line(self, y: int, width: int) -> Text:
         """Return the titles, a row, or the text of an empty table."""
-        if y == 0:
-            titles = tuple(self._title(column) for column in self.columns)
-            return add_role(self._cells(titles, "", width), "title quiet")
-        index = self.top + y - 1
+        if y < self.head_rows:
+            return self.head_line(y, width)
+        index = self.top + y - self.head_rows
         if not self._rows:
-            return self.empty[y - 2] if 0 <= y - 2 < len(self.empty) else ()
+            return self.empty[index - 1] if 0 <= index - 1 < len(self.empty) else ()
         if index >= len(self._rows):
             return ()
         row = self._rows[index]
         text = self._cells(row.cells, row.role, width, row.key in self.marks, index == self.cursor)
-        return add_role(fit_text(text, width), "cursor") if index == self.cursor and self.lit else text
+        return self.highlight(text, width) if index == self.cursor and self.lit else text
+
+    def head_line(self, y: int, width: int) -> Text:
+        """Return a line above the rows: the titles of the columns."""
+        titles = tuple(self._title(column) for column in self.columns)
+        return add_role(self._cells(titles, "", width), "title quiet")
+
+    def highlight(self, text: Text, width: int) -> Text:
+        """Return the row under the cursor as it is shown."""
+        return add_role(fit_text(text, width), "cursor")
 
     def _columns_for_clock(self) -> Sequence[Column]:
         if not self.roles.shows_clock:

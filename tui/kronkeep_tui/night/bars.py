@@ -1,0 +1,218 @@
+"""A CronJob's night as bars in seconds since 1970, made from a timeline and kept current."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from statistics import median
+from typing import NamedTuple
+
+from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
+from kronkeep_common.models.timeline import Timeline, TimelineBackup, TimelineRow, TimelineRun
+from kronkeep_common.reasons import Reason
+
+MOST_BARS = 2_000  # of one CronJob and kind; older ones are dropped
+OPEN_ENDED = ("pending", "running", "waiting", "queued")
+
+
+class Bar(NamedTuple):
+    """A run, an archive, or with a status `missed` a slot without a run; `end` is None while it goes on.
+
+    An archive waited from `queued` to `begin` and belongs to `run_id`; it has a `storage`.
+    """
+
+    id: str
+    status: str
+    begin: float
+    end: float | None = None
+    queued: float | None = None
+    run_id: str | None = None
+    storage: str = ""
+    reason: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it goes on, or where it never began."""
+        return None if self.end is None else max(0.0, self.end - self.begin)
+
+
+class NightRow(NamedTuple):
+    """The bars of one CronJob, oldest first, and when it will run; a batch has several `members` in one row.
+
+    `schedule` is empty for a CronJob that is gone. `last_seconds` is how long its last run took, which counts
+    where no run of the night has ended.
+    """
+
+    id: str
+    cluster: str
+    namespace: str
+    cronjob: str
+    schedule: str = ""
+    last_seconds: float | None = None
+    runs: tuple[Bar, ...] = ()
+    archives: tuple[Bar, ...] = ()
+    planned: tuple[float, ...] = ()
+    members: int = 1
+
+    @property
+    def usual_seconds(self) -> float | None:
+        """The median duration of the runs that succeeded; without one that of the last run."""
+        return usual_duration(self.runs) or self.last_seconds
+
+
+def usual_duration(bars: Iterable[Bar]) -> float | None:
+    """Return the median duration of what succeeded; None without any."""
+    took = [bar.seconds for bar in bars if bar.status == "succeeded" and bar.seconds is not None]
+    return median(took) if took else None
+
+
+def seconds_of(moment: datetime | None) -> float | None:
+    """Return a moment in seconds since 1970."""
+    return None if moment is None else moment.timestamp()
+
+
+def _bar_of_run(run: TimelineRun) -> Bar:
+    begin = run.began_at.timestamp()
+    end = seconds_of(run.ended_at)
+    is_open = end is None and run.status in OPEN_ENDED
+    return Bar(
+        id=run.id,
+        status=run.status,
+        begin=begin,
+        end=None if is_open else (begin if end is None else end),
+        reason=run.reason,
+    )
+
+
+def _bar_of_backup(backup: TimelineBackup) -> Bar:
+    queued = backup.queued_at.timestamp()
+    end = seconds_of(backup.ended_at)
+    begin = seconds_of(backup.started_at)
+    is_open = end is None and backup.status in OPEN_ENDED
+    return Bar(
+        id=backup.id,
+        status=backup.status,
+        begin=queued if begin is None else begin,
+        end=None if is_open else (queued if end is None else end),
+        queued=None if begin is None and not is_open else queued,
+        run_id=backup.run_id,
+        storage=backup.storage_id,
+        reason=backup.reason,
+    )
+
+
+def timeline_run(run: CronJobExecution) -> TimelineRun:
+    """Return a run's record as a timeline has it."""
+    slot = run.scheduled_at if run.job is None else None
+    return TimelineRun(
+        id=run.id,
+        status=run.status,
+        began_at=slot or run.started_at or run.created_at,
+        ended_at=run.ended_at or run.gap_until,
+        reason=run.reason,
+        gap_slots=run.gap_slots,
+    )
+
+
+def timeline_backup(backup: BackupExecution) -> TimelineBackup:
+    """Return a backup's record as a timeline has it."""
+    return TimelineBackup(
+        id=backup.id,
+        run_id=backup.cronjob_execution_id,
+        storage_id=backup.storage_id,
+        status=backup.status,
+        queued_at=max(backup.created_at, backup.due_at or backup.created_at),
+        started_at=backup.started_at,
+        ended_at=backup.ended_at,
+        reason=backup.reason,
+    )
+
+
+def _with_bars(old: Sequence[Bar], fresh: Iterable[Bar]) -> tuple[Bar, ...]:
+    """Return bars in order, those of the same id replaced."""
+    by_id = {bar.id: bar for bar in old}
+    by_id.update((bar.id, bar) for bar in fresh)
+    return tuple(sorted(by_id.values(), key=_begin_of)[-MOST_BARS:])
+
+
+def _begin_of(bar: Bar) -> float:
+    return bar.begin
+
+
+Rows = Mapping[str, NightRow]
+
+
+def with_timeline(rows: Rows, timeline: Timeline) -> Rows:
+    """Return rows with what a timeline has; its planned runs replace those that were known."""
+    changed = {key: row._replace(planned=()) if row.planned else row for key, row in rows.items()}
+    for each in timeline.rows:
+        row = changed.get(each.cronjob_id) or _empty_row(each)
+        changed[each.cronjob_id] = row._replace(
+            runs=_with_bars(row.runs, map(_bar_of_run, each.runs)),
+            archives=_with_bars(row.archives, map(_bar_of_backup, each.backups)),
+            planned=tuple(moment.timestamp() for moment in each.planned),
+        )
+    return changed
+
+
+def _empty_row(record: TimelineRow | CronJobExecution | BackupExecution) -> NightRow:
+    return NightRow(
+        id=record.cronjob_id, cluster=record.cluster, namespace=record.namespace, cronjob=record.cronjob
+    )
+
+
+def with_cronjobs(rows: Rows, cronjobs: Iterable[CronJob]) -> Rows:
+    """Return rows with a row for each CronJob, with its schedule; rows of CronJobs that are gone stay."""
+    changed = {key: row._replace(schedule="") if row.schedule else row for key, row in rows.items()}
+    for cronjob in cronjobs:
+        row = rows.get(cronjob.id) or NightRow(
+            id=cronjob.id, cluster=cronjob.cluster, namespace=cronjob.namespace, cronjob=cronjob.name
+        )
+        wanted = (cronjob.schedule, cronjob.last_duration_seconds)
+        is_same = (row.schedule, row.last_seconds) == wanted
+        changed[cronjob.id] = row if is_same else row._replace(schedule=wanted[0], last_seconds=wanted[1])
+    return changed
+
+
+def with_records(rows: Rows, runs: Iterable[CronJobExecution], backups: Iterable[BackupExecution]) -> Rows:
+    """Return rows with records that are new or have changed; all other rows are the same objects."""
+    changed = dict(rows)
+    for run in runs:
+        row = changed.get(run.cronjob_id) or _empty_row(run)
+        bar = _bar_of_run(timeline_run(run))
+        changed[run.cronjob_id] = row._replace(runs=_with_bars(row.runs, [bar]))
+    for backup in backups:
+        if backup.started_at is None and backup.reason == Reason.CRONJOB_FAILED:
+            continue
+        row = changed.get(backup.cronjob_id) or _empty_row(backup)
+        bar = _bar_of_backup(timeline_backup(backup))
+        changed[backup.cronjob_id] = row._replace(archives=_with_bars(row.archives, [bar]))
+    return changed
+
+
+def selectable_bars(row: NightRow) -> list[Bar]:
+    """Return what one may select in a row, oldest first: runs, archives without a run, planned runs."""
+    runs = {bar.id for bar in row.runs}
+    alone = [bar for bar in row.archives if bar.run_id not in runs]
+    usual = row.usual_seconds or 0.0
+    planned = [
+        Bar(id=f"planned {moment:.0f}", status="planned", begin=moment, end=moment + usual)
+        for moment in row.planned
+    ]
+    return sorted([*row.runs, *alone, *planned], key=_begin_of)
+
+
+def nearest_bar(row: NightRow, moment: float) -> Bar | None:
+    """Return the bar that lies at a moment, or nearest to it; the later one of two."""
+    bars = selectable_bars(row)
+    return min(reversed(bars), key=lambda bar: distance(bar, moment), default=None)
+
+
+def distance(bar: Bar, moment: float) -> float:
+    """Return how many seconds lie between a bar and a moment; 0 within it."""
+    if bar.begin <= moment and (bar.end is None or moment <= bar.end):
+        return 0.0
+    return bar.begin - moment if moment < bar.begin else moment - (bar.end or bar.begin)
+
+
+def archive_of(row: NightRow, run: Bar) -> Bar | None:
+    """Return the newest archive that belongs to a run."""
+    return next((bar for bar in reversed(row.archives) if bar.run_id == run.id), None)

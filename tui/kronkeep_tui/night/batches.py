@@ -1,0 +1,113 @@
+"""Order of the rows, and batches: CronJobs with one schedule in one row where rows run out."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import NamedTuple
+
+from kronkeep_common.natural_order import NaturalKey, natural_key
+from kronkeep_tui.night.bars import Bar, NightRow
+from kronkeep_tui.night.chart import Look, cells_of, count_at_once, is_in_window, stretches_of
+
+FEWEST = 3  # CronJobs of a batch
+NEVER = float("inf")
+
+
+class NightEntry(NamedTuple):
+    """A row with what it is sorted by, in the window that is shown.
+
+    `start` is when its first run of the window began, NEVER without one; `length` the seconds of its runs
+    there; `overlap` how many runs were going on at once, at most, while one of its own was.
+    """
+
+    row: NightRow
+    start: float
+    length: float
+    overlap: int = 0
+
+    @property
+    def id(self) -> str:
+        """The CronJob's id, or that of the batch."""
+        return self.row.id
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the CronJob, or of all in the batch."""
+        return self.row.namespace
+
+    @property
+    def name(self) -> tuple[NaturalKey, NaturalKey]:
+        """Namespace and name in natural order."""
+        return natural_key(self.row.namespace), natural_key(self.row.cronjob)
+
+
+def entry_of(row: NightRow, look: Look) -> NightEntry:
+    """Return a row with what it is sorted by, without its overlap."""
+    shown = [bar for bar in row.runs if is_in_window(cells_of(bar, look), look.window)]
+    ahead = [moment for moment in row.planned if look.now <= moment < look.window.end]
+    begins = [*(max(bar.begin, look.window.begin) for bar in shown), *ahead]
+    lasting = sum((look.now if bar.end is None else bar.end) - bar.begin for bar in shown)
+    return NightEntry(row=row, start=min(begins, default=NEVER), length=max(0.0, lasting))
+
+
+def with_overlaps(entries: Sequence[NightEntry], look: Look) -> list[NightEntry]:
+    """Return entries with their overlaps."""
+    counts = count_at_once((entry.row.runs for entry in entries), look)
+    return [entry._replace(overlap=_largest_overlap(entry, counts, look)) for entry in entries]
+
+
+def _largest_overlap(entry: NightEntry, counts: Sequence[int], look: Look) -> int:
+    stretches = stretches_of((bar for bar in entry.row.runs if bar.status != "missed"), look)
+    spans = (counts[max(0, each.cells.first) : each.cells.end] for each in stretches)
+    return max(chain.from_iterable(spans), default=0)
+
+
+def fold_batches(entries: Sequence[NightEntry], opened: frozenset[str] = frozenset()) -> list[NightEntry]:
+    """Return entries with those of one namespace and schedule as one batch, where its first one stood.
+
+    opened: the ids of batches whose CronJobs stand in rows of their own.
+    """
+    groups: dict[str, list[NightEntry]] = {}
+    for entry in entries:
+        groups.setdefault(batch_id(entry.row) or entry.row.id, []).append(entry)
+    folded: list[NightEntry] = []
+    for key, group in groups.items():
+        is_batch = len(group) >= FEWEST and key not in opened
+        folded += [_merge(key, group, group[0].row.schedule)] if is_batch else group
+    return folded
+
+
+def batch_id(row: NightRow) -> str:
+    """Return the id of the batch that a row may be in; empty for a CronJob that is gone."""
+    return f"batch {row.cluster} {row.namespace} {row.schedule}" if row.schedule else ""
+
+
+def fold_rest(entries: Sequence[NightEntry], most: int) -> list[NightEntry]:
+    """Return at most `most` entries; the last one is a batch of all that have no row of their own."""
+    if len(entries) <= most or most < 1:
+        return list(entries)
+    rest = entries[most - 1 :]
+    return [*entries[: most - 1], _merge("batch rest", rest, "more")]
+
+
+def _merge(key: str, group: Sequence[NightEntry], name: str) -> NightEntry:
+    rows = [entry.row for entry in group]
+    namespaces = {row.namespace for row in rows}
+    merged = NightRow(
+        id=key,
+        cluster=rows[0].cluster,
+        namespace=namespaces.pop() if len(namespaces) == 1 else "",
+        cronjob=f"{sum(row.members for row in rows)} × {name}",
+        last_seconds=max((row.usual_seconds or 0.0 for row in rows), default=None),
+        runs=_in_order(row.runs for row in rows),
+        archives=_in_order(row.archives for row in rows),
+        planned=tuple(sorted(chain.from_iterable(row.planned for row in rows))),
+        members=sum(row.members for row in rows),
+    )
+    overlap = max(entry.overlap for entry in group)
+    length = sum(entry.length for entry in group)
+    return NightEntry(row=merged, start=min(entry.start for entry in group), length=length, overlap=overlap)
+
+
+def _in_order(groups: Iterable[Iterable[Bar]]) -> tuple[Bar, ...]:
+    return tuple(sorted(chain.from_iterable(groups), key=attrgetter("begin")))

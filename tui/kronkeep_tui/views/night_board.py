@@ -1,0 +1,145 @@
+"""The night that a view shows: its rows, kept current from the store, and the window of time."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from math import floor
+from typing import Any, TypeVar
+
+from kronkeep_common.models import BackupExecution, CronJobExecution
+from kronkeep_common.models.timeline import Timeline
+from kronkeep_tui.context import Context
+from kronkeep_tui.night.bars import NightRow, Rows, with_cronjobs, with_records, with_timeline
+from kronkeep_tui.night.batches import NightEntry, entry_of, with_overlaps
+from kronkeep_tui.night.chart import Look, count_at_once
+from kronkeep_tui.night.signs import signs_of
+from kronkeep_tui.night.time_window import (
+    LONGEST,
+    TimeWindow,
+    follow_now,
+    place_window,
+    with_columns,
+)
+from kronkeep_tui.store import Store, Table
+
+R = TypeVar("R", CronJobExecution, BackupExecution)
+BEFORE = timedelta(hours=26)  # before the window that is read first, so that nightly runs have a duration
+STALE_SECONDS = 1800  # after which planned runs are read again
+NOTHING: Mapping[str, Any] = {}
+
+
+class NightBoard:
+    """Rows, window and what is counted in them; a view calls `update` before it draws.
+
+    `is_following` is whether the window moves on with the present moment.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._signs = signs_of(os.environ.get("TERM", ""))
+        self.rows: Rows = {}
+        self.window: TimeWindow | None = None
+        self.is_following = True
+        self.timeline: Timeline | None = None
+        self.entries: Sequence[NightEntry] = ()
+        self.runs_at_once: Sequence[int] = ()
+        self.archives_at_once: Sequence[int] = ()
+        self._seen_runs = NOTHING
+        self._seen_backups = NOTHING
+        self._seen_cronjobs: object = None
+        self._cache: dict[str, NightEntry] = {}
+        self._counted: tuple[Rows, TimeWindow, int] | None = None
+
+    def look(self, now: datetime) -> Look:
+        """Return what lines are drawn for now."""
+        assert self.window is not None
+        return Look(window=self.window, now=now.timestamp(), zone=now.tzinfo, signs=self._signs)
+
+    def place(self, columns: int, now: datetime) -> TimeWindow:
+        """Return the window, fitted to a width in columns and to the present moment where it follows that."""
+        window = self.window or place_window(now.timestamp(), columns)
+        if window.columns != columns:
+            window = with_columns(window, columns)
+            if self.is_following:
+                window = place_window(now.timestamp(), columns)
+        self.window = follow_now(window, now.timestamp()) if self.is_following else window
+        return self.window
+
+    def go_to(self, window: TimeWindow, *, is_following: bool = False) -> None:
+        """Show another window of time."""
+        self.window = window
+        self.is_following = is_following
+
+    def update(self, store: Store, now: datetime) -> None:
+        """Take what has changed in the store, and count again where that or the window has changed."""
+        if store.cronjobs is not self._seen_cronjobs:
+            self._seen_cronjobs = store.cronjobs
+            self.rows = with_cronjobs(self.rows, store.cronjobs)
+        since = now - timedelta(seconds=LONGEST)
+        runs = _changed_records(store.executions, self._seen_runs, since)
+        backups = _changed_records(store.backups, self._seen_backups, since)
+        self._seen_runs = store.executions.records
+        self._seen_backups = store.backups.records
+        if runs or backups:
+            self.rows = with_records(self.rows, runs, backups)
+        if self.window is not None:
+            self._count(self.look(now))
+
+    def _count(self, look: Look) -> None:
+        counted = (self.rows, look.window, floor(look.now / look.window.step))
+        before = self._counted
+        if before is not None and counted[0] is before[0] and counted[1:] == before[1:]:
+            return
+        if before is None or counted[1:] != before[1:]:
+            self._cache.clear()
+        self._counted = counted
+        entries = [self._entry(row, look) for row in self.rows.values()]
+        self.entries = entries
+        self.runs_at_once = count_at_once((row.runs for row in self.rows.values()), look)
+        self.archives_at_once = count_at_once((row.archives for row in self.rows.values()), look)
+
+    def _entry(self, row: NightRow, look: Look) -> NightEntry:
+        entry = self._cache.get(row.id)
+        if entry is None or entry.row is not row:
+            entry = self._cache[row.id] = entry_of(row, look)
+        return entry
+
+    def count_overlaps(self, now: datetime) -> Sequence[NightEntry]:
+        """Return the entries with their overlaps, which takes longer than all else."""
+        return with_overlaps(self.entries, self.look(now))
+
+    def needs_reading(self, now: datetime) -> bool:
+        """Whether a part of the window was not read, or planned runs are old."""
+        window = self.window
+        if window is None:
+            return False
+        timeline = self.timeline
+        if timeline is None or (now - timeline.now).total_seconds() > STALE_SECONDS:
+            return True
+        return not (
+            timeline.from_at.timestamp() <= window.begin and window.end <= timeline.until_at.timestamp()
+        )
+
+    async def read(self, now: datetime) -> None:
+        """Read the window and some time around it; raise KronkeepError."""
+        window = self.window or place_window(now.timestamp(), 100)
+        margin = timedelta(seconds=min(BEFORE.total_seconds(), (LONGEST - window.end + window.begin) / 2))
+        begin = datetime.fromtimestamp(window.begin, UTC) - margin
+        end = datetime.fromtimestamp(window.end, UTC) + margin
+        self.timeline = await self._context.client.timeline(begin, end)
+        self.rows = with_timeline(self.rows, self.timeline)
+
+
+def _changed_records(table: Table[R], seen: Mapping[str, R], since: datetime) -> list[R]:
+    """Return the records that are not those that were seen, created since a time."""
+    records = table.records
+    changed: list[R] = []
+    if records is seen:
+        return changed
+    for record_id in table.order:
+        record = records[record_id]
+        if record.created_at < since:
+            break
+        if seen.get(record_id) is not record:
+            changed.append(record)
+    return changed
