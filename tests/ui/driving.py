@@ -21,11 +21,22 @@ HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\ud7ff\U000e0041日
 
 
 def app_of(
-    client: CannedClient, *, start: str = "jobs", clock: FixedClock | None = None, **settings: Any
+    client: CannedClient,
+    *,
+    start: str = "jobs",
+    clock: FixedClock | None = None,
+    has_colours: bool = True,
+    **settings: Any,
 ) -> KronkeepApp:
     """Return the application with times in UTC, unless `settings` names another zone."""
     chosen = TerminalSettings(**{"zone": "utc"} | settings)
-    return KronkeepApp(client, chosen, clock=clock or FixedClock(), start=start)  # type: ignore[arg-type]
+    return KronkeepApp(
+        client,  # type: ignore[arg-type]
+        chosen,
+        clock=clock or FixedClock(),
+        start=start,
+        has_colours=has_colours,
+    )
 
 
 async def until(pilot: Pilot[Any], is_met: Callable[[], object]) -> None:

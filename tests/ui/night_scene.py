@@ -160,6 +160,11 @@ def _archive(of: CronJobExecution, job: NightlyJob, began: datetime, took: timed
     )
 
 
+def _is_of_a_later_job(one: CronJobExecution) -> bool:
+    """Sort the newest runs of the first twenty CronJobs first: those are changed."""
+    return one.id not in {f"job-{number:03}-0" for number in range(20)}
+
+
 def thousand() -> Scene:
     """A thousand CronJobs of a hundred schedules, with ten runs and three archives each, in one night."""
     cronjobs = []
@@ -181,5 +186,6 @@ def thousand() -> Scene:
         runs += own
         cronjobs.append(cronjob(name, OK, schedule=schedule, last_duration_seconds=300.0))
     runs.sort(key=_begin_of, reverse=True)
+    runs.sort(key=_is_of_a_later_job)
     backups = [backup(one, BackupStatus.SUCCEEDED) for one in runs[:3000] if one.status == OK]
     return Scene(cronjobs=cronjobs, runs=runs, backups=backups, storages=[])

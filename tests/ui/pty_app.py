@@ -12,17 +12,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
-from tests.ui import scenes
+from tests.ui import night_scene, scenes
 from tests.ui.canned import CannedClient, CannedRuns, FixedClock
 from tests.ui.idleness import settle
 from textual.binding import Binding
 
 from kronkeep_common import api
+from kronkeep_common.states import ExecutionStatus
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.settings import TerminalSettings
 from kronkeep_tui.terminal import pop_colour_choice
 
 SETTLE_KEY = b"\x1b[57383u"  # F20 in the kitty keyboard protocol; no action has it
+FAILED = ExecutionStatus.FAILED
+SUCCEEDED = ExecutionStatus.SUCCEEDED
 SETTLED = b"\x1b]777;settled %d\x07"
 """An operating system command that no terminal knows, with the number of the request."""
 SCENES: dict[str, Callable[[], scenes.Scene]] = {
@@ -30,6 +33,8 @@ SCENES: dict[str, Callable[[], scenes.Scene]] = {
     "busy": scenes.busy,
     "log": scenes.busy,
     "failing": lambda: scenes.busy(failing=True),
+    "night": night_scene.night,
+    "thousand": night_scene.thousand,
     "many": lambda: scenes.Scene(
         cronjobs=scenes.busy().cronjobs, runs=scenes.many(100_000), backups=[], storages=[]
     ),
@@ -44,6 +49,7 @@ class ChangingClient(CannedClient):
     def __init__(self, *scene: Any) -> None:
         super().__init__(*scene)
         self.changes: asyncio.Queue[int] = asyncio.Queue()
+        self.flips_status = False
 
     async def events(
         self, after: int | None = None, *, tables: Sequence[str] | None = None
@@ -55,6 +61,8 @@ class ChangingClient(CannedClient):
                 seq += 1
                 run = self.runs_given[seq % 20]
                 run = msgspec.structs.replace(run, reason=f"Change{seq}", duration_seconds=float(seq))
+                if self.flips_status:
+                    run = msgspec.structs.replace(run, status=FAILED if run.status != FAILED else SUCCEEDED)
                 record = msgspec.to_builtins(run)
                 yield api.ChangeEvent(seq=seq, table="executions", id=run.id, op="put", record=record)
             self.changes.task_done()
@@ -112,6 +120,7 @@ class CommandedApp(KronkeepApp):
 
 def main(scene: str, start: str, theme: Any) -> int:
     client = ChangingClient(*SCENES[scene]())
+    client.flips_status = scene in ("night", "thousand")
     if scene == "log":
         client.runs = EndlessLog(client)
     app = CommandedApp(client, TerminalSettings(theme=theme, zone="utc"), start)

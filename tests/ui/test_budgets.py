@@ -91,6 +91,26 @@ def test_a_changed_row_costs_a_row_and_one_out_of_sight_nothing(size: tuple[int,
         assert terminal.settle().bytes == 0
 
 
+def test_a_night_of_a_thousand_rows_costs_what_changes(size: tuple[int, int], theme: str) -> None:
+    with kronkeep("thousand", *size, start="night", theme=theme) as terminal:
+        terminal.wait_for(b"runs at once")
+        terminal.settle()
+        opened = terminal.press(b"b")
+        assert 0 < opened.bytes <= most(size, 7_000, 36_000)
+        terminal.press(b"Sn")
+        assert terminal.read_for(IDLE_SECONDS).bytes == 0
+        terminal.change(1)
+        one = terminal.settle()
+        assert 0 < one.bytes <= 300, one.texts
+        assert one.frames == 1
+        cursor = terminal.press(b"j")
+        assert 0 < first_frame(cursor) <= 650
+        for keys in (b"\x1b[D", b"+", b"["):
+            moved = terminal.press(keys)
+            assert 0 < moved.bytes <= most(size, 7_000, 36_000), keys
+            assert moved.frames <= 3, keys
+
+
 def test_200_changes_a_second_stay_under_20_kilobytes_and_keys_are_answered() -> None:
     with kronkeep("busy", 80, 24, start="runs", theme="terminal") as terminal:
         terminal.wait_for(b"pg-sessions")

@@ -1,6 +1,7 @@
 """The Night view by keys and mouse: selection, zoom, scroll, orders, batches, plain words, live changes."""
 
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -8,12 +9,13 @@ import msgspec
 from tests.ui.canned import NOW, CannedClient, cronjob, run
 from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.idleness import settle
-from tests.ui.night_scene import night
+from tests.ui.night_scene import night, thousand
 from tests.ui.scenes import run_at
 from textual.pilot import Pilot
 
 from kronkeep_common.api import ChangeEvent
 from kronkeep_common.states import ExecutionStatus
+from kronkeep_tui.store import apply_events
 from kronkeep_tui.views.night import NightView
 
 WIDE = (200, 50)
@@ -151,6 +153,27 @@ async def test_plain_mode_says_it_in_words() -> None:
         assert "from Mon 15:50 to Tue 07:00, now 03:14" in text
         assert "FAIL 03:00 for 8m20s" in line_with(pilot, "pg-main-nightly")
         assert not re.search("[█▄░▒○│─▌]", text)
+
+
+async def test_a_frame_of_a_thousand_rows_takes_at_most_17_milliseconds() -> None:
+    client = CannedClient(*thousand())
+    async with app_of(client, start="night").run_test(size=WIDE) as pilot:
+        await wait_for_night(pilot)
+        await press(pilot, "b")
+        assert len(view_of(pilot).chart.rows) == 1000
+        reader = pilot.app.reader  # type: ignore[attr-defined]
+        spent = []
+        for number, one in enumerate(client.runs_given[:12]):
+            failed = msgspec.structs.replace(one, status=ExecutionStatus.FAILED, reason=f"x{number}")
+            event = ChangeEvent(
+                seq=number + 2, table="executions", id=one.id, op="put", record=msgspec.to_builtins(failed)
+            )
+            store = apply_events(reader.store, [event], NOW)
+            reader._store = store
+            begun = time.process_time()
+            view_of(pilot).show(store, pilot.app.clock.now())  # type: ignore[attr-defined]
+            spent.append(time.process_time() - begun)
+        assert min(spent) <= 0.017, spent
 
 
 async def test_a_mouse_selects_and_opens() -> None:

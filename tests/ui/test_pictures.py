@@ -12,6 +12,7 @@ import pytest
 from tests.ui.canned import BROKEN, CannedClient
 from tests.ui.driving import app_of, screen, until
 from tests.ui.idleness import settle
+from tests.ui.night_scene import night
 from tests.ui.scenes import Scene, busy, empty
 from textual.pilot import Pilot
 
@@ -51,6 +52,26 @@ def test_a_view(snap_compare: Compare, view: str, state: str, theme: str, size: 
 
     async def before(pilot: Pilot[Any]) -> None:
         await settle_in_state(pilot, client, state)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "no colour", "plain"])
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
+def test_the_night(snap_compare: Compare, look: str, size: tuple[int, int]) -> None:
+    client = CannedClient(*night())
+    app = app_of(
+        client,
+        start="night",
+        has_colours=look != "no colour",
+        theme=look if look in ("dark", "light") else "terminal",
+        plain=look == "plain",
+    )
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await settle_in_state(pilot, client, "busy")
+        await until(pilot, lambda: "reading" not in screen(pilot))
+        await settle_in_state(pilot, client, "busy")
 
     assert snap_compare(app, terminal_size=size, run_before=before)
 

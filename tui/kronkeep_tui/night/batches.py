@@ -17,12 +17,14 @@ class NightEntry(NamedTuple):
     """A row with what it is sorted by, in the window that is shown.
 
     `start` is when its first run of the window began, NEVER without one; `length` the seconds of its runs
-    there; `overlap` how many runs were going on at once, at most, while one of its own was.
+    there; `overlap` how many runs were going on at once, at most, while one of its own was; `name` namespace
+    and name in natural order.
     """
 
     row: NightRow
     start: float
     length: float
+    name: tuple[NaturalKey, NaturalKey]
     overlap: int = 0
 
     @property
@@ -35,10 +37,9 @@ class NightEntry(NamedTuple):
         """The namespace of the CronJob, or of all in the batch."""
         return self.row.namespace
 
-    @property
-    def name(self) -> tuple[NaturalKey, NaturalKey]:
-        """Namespace and name in natural order."""
-        return natural_key(self.row.namespace), natural_key(self.row.cronjob)
+
+def _name_of(row: NightRow) -> tuple[NaturalKey, NaturalKey]:
+    return natural_key(row.namespace), natural_key(row.cronjob)
 
 
 def entry_of(row: NightRow, look: Look) -> NightEntry:
@@ -47,7 +48,7 @@ def entry_of(row: NightRow, look: Look) -> NightEntry:
     ahead = [moment for moment in row.planned if look.now <= moment < look.window.end]
     begins = [*(max(bar.begin, look.window.begin) for bar in shown), *ahead]
     lasting = sum((look.now if bar.end is None else bar.end) - bar.begin for bar in shown)
-    return NightEntry(row=row, start=min(begins, default=NEVER), length=max(0.0, lasting))
+    return NightEntry(row=row, start=min(begins, default=NEVER), length=max(0.0, lasting), name=_name_of(row))
 
 
 def with_overlaps(entries: Sequence[NightEntry], look: Look) -> list[NightEntry]:
@@ -104,9 +105,13 @@ def _merge(key: str, group: Sequence[NightEntry], name: str) -> NightEntry:
         planned=tuple(sorted(chain.from_iterable(row.planned for row in rows))),
         members=sum(row.members for row in rows),
     )
-    overlap = max(entry.overlap for entry in group)
-    length = sum(entry.length for entry in group)
-    return NightEntry(row=merged, start=min(entry.start for entry in group), length=length, overlap=overlap)
+    return NightEntry(
+        row=merged,
+        start=min(entry.start for entry in group),
+        length=sum(entry.length for entry in group),
+        name=_name_of(merged),
+        overlap=max(entry.overlap for entry in group),
+    )
 
 
 def _in_order(groups: Iterable[Iterable[Bar]]) -> tuple[Bar, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
+from itertools import accumulate
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -221,22 +222,27 @@ def _axis_words(look: Look, now_label: str) -> str:
 
 def count_at_once(groups: Iterable[Iterable[Bar]], look: Look) -> list[int]:
     """Return how many of the bars lie in each column."""
-    window = look.window
-    changes = [0] * (window.columns + 1)
+    changes = [0] * (look.window.columns + 1)
     for bars in groups:
-        for bar in bars:
-            if bar.status == "missed":
-                continue
-            cells = cells_of(bar, look)
-            if is_in_window(cells, window):
-                changes[max(0, cells.first)] += 1
-                changes[min(window.columns, cells.end)] -= 1
-    counts = []
-    total = 0
-    for change in changes[:-1]:
-        total += change
-        counts.append(total)
-    return counts
+        add_changes(changes, bars, look, 1)
+    return sum_changes(changes)
+
+
+def sum_changes(changes: Sequence[int]) -> list[int]:
+    """Return how many bars lie in each column, from what changes at each column's begin."""
+    return list(accumulate(changes[:-1]))
+
+
+def add_changes(changes: list[int], bars: Iterable[Bar], look: Look, number: int) -> None:
+    """Add a number where bars begin and subtract it where they end; -1 takes away what was added with 1."""
+    begin, step, columns = look.window
+    for bar in bars:
+        end = look.now if bar.end is None else bar.end
+        first = int((bar.begin - begin) // step)
+        last = max(first, int(-((begin - max(end, bar.begin)) // step)) - 1)
+        if first < columns and last >= 0 and bar.status != "missed":
+            changes[max(0, first)] += number
+            changes[min(columns, last + 1)] -= number
 
 
 def draw_load(counts: Sequence[int], look: Look, kind: str) -> Text:

@@ -15,7 +15,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Cell, Text
 from kronkeep_tui.widgets.row_table import Column
 
-SHORTEST_NAME = 14  # cells, for the words beside the lines above the rows
+SHORTEST_NAME = 16  # cells, for the words beside the lines above the rows
 NAME_SHARE = 3  # a third of the width is the most that names take
 COLUMNS = (
     Column(title="CRONJOB", width=SHORTEST_NAME + 1, letter="n"),
@@ -23,10 +23,14 @@ COLUMNS = (
 )
 
 
-def columns_for(names: Sequence[str], width: int) -> tuple[Column, ...]:
+def longest(names: Sequence[str]) -> int:
+    """Return the cells of the longest name."""
+    return max(map(cell_len, names), default=0)
+
+
+def columns_for(longest_name: int, width: int) -> tuple[Column, ...]:
     """Return the columns, that of the names as wide as the longest, and at most a third of the width."""
-    longest = max(map(cell_len, names), default=0)
-    wide = max(SHORTEST_NAME, min(longest, width // NAME_SHARE))
+    wide = max(SHORTEST_NAME, min(longest_name, width // NAME_SHARE))
     return (COLUMNS[0]._replace(width=wide + 1), COLUMNS[1])
 
 

@@ -14,7 +14,6 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.night import batches, page
 from kronkeep_tui.night.bars import Bar, NightRow, nearest_bar, selectable_bars
 from kronkeep_tui.night.batches import NightEntry
-from kronkeep_tui.night.chart import draw_row
 from kronkeep_tui.night.time_window import TimeWindow, place_window, scroll, scroll_to, zoom
 from kronkeep_tui.night.words import describe_bar
 from kronkeep_tui.pages.status_words import FAULTS, cause
@@ -58,6 +57,8 @@ class NightView(TableView[NightEntry]):
         self._opened: frozenset[str] = frozenset()
         self._version: tuple[object, ...] = ()
         self._is_reading = False
+        self._named: object = None
+        self._longest_name = 0
 
     def compose(self) -> ComposeResult:
         yield ChartTable(self.COLUMNS, head_rows=HEAD_ROWS)
@@ -120,13 +121,14 @@ class NightView(TableView[NightEntry]):
         return (record.id, record.row.cronjob, self.copy_text(record))
 
     def columns(self, store: Store) -> tuple[Column, ...]:
-        names = [page.label(entry.row, store) for entry in self._records]
-        return page.columns_for(names, self.context.view_size.width)
+        if self._named is not self._records:
+            self._named = self._records
+            self._longest_name = page.longest([page.label(entry.row, store) for entry in self._records])
+        return page.columns_for(self._longest_name, self.context.view_size.width)
 
     def row_of(self, record: NightEntry, store: Store, now: datetime) -> TableRow:
-        is_here = record.id == self.chart.key
-        bar = self._bar_in(record.row) if is_here else None
-        drawn = draw_row(record.row, self.board.look(now), bar)
+        bar = self._bar_in(record.row) if record.id == self.chart.key else None
+        drawn = self.board.draw(record.row, bar, now)
         return TableRow(record.id, (page.label(record.row, store), drawn), page.row_role(record.row))
 
     # what is shown

@@ -4,14 +4,14 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import floor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from kronkeep_common.models import BackupExecution, CronJobExecution
 from kronkeep_common.models.timeline import Timeline
 from kronkeep_tui.context import Context
-from kronkeep_tui.night.bars import NightRow, Rows, with_cronjobs, with_records, with_timeline
+from kronkeep_tui.night.bars import Bar, NightRow, Rows, with_cronjobs, with_records, with_timeline
 from kronkeep_tui.night.batches import NightEntry, entry_of, with_overlaps
-from kronkeep_tui.night.chart import Look, count_at_once
+from kronkeep_tui.night.chart import Look, add_changes, draw_row, sum_changes
 from kronkeep_tui.night.signs import signs_of
 from kronkeep_tui.night.time_window import (
     LONGEST,
@@ -21,11 +21,21 @@ from kronkeep_tui.night.time_window import (
     with_columns,
 )
 from kronkeep_tui.store import Store, Table
+from kronkeep_tui.widgets.cells import Text
 
 R = TypeVar("R", CronJobExecution, BackupExecution)
 BEFORE = timedelta(hours=26)  # before the window that is read first, so that nightly runs have a duration
 STALE_SECONDS = 1800  # after which planned runs are read again
+MOST_DRAWN = 500  # rows whose lines are remembered
 NOTHING: Mapping[str, Any] = {}
+
+
+class DrawnRow(NamedTuple):
+    """A line, with the row and the state that it was drawn for."""
+
+    row: NightRow
+    state: object
+    text: Text
 
 
 class NightBoard:
@@ -47,8 +57,12 @@ class NightBoard:
         self._seen_runs = NOTHING
         self._seen_backups = NOTHING
         self._seen_cronjobs: object = None
-        self._cache: dict[str, NightEntry] = {}
-        self._counted: tuple[Rows, TimeWindow, int] | None = None
+        self._entry_by_id: dict[str, NightEntry] = {}
+        self._stamp: tuple[TimeWindow, int] | None = None
+        self._counted_rows: Rows | None = None
+        self._run_changes: list[int] = []
+        self._archive_changes: list[int] = []
+        self._drawn: dict[str, DrawnRow] = {}
 
     def look(self, now: datetime) -> Look:
         """Return what lines are drawn for now."""
@@ -86,23 +100,45 @@ class NightBoard:
             self._count(self.look(now))
 
     def _count(self, look: Look) -> None:
-        counted = (self.rows, look.window, floor(look.now / look.window.step))
-        before = self._counted
-        if before is not None and counted[0] is before[0] and counted[1:] == before[1:]:
+        """Make entries and counts again, those of changed rows only where the window is the same."""
+        stamp = (look.window, floor(look.now / look.window.step))
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._entry_by_id = {}
+            self._run_changes = [0] * (look.window.columns + 1)
+            self._archive_changes = [0] * (look.window.columns + 1)
+        elif self.rows is self._counted_rows:
             return
-        if before is None or counted[1:] != before[1:]:
-            self._cache.clear()
-        self._counted = counted
-        entries = [self._entry(row, look) for row in self.rows.values()]
-        self.entries = entries
-        self.runs_at_once = count_at_once((row.runs for row in self.rows.values()), look)
-        self.archives_at_once = count_at_once((row.archives for row in self.rows.values()), look)
+        self._counted_rows = self.rows
+        for row in self.rows.values():
+            before = self._entry_by_id.get(row.id)
+            if before is None or before.row is not row:
+                self._replace_entry(before, row, look)
+        self.entries = list(self._entry_by_id.values())
+        self.runs_at_once = sum_changes(self._run_changes)
+        self.archives_at_once = sum_changes(self._archive_changes)
 
-    def _entry(self, row: NightRow, look: Look) -> NightEntry:
-        entry = self._cache.get(row.id)
-        if entry is None or entry.row is not row:
-            entry = self._cache[row.id] = entry_of(row, look)
-        return entry
+    def _replace_entry(self, before: NightEntry | None, row: NightRow, look: Look) -> None:
+        if before is not None:
+            add_changes(self._run_changes, before.row.runs, look, -1)
+            add_changes(self._archive_changes, before.row.archives, look, -1)
+        add_changes(self._run_changes, row.runs, look, 1)
+        add_changes(self._archive_changes, row.archives, look, 1)
+        self._entry_by_id[row.id] = entry_of(row, look)
+
+    def draw(self, row: NightRow, selected: Bar | None, now: datetime) -> Text:
+        """Return a row's line; it is made again only where row, window, time or selection differ."""
+        look = self.look(now)
+        eighth = floor(8 * look.now / look.window.step)
+        state = (look.window, eighth, selected)
+        drawn = self._drawn.get(row.id)
+        if drawn is not None and drawn.row is row and drawn.state == state:
+            return drawn.text
+        if len(self._drawn) > MOST_DRAWN:
+            self._drawn.clear()
+        text = draw_row(row, look, selected)
+        self._drawn[row.id] = DrawnRow(row, state, text)
+        return text
 
     def count_overlaps(self, now: datetime) -> Sequence[NightEntry]:
         """Return the entries with their overlaps, which takes longer than all else."""

@@ -45,7 +45,7 @@ class ChartTable(RowTable):
         return tuple(shown)
 
     def on_click(self, event: events.Click) -> None:
-        """Say where in a chart it was clicked; Textual calls RowTable's handler too, which moves the cursor."""
+        """Say where in a chart it was clicked; Textual then calls RowTable's handler, too."""
         column = event.x - (self.size.width - self.chart_width() - 1)
         if event.y >= self.head_rows and column >= 0:
             self.post_message(self.ChartClicked(self, column))
