@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import TypeVar
 
 from kronkeep_common.errors import DaemonUnreachable
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
@@ -13,6 +13,7 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_tui.night.bars import timeline_backup, timeline_run
 
 MOST_PLANNED = 300
+R = TypeVar("R", CronJobExecution, BackupExecution)
 
 
 def timeline_of(
@@ -24,15 +25,6 @@ def timeline_of(
     from_at: datetime,
     to_at: datetime,
 ) -> Timeline:
-    rows = {cronjob.id: empty_row(cronjob, now, to_at) for cronjob in cronjobs}
-    for run in reversed(runs):
-        row = rows.get(run.cronjob_id)
-        if row is not None and from_at <= run.created_at < to_at:
-            row["runs"].append(timeline_run(run))
-    for backup in reversed(backups):
-        row = rows.get(backup.cronjob_id)
-        if row is not None and from_at <= backup.created_at < to_at:
-            row["backups"].append(timeline_backup(backup))
     return Timeline(
         from_at=from_at,
         until_at=to_at,
@@ -41,11 +33,31 @@ def timeline_of(
         planned_until=to_at,
         rows=tuple(
             TimelineRow(
-                **{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+                cluster=cronjob.cluster,
+                namespace=cronjob.namespace,
+                cronjob=cronjob.name,
+                cronjob_id=cronjob.id,
+                runs=tuple(map(timeline_run, records_of(cronjob, runs, from_at, to_at))),
+                backups=tuple(map(timeline_backup, records_of(cronjob, backups, from_at, to_at))),
+                planned=planned_runs(cronjob, now, to_at),
             )
-            for row in rows.values()
+            for cronjob in cronjobs
         ),
     )
+
+
+def records_of(cronjob: CronJob, records: Sequence[R], from_at: datetime, to_at: datetime) -> list[R]:
+    """A CronJob's records of a period, oldest first."""
+    return [
+        record
+        for record in reversed(records)
+        if record.cronjob_id == cronjob.id and from_at <= record.created_at < to_at
+    ]
+
+
+def planned_runs(cronjob: CronJob, now: datetime, to_at: datetime) -> tuple[datetime, ...]:
+    schedule = Schedule.parse(cronjob.schedule, cronjob.time_zone)
+    return () if cronjob.suspended else tuple(islice(schedule.between(now, to_at), MOST_PLANNED))
 
 
 class CannedTimeline:
@@ -70,17 +82,3 @@ class CannedTimeline:
             from_at=from_at,
             to_at=to_at,
         )
-
-
-def empty_row(cronjob: CronJob, now: datetime, to_at: datetime) -> dict[str, Any]:
-    schedule = Schedule.parse(cronjob.schedule, cronjob.time_zone)
-    planned = () if cronjob.suspended else islice(schedule.between(now, to_at), MOST_PLANNED)
-    return {
-        "cluster": cronjob.cluster,
-        "namespace": cronjob.namespace,
-        "cronjob": cronjob.name,
-        "cronjob_id": cronjob.id,
-        "runs": [],
-        "backups": [],
-        "planned": tuple(planned),
-    }
