@@ -166,9 +166,9 @@ def with_cronjobs(rows: Rows, cronjobs: Iterable[CronJob]) -> Rows:
         row = rows.get(cronjob.id) or NightRow(
             id=cronjob.id, cluster=cronjob.cluster, namespace=cronjob.namespace, cronjob=cronjob.name
         )
-        wanted = (cronjob.schedule, cronjob.last_duration_seconds)
-        is_same = (row.schedule, row.last_seconds) == wanted
-        changed[cronjob.id] = row if is_same else row._replace(schedule=wanted[0], last_seconds=wanted[1])
+        is_same = (row.schedule, row.last_seconds) == (cronjob.schedule, cronjob.last_duration_seconds)
+        current = row._replace(schedule=cronjob.schedule, last_seconds=cronjob.last_duration_seconds)
+        changed[cronjob.id] = row if is_same else current
     return changed
 
 
