@@ -26,10 +26,12 @@ class LogHit(Record, frozen=True, kw_only=True):
 class SearchEnd(Record, frozen=True, kw_only=True):
     """The end of a search: how many logs and bytes it read, and whether it ended at its limit of hits.
 
+    skipped: runs whose logs were not read, since their sieve tells that they do not have the text.
     removed: logs of such runs that were not read, as they had been removed for space.
     """
 
     logs: int
+    skipped: int = 0
     removed: int = 0
     bytes: Bytes
     hits: int

@@ -25,6 +25,7 @@ from kronkeep_daemon.composition.service_layer import compose_services
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History, time_repair
 from kronkeep_daemon.history.log_limits import LogLimits
+from kronkeep_daemon.history.log_sieve_builder import LogSieveBuilder
 from kronkeep_daemon.history.log_trimmer import LogTrimmer
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
@@ -54,6 +55,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     clocks: ClockMonitor
     reconciliation: SnapshotReconciliation
     log_trimmer: LogTrimmer
+    log_sieve_builder: LogSieveBuilder
     base: Foundation
 
     def start(self) -> None:
@@ -79,6 +81,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.alerts.start()
         services.maintenances.start()
         self.supervisor.start("kept log limits", self.log_trimmer.run, death="restart")
+        self.supervisor.start("sieve of kept logs", self.log_sieve_builder.run, death="restart")
         self.supervisor.start("coverage", services.coverage.run, death="restart")
         self.supervisor.start("computed changes", services.live.run, death="restart")
         self.supervisor.start("schedule findings", services.schedules.compute_findings, death="restart")
@@ -142,5 +145,6 @@ def compose(
         clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base, repositories)),
         reconciliation=backups.reconciliation,
         log_trimmer=LogTrimmer(history=history, clock=base.clock, limits=partial(_log_limits, base)),
+        log_sieve_builder=LogSieveBuilder(logs=history.logs, clock=base.clock),
         base=base,
     )

@@ -1,4 +1,7 @@
-"""Search in the kept logs of runs, the newest run first; logs are read and searched in threads."""
+"""Search in the kept logs of runs, the newest run first; logs are read and searched in threads.
+
+Runs whose logs cannot have the text, as the sieve tells, are not decoded and their logs not read.
+"""
 
 import asyncio
 import zlib
@@ -10,10 +13,12 @@ from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.models.log_search import LogHit, SearchEnd, SearchLine
 from kronkeep_daemon.cronjobs import run_logs
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.log_search import LogQuestion, find_lines
+from kronkeep_daemon.history.kept_logs import sieve_key
+from kronkeep_daemon.history.log_search import LogQuestion, find_lines, places_in_sieve
+from kronkeep_daemon.history.rows import Row
 
 AT_ONCE = 8  # logs that one call of a thread searches
-PAGE = 100  # runs read between two turns of the event loop
+PAGE = 200  # runs read between two turns of the event loop
 MOST_HITS = 10_000
 
 KeptPart = tuple[CronJobExecution, KeptLog]
@@ -26,6 +31,8 @@ class LogSearch:
         self._history = history
         self._question = question
         self._limit = limit
+        self._places = places_in_sieve(question)
+        self._skipped = 0
         self._logs = 0
         self._removed = 0
         self._bytes = 0
@@ -45,12 +52,11 @@ class LogSearch:
         cursor: str | None = None
         is_last = False
         while not is_last:
-            page = self._history.executions.newest(
-                limit=PAGE, cursor=cursor, since=since, until=None, **equal
-            )
+            page = self._history.executions.newest_rows(equal, limit=PAGE, cursor=cursor, since=since)
             cursor = page.next_cursor
             is_last = cursor is None
-            runs = [run for run in page.items if run.logs and accepts(run)]
+            rows = await asyncio.to_thread(self._sift, page.rows)
+            runs = [run for run in map(self._history.executions.decode, rows) if run.logs and accepts(run)]
             parts = ((run, log) for run in runs for log in run.logs)
             while self._hits < self._limit and (chunk := list(islice(parts, AT_ONCE))):
                 for hit in await asyncio.to_thread(self._search, chunk):
@@ -60,9 +66,21 @@ class LogSearch:
             await asyncio.sleep(0)
         limited = self._hits >= self._limit
         end = SearchEnd(
-            logs=self._logs, removed=self._removed, bytes=self._bytes, hits=self._hits, limited=limited
+            logs=self._logs,
+            skipped=self._skipped,
+            removed=self._removed,
+            bytes=self._bytes,
+            hits=self._hits,
+            limited=limited,
         )
         yield SearchLine(end=end)
+
+    def _sift(self, rows: list[Row]) -> list[Row]:
+        """Return the rows of the runs whose logs may have the text."""
+        keys = {row.number: sieve_key(row) for row in rows}
+        candidates = self._history.logs.sieve.candidates(list(keys.values()), self._places)
+        self._skipped += len(rows) - len(candidates)
+        return [row for row in rows if keys[row.number] in candidates]
 
     def _search(self, parts: list[KeptPart]) -> list[LogHit]:
         return [hit for run, log in parts for hit in self._search_log(run, log)]

@@ -87,8 +87,8 @@ class BackupTable(Records[BackupExecution]):
         body = msgspec.json.encode(msgspec.structs.replace(record, policy=None))
         return body[:-1] + b',"policy_hash":"%s"}' % policy_hash.encode()
 
-    def _decode(self, row: Row) -> BackupExecution:
-        record = super()._decode(row)
+    def decode(self, row: Row) -> BackupExecution:
+        record = super().decode(row)
         policy_hash = self._references.decode(row.body).policy_hash
         if policy_hash is not None:  # nobody else has the record yet
             msgspec.structs.force_setattr(record, "policy", self.policies.get(policy_hash))

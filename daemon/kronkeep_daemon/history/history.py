@@ -300,3 +300,4 @@ class History:
         finally:
             await self._writer.run(self._database.close)
             self._writer.close()
+            await asyncio.to_thread(self.logs.sieve.close)

@@ -3,6 +3,7 @@
 history.db        the database, with history.db-wal and history.db-shm beside it while it is open
 newest            the sequence of the newest change, outside the database
 lock              held by the process that writes
+sieve.db          which kept logs cannot have a word; removed where it is damaged, and made again
 logs/             kept logs, a folder for each namespace of a cluster; tmp/: files that are not whole yet
 """
 
@@ -20,6 +21,7 @@ from kronkeep_daemon.history import durable
 DATABASE = "history.db"
 WAL = "history.db-wal"
 NEWEST = "newest"
+SIEVE = "sieve.db"
 TEMPORARY = "tmp"
 _NEWEST = re.compile(rb"([0-9a-f]+) (\d{20}) ([0-9a-f]{8})\n", re.ASCII)
 

@@ -5,14 +5,18 @@ import gzip
 import itertools
 import re
 import shutil
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from kronkeep_common.models import KeptLog
-from kronkeep_daemon.history import durable, history_folder
+from kronkeep_daemon.history import durable, history_folder, log_sieve, trigram_bits
+from kronkeep_daemon.history.log_sieve import LogSieve, key_of
 from kronkeep_daemon.history.log_usage import BLOCK, LogUsage, folder_bytes, occupied_bytes
+from kronkeep_daemon.history.rows import Row
 
 HEAD_BYTES = 1024 * 1024
 TAIL_BYTES = 3 * 1024 * 1024
@@ -68,11 +72,13 @@ class KeptLogStore:
     """Stores logs: a folder for each namespace of a cluster, in it one for each record, a file a container.
 
     usage: the bytes of each namespace, kept up with each change.
+    sieve: tells which records' logs cannot have a word, kept up with each change.
     """
 
     def __init__(self, history: Path, guard: Callable[[], AbstractContextManager[None]]) -> None:
         self.folder = history / "logs"
         self.usage = LogUsage()
+        self.sieve = LogSieve(history / history_folder.SIEVE)
         self._temporary = history / history_folder.TEMPORARY
         self._numbers = itertools.count()
         self._guard = guard
@@ -116,14 +122,20 @@ class KeptLogStore:
     def _write(self, path: Path, text: bytes) -> int:
         """Write a log and return how many bytes more than before are occupied."""
         before = occupied_bytes(path)
-        if not path.parent.is_dir():
+        is_new = not path.parent.is_dir()
+        if is_new:
             before -= BLOCK
             path.parent.mkdir(parents=True, exist_ok=True)
             for folder in (path.parent.parent, self.folder, self.folder.parent):
                 durable.sync_folder(folder)
         self._temporary.mkdir(exist_ok=True)
         temporary = self._temporary / str(next(self._numbers))
-        durable.write_whole(path, [gzip.compress(text, 6)], temporary)
+        compressed = gzip.compress(text, 6)
+        key = key_of(path.parent.parent.name, path.parent.name)
+        bits = trigram_bits.build_bits(text, log_sieve.most_bytes(len(compressed)))
+        self.sieve.widen(key, bits, is_new=is_new)
+        durable.write_whole(path, [compressed], temporary)
+        self.sieve.settle(key, log_sieve.stamp_of(path.parent))
         return occupied_bytes(path) - before
 
     async def read(self, owner: LogOwner, container: str) -> bytes | None:
@@ -139,8 +151,16 @@ class KeptLogStore:
         """Remove the kept log of one container, if there is one."""
         path = self._path(owner, container)
         async with self._reserve(path.parent):
-            freed = await asyncio.to_thread(_remove_file, path)
+            freed = await asyncio.to_thread(self._remove_file, path)
             self.usage.add(namespace_folder(owner), -freed)
+
+    def _remove_file(self, path: Path) -> int:
+        freed = occupied_bytes(path)
+        path.unlink(missing_ok=True)
+        if freed:  # the row says more than is there, which loses nothing
+            key = key_of(path.parent.parent.name, path.parent.name)
+            self.sieve.settle(key, log_sieve.stamp_of(path.parent))
+        return freed
 
     async def remove(self, owner: LogOwner) -> None:
         """Remove every log of a record."""
@@ -151,29 +171,51 @@ class KeptLogStore:
         """Remove every log in the folder of a record below that of a namespace."""
         folder = self.folder / namespace / record
         async with self._reserve(folder):
-            freed = await asyncio.to_thread(_remove_folder, folder)
+            freed = await asyncio.to_thread(self._remove_folder, folder)
             self.usage.add(namespace, -freed)
+
+    def _remove_folder(self, folder: Path) -> int:
+        freed = folder_bytes(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        self.sieve.remove(key_of(folder.parent.name, folder.name))
+        return freed
+
+    async def build_sieve(self, namespace: str, record: str) -> None:
+        """Make the sieve's row of a record, from all logs in its folder."""
+        folder = self.folder / namespace / record
+        async with self._reserve(folder):
+            await asyncio.to_thread(self._build_sieve, folder)
+
+    def _build_sieve(self, folder: Path) -> None:
+        bits = b""
+        try:
+            for path in sorted(folder.iterdir()):
+                text = _read(path) or b""
+                more = trigram_bits.build_bits(text, log_sieve.most_bytes(path.stat().st_size))
+                bits = trigram_bits.join_bits(bits, more) if bits else more
+            stamp = log_sieve.stamp_of(folder)
+        except (OSError, EOFError, zlib.error):  # removed meanwhile, or damaged: it is searched plainly
+            return
+        self.sieve.put(key_of(folder.parent.name, folder.name), bits, stamp)
 
 
 def namespace_folder(owner: LogOwner) -> str:
     """Return the name of the folder with the logs of a namespace: no namespace's name has a `_`."""
-    return f"{_file_name(owner.cluster, 100)}_{_file_name(owner.namespace, 100)}"
+    return _namespace_folder(owner.cluster, owner.namespace)
+
+
+@lru_cache(maxsize=1000)
+def _namespace_folder(cluster: str, namespace: str) -> str:
+    return f"{_file_name(cluster, 100)}_{_file_name(namespace, 100)}"
+
+
+def sieve_key(row: Row) -> str:
+    """Return the key in the sieve of the logs of a stored record."""
+    return key_of(_namespace_folder(row.cluster or "", row.namespace or ""), _file_name(row.id or "", 200))
 
 
 def _file_name(text: str, longest: int) -> str:
     return _UNSAFE.sub("_", text)[:longest]
-
-
-def _remove_file(path: Path) -> int:
-    freed = occupied_bytes(path)
-    path.unlink(missing_ok=True)
-    return freed
-
-
-def _remove_folder(folder: Path) -> int:
-    freed = folder_bytes(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    return freed
 
 
 def _read(path: Path) -> bytes | None:

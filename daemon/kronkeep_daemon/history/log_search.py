@@ -1,9 +1,12 @@
 """Search for a text in one kept log: the lines that have it, with those around them."""
 
 from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 from kronkeep_common.text import clean
+from kronkeep_daemon.history import trigram_bits
 
 LINE_LENGTH = 1000  # characters of a line that are returned
 
@@ -27,21 +30,55 @@ class LogQuestion(NamedTuple):
 
 def find_lines(log: bytes, question: LogQuestion, most: int) -> list[FoundLine]:
     """Return at most `most` lines that have the text, in order."""
-    searched = log.lower() if question.ignore_case else log
-    word = (question.text.lower() if question.ignore_case else question.text).encode()
-    place = searched.find(word)
-    if place < 0:  # of most logs no line is split off
+    places = _find_places(log, question)
+    first = next(places, None)
+    if first is None or most < 1:  # of most logs no line is split off
         return []
     lines = log.split(b"\n")
-    starts = [0]
-    for line in lines[:-1]:
-        starts.append(starts[-1] + len(line) + 1)
-    numbers: list[int] = []
-    while place >= 0 and len(numbers) < most:
-        number = bisect_right(starts, place) - 1
-        numbers.append(number)
-        place = searched.find(word, starts[number] + len(lines[number]))
+    starts = list(accumulate((len(line) + 1 for line in lines[:-1]), initial=0))
+    numbers: dict[int, None] = {}
+    for place in chain((first,), places):
+        numbers[bisect_right(starts, place) - 1] = None
+        if len(numbers) >= most:
+            break
     return [_found_line(lines, number, question.context) for number in numbers]
+
+
+def _find_places(log: bytes, question: LogQuestion) -> Iterator[int]:
+    """Yield places of the text, one at least in each line that has it."""
+    if question.ignore_case and not question.text.isascii():
+        return _find_folded(log, question.text.lower())
+    if question.ignore_case:
+        return _find_bytes(log.lower(), question.text.lower().encode())
+    return _find_bytes(log, question.text.encode())
+
+
+def _find_bytes(log: bytes, word: bytes) -> Iterator[int]:
+    place = log.find(word)
+    while place >= 0:
+        yield place
+        end = log.find(b"\n", place)
+        place = log.find(word, end) if end >= 0 else -1
+
+
+def _find_folded(log: bytes, word: str) -> Iterator[int]:
+    """Yield the starts of lines whose lower case has a word, which bytes cannot tell beyond ASCII."""
+    start = 0
+    for line in log.split(b"\n"):
+        if word in line.decode(errors="replace").lower():
+            yield start
+        start += len(line) + 1
+
+
+def places_in_sieve(question: LogQuestion) -> tuple[int, ...]:
+    """Return what LogSieve.candidates needs for a question; nothing where each log has to be read.
+
+    That is so for a text of one or two bytes, and beyond ASCII where case is ignored: there a letter may have
+    forms of other bytes, such as the Kelvin sign for k.
+    """
+    if question.ignore_case and not question.text.isascii():
+        return ()
+    return trigram_bits.places_of(question.text.encode())
 
 
 def _found_line(lines: list[bytes], number: int, context: int) -> FoundLine:

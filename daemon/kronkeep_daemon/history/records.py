@@ -1,9 +1,9 @@
 """Typed records over a table: newest first, in pages, and counted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -32,6 +32,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_cursor: str | None
 
 
+class RowPage(NamedTuple):
+    """The rows of some records, and the cursor of those after them (None after the last)."""
+
+    rows: list[Row]
+    next_cursor: str | None
+
+
 class Records(Generic[T]):
     """The records of one table; changes are buffered until History.commit."""
 
@@ -43,7 +50,7 @@ class Records(Generic[T]):
     def get(self, record_id: str) -> T | None:
         """Return the record, or None."""
         row = self._rows.by_id(record_id)
-        return self._decode(row) if row is not None else None
+        return self.decode(row) if row is not None else None
 
     def put(self, record: T) -> None:
         """Add the record, or replace the one with the same id."""
@@ -66,7 +73,7 @@ class Records(Generic[T]):
 
     def all(self) -> Iterator[T]:
         """Yield every record, oldest first."""
-        return map(self._decode, sorted(self._rows.iterate(), key=_POSITION))
+        return map(self.decode, sorted(self._rows.iterate(), key=_POSITION))
 
     def newest(
         self,
@@ -83,12 +90,25 @@ class Records(Generic[T]):
         until: the time before which they were created.
         equal: values of shared fields; None is no condition.
         """
+        page = self.newest_rows(equal, limit=limit, cursor=cursor, since=since, until=until)
+        return Page([self.decode(row) for row in page.rows], page.next_cursor)
+
+    def newest_rows(
+        self,
+        equal: Mapping[str, str | None],
+        *,
+        limit: int,
+        cursor: str | None,
+        since: datetime | None,
+        until: datetime | None = None,
+    ) -> RowPage:
+        """Do what `newest` does, without decoding the records."""
         before = _read_cursor(cursor) if cursor else ((_sort_time(until), -1) if until else None)
         rows = self._rows.newest(
             _without_none(equal), limit=limit + 1, before=before, since=_sort_time(since) if since else ""
         )
         more = len(rows) > limit
-        return Page([self._decode(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if more else None)
+        return RowPage(rows[:limit], _cursor(rows[limit - 1]) if more else None)
 
     def pages(
         self,
@@ -115,7 +135,7 @@ class Records(Generic[T]):
         """
         rows = self._rows.newest(equal, limit=1)
         statuses = self._rows.newest_statuses(equal, limit) if rows else []
-        return (self._decode(rows[0]) if rows else None), statuses
+        return (self.decode(rows[0]) if rows else None), statuses
 
     def cursor_of(self, record: T) -> str | None:
         """Return the cursor of the page after the record."""
@@ -160,11 +180,12 @@ class Records(Generic[T]):
     def _encode(self, record: T) -> bytes:
         return msgspec.json.encode(record)
 
-    def _decode(self, row: Row) -> T:
+    def decode(self, row: Row) -> T:
+        """Return the record of a row."""
         return self._decoder.decode(row.body)
 
 
-def _without_none(equal: dict[str, str | None]) -> dict[str, str]:
+def _without_none(equal: Mapping[str, str | None]) -> dict[str, str]:
     return {field: str(value) for field, value in equal.items() if value is not None}
 
 

@@ -50,6 +50,8 @@ def summary(end: SearchEnd | None, *, is_searching: bool) -> str:
     if end is None:
         return "searching ..." if is_searching else "broken off, so there may be more"
     words = f"{count_words(end.logs, 'log')} of {size(end.bytes)} read"
+    if end.skipped:
+        words += f", {count_words(end.skipped, 'run')} without it passed over"
     if end.removed:
         words += f", {count_words(end.removed, 'log')} had been removed"
     return f"{words}; there are more hits" if end.limited else words
