@@ -28,20 +28,20 @@ exec {DEBIAN_RESTIC} "$@"
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[BackupSite]:
     """A daemon whose cluster is another process, which lives on."""
+    async with daemon_behind_proxy(tmp_path) as (daemon, _, _):
+        yield BackupSite(daemon, DEBIAN_RESTIC)
+
+
+@pytest.fixture
+async def slow_site(tmp_path: Path) -> AsyncIterator[BackupSite]:
+    """A site whose containers run a program of this machine."""
     with tempfile.TemporaryDirectory(dir=sys.prefix) as seen_by_pods:  # which no folder below /tmp is
         program = Path(seen_by_pods) / "restic"
         program.write_text(SLOW_PRUNE)
         Path(seen_by_pods).chmod(0o755)
         program.chmod(0o755)
-        async with daemon_behind_proxy(
-            tmp_path,
-            settings=f'[archive]\nimage = "{MACHINE_IMAGE}"\nprogram = "{program}"\n',
-            machine_tools=True,
-        ) as (
-            daemon,
-            _,
-            _,
-        ):
+        settings = f'[archive]\nimage = "{MACHINE_IMAGE}"\nprogram = "{program}"\n'
+        async with daemon_behind_proxy(tmp_path, settings=settings, machine_tools=True) as (daemon, _, _):
             yield BackupSite(daemon, str(program))
 
 
@@ -110,9 +110,9 @@ async def count_prunes(site: BackupSite) -> int:
     return sum("-prune-" in job["metadata"]["name"] for job in jobs)
 
 
-async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(site: BackupSite) -> None:
-    folder = await site.create_storage("kept")
-    data = await site.create_claim("data")
+async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(slow_site: BackupSite) -> None:
+    folder = await slow_site.create_storage("kept")
+    data = await slow_site.create_claim("data")
     (data / "file").write_bytes(b"x" * 1000)
 
     async def prune(client: Client) -> None:
@@ -122,17 +122,17 @@ async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(site: Backu
     async def locks() -> list[Path]:
         return list((folder / "locks").iterdir())
 
-    async with site.client() as client:
-        await site.create_cronjob(client, "job", "data", "kept")
+    async with slow_site.client() as client:
+        await slow_site.create_cronjob(client, "job", "data", "kept")
         pruning = asyncio.create_task(prune(client))
         await eventually(locks, bool)
-        await kill_and_start(site)
+        await kill_and_start(slow_site)
         await pruning
-    async with site.client() as client:
+    async with slow_site.client() as client:
         await eventually(client.cronjobs.list, lambda page: any(job.name == "job" for job in page.items))
         begun = await client.cronjobs.back_up("default", "job")
         assert (await client.backups.get(begun.id)).status == "queued"
-        Path(site.program).with_name("go").touch()
+        Path(slow_site.program).with_name("go").touch()
         backup = await wait_for_end(client, begun.id)
     assert (backup.status, backup.reason) == ("succeeded", None), backup
-    assert (await count_prunes(site), await locks()) == (1, [])
+    assert (await count_prunes(slow_site), await locks()) == (1, [])

@@ -3,11 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
+from tests import external_cluster
+from tests.cluster_proxy import other_cluster
 from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
 
@@ -80,15 +83,37 @@ class TwoNodes(NamedTuple):
         await self.cluster.create(paths.pods("default"), {"metadata": meta, "spec": pod})
 
 
+@asynccontextmanager
+async def connect(folder: Path) -> AsyncIterator[tuple[Cluster, Path]]:
+    """Yield an embedded cluster of two nodes with the folder of its claims, or the external one."""
+    if external_cluster.KUBECONFIG is not None:
+        async with other_cluster(folder) as kubeconfig:
+            cluster = await Cluster.connect(kubeconfig=kubeconfig)
+            yield cluster, external_cluster.NodeProcess.require().claims
+            await cluster.close()
+        return
+    supervisor = Supervisor(SystemClock())
+    embedded = await EmbeddedCluster.start(folder, supervisor=supervisor, nodes=2)
+    cluster = await Cluster.connect(kubeconfig=embedded.kubeconfig)
+    yield cluster, folder / "node" / "claims"
+    await cluster.close()
+    await supervisor.close()
+    await embedded.close()
+
+
 @pytest.fixture
 async def two(tmp_path: Path) -> AsyncIterator[TwoNodes]:
-    supervisor = Supervisor(SystemClock())
-    embedded = await EmbeddedCluster.start(tmp_path / "cluster", supervisor=supervisor, nodes=2)
-    cluster = await Cluster.connect(kubeconfig=embedded.kubeconfig)
+    async with connect(tmp_path / "cluster") as (cluster, claims), serve(tmp_path, cluster, claims) as nodes:
+        yield nodes
+
+
+@asynccontextmanager
+async def serve(tmp_path: Path, cluster: Cluster, claims: Path) -> AsyncIterator[TwoNodes]:
+    """Run the services over the cluster."""
     settings = Settings(state=str(tmp_path), allow=AllowSettings(host_path=True), archive=ArchiveSettings())
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": claim})
-    data = tmp_path / "cluster" / "node" / "claims" / "default" / "data"
+    data = claims / "default" / "data"
     data.mkdir(parents=True, exist_ok=True)
     (data / "file").write_bytes(os.urandom(1000))
     async with open_composition(
@@ -109,11 +134,9 @@ async def two(tmp_path: Path) -> AsyncIterator[TwoNodes]:
         nodes = TwoNodes(composition, cluster, folder)
         await nodes.create_cronjob()
         yield nodes
-    await cluster.close()
-    await supervisor.close()
-    await embedded.close()
 
 
+@pytest.mark.skipif(external_cluster.KUBECONFIG is not None, reason="a second node needs an embedded cluster")
 async def test_a_claim_of_one_node_is_archived_where_its_user_runs(two: TwoNodes) -> None:
     """The first node has less to do and the first name: the scheduler alone would take it."""
     await two.create_pod("user", nodeName="node-2")
