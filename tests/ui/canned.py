@@ -9,7 +9,7 @@ import msgspec
 from tests.ui.canned_holds import CannedAlerts, CannedMaintenance, CannedSilences
 from tests.ui.canned_timeline import CannedTimeline
 
-from kronkeep_common import api
+from kronkeep_common import api, errors
 from kronkeep_common.client.cronjobs import TaggedSpec
 from kronkeep_common.errors import DaemonUnreachable, PreconditionFailed
 from kronkeep_common.models import (
@@ -42,6 +42,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.models.log_search import SearchLine
 from kronkeep_common.models.maintenance import MaintenanceView
+from kronkeep_common.models.storage import SecretNames, StorageAddress
 from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_tui.form.schedule_fit import check_locally
@@ -363,17 +364,34 @@ class CannedStorages(CannedResource):
         usage = next((s.usage for s in self._canned.storages_given if s.id == name), None)
         return api.ListOf(items=[usage] * 20 if usage else [])
 
-    async def create(self, storage: BackupStorageCreate) -> BackupStorage:
-        self._canned.answer("create_storage", msgspec.json.encode(storage).decode())
+    async def create(self, storage: BackupStorageCreate, *, dry_run: bool = False) -> BackupStorage:
+        if not dry_run:
+            self._canned.answer("create_storage", msgspec.json.encode(storage).decode())
+        if storage.id in {each.id for each in self._canned.storages_given}:
+            raise errors.NameTaken(f"There is a storage {storage.id} already.", field="id")
         return BackupStorage(
             id=storage.id,
             cluster="c",
             kind=storage.kind,
+            settings=storage.settings,
+            repository=str(storage.settings.get("path", "")),
             password=storage.password or SecretKeyRef(secret=f"kronkeep-storage-{storage.id}"),
             status=StorageStatus.PENDING,
             created_at=NOW,
             namespaces=storage.namespaces,
         )
+
+    async def secrets(self) -> api.ListOf[SecretNames]:
+        keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        return api.ListOf(items=[SecretNames(name="bucket-keys", keys=keys), SecretNames(name="other")])
+
+    async def check_address(self, name: str, address: StorageAddress) -> BackupStorage:
+        storage = await self.get(name)
+        return msgspec.structs.replace(storage, settings=address.settings, repository="/there")
+
+    async def change_address(self, name: str, address: StorageAddress) -> BackupStorage:
+        self._canned.answer("change_address", name, msgspec.json.encode(address).decode())
+        return await self.check_address(name, address)
 
     async def check(self, name: str) -> CronJob:
         return self._canned.answer("check", name)

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.ui.canned import CannedCronJobs
+from tests.ui.canned import CannedCronJobs, cronjob
 from tests.ui.driving import (
     HOSTILE,
     ClientWithStorage,
@@ -21,6 +21,7 @@ from tests.ui.idleness import settle
 
 from kronkeep_common import errors
 from kronkeep_common.client.cronjobs import TaggedSpec
+from kronkeep_common.models import BackupPolicySpec, CronJob, CronJobCreate, VolumeMount
 from kronkeep_tui.form.draft import new_draft
 from kronkeep_tui.form.form_rows import rows_of_draft
 
@@ -272,3 +273,50 @@ async def test_sections_go_both_ways_and_a_choice_cannot_be_emptied() -> None:
         assert chosen in sheet.row.choices
         await pilot.press("ctrl+u", "backspace")
         assert sheet.row.text == chosen
+
+
+async def test_the_rail_marks_faults_and_e_in_policies_begins_at_the_backup() -> None:
+    client = ClientWithStorage()
+    client.spec = CronJobCreate(
+        name="pg-main-nightly",
+        image="busybox",
+        schedule="0 3 * * *",
+        policy=BackupPolicySpec(storage_id="vault"),
+        volumes=(VolumeMount(claim="data", mount_path="/data"),),
+    )
+    async with app_of(client, start="policies").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "pg-" in screen(pilot))
+        await pilot.press("e")
+        await until(pilot, lambda: "[Backup]" in screen(pilot) and form(pilot).draft["image"] == "busybox")
+        assert form(pilot).form_widget.row.key == "policy.storage_id"
+        await fill_field(pilot, "policy.retention.days", "many")
+        await until(pilot, lambda: "[Keep!]" in screen(pilot))
+        await pilot.press("f9")
+        await until(pilot, lambda: " Keep! [Copies]" in screen(pilot))
+        await fill_field(pilot, "policy.retention.days", "7")
+        await fill_field(pilot, "policy.rpo_seconds", "1d")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "RPO nothing → 1d, Keep days 30 → 7." in " ".join(screen(pilot).split()))
+
+
+async def test_after_saving_the_cursor_is_on_the_new_job_once_it_has_come() -> None:
+    client = ClientWithStorage()
+    made = cronjob("zz-new")
+
+    async def create(_: object, *, dry_run: bool = False) -> CronJob:
+        client.cronjobs_given = [*client.cronjobs_given, made]
+        return made
+
+    client.cronjobs.create = create  # type: ignore[method-assign]
+    async with app_of(client, start="overview").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "live" in screen(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: "every day at 02:00" in screen(pilot))
+        await pilot.press(*"zz-new", "tab", *"busybox")
+        await fill_field(pilot, "policy.storage_id", "")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "LAST 10" in screen(pilot))
+        await pilot.press("ctrl+r")
+        await until(
+            pilot, lambda: any(line[0] == ">" and "zz-new " in line for line in screen(pilot).splitlines())
+        )

@@ -1,7 +1,6 @@
 """The frame: places, commands, palette, prompts, marks, copy, keys from the settings, plain mode."""
 
 import gc
-import json
 import re
 from typing import Any
 
@@ -127,24 +126,13 @@ async def test_alerts_are_acknowledged_and_lead_to_their_run() -> None:
         await until(pilot, lambda: "needed more memory" in screen(pilot))
 
 
-async def test_a_storage_is_made_in_one_line() -> None:
-    given = CannedClient()
-    async with app_of(given, start="storages").run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: "No storage yet" in screen(pilot))
-        await pilot.press("n")
-        await until(pilot, lambda: "New storage: vault local path=" in screen(pilot))
-        await pilot.press("enter")
-        await until(pilot, lambda: "Creating vault." in screen(pilot))
-        assert json.loads(given.asked[0][1])["settings"] == {"path": "/var/backups/vault"}
-
-
 async def test_keys_pressed_before_their_view_is_there_are_not_lost() -> None:
     app = app_of(CannedClient())
     async with app.run_test(size=(100, 30)) as pilot:
         await wait_for_jobs(pilot)
         for key in ("6", "n"):
             app.post_message(events.Key(key, key))
-        await until(pilot, lambda: "New storage: vault" in screen(pilot))
+        await until(pilot, lambda: "› new storage" in screen(pilot))
         await pilot.press("escape", "2")
         await until(pilot, lambda: "SCHEDULE" in screen(pilot))
         for key in "ndb":

@@ -125,6 +125,19 @@ async def conflict_in_the_form(pilot: Pilot[Any], app: Any) -> None:
     await until(pilot, lambda: "f6 shift to 10 2 * * *" in screen(pilot))
 
 
+async def new_storage(pilot: Pilot[Any], app: Any) -> None:
+    app.frame.go((Place("storages"), Place("storage_form")))
+    await until(pilot, lambda: "[local]" in screen(pilot))
+    await pilot.press("s", "tab", *"offsite")
+    await until(pilot, lambda: "Secrets that have them: bucket-keys" in screen(pilot))
+
+
+async def restore_form(pilot: Pilot[Any], app: Any) -> None:
+    backup = next(each for each in app.frame.store.backups.newest() if each.snapshot_state == "present")
+    app.frame.go((Place("restore"), Place("restore_form", f'{backup.id} ["/dump.sql"]')))
+    await until(pilot, lambda: "new, 1 overwritten" in screen(pilot))
+
+
 @pytest.mark.parametrize(
     "steps",
     [
@@ -136,6 +149,8 @@ async def conflict_in_the_form(pilot: Pilot[Any], app: Any) -> None:
         compare_two,
         filter_and_mark,
         conflict_in_the_form,
+        new_storage,
+        restore_form,
     ],
     ids=lambda s: s.__name__,
 )

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import msgspec
 from tests.ui.canned import CannedClient
-from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.driving import app_of, screen, until
 from tests.ui.idleness import settle
 
 from kronkeep_common.models.file_changes import BackupDiff
@@ -19,13 +19,20 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         await until(pilot, lambda: "dump.sql" in screen(pilot))
         assert "\x1b[31m" not in screen(pilot)
         await pilot.press("down", "space", "space", "r")
-        await until(pilot, lambda: "Restore 2 entries to:" in screen(pilot))
-        await pilot.press(*"copy_overwrite")
-        await pilot.press(*["backspace"] * len("copy_overwrite"))
-        await type_line(pilot, "copy overwrite")
-        await until(pilot, lambda: "1 overwritten" in screen(pilot))
+        await until(pilot, lambda: "restore 2 paths" in screen(pilot))
+        await pilot.press("up", "right")  # from a new claim to one that exists
+        await until(
+            pilot, lambda: "[claim]" in screen(pilot) and "The target is not whole yet" in screen(pilot)
+        )
+        await pilot.press("down", *"copy")
+        await until(pilot, lambda: "The target holds files" in screen(pilot))
+        await pilot.press("ctrl+s")
+        await settle(pilot.app)
+        assert {name for name, *_ in client.asked} == {"plan"}
+        await pilot.press("down", "down", "down", "y")
+        await until(pilot, lambda: "1 overwritten" in screen(pilot) and "holds files" not in screen(pilot))
         assert "/dump.sql" in screen(pilot)
-        await pilot.press("enter")
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: "y/n" in screen(pilot))
         assert client.asked[-1][0] == "plan"
         await pilot.press("y")
@@ -33,7 +40,7 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         asked = client.asked[-1]
         request = json.loads(asked[2])
         assert (asked[0], request["include"]) == ("restore", ["/dump.sql", "/notes"])
-        assert request["target"] == {"claim": "copy"}
+        assert request["target"] == {"kind": "claim", "claim": "copy"}
         await pilot.press("l")
         await until(pilot, lambda: "Summary: done" in screen(pilot))
         assert "\x1b" not in screen(pilot)
@@ -41,24 +48,20 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         await until(pilot, lambda: client.asked[-1] == ("cancel_restore", "r1"))
 
 
-async def test_in_place_needs_the_cronjob_s_name_and_a_refused_plan_cannot_begin() -> None:
+async def test_in_place_needs_the_cronjob_s_name_and_a_new_claim_no_word_at_all() -> None:
     client = CannedClient()
     async with app_of(client, start="restore").run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and "pg-" in screen(pilot))
-        await pilot.press("r", "ctrl+u", *"claim", "space", *"x", "enter")
-        await until(pilot, lambda: "The target holds files" in screen(pilot))
-        await pilot.press("enter")
-        await settle(pilot.app)
-        assert [name for name, *_ in client.asked] == ["plan"]
         await pilot.press("r")
-        await until(pilot, lambda: "to: claim x_" in screen(pilot))
-        await pilot.press("space", *"overwrite", "enter")
-        await until(pilot, lambda: "enter begins the restore" in screen(pilot))
-        await pilot.press("escape")
-        await until(pilot, lambda: "SNAPSHOT" in screen(pilot))
-        await pilot.press("r", "ctrl+u", *"in", "minus", *"place", "enter")
-        await until(pilot, lambda: "in place" in screen(pilot))
-        await pilot.press("enter")
+        await until(
+            pilot, lambda: "[new-claim]" in screen(pilot) or "restore to      new-claim" in screen(pilot)
+        )
+        await until(pilot, lambda: "new claim" in screen(pilot) and "2 files" in screen(pilot))
+        assert json.loads(client.asked[-1][2]) == {"target": {}}
+        await pilot.press("up", "left")
+        await until(pilot, lambda: "[in-place]" in screen(pilot) and "→ in place" in screen(pilot))
+        assert json.loads(client.asked[-1][2])["confirm"] == "pg-ledger"
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: "Type pg-main-nightly" in screen(pilot))
         await pilot.press(*"no", "enter")
         await until(pilot, lambda: "nothing was done" in screen(pilot))

@@ -1,12 +1,15 @@
 """Storages in the terminal: what is done to one from the screen, and what retention would remove there."""
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
 from tests.ui.canned import NOW, POLICY, CannedClient, CannedPolicies, cronjob
-from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.driving import app_of, screen, until
 from tests.ui.scenes import storage
+from textual import events
+from textual.pilot import Pilot
 
 from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import OrphanedPolicy, Retention, RetentionPlan, StorageSnapshots
@@ -17,43 +20,84 @@ def client(**more: object) -> CannedClient:
     return CannedClient(storages=[storage("s3-eu", 14, 20, **more), storage("spare", 1, None)])
 
 
-async def test_a_storage_is_made_with_its_limits_and_one_is_told_to_keep_its_password() -> None:
+async def fill(pilot: Pilot[Any], **texts: str) -> None:
+    """Fill the fields of a form; keys are their paths with `__` for a dot."""
+    view = pilot.app.frame.view  # type: ignore[attr-defined]
+    for name, text in texts.items():
+        path = name.replace("__", ".")
+        view.refresh_fields(at=path)
+        await pilot.press("end", "ctrl+u")
+        view.form_widget.post_message(events.Paste(text))
+        await until(pilot, lambda: view.texts.get(path) == text)  # noqa: B023
+
+
+async def test_the_form_asks_the_kind_first_then_its_fields_and_offers_what_exists() -> None:
     made = client()
     async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "s3-eu" in screen(pilot))
-        await pilot.press("n", "ctrl+u")
-        await type_line(pilot, "vault local path=/v capacity=2T namespaces=a,b")
+        await pilot.press("n")
+        await until(pilot, lambda: "[local]" in screen(pilot) and "A folder of the nodes" in screen(pilot))
+        assert "nobody can use it yet" in screen(pilot)
+        await pilot.press(*["right"] * 11)
+        await until(pilot, lambda: "[rclone]" in screen(pilot) and "Any remote of rclone" in screen(pilot))
+        await pilot.press("s")
+        await until(pilot, lambda: "[s3]" in screen(pilot) and "lacks" not in screen(pilot))
+        await until(pilot, lambda: "Secrets that have them: bucket-keys" in screen(pilot))
+        assert "[Storage]" in screen(pilot)
+        await fill(pilot, id="vault", s3__bucket="b!")
+        await until(pilot, lambda: "That is not the bucket's name." in screen(pilot))
+        assert "Address!" in screen(pilot)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "Keys!" in screen(pilot))
+        assert made.asked == []
+        await fill(pilot, s3__bucket="vault", namespaces="a, b", capacity_bytes="2T")
+        pilot.app.frame.view.refresh_fields(at="credentials")
+        await pilot.press("right")
+        await until(pilot, lambda: "has   AWS_ACCESS_KEY_ID" in screen(pilot))
+        await until(pilot, lambda: "The daemon would accept it" in screen(pilot))
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: "copy of the Secret kronkeep-storage-vault elsewhere" in screen(pilot))
     sent = json.loads(made.asked[0][1])
     assert (sent["capacity_bytes"], sent["namespaces"]) == (2 * 2**40, ["a", "b"])
+    assert (sent["credentials"], sent["settings"]["bucket"]) == ("bucket-keys", "vault")
 
 
-async def test_a_line_that_made_no_storage_is_there_again() -> None:
+async def test_a_taken_name_is_refused_before_and_what_was_typed_is_there_again() -> None:
     made = client()
     async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "s3-eu" in screen(pilot))
-        await pilot.press("n", "ctrl+u")
-        await type_line(pilot, "vault local")
-        await until(pilot, lambda: "local needs path=" in screen(pilot))
         await pilot.press("n")
-        await until(pilot, lambda: "New storage: vault local_" in screen(pilot))
+        await until(pilot, lambda: "[local]" in screen(pilot))
+        await fill(pilot, id="spare", local__path="/v")
+        await until(pilot, lambda: "There is a storage spare already." in screen(pilot))
+        assert "Storage!" in screen(pilot)
+        await pilot.press("escape", "n")
+        await until(pilot, lambda: "/v" in screen(pilot) and "earlier draft" in screen(pilot))
         assert made.asked == []
 
 
-async def test_what_may_change_of_a_storage_is_offered_as_it_is() -> None:
-    made = client(capacity_bytes=20 * 2**30)
+async def test_what_may_change_of_a_storage_is_offered_as_it_is_and_the_change_is_said() -> None:
+    settings = {"bucket": "vault"}
+    made = client(capacity_bytes=20 * 2**30, settings=settings, credentials="bucket-keys")
     async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "s3-eu" in screen(pilot))
         await pilot.press("e")
-        await until(pilot, lambda: "Change s3-eu: capacity=20Gi namespaces=*_" in screen(pilot))
-        await pilot.press("backspace")
-        await type_line(pilot, "shop kind=nfs")
-        await until(pilot, lambda: "kind stays as it was made" in screen(pilot))
-        assert made.asked == []
-        await pilot.press("e", "backspace")
-        await type_line(pilot, "shop")
-        await until(pilot, lambda: "Changed s3-eu" in screen(pilot))
-    assert json.loads(made.asked[0][2]) == {"namespaces": ["shop"], "capacity_bytes": 20 * 2**30}
+        await until(pilot, lambda: "20Gi" in screen(pilot) and "Nothing differs yet." in screen(pilot))
+        await fill(pilot, capacity_bytes="")
+        await until(pilot, lambda: "It can be changed, but not taken away." in screen(pilot))
+        await fill(pilot, capacity_bytes="30Gi", namespaces="shop")
+        await until(pilot, lambda: "would change: serves * → shop, capacity 20Gi → 30Gi" in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "Changed s3-eu: serves * → shop, capacity 20Gi → 30Gi." in screen(pilot))
+        assert json.loads(made.asked[0][2]) == {"namespaces": ["shop"], "capacity_bytes": 30 * 2**30}
+        await pilot.press("e")
+        await until(pilot, lambda: "[Use]" in screen(pilot))
+        await fill(pilot, s3__bucket="elsewhere")
+        await until(pilot, lambda: "each repository of the storage is found there" in screen(pilot))
+        await until(pilot, lambda: "The daemon would accept it. The repository: /there" in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: made.asked[-1][0] == "change_address")
+    assert json.loads(made.asked[-1][2])["settings"]["bucket"] == "elsewhere"
 
 
 @pytest.mark.parametrize(("keys", "what"), [("v", "check"), ("T", "test"), ("Py", "prune"), ("L", "rescan")])

@@ -26,12 +26,12 @@ async def test_a_refused_plan_stands_where_it_would_and_another_target_may_be_ch
     async with app_of(client, start="restore").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and ">ok" in screen(pilot))
         await pilot.press("r")
-        await type_line(pilot, "shop")
-        await until(pilot, lambda: "r changes the target, ctrl+r looks again" in screen(pilot))
-        assert "Looking at the snapshot" not in screen(pilot)
-        assert "There is a claim default/shop already. " in screen(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: "already. r changes the target." in screen(pilot))
+        await until(pilot, lambda: "› restore all" in screen(pilot))
+        await pilot.press(*"shop")
+        await until(pilot, lambda: "There is a claim default/shop already." in screen(pilot))
+        await until(pilot, lambda: "Looking at the snapshot" not in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "already. Choose another name." in screen(pilot))
 
 
 def yaml_of_a_run(client: CannedClient) -> None:

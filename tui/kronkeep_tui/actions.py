@@ -20,6 +20,8 @@ class Scope(StrEnum):
     PAGE = "page"
     LOG = "log"
     FORM = "form"
+    CRONJOB_FORM = "cronjob_form"
+    RESTORE_FORM = "restore_form"
     OVERVIEW = "overview"
     JOBS = "jobs"
     RUNS = "runs"
@@ -29,7 +31,6 @@ class Scope(StrEnum):
     RETENTION = "retention"
     RESTORE = "restore"
     FILES = "files"
-    PLAN = "plan"
     RESTORES = "restores"
     RESTORE_PAGE = "restore_page"
     RESTORE_LOG = "restore_log"
@@ -157,8 +158,7 @@ DRILL = _define("drill", ("d",), "drill now", (Scope.RESTORE,), hint=4, changes=
 RESTORES = _define("restores", ("R",), "restores and drills", (Scope.RESTORE,), hint=5)
 OPEN_RUN = _define("open_run", ("o",), "its run", (Scope.RESTORE,), needs_row=True)
 DOWNLOAD = _define("download", ("d",), "download", (Scope.FILES,), hint=3, needs_row=True)
-RETARGET = _define("retarget", ("r",), "another target", (Scope.PLAN,), hint=2)
-BEGIN = _define("begin", ("enter",), "begin the restore", (Scope.PLAN,), hint=1, changes=True)
+BEGIN = _define("begin", ("ctrl+s",), "begin the restore", (Scope.RESTORE_FORM,), hint=1, changes=True)
 EDIT = _define("edit", ("E",), "edit as YAML in $EDITOR", (Scope.JOBS,), changes=True, needs_row=True)
 HISTORY = _define("history", ("h",), "history", (Scope.JOBS, Scope.RUNS, Scope.RUN), hint=5, needs_row=True)
 COMPARE = _define(
@@ -221,14 +221,14 @@ SECTION = _define("section", ("f9", "ctrl+pagedown"), "next section", (Scope.FOR
 SECTION_BEFORE = _define(
     "section_before", ("shift+f9", "f21", "ctrl+pageup"), "section before", (Scope.FORM,)
 )
-DRY_RUN = _define("dry_run", ("f2",), "dry run", (Scope.FORM,), hint=3)
-YAML_PREVIEW = _define("yaml_preview", ("f3",), "YAML", (Scope.FORM,), hint=4)
-FILL = _define("fill", ("f4",), "from another", (Scope.FORM,), hint=5)
+DRY_RUN = _define("dry_run", ("f2",), "dry run", (Scope.CRONJOB_FORM,), hint=3)
+YAML_PREVIEW = _define("yaml_preview", ("f3",), "YAML", (Scope.CRONJOB_FORM,), hint=4)
+FILL = _define("fill", ("f4",), "from another", (Scope.CRONJOB_FORM,), hint=5)
 DISCARD = _define("discard", ("f5",), "discard the draft", (Scope.FORM,))
-SHIFT = _define("shift", ("f6",), "fix a conflict: move the backup", (Scope.FORM,))
-AFTER_RUN = _define("after_run", ("f7",), "fix a conflict: back up after the run", (Scope.FORM,))
-ACCEPT = _define("accept", ("f8",), "fix a conflict: accept it", (Scope.FORM,))
-SWAP = _define("swap", ("ctrl+t",), "their text, or mine again", (Scope.FORM,), hint=1)
+SHIFT = _define("shift", ("f6",), "fix a conflict: move the backup", (Scope.CRONJOB_FORM,))
+AFTER_RUN = _define("after_run", ("f7",), "fix a conflict: back up after the run", (Scope.CRONJOB_FORM,))
+ACCEPT = _define("accept", ("f8",), "fix a conflict: accept it", (Scope.CRONJOB_FORM,))
+SWAP = _define("swap", ("ctrl+t",), "their text, or mine again", (Scope.CRONJOB_FORM,), hint=1)
 SHELL = _define("shell", ("C",), "copy the line for use in a shell", (Scope.ANY,))
 CLOCK = _define("clock", ("Z",), "clock times, or ages", (Scope.ANY,))
 COMMAND = _define("command", ("colon",), "command", (Scope.ANY,), hint=8)

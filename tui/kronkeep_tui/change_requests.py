@@ -10,8 +10,6 @@ from kronkeep_common.models import (
     Alert,
     BackupExecution,
     BackupStorage,
-    BackupStorageChange,
-    BackupStorageCreate,
     CronJob,
     CronJobExecution,
     SilenceRequest,
@@ -108,23 +106,6 @@ class ChangeRequests:
         calls = self._client.maintenance if kind == "maintenance" else self._client.silences
         await calls.end(hold_id)
         self._context.tell(f"Ended the {kind}.", "ok")
-
-    def create_storage(self, storage: BackupStorageCreate) -> None:
-        """Create a storage; its status shows when it can be used."""
-        self._context.start_work(self._create_storage(storage), "create")
-
-    async def _create_storage(self, storage: BackupStorageCreate) -> None:
-        created = await self._client.storages.create(storage)
-        if storage.password is None:
-            secret = created.password.secret
-            self._context.tell(f"Creating {created.id}. Keep a copy of the Secret {secret} elsewhere.")
-        else:
-            self._context.tell(f"Creating {created.id}.", "ok")
-
-    def change_storage(self, storage: BackupStorage, change: BackupStorageChange) -> None:
-        """Change who may use a storage, and its capacity."""
-        send = partial(self._client.storages.change, storage.id, change)
-        self._start([ChangeRequest(storage.id, send)], f"change {storage.id}", "Changed")
 
     def check_storage(self, storage: BackupStorage) -> None:
         """Run `restic check` on a storage."""

@@ -35,6 +35,8 @@ class Context(Protocol):
     reader: Reader
     drafts: dict[str, "FormState"]
     """Forms with unsaved text, by the place's argument; they outlive their views."""
+    short_drafts: dict[str, dict[str, str]]
+    """The texts of short forms that were not sent, by kind of view and argument."""
     namespace: str
     """The namespace that every view is limited to; empty for all."""
 
@@ -73,6 +75,9 @@ class Context(Protocol):
 
     def leave(self) -> None:
         """Go one step out and discard the view that was in front."""
+
+    def show_row(self, tab: str, key: str) -> None:
+        """Show a tab with the cursor on the row of a key, once there is one."""
 
     def start_work(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run work beside the screen; show its KronkeepError. `name` is what a fault's message calls it."""

@@ -68,6 +68,7 @@ class Frame(Screen[None], Covered):
         self.namespace = ""
         self.shell_line = ""
         self.drafts: dict[str, FormState] = {}
+        self.short_drafts: dict[str, dict[str, str]] = {}
         self.message_line = MessageLine()
         self._views = ViewCache()
         self._create_view = create_view
@@ -186,6 +187,11 @@ class Frame(Screen[None], Covered):
         """Show the last place of a path that begins at a tab."""
         self.navigation.go(way)
         self._show_place()
+
+    def show_row(self, tab: str, key: str) -> None:
+        """Show a tab with the cursor on the row of a key, once there is one."""
+        self.go((Place(tab),))
+        self.view.when_ready(partial(self.view.await_row, key))
 
     def enter(self, kind: str, of: str = "") -> None:
         """Show a view one step further in."""

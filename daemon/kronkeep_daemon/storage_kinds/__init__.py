@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.model_faults import ModelFault, describe_fault
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage import Settings
 from kronkeep_common.models.storage_kinds import KINDS as ROWS
-from kronkeep_common.models.storage_kinds import fields_of
+from kronkeep_common.storage_settings import describe_settings_fault
 from kronkeep_common.text import clean
 from kronkeep_daemon.storage_kinds import (
     azure,
@@ -84,22 +83,12 @@ def parse_settings(kind: str, settings: Settings) -> Any:
     try:
         typed = msgspec.convert(settings, ROWS[kind].settings, strict=False)
     except msgspec.ValidationError as fault:
-        described = _readable_fault(kind, fault)
+        described = describe_settings_fault(kind, fault)
         message = f"The settings are refused: {described.sentence}"
         step = f"kronkeep storage create {kind} --help has each field."
         raise InvalidRequest(message, next_step=step, field="settings") from fault
     functions.validate(typed)
     return typed
-
-
-def _readable_fault(kind: str, fault: msgspec.ValidationError) -> ModelFault:
-    """Return the fault, with a field's description where its value has not the right form."""
-    described = describe_fault(fault, ROWS[kind].settings)
-    descriptions = {field.name: field.description for field in fields_of(ROWS[kind].settings)}
-    if "regex" in str(fault) and described.path in descriptions:
-        words = f"that is not {descriptions[described.path]}."
-        return ModelFault(described.steps, words)
-    return described
 
 
 def access_of(storage: BackupStorage) -> RepositoryAccess:

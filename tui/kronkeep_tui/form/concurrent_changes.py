@@ -4,7 +4,7 @@ All rows of a field are compared together. Fields that are not used in the CronJ
 policy that was removed) are not compared: the difference is in the field that they depend on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kronkeep_tui.form.draft import Draft, entries_of, is_used
@@ -12,6 +12,7 @@ from kronkeep_tui.form.fields import FIELDS, SECTIONS
 from kronkeep_tui.widgets.cells import Text, wrap
 
 Texts = tuple[str, ...]
+MOST_DESCRIBED = 4
 FULL_LABELS = {
     field.path: f"{section.title} {field.label}" for section in SECTIONS for field in section.fields
 }
@@ -71,6 +72,16 @@ def merge_changes(mine: Draft, changes: Iterable[ConcurrentChange]) -> dict[str,
 def describe_texts(texts: Texts) -> str:
     """Write the texts of a field in one line."""
     return ", ".join(texts) or "nothing"
+
+
+def describe_changes(changes: Sequence[ConcurrentChange]) -> str:
+    """Write which fields were changed from what to what, the first MOST_DESCRIBED of them."""
+    parts = [
+        f"{FULL_LABELS[change.path]} {describe_texts(change.before)} → {describe_texts(change.theirs)}"
+        for change in changes[:MOST_DESCRIBED]
+    ]
+    more = len(changes) - len(parts)
+    return ", ".join([*parts, *([f"and {more} more"] if more else [])])
 
 
 def change_hint(change: ConcurrentChange, draft: Draft) -> str:

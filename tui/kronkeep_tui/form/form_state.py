@@ -141,6 +141,11 @@ class FormState:
         self.parse()
         return changes
 
+    def describe_changes(self) -> str:
+        """Return which fields were changed since the form was opened, from what to what; empty for none."""
+        changes = concurrent_changes.find_changes(self._base, self._base, self.draft)
+        return concurrent_changes.describe_changes(changes)
+
     def open_changes(self) -> list[ConcurrentChange]:
         """Return the changes to fields that were changed here, too, and whose other text was not taken."""
         return [

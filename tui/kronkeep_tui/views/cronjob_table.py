@@ -6,7 +6,8 @@ from kronkeep_tui.actions import handles
 from kronkeep_tui.views.table_view import TableView
 
 
-def _full_name(cronjob: CronJob) -> str:
+def full_name(cronjob: CronJob) -> str:
+    """Return what the form and its YAML take for a CronJob."""
     return f"{cronjob.namespace}/{cronjob.name}@{cronjob.cluster}"
 
 
@@ -31,7 +32,7 @@ class CronJobTableView(TableView[CronJob]):
     def show_yaml(self) -> None:
         """Show the CronJob with its policy as YAML."""
         if (cronjob := self.subject()) is not None:
-            self.context.enter("yaml", f"cronjob {_full_name(cronjob)}")
+            self.context.enter("yaml", f"cronjob {full_name(cronjob)}")
 
     @handles(actions.CREATE)
     def open_new_form(self) -> None:
@@ -42,4 +43,4 @@ class CronJobTableView(TableView[CronJob]):
     def open_form(self) -> None:
         """Open the CronJob with its policy in the form."""
         if (cronjob := self.subject()) is not None:
-            self.context.enter("form", f"edit {_full_name(cronjob)}")
+            self.context.enter("form", f"edit {full_name(cronjob)}")

@@ -13,7 +13,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import SnapshotFile
 from kronkeep_common.path_text import local_name
 from kronkeep_common.text import clean, size
-from kronkeep_tui import actions, restore_target_line
+from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
@@ -132,7 +132,7 @@ class FilesView(TableView[SnapshotFile]):
         """Ask where to restore the marked entries, or the one under the cursor."""
         paths = [entry.path for entry in self.targets()]
         if paths:
-            ask_restore_target(self.context, self.backup_id, paths)
+            open_restore_form(self.context, self.backup_id, paths)
 
     @handles(actions.DOWNLOAD)
     def ask_download(self) -> None:
@@ -166,25 +166,6 @@ def _create_file(target: Path) -> IO[bytes]:
         raise InvalidRequest(f"{target} cannot be written: {fault.strerror}.") from fault
 
 
-def ask_restore_target(
-    context: Context, backup_id: str, paths: Sequence[str], text: str = "new-claim ", whose: str = ""
-) -> None:
-    """Ask for the target of a restore, then show its plan, in place of the plan in front if there is one.
-
-    `paths` are what to restore, nothing for the whole snapshot; `text` is the target to begin with, `whose`
-    the CronJob that the snapshot is of.
-    """
-    what = (
-        f"all of {whose}".removesuffix(" of ")
-        if not paths
-        else paths[0]
-        if len(paths) == 1
-        else f"{len(paths)} entries"
-    )
-
-    def accept(line: str) -> None:
-        request = restore_target_line.parse(line, paths)
-        go = context.replace if context.place.kind == "plan" else context.enter
-        go("plan", f"{backup_id} {msgspec.json.encode(request).decode()}")
-
-    context.ask(LinePrompt(f"Restore {what} to: ", accept, text=text, complete=restore_target_line.complete))
+def open_restore_form(context: Context, backup_id: str, paths: Sequence[str]) -> None:
+    """Open the form of a restore; `paths` are what to restore, nothing for the whole snapshot."""
+    context.enter("restore_form", f"{backup_id} {msgspec.json.encode(paths).decode()}")

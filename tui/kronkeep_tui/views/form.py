@@ -4,57 +4,56 @@ What was typed is kept when saving fails, when the daemon is away, when somebody
 when the form is left before it is saved.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
 
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.timer import Timer
-from textual.widget import Widget
 
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NamespaceNotServed, NotAllowedNow
-from kronkeep_common.models import BackupStorage, BackupStorageChange, CronJobCreate, ScheduleCheckRequest
+from kronkeep_common.models import (
+    BackupStorage,
+    BackupStorageChange,
+    CronJob,
+    CronJobCreate,
+    ScheduleCheckRequest,
+)
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.form import concurrent_changes, schedule_fit, templates
 from kronkeep_tui.form.draft import draft_of
-from kronkeep_tui.form.form_rows import completions, hint_for
+from kronkeep_tui.form.form_rows import FormRow, completions, hint_for
 from kronkeep_tui.form.form_state import FormState
 from kronkeep_tui.form.schedule_fit import ScheduleFit
 from kronkeep_tui.form.submit import submit_form
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.view import View
-from kronkeep_tui.widgets.form_widget import FormWidget
-from kronkeep_tui.widgets.line_widget import TextLine
+from kronkeep_tui.views.form_base import FormBase
+from kronkeep_tui.widgets.line_widget import FormPanel
 from kronkeep_tui.widgets.meaning_panel import MeaningPanel
 
 CHECK_SECONDS = 0.12  # seconds without a key before the daemon is asked how schedules fit
 MOST_DRAFTS = 20
+_FIRST_FIELDS = {"": "name", "copy": "name", "edit": "schedule", "policy": "policy.storage_id"}
 
 
-class FormView(View):
-    """The form; argument: empty for a new CronJob, `edit NAMESPACE/NAME` or `copy NAMESPACE/NAME`."""
+class FormView(FormBase):
+    """The form; argument: empty for a new CronJob, `edit NAMESPACE/NAME` or `copy NAMESPACE/NAME`.
 
-    SCOPES = (Scope.FORM, Scope.ANY)
-    SCOPED_CSS = False  # the screen's classes are outside of the view
-    DEFAULT_CSS = """
-    FormView { layout: vertical; }
-    FormView > Vertical { height: 1fr; width: 1fr; }
-    FormView > MeaningPanel { height: 9; }
-    FormView.-yaml > MeaningPanel { height: 60%; }
-    .-tall FormView > MeaningPanel { height: 16; }
-    .-wide FormView { layout: horizontal; }
-    .-wide FormView > MeaningPanel { height: 1fr; width: 50%; margin: 0 0 0 2; }
+    With `policy NAMESPACE/NAME` it is the form of `edit`, and begins at the section of the backup.
     """
+
+    SCOPES = (Scope.CRONJOB_FORM, Scope.FORM, Scope.ANY)
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self.form_state = FormState(place.argument)
+        verb, _, name = place.argument.partition(" ")
+        self._of = f"edit {name}" if verb == "policy" else place.argument  # also the key of its draft
+        self._first_field = _FIRST_FIELDS[verb]
+        self.form_state = FormState(self._of)
         self._schedule_fit = ScheduleFit()
         self._check_timer: Timer | None = None
         self._changed_storages: dict[str, BackupStorage] = {}  # by this view; the store hears of it later
@@ -68,26 +67,15 @@ class FormView(View):
         target = self.form_state.target
         return f"edit {'/'.join(target)}" if target else "new CronJob"
 
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield FormWidget()
-            yield TextLine(id="hint")
-        yield MeaningPanel()
-
-    @property
-    def form_widget(self) -> FormWidget:
-        """The widget with the fields."""
-        return self.query_one(FormWidget)
-
-    def focus_target(self) -> Widget | None:
-        return self.form_widget
+    def create_panel(self) -> FormPanel:
+        return MeaningPanel()
 
     def on_mount(self) -> None:
         """Show the kept draft of an earlier visit, or the defaults."""
-        kept = self.context.drafts.get(self.argument)
+        kept = self.context.drafts.get(self._of)
         active = [storage.id for storage in self._storages if storage.status == "active"]
-        self.form_state = kept or FormState(self.argument, active[0] if len(active) == 1 else "")
-        self.refresh_fields(at="schedule" if self.form_state.target else "name")
+        self.form_state = kept or FormState(self._of, active[0] if len(active) == 1 else "")
+        self.refresh_fields(at=self._first_field)
         if kept:
             self.context.tell("This is your earlier draft; f5 discards it.", "quiet")
 
@@ -97,7 +85,7 @@ class FormView(View):
         if filling.source is not None and filling.is_unread:
             client = filling.client_for(self.context.client)
             filling.load(await client.cronjobs.spec_with_tag(*filling.source))
-            self.refresh_fields(at="schedule" if filling.target else "name")
+            self.refresh_fields(at=self._first_field)
 
     # what is shown
 
@@ -115,62 +103,49 @@ class FormView(View):
     def _claims(self) -> list[str]:
         return sorted({claim for cronjob in self.store.cronjobs for claim in cronjob.claims})
 
+    def form_rows(self) -> list[FormRow]:
+        self.form_state.parse()
+        return self.form_state.rows(self._known_storages)
+
     def refresh_fields(self, *, at: str | None = None) -> None:
         """Parse the fields and show them with their preview."""
-        self.form_state.parse()
-        self.form_widget.show(self.form_state.rows(self._known_storages), at=at)
-        self._show_hint()
+        super().refresh_fields(at=at)
         self._check_schedules_soon()
-        self._show_preview()
 
-    def _show_hint(self) -> None:
-        row = self.form_widget.row
+    def hint(self, row: FormRow) -> tuple[str, str]:
         change = self.form_state.change_at(row.key)
-        hint = (
-            concurrent_changes.change_hint(change, self.draft)
-            if change
-            else hint_for(row, self._storages, self._claims)
-        )
-        role = "warn" if change else "bad" if row.fault else "quiet"
-        for bar in self.query(TextLine):
-            bar.say((f" {hint}", role))
+        if change:
+            return concurrent_changes.change_hint(change, self.draft), "warn"
+        return hint_for(row, self._storages, self._claims), "bad" if row.fault else "quiet"
 
-    def _show_preview(self) -> None:
+    def show_preview(self) -> None:
         for pane in self.query(MeaningPanel):  # none while the terminal is being left
             pane.show_draft(self.form_state, self._schedule_fit, self.context.clock, self._known_storages)
 
     def show(self, store: Store, now: datetime) -> None:
         """Show the preview again: storages may have come, and fire times have passed."""
-        if self.draft and self.query(FormWidget):
-            self._show_preview()
-            self._show_hint()
+        if self.draft and self.ready:
+            self.show_preview()
+            self.show_hint()
 
     def on_resize(self) -> None:
         if self.ready:
-            self.call_after_refresh(self._show_preview)
+            self.call_after_refresh(self.show_preview)
 
-    @on(FormWidget.TextChanged)
-    def _on_text_changed(self, message: FormWidget.TextChanged) -> None:
-        self.form_state.type_text(message.key, message.text)
+    def accept_text(self, key: str, text: str) -> None:
+        self.form_state.type_text(key, text)
         self._keep_draft()
         self.refresh_fields()
 
-    @on(FormWidget.FieldChanged)
-    def _on_field_changed(self) -> None:
-        self._show_hint()
-
-    @on(FormWidget.SuggestionRequested)
-    def _on_suggestion_requested(self, message: FormWidget.SuggestionRequested) -> None:
-        texts = completions(message.key, self.draft.get(message.key, ""), self._storages, self._claims)
-        if texts:
-            self.fill_fields({message.key: texts[0]}, at=message.key)
+    def suggested_texts(self, key: str) -> Sequence[str]:
+        return completions(key, self.draft.get(key, ""), self._storages, self._claims)
 
     def _keep_draft(self) -> None:
         if self.form_state.is_unread:
             return
         drafts = self.context.drafts
-        drafts.pop(self.argument, None)
-        drafts[self.argument] = self.form_state
+        drafts.pop(self._of, None)
+        drafts[self._of] = self.form_state
         while len(drafts) > MOST_DRAFTS:
             del drafts[next(iter(drafts))]
 
@@ -198,7 +173,7 @@ class FormView(View):
             request, self.form_state.client_for(self.context.client), self.context.clock
         )
         if self.is_mounted:
-            self._show_preview()
+            self.show_preview()
 
     def refusal(self, action: Action) -> str:
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)
@@ -267,8 +242,8 @@ class FormView(View):
     @handles(actions.DISCARD)
     def discard_draft(self) -> None:
         """Discard what was typed."""
-        self.context.drafts.pop(self.argument, None)
-        self.form_state = FormState(self.argument, self.draft.get("policy.storage_id", ""))
+        self.context.drafts.pop(self._of, None)
+        self.form_state = FormState(self._of, self.draft.get("policy.storage_id", ""))
         self.refresh_fields(at="name")
         self.context.start_work(self.load(), f"load form {self.argument}")
 
@@ -277,27 +252,7 @@ class FormView(View):
         """Show the manifest that would be sent, or the meaning of the fields again."""
         self.toggle_class("-yaml")
         self.query_one(MeaningPanel).as_yaml = self.has_class("-yaml")
-        self.call_after_refresh(self._show_preview)
-
-    @handles(actions.SECTION)
-    def go_to_next_section(self) -> None:
-        """Move to the next section."""
-        self.form_widget.go_to_next_section()
-
-    @handles(actions.SECTION_BEFORE)
-    def go_to_previous_section(self) -> None:
-        """Move to the section before."""
-        self.form_widget.go_to_previous_section()
-
-    @handles(actions.PAGE_DOWN)
-    def page_down(self) -> None:
-        """Scroll the preview down."""
-        self.query_one(MeaningPanel).page(1)
-
-    @handles(actions.PAGE_UP)
-    def page_up(self) -> None:
-        """Scroll the preview up."""
-        self.query_one(MeaningPanel).page(-1)
+        self.call_after_refresh(self.show_preview)
 
     # sending
 
@@ -359,11 +314,23 @@ class FormView(View):
         if dry_run:
             self.context.tell(f"The cluster would accept it.{resolution}{warnings}", role)
             return
-        self.context.drafts.pop(self.argument, None)
+        self.context.drafts.pop(self._of, None)
         if self.is_in_front:
+            self._leave_to(saved)
+        self.context.tell(f"{self._describe_end(saved)}{resolution}{warnings}", role)
+
+    def _leave_to(self, saved: CronJob) -> None:
+        """Leave the form; a new CronJob is shown among the others, with the cursor on it."""
+        if self.form_state.target:
             self.context.leave()
-        done = f"{saved.namespace}/{saved.name} runs {saved.schedule_text}."
-        self.context.tell(f"{done}{resolution}{warnings}", role)
+        else:
+            self.context.show_row("jobs", saved.id)
+
+    def _describe_end(self, saved: CronJob) -> str:
+        runs = f"{saved.namespace}/{saved.name} runs {saved.schedule_text}."
+        if self.form_state.target is None:
+            return runs
+        return f"{runs} Changed: {self.form_state.describe_changes() or 'nothing'}."
 
     def _show_refusal(self, error: KronkeepError) -> None:
         """Move to the field that an error is about, or to the first that somebody else changed."""
@@ -378,7 +345,7 @@ class FormView(View):
         if self.has_class("-yaml"):
             self.toggle_yaml()
             return
-        kept = self.argument in self.context.drafts
+        kept = self._of in self.context.drafts
         self.context.leave()
         if kept:
             self.context.tell("Your draft is kept until you quit: open the form again.", "quiet")

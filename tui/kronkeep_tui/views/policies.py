@@ -10,7 +10,7 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.cronjob_table import CronJobTableView
+from kronkeep_tui.views.cronjob_table import CronJobTableView, full_name
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
@@ -71,6 +71,12 @@ class PoliciesView(CronJobTableView):
             name = clusters.label(cronjob, self.store)
             return f"The policy of {name} cannot be read, so its retention removes nothing."
         return ""
+
+    @handles(actions.FORM)
+    def open_form(self) -> None:
+        """Open the CronJob in the form, at the section of its backup."""
+        if (cronjob := self.subject()) is not None:
+            self.context.enter("form", f"policy {full_name(cronjob)}")
 
     @handles(actions.RETENTION)
     def show_retention(self) -> None:

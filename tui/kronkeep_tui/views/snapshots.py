@@ -12,7 +12,7 @@ from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.runs import backup_lines
 from kronkeep_tui.pages.status_words import backup_state
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.files import ask_restore_target
+from kronkeep_tui.views.files import open_restore_form
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
@@ -104,7 +104,7 @@ class SnapshotsView(TableView[BackupExecution]):
     def ask_restore(self) -> None:
         """Ask where to restore the whole snapshot."""
         if (backup := self.subject()) is not None:
-            ask_restore_target(self.context, backup.id, (), whose=f"{backup.namespace}/{backup.cronjob}")
+            open_restore_form(self.context, backup.id, ())
 
     @handles(actions.VERIFY)
     def verify(self) -> None:

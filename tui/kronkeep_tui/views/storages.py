@@ -6,13 +6,13 @@ from functools import partial
 
 from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.natural_order import NaturalKey, natural_key
-from kronkeep_tui import actions, storage_line
+from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import storages as page
 from kronkeep_tui.pages.status_words import CAPACITY_WARNING, used_share
-from kronkeep_tui.prompt import LinePrompt, YesNoPrompt, name_prompt
+from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
@@ -52,7 +52,7 @@ class StoragesView(TableView[BackupStorage]):
     EMPTY_LINES = (
         "No storage yet. A storage is a named place for one restic repository.",
         "",
-        "n  creates one: a folder, an NFS export, S3, SFTP, Azure, ... in one line",
+        "n  creates one: a folder, an NFS export, S3, SFTP, Azure, ...",
     )
     SORT_ORDERS = {
         "s": SortOrder("state", _state_key),
@@ -64,7 +64,6 @@ class StoragesView(TableView[BackupStorage]):
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         self._usage: dict[str, list[StorageUsage]] = {}
-        self._typed_line = ""
         self._read_at: dict[str, datetime | None] = {}  # when what was read of a storage was measured
 
     def crumb(self, store: Store) -> str:
@@ -138,15 +137,9 @@ class StoragesView(TableView[BackupStorage]):
         return ""
 
     @handles(actions.CREATE)
-    def ask_new_storage(self) -> None:
-        """Ask for a new storage in one line, beginning with an example or with the line that was refused."""
-        created = self.store.storages.get(self._typed_line.partition(" ")[0])
-        text = storage_line.EXAMPLE if created is not None or not self._typed_line else self._typed_line
-        self.context.ask(LinePrompt("New storage: ", self._create, text=text, complete=storage_line.complete))
-
-    def _create(self, line: str) -> None:
-        self._typed_line = line
-        self.changes.create_storage(storage_line.parse(line))
+    def open_new_form(self) -> None:
+        """Open the form for a new storage."""
+        self.context.enter("storage_form")
 
     @handles(actions.CHECK)
     def start_check(self) -> None:
@@ -191,16 +184,10 @@ class StoragesView(TableView[BackupStorage]):
             self.context.ask(YesNoPrompt(question, partial(self.changes.prune_storage, storage)))
 
     @handles(actions.FORM)
-    def ask_limits(self) -> None:
-        """Ask for the storage's limits in one line."""
-        storage = self.subject()
-        if storage is None:
-            return
-
-        def accept(line: str) -> None:
-            self.changes.change_storage(storage, storage_line.parse_change(line))
-
-        self.context.ask(LinePrompt(f"Change {storage.id}: ", accept, text=storage_line.limits_of(storage)))
+    def open_form(self) -> None:
+        """Open the form of what may change of the storage."""
+        if (storage := self.subject()) is not None:
+            self.context.enter("storage_change", storage.id)
 
     @handles(actions.RETENTION)
     def show_retention(self) -> None:

@@ -86,6 +86,7 @@ class TableView(View, Generic[R]):
         self._rest_timer: Timer | None = None
         self._filter_timer: Timer | None = None
         self._now: datetime | None = None
+        self._awaited_key = ""
 
     def compose(self) -> ComposeResult:
         yield RowTable(self.COLUMNS)
@@ -156,6 +157,7 @@ class TableView(View, Generic[R]):
             return clusters.row(self.row_of(record, store, now), cluster_index, record, store)
 
         table.show(Rows(self._records, self.key_of, make_row))
+        self._find_awaited_row()
         self.show_detail()
 
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
@@ -257,6 +259,17 @@ class TableView(View, Generic[R]):
             raise InvalidRequest(f"{name!r} is the name of several.", next_step=f"Choose: {names}.")
         self.table.marks = frozenset()
         self.table.go(rows[0])
+
+    def await_row(self, key: str) -> None:
+        self._awaited_key = key
+        self.update()
+
+    def _find_awaited_row(self) -> None:
+        """Put the cursor on the row that is waited for, if it has come."""
+        keys = [self.key_of(record) for record in self._records] if self._awaited_key else []
+        if self._awaited_key in keys:
+            self.table.go(keys.index(self._awaited_key))
+            self._awaited_key = ""
 
     def headline(self) -> Text:
         """Return counts, filter, sort order and marks; nothing before something was read."""

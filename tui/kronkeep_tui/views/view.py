@@ -140,6 +140,9 @@ class View(UnscrolledWidget):
         """Put the cursor on the row with a name; raise InvalidRequest where there is none, or several."""
         raise InvalidRequest("This view has no rows to choose from.", next_step="Repeat it without a name.")
 
+    def await_row(self, key: str) -> None:
+        """Put the cursor on the row of a key, now or when it comes. Views without rows ignore it."""
+
     def unwind(self) -> bool:
         """Undo one of the user's selections, such as a filter; return False where there is none."""
         return False

@@ -1,6 +1,7 @@
 """Widget of a form: rows of labels and texts, one of which is edited."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from textual import events
@@ -50,6 +51,11 @@ class FormWidget(LineWidget, can_focus=True):
         """The row under the cursor."""
         return self._rows[self._at]
 
+    @property
+    def rows(self) -> list[FormRow]:
+        """Every row."""
+        return self._rows
+
     def show(self, rows: list[FormRow], *, at: str | None = None) -> None:
         """Show rows; the cursor stays on its key, or moves to the key `at`."""
         key = at or (self.row.key if self._rows else "")
@@ -59,8 +65,14 @@ class FormWidget(LineWidget, can_focus=True):
         self._at = places[0] if places else fallback
         if self._line.text != self.row.text or at is not None:
             self._line = EditedLine(self.row.text, len(self.row.text))
+        if at is not None:
+            self.top = self._heading_above(self._at)
         self._reveal()
         self.sync()
+
+    def _heading_above(self, place: int) -> int:
+        """Return the row of the heading of a row's section."""
+        return next((number for number in range(place, 0, -1) if not self._rows[number].key), 0)
 
     def _reveal(self) -> None:
         height = max(1, self.size.height)
@@ -70,7 +82,7 @@ class FormWidget(LineWidget, can_focus=True):
     def on_resize(self) -> None:
         """Keep the cursor on the screen."""
         if self._rows:
-            self.top = 0
+            self.top = self._heading_above(self._at)
             self._reveal()
         self.sync()
 
@@ -81,6 +93,13 @@ class FormWidget(LineWidget, can_focus=True):
             place += step
         if 0 <= place < len(self._rows):
             self._move_cursor(place)
+
+    def go_to_section(self, number: int) -> None:
+        """Move to the first field of a section, which are counted from 0."""
+        heads = [place for place, row in enumerate(self._rows) if not row.key]
+        if number < len(heads):
+            self.top = heads[number]
+            self._move_cursor(heads[number] + 1)
 
     def go_to_previous_section(self) -> None:
         """Move to the first field of the section before; before the first section comes the last."""
@@ -173,7 +192,7 @@ class FormWidget(LineWidget, can_focus=True):
 
     def _edited_text(self, room: int) -> Text:
         if self.row.choices:
-            return _choice_spans(self.row)
+            return _choice_spans(self.row, room)
         text, at = self._line
         start = max(0, at - room + 1)
         shown = text[start : start + room]
@@ -190,12 +209,22 @@ def _is_text(character: str | None) -> bool:
     return character is not None and character.isprintable()
 
 
-def _choice_spans(row: FormRow) -> Text:
+def _choice_spans(row: FormRow, room: int) -> Text:
+    """Return the choices, from the first on with which the chosen one is seen."""
     spans: list[Any] = []
-    for choice in row.choices:
+    for choice in _choices_in_sight(row, room):
         here = choice == row.text
         spans += [(f"[{choice}]" if here else f" {choice} ", "chosen" if here else "quiet"), (" ", "")]
     return tuple(spans)
+
+
+def _choices_in_sight(row: FormRow, room: int) -> tuple[str, ...]:
+    chosen = row.choices.index(row.text) if row.text in row.choices else 0
+    ends = list(accumulate(len(choice) + 3 for choice in row.choices))
+    first = next(
+        start for start in range(chosen + 1) if ends[chosen] - (ends[start - 1] if start else 0) <= room
+    )
+    return row.choices[first:]
 
 
 def _unedited_text(row: FormRow, room: int) -> Text:

@@ -275,6 +275,17 @@ class ScrollablePage(ScrollableLines):
         self.move(len(self._lines) if end else -len(self._lines))
 
 
+class FormPanel(ScrollablePage):
+    """The page beside or below the fields of a form."""
+
+    def line(self, y: int, width: int) -> Text:
+        """Return a line; the last one says so if more follow."""
+        below = len(self.lines) - self.top - self.size.height
+        if below > 0 and y == self.size.height - 1:
+            return ((f" pgdn: {below + 1} more lines", "quiet"),)
+        return super().line(y, width)
+
+
 class TemporaryLines(ScrollablePage):
     """Lines that are shown for a while; it takes no space without any."""
 

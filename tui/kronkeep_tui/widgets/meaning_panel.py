@@ -13,10 +13,10 @@ from kronkeep_tui.form.draft import CLAIMS_KEY
 from kronkeep_tui.form.form_state import FormState
 from kronkeep_tui.form.schedule_fit import ScheduleFit
 from kronkeep_tui.widgets.cells import Text, wrap
-from kronkeep_tui.widgets.line_widget import ScrollablePage
+from kronkeep_tui.widgets.line_widget import FormPanel
 
 
-class MeaningPanel(ScrollablePage):
+class MeaningPanel(FormPanel):
     """Schedules in words, their next fire times and conflicts; `as_yaml` shows the manifest instead."""
 
     as_yaml = False
@@ -32,13 +32,6 @@ class MeaningPanel(ScrollablePage):
             return [((" ", ""), *line) for line in lines]
 
         self.show(make)
-
-    def line(self, y: int, width: int) -> Text:
-        """Return a line; the last one says so if more follow."""
-        below = len(self.lines) - self.top - self.size.height
-        if below > 0 and y == self.size.height - 1:
-            return ((f" pgdn: {below + 1} more lines", "quiet"),)
-        return super().line(y, width)
 
 
 def _meaning(filling: FormState, fit: ScheduleFit, clock: Clock, width: int) -> list[Text]:

@@ -1,0 +1,29 @@
+"""The line of a form's sections: where the cursor is, and which have a fault; pure."""
+
+from collections.abc import Sequence
+
+from kronkeep_tui.form.form_rows import FormRow
+from kronkeep_tui.widgets.cells import Text
+
+
+def rail_of_rows(rows: Sequence[FormRow], key: str) -> Text:
+    """Return the titles of the sections, the one with the key in brackets, those with a fault with `!`."""
+    spans: list[tuple[str, str]] = []
+    for title, fields in sections_of_rows(rows):
+        has_fault = any(row.fault for row in fields)
+        words = f"{title.partition(':')[0]}{'!' if has_fault else ''}"
+        is_here = any(row.key == key for row in fields)
+        role = "bad" if has_fault else "chosen" if is_here else "quiet"
+        spans.append((f"[{words}]" if is_here else f" {words} ", role))
+    return tuple(spans)
+
+
+def sections_of_rows(rows: Sequence[FormRow]) -> list[tuple[str, list[FormRow]]]:
+    """Return each heading with the rows below it."""
+    sections: list[tuple[str, list[FormRow]]] = []
+    for row in rows:
+        if not row.key:
+            sections.append((row.label, []))
+        elif sections:
+            sections[-1][1].append(row)
+    return sections

@@ -1,0 +1,141 @@
+"""The base of forms: a rail of sections, the fields, a hint, and a panel that explains what they mean."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widget import Widget
+
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.form.form_rows import FormRow
+from kronkeep_tui.form.section_rail import rail_of_rows
+from kronkeep_tui.views.view import View
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.form_widget import FormWidget
+from kronkeep_tui.widgets.line_widget import FormPanel, TextLine
+
+
+class FormBase(View):
+    """A form; a subclass gives `form_rows`, `hint`, `suggested_texts`, `accept_text` and the panel."""
+
+    SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.FORM, Scope.ANY)
+    SCOPED_CSS = False  # the screen's classes are outside of the view
+    DEFAULT_CSS = """
+    FormBase { layout: vertical; }
+    FormBase > Vertical { height: 1fr; width: 1fr; }
+    FormBase > .panel { height: 9; }
+    FormBase.-yaml > .panel { height: 60%; }
+    .-tall FormBase > .panel { height: 16; }
+    .-wide FormBase { layout: horizontal; }
+    .-wide FormBase > .panel { height: 1fr; width: 50%; margin: 0 0 0 2; }
+    """
+
+    def form_rows(self) -> list[FormRow]:
+        """Return every row as it is now."""
+        raise NotImplementedError
+
+    def hint(self, row: FormRow) -> tuple[str, str]:
+        """Return the line below the fields for the row under the cursor, and its role."""
+        raise NotImplementedError
+
+    def suggested_texts(self, key: str) -> Sequence[str]:
+        """Return whole texts that may follow what is typed in a field, the best first."""
+        raise NotImplementedError
+
+    def accept_text(self, key: str, text: str) -> None:
+        """Take a text that was typed."""
+        raise NotImplementedError
+
+    def create_panel(self) -> FormPanel:
+        """Return the widget that explains the form."""
+        raise NotImplementedError
+
+    def show_preview(self) -> None:
+        """Show in the panel what the fields mean now."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        panel = self.create_panel()
+        panel.add_class("panel")
+        with Vertical():
+            yield TextLine(id="rail")
+            yield FormWidget()
+            yield TextLine(id="hint")
+        yield panel
+
+    @property
+    def form_widget(self) -> FormWidget:
+        """The widget with the fields."""
+        return self.query_one(FormWidget)
+
+    @property
+    def panel(self) -> FormPanel:
+        """The widget that explains the form."""
+        return self.query_one(".panel", FormPanel)
+
+    def focus_target(self) -> Widget | None:
+        return self.form_widget
+
+    def refresh_fields(self, *, at: str | None = None) -> None:
+        """Show the fields as they are now, with their hint and what they mean; put the cursor `at` a key."""
+        self.form_widget.show(self.form_rows(), at=at)
+        self.show_hint()
+        self.show_preview()
+
+    def show_hint(self) -> None:
+        """Show the hint of the row under the cursor, and its section in the rail."""
+        if not self.query("#hint"):
+            return  # the terminal is being left
+        row = self.form_widget.row
+        text, role = self.hint(row)
+        self.query_one("#hint", TextLine).say((f" {text}", role))
+        self.query_one("#rail", TextLine).say(*rail_of_rows(self.form_widget.rows, row.key))
+
+    @on(FormWidget.TextChanged)
+    def _on_text_changed(self, message: FormWidget.TextChanged) -> None:
+        self.accept_text(message.key, message.text)
+
+    @on(FormWidget.FieldChanged)
+    def _on_field_changed(self) -> None:
+        self.show_hint()
+
+    @on(FormWidget.SuggestionRequested)
+    def _on_suggestion_requested(self, message: FormWidget.SuggestionRequested) -> None:
+        texts = self.suggested_texts(message.key)
+        if texts:
+            self.accept_text(message.key, texts[0])
+            self.refresh_fields(at=message.key)
+
+    def on_text_line_span_clicked(self, message: TextLine.SpanClicked) -> None:
+        """Go to a section that was clicked in the rail."""
+        if message.line.id == "rail":
+            message.stop()
+            self.form_widget.go_to_section(message.number)
+
+    @handles(actions.SECTION)
+    def go_to_next_section(self) -> None:
+        """Move to the next section."""
+        self.form_widget.go_to_next_section()
+
+    @handles(actions.SECTION_BEFORE)
+    def go_to_previous_section(self) -> None:
+        """Move to the section before."""
+        self.form_widget.go_to_previous_section()
+
+    @handles(actions.PAGE_DOWN)
+    def page_down(self) -> None:
+        """Scroll the panel down."""
+        self.panel.page(1)
+
+    @handles(actions.PAGE_UP)
+    def page_up(self) -> None:
+        """Scroll the panel up."""
+        self.panel.page(-1)
+
+
+def with_margin(lines: Sequence[Text]) -> list[Text]:
+    """Return lines with a blank before each."""
+    return [((" ", ""), *line) for line in lines]
