@@ -85,6 +85,8 @@ class AddressChanges:
                 f"The rotation of the key of {name} has not ended.",
                 next_step=f"kronkeep storage rotate-key {name} continues it.",
             )
+        if storage.is_moving:
+            raise NotAllowedNow(f"The backups of {name} are being moved to another layout.")
         if self._storages.is_busy(name):
             raise StorageInUse(
                 f"A backup, copy or restore of the storage {name} has not ended.",
