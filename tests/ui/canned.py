@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 from tests.ui.canned_holds import CannedAlerts, CannedMaintenance, CannedSilences
+from tests.ui.canned_storages import CannedStorages
 from tests.ui.canned_timeline import CannedTimeline
 
-from kronkeep_common import api, errors
+from kronkeep_common import api
 from kronkeep_common.client.cronjobs import TaggedSpec
 from kronkeep_common.errors import DaemonUnreachable, PreconditionFailed
 from kronkeep_common.models import (
@@ -18,8 +19,6 @@ from kronkeep_common.models import (
     BackupPolicy,
     BackupResult,
     BackupStorage,
-    BackupStorageChange,
-    BackupStorageCreate,
     CronJob,
     CronJobCreate,
     CronJobExecution,
@@ -33,18 +32,15 @@ from kronkeep_common.models import (
     RetentionPlan,
     ScheduleCheckRequest,
     ScheduleVerdict,
-    SecretKeyRef,
     SilenceView,
     SnapshotFile,
     SnapshotFolder,
     SnapshotVerdict,
-    StorageUsage,
 )
 from kronkeep_common.models.log_search import SearchLine
 from kronkeep_common.models.maintenance import MaintenanceView
-from kronkeep_common.models.storage import SecretNames, StorageAddress
 from kronkeep_common.record_filter import parse_filter
-from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
+from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, Trigger
 from kronkeep_tui.form.schedule_fit import check_locally
 
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
@@ -349,79 +345,6 @@ class CannedPolicies(CannedResource):
         if self._canned.away:
             raise DaemonUnreachable(self._canned.away)
         return check_locally(request, NOW)
-
-
-class CannedStorages(CannedResource):
-    """`client.storages`."""
-
-    async def orphans(self, name: str | None = None) -> api.ListOf[OrphanedPolicy]:
-        return api.ListOf(items=self._canned.orphans_given)
-
-    async def get(self, name: str) -> BackupStorage:
-        return next(storage for storage in self._canned.storages_given if storage.id == name)
-
-    async def usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
-        usage = next((s.usage for s in self._canned.storages_given if s.id == name), None)
-        return api.ListOf(items=[usage] * 20 if usage else [])
-
-    async def create(self, storage: BackupStorageCreate, *, dry_run: bool = False) -> BackupStorage:
-        if not dry_run:
-            self._canned.answer("create_storage", msgspec.json.encode(storage).decode())
-        if storage.id in {each.id for each in self._canned.storages_given}:
-            raise errors.NameTaken(f"There is a storage {storage.id} already.", field="id")
-        return BackupStorage(
-            id=storage.id,
-            cluster="c",
-            kind=storage.kind,
-            settings=storage.settings,
-            repository=str(storage.settings.get("path", "")),
-            password=storage.password or SecretKeyRef(secret=f"kronkeep-storage-{storage.id}"),
-            status=StorageStatus.PENDING,
-            created_at=NOW,
-            namespaces=storage.namespaces,
-        )
-
-    async def secrets(self) -> api.ListOf[SecretNames]:
-        keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        return api.ListOf(items=[SecretNames(name="bucket-keys", keys=keys), SecretNames(name="other")])
-
-    async def check_address(self, name: str, address: StorageAddress) -> BackupStorage:
-        storage = await self.get(name)
-        return msgspec.structs.replace(storage, settings=address.settings, repository="/there")
-
-    async def change_address(self, name: str, address: StorageAddress) -> BackupStorage:
-        self._canned.answer("change_address", name, msgspec.json.encode(address).decode())
-        return await self.check_address(name, address)
-
-    async def check(self, name: str) -> CronJob:
-        return self._canned.answer("check", name)
-
-    async def test(self, name: str) -> CronJob:
-        return self._canned.answer("test", name)
-
-    async def measure(self, name: str) -> CronJob:
-        return self._canned.answer("measure", name)
-
-    async def retry(self, name: str) -> CronJob:
-        return self._canned.answer("retry", name)
-
-    async def rescan(self, name: str) -> CronJob:
-        return self._canned.answer("rescan", name)
-
-    async def acknowledge_missing(self, name: str) -> CronJob:
-        return self._canned.answer("acknowledge_missing", name)
-
-    async def prune(self, name: str) -> CronJob:
-        return self._canned.answer("prune", name)
-
-    async def change(self, name: str, change: BackupStorageChange) -> BackupStorage:
-        self._canned.answer("change_storage", name, msgspec.json.encode(change).decode())
-        storage = await self.get(name)
-        namespaces = (*storage.namespaces, *change.allow_namespaces)
-        return msgspec.structs.replace(storage, namespaces=namespaces)
-
-    async def delete(self, name: str, confirm: str) -> CronJob:
-        return self._canned.answer("delete_storage", name, confirm)
 
 
 class CannedClient(CannedTimeline):

@@ -53,7 +53,7 @@ class FormWidget(LineWidget, can_focus=True):
 
     @property
     def rows(self) -> list[FormRow]:
-        """Every row."""
+        """Every row of the form, headings too."""
         return self._rows
 
     def show(self, rows: list[FormRow], *, at: str | None = None) -> None:
