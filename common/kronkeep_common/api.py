@@ -26,7 +26,7 @@ from kronkeep_common.version import VERSION as VERSION
 
 PREFIX = "/v1"
 T = TypeVar("T")
-_ABOUT_CRONJOBS = ("/v1/cronjobs/", "/v1/policies/", "/v1/retention/", "/v1/schedules/")
+_ABOUT_CRONJOBS = ("/v1/cronjobs/", "/v1/claims/", "/v1/policies/", "/v1/retention/", "/v1/schedules/")
 _CREATING = ("/v1/cronjobs", "/v1/storages")
 
 

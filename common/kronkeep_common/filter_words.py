@@ -27,7 +27,8 @@ from kronkeep_common.states import (
 from kronkeep_common.text import clean
 
 # A CronJob has the status of its newest run, and those of the words that describe it now.
-CRONJOB_STATUSES = (*map(str, ExecutionStatus), "new", "suspended", "late")
+# A claim with a policy of its own has `claim`.
+CRONJOB_STATUSES = (*map(str, ExecutionStatus), "new", "suspended", "late", "claim")
 MANIFEST_STATUSES = ("applied", "waiting", "refused")
 FREE: tuple[str, ...] = ()  # any value may exist, such as a reason that another program gave
 _FOR_ALL: dict[str, Sequence[str]] = {"name": FREE, "age": FREE}

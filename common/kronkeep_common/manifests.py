@@ -7,8 +7,14 @@
     schedule: 0 2 * * *
     policy: {storage_id: vault}
 
+    kind: ClaimPolicy
+    namespace: shop
+    claim: data-db-0
+    policy: {storage_id: vault, schedule: 0 3 * * *}
+
 The first two are the bodies of POST /v1/cronjobs and POST /v1/storages (`kind_of_storage` is a storage's
-`kind`). A manifest with an `apiVersion` is Kubernetes' own, with its policy in annotations.
+`kind`). A manifest with an `apiVersion` is Kubernetes' own, with its policy in annotations. ClaimPolicy gives
+a PersistentVolumeClaim that exists a policy of its own, for data that no CronJob writes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,17 +23,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from kronkeep_common import subject_names
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.model_faults import find_faults
-from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
+from kronkeep_common.models import BackupStorageCreate, ClaimPolicyManifest, CronJobCreate, CronJobManifest
 from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_common.text import clean
 
 LARGEST = 1024 * 1024  # characters
 DEEPEST = 32  # levels; libyaml's composer calls itself for each, and too many end the process
-KINDS = ("CronJob", "BackupStorage")
+KINDS = ("CronJob", "BackupStorage", "ClaimPolicy")
 SUFFIXES = (".yaml", ".yml", ".json")
-ManifestBody = CronJobCreate | BackupStorageCreate | CronJobManifest
+ManifestBody = CronJobCreate | BackupStorageCreate | CronJobManifest | ClaimPolicyManifest
 
 
 class ManifestDocument(NamedTuple):
@@ -38,7 +45,9 @@ class ManifestDocument(NamedTuple):
 
 
 def describe(body: ManifestBody) -> str:
-    """Return `storage ID`, or `cronjob NAMESPACE/NAME`."""
+    """Return `storage ID`, `policy NAMESPACE/pvc/NAME` or `cronjob NAMESPACE/NAME`."""
+    if isinstance(body, ClaimPolicyManifest):
+        return f"policy {body.namespace}/{subject_names.name_of_claim(body.claim)}"
     if isinstance(body, BackupStorageCreate):
         return f"storage {body.id}"
     return f"cronjob {body.namespace}/{body.name}"
@@ -148,7 +157,7 @@ def _convert_body(value: Any, node: Any, where: str) -> _Converted:
     if not isinstance(value, dict) or value.get("kind") not in KINDS:
         kind = value.get("kind") if isinstance(value, dict) else None
         advice = suggest_name(kind, KINDS) if isinstance(kind, str) else f"There are: {', '.join(KINDS)}."
-        return _Converted([], [f"{place}: kind must be CronJob or BackupStorage. {advice}"])
+        return _Converted([], [f"{place}: kind must be CronJob, BackupStorage or ClaimPolicy. {advice}"])
     fields, kind = _fields_and_kind(value)
     try:
         return _Converted([ManifestDocument(place, msgspec.convert(fields, kind))], [])
@@ -164,5 +173,7 @@ def _fields_and_kind(value: dict[str, Any]) -> tuple[dict[str, Any], type[Manife
     fields = {key: entry for key, entry in value.items() if key != "kind"}
     if value["kind"] == "CronJob":
         return fields, CronJobCreate
+    if value["kind"] == "ClaimPolicy":
+        return fields, ClaimPolicyManifest
     fields["kind"] = fields.pop("kind_of_storage", "local")
     return fields, BackupStorageCreate

@@ -102,6 +102,8 @@ def _make_test(key: str, value: str, column: int) -> RecordTest:
 
 def cronjob_statuses(cronjob: Any) -> tuple[str, ...]:
     """Return the words that a filter knows for the state of a CronJob."""
+    if cronjob.is_claim:
+        return ("claim",)
     words = [str(cronjob.recent[-1]) if cronjob.recent else "new"]
     words += ["suspended"] if cronjob.suspended else []
     words += ["late"] if cronjob.late_since is not None else []

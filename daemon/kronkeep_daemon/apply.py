@@ -10,12 +10,13 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from kronkeep_common import name_rules, object_keys
+from kronkeep_common import name_rules, object_keys, subject_names
 from kronkeep_common.archive_contents import require_contents
 from kronkeep_common.errors import CronJobNotFound, InvalidPolicy, NameTaken, StorageNotFound
 from kronkeep_common.manifests import ManifestBody
 from kronkeep_common.models import (
     BackupStorageCreate,
+    ClaimPolicyManifest,
     CronJob,
     CronJobCreate,
     CronJobManifest,
@@ -55,6 +56,8 @@ class ManifestApplier:
         """Apply a manifest; raises what create and replace raise, NameTaken for a storage that differs."""
         if isinstance(body, BackupStorageCreate):
             return ApplyResult(await self._apply_storage(body, cluster, dry_run), None)
+        if isinstance(body, ClaimPolicyManifest):
+            return await self._apply_claim_policy(body, cluster, dry_run)
         ref = CronJobRef(cluster.id, body.namespace, body.name)
         if isinstance(body, CronJobCreate):
             return await self._apply_spec(ref, body, dry_run)
@@ -81,6 +84,16 @@ class ManifestApplier:
         if not dry_run:
             await self._storages.change(storage.id, change)
         return "changed"
+
+    async def _apply_claim_policy(
+        self, body: ClaimPolicyManifest, cluster: Cluster, dry_run: bool
+    ) -> ApplyResult:
+        ref = CronJobRef(cluster.id, body.namespace, subject_names.name_of_claim(body.claim))
+        current = self._extended.find(ref)
+        if current is not None and current.policy is not None and current.policy.spec == body.policy:
+            return ApplyResult("unchanged", current)
+        changed = await self._extended.set_policy(ref, body.policy, dry_run=dry_run)
+        return ApplyResult("created" if current is None else "changed", changed)
 
     async def _apply_spec(self, ref: CronJobRef, spec: CronJobCreate, dry_run: bool) -> ApplyResult:
         try:
@@ -146,7 +159,7 @@ class ManifestApplier:
 
     def _unique_policy_id(self, policy_id: str) -> str | None:
         """Return the policy id of a new CronJob's manifest; None where another CronJob has it already."""
-        carried = (policies.read_policy(cronjob).policy for cronjob in self._cronjobs.objects())
+        carried = (policies.read_policy(cronjob).policy for cronjob in self._cronjobs.subjects.objects())
         is_taken = any(policy is not None and policy.id == policy_id for policy in carried)
         return None if is_taken else policy_id
 

@@ -1,4 +1,7 @@
-"""CronJobs together with their backups: the base service with policies and backups added."""
+"""CronJobs together with their backups: the base service with policies and backups added.
+
+Claims with a policy of their own are listed, shown and backed up beside them.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from kronkeep_common import archive_contents, object_keys
+from kronkeep_common import archive_contents, object_keys, subject_names
 from kronkeep_common.compatibility.strategies import ResolvedPolicy
 from kronkeep_common.errors import (
     ClusterNotFound,
@@ -31,12 +34,14 @@ from kronkeep_daemon.backups import claim_checks, volume_copy_checks
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.claim_policies import ClaimPolicies
 from kronkeep_daemon.copies.copy_checks import CopyChecks
 from kronkeep_daemon.copies.copy_service import CopyService
 from kronkeep_daemon.cronjobs import CronJobService, cronjob_manifests, pod_volumes
 from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
+from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restores.duration_prediction import RestorePredictor
 from kronkeep_daemon.restores.exclude_preview import ExcludePreview
@@ -71,6 +76,7 @@ class ExtendedCronJobService:
         copies: CopyService,
         copy_checks: CopyChecks,
     ) -> None:
+        self._claims = ClaimPolicies(cronjobs=cronjobs, check=self._check_policy)
         self._copies = copies
         self._copy_checks = copy_checks
         self._cronjobs = cronjobs
@@ -86,8 +92,8 @@ class ExtendedCronJobService:
         self._predictor = predictor
 
     async def iter_cronjobs(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
-        """Yield every CronJob with its policy and last backup, giving way to other tasks in between."""
-        for number, cronjob in enumerate(self._cronjobs.objects(namespace), 1):
+        """Yield every CronJob and claim with a policy, giving way to other tasks in between."""
+        for number, cronjob in enumerate(self._cronjobs.subjects.objects(namespace), 1):
             yield self.view(cronjob)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
@@ -100,11 +106,11 @@ class ExtendedCronJobService:
             return None
 
     def get(self, ref: CronJobRef) -> CronJob:
-        """Return a CronJob with its policy and last backup; raises CronJobNotFound."""
-        return self.view(self._cronjobs.find(ref))
+        """Return a CronJob or claim with its policy and last backup; raises CronJobNotFound."""
+        return self.view(self._cronjobs.find_subject(ref))
 
-    def view(self, live: CronJobObject) -> CronJob:
-        """Return a CronJob as answers show it, with its policy and last backup."""
+    def view(self, live: PolicySubject) -> CronJob:
+        """Return a CronJob or claim as answers show it, with its policy and last backup."""
         cronjob = self._cronjobs.view(live)
         annotated = policies.read_policy(live)
         volumes = pod_volumes.list_mounted_volumes(live) if annotated.policy is not None else ()
@@ -132,13 +138,13 @@ class ExtendedCronJobService:
             copies=self._copies.states_of(live),
         )
 
-    def _find_storage_refusal(self, live: CronJobObject, policy: BackupPolicy | None) -> str | None:
+    def _find_storage_refusal(self, live: PolicySubject, policy: BackupPolicy | None) -> str | None:
         if policy is None:
             return None
         refusal = self._storages.find_refusal(policy.storage_id, live.cluster, live.namespace)
         return refusal.sentence if refusal is not None else None
 
-    async def answer(self, live: CronJobObject, resolution: str | None = None) -> CronJob:
+    async def answer(self, live: PolicySubject, resolution: str | None = None) -> CronJob:
         """Return a CronJob that was written as the answer shows it, with warnings about its claims."""
         policy = policies.read_policy(live).policy
         volumes = pod_volumes.list_mounted_volumes(live)
@@ -211,6 +217,11 @@ class ExtendedCronJobService:
         self, ref: CronJobRef, schedule: str, zone: str | None, policy: BackupPolicySpec
     ) -> ResolvedPolicy:
         """Return the policy as its strategy adjusts it to the schedule; raises as `create` does."""
+        await self._check_policy(ref, policy)
+        return await self._schedules.settle(ref, schedule, zone, policy)
+
+    async def _check_policy(self, ref: CronJobRef, policy: BackupPolicySpec) -> None:
+        """Raise why a policy cannot be carried out in a namespace."""
         cluster = self._cronjobs.clusters.by_name(ref.cluster)
         self._storages.require_usable(policy.storage_id, cluster, ref.namespace)
         policies.check_policy(policy)
@@ -219,7 +230,6 @@ class ExtendedCronJobService:
         if existing is not None:
             await self._exclude_preview.require_rest(existing.id, policy)
         await self._probe.require(cluster, policy)
-        return await self._schedules.settle(ref, schedule, zone, policy)
 
     async def settle_spec(self, ref: CronJobRef, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:
         """Return the spec with its policy adjusted, and what its strategy did; raises as `create` does."""
@@ -239,8 +249,13 @@ class ExtendedCronJobService:
         cluster = self._cronjobs.clusters.by_name(ref.cluster)
         await volume_copy_checks.plan_copies(cluster, ref.namespace, claims, policy.source, missing_ok=True)
 
-    async def set_policy(self, ref: CronJobRef, policy: BackupPolicySpec) -> CronJob:
-        """Give the CronJob a policy, or change the one it has, whose id stays."""
+    async def set_policy(
+        self, ref: CronJobRef, policy: BackupPolicySpec, *, dry_run: bool = False
+    ) -> CronJob:
+        """Give the CronJob or claim a policy, or change the one it has, whose id stays."""
+        claim = subject_names.claim_of(ref.name)
+        if claim is not None:
+            return await self.answer(await self._claims.set_policy(ref, claim, policy, dry_run=dry_run))
         cronjob = self._cronjobs.find(ref)
         self._cronjobs.check_namespace(ref.namespace)
         spec = cronjob.spec
@@ -255,11 +270,14 @@ class ExtendedCronJobService:
             "metadata": {"annotations": policies.annotations_of(policy)},
             "spec": {"jobTemplate": {"metadata": {"annotations": revision}}},
         }
-        changed = await self._cronjobs.patch(ref, body)
+        changed = await self._cronjobs.patch(ref, body, dry_run=dry_run)
         return await self.answer(changed, settled.sentence or None)
 
     async def remove_policy(self, ref: CronJobRef) -> CronJob:
         """Remove the policy; its backups and their history stay."""
+        claim = subject_names.claim_of(ref.name)
+        if claim is not None:
+            return self._cronjobs.view(await self._claims.remove_policy(ref, claim))
         template = {"metadata": {"annotations": {object_keys.POLICY_REVISION: None}}}
         body = {
             "metadata": {"annotations": dict.fromkeys(_POLICY_KEYS)},
@@ -299,14 +317,15 @@ class ExtendedCronJobService:
         await self._cronjobs.delete(ref, confirm=confirm, user=user)
 
     def storage_users(self, storage_id: str) -> Names:
-        """Return the CronJobs whose policies use a storage; raises NotAllowedNow while a cluster is not
-        listed.
+        """Return the CronJobs and claims whose policies use a storage; raises NotAllowedNow while a cluster
+        is not listed.
         """
-        if unknown := self._cronjobs.pending_clusters():
+        unknown = self._cronjobs.pending_clusters() | self._cronjobs.subjects.clusters_awaiting_claims()
+        if unknown:
             names = ", ".join(clean(self._cronjobs.clusters.of(one).name, 80) for one in sorted(unknown))
             message = f"The CronJobs of {names} have not been listed, so who uses the storage is not known."
             raise NotAllowedNow(message, next_step="Wait until the cluster answers: kronkeep doctor.")
-        carriers = [policies.carrier_of(cronjob) for cronjob in self._cronjobs.objects()]
+        carriers = [policies.carrier_of(cronjob) for cronjob in self._cronjobs.subjects.objects()]
         return [
             self._cronjobs.clusters.title(one.cluster, f"{one.namespace}/{one.cronjob}")
             for one in carriers

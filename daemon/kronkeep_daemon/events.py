@@ -15,6 +15,7 @@ import msgspec
 
 from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, CronJobExecution, Restore
 from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.subjects import PolicyClaim
 
 E = TypeVar("E")
 
@@ -31,6 +32,13 @@ class CronJobChanged(msgspec.Struct, frozen=True):
 
     kind: Literal["added", "changed", "removed"]
     cronjob: CronJobObject
+
+
+class ClaimChanged(msgspec.Struct, frozen=True):
+    """A claim got a policy, its policy changed, or it has none any more; `claim` is its last known state."""
+
+    kind: Literal["added", "changed", "removed"]
+    claim: PolicyClaim
 
 
 class BackupChanged(msgspec.Struct, frozen=True):

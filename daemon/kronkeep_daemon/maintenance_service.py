@@ -227,7 +227,9 @@ class MaintenanceService:
         matching = [
             CronJobRef(cronjob.cluster, cronjob.namespace, cronjob.name)
             async for cronjob in self._extended.iter_cronjobs()
-            if self._acts(maintenance.id, cronjob.cluster) and accepted.matches(cronjob, now)
+            if not cronjob.is_claim
+            and self._acts(maintenance.id, cronjob.cluster)
+            and accepted.matches(cronjob, now)
         ]
         steps = [
             (ref, partial(self._cronjobs.suspend_for, ref, maintenance.id))

@@ -25,7 +25,7 @@ from kronkeep_common.models import BackupStorageCreate
 from kronkeep_common.text import clean
 from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, StorageChanged
+from kronkeep_daemon.events import ActingChanged, Bus, ClaimChanged, CronJobChanged, StorageChanged
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -55,7 +55,7 @@ class ManifestFolder:
         self._files: dict[str, ManifestFile] = {}
         self._wake = asyncio.Event()
         if folder is not None:
-            bus.trigger(self._wake, CronJobChanged, StorageChanged, ActingChanged)
+            bus.trigger(self._wake, CronJobChanged, ClaimChanged, StorageChanged, ActingChanged)
 
     def files(self) -> list[ManifestFile]:
         """Return every file by name, with its status."""

@@ -26,6 +26,7 @@ from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.settings import Settings
 
 RECENT_DURATIONS = 100  # runs, or backups, whose durations count
@@ -102,7 +103,7 @@ class ScheduleService:
 
     def _uid_of(self, ref: CronJobRef) -> str | None:
         try:
-            return self._cronjobs.find(ref).uid
+            return self._cronjobs.find_subject(ref).uid
         except KronkeepError:
             return None
 
@@ -149,9 +150,9 @@ class ScheduleService:
         return percentile_95([one.duration_seconds for one in done if one.duration_seconds is not None])
 
     def _other_policies(self, storage: str, uid: str | None) -> tuple[OtherPolicy, ...]:
-        """Return the enabled policies of other CronJobs on the storage."""
+        """Return the enabled policies of other CronJobs and claims on the storage."""
         others = []
-        for cronjob in self._cronjobs.objects():
+        for cronjob in self._cronjobs.subjects.objects():
             if cronjob.uid == uid or storage not in cronjob.annotations.get(object_keys.POLICY, ""):
                 continue
             policy = policies.read_policy(cronjob).policy
@@ -162,7 +163,7 @@ class ScheduleService:
                 others.append(other)
         return tuple(others)
 
-    def _other_policy(self, cronjob: CronJobObject, policy: BackupPolicy) -> OtherPolicy | None:
+    def _other_policy(self, cronjob: PolicySubject, policy: BackupPolicy) -> OtherPolicy | None:
         """Return when another policy's backups use the storage; None where no schedule says so."""
         name = self._cronjobs.clusters.title(cronjob.cluster, str(cronjob.ref))
         lasting = self._backup_seconds(cronjob.uid)
@@ -171,7 +172,7 @@ class ScheduleService:
                 return OtherPolicy(
                     name=name, schedule=self.parse(policy.schedule, policy.time_zone), duration=lasting
                 )
-            if cronjob.spec.suspend:
+            if not isinstance(cronjob, CronJobObject) or cronjob.spec.suspend:
                 return None
             run, _ = self._run_seconds(cronjob.uid, policy.expected_duration_seconds)
             schedule = self._parse_existing(cronjob.spec.schedule, cronjob.spec.time_zone)
@@ -197,7 +198,7 @@ class ScheduleService:
         return pair is None or pair in self._findings
 
     def _pair_of(self, cronjob: CronJob, policy: BackupPolicy | None) -> _Pair | None:
-        if policy is None or policy.schedule is None:
+        if policy is None or policy.schedule is None or not cronjob.schedule:
             return None
         expected, _ = self._run_seconds(cronjob.id, policy.expected_duration_seconds)
         minutes = -int(-expected // 60)

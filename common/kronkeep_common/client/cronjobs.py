@@ -88,9 +88,14 @@ class CronJobCalls:
         """Resume a CronJob: it runs again from its next slot on."""
         return await self._connection.post(_path(namespace, name, "resume"), CronJob)
 
-    async def set_policy(self, namespace: str, name: str, policy: BackupPolicySpec) -> CronJob:
+    async def set_policy(
+        self, namespace: str, name: str, policy: BackupPolicySpec, *, dry_run: bool = False
+    ) -> CronJob:
         """Give a CronJob a backup policy, or change the one it has."""
-        return await self._connection.call("PUT", _path(namespace, name, "policy"), CronJob, policy)
+        query = _dry_run(dry_run)
+        return await self._connection.call(
+            "PUT", _path(namespace, name, "policy"), CronJob, policy, query=query
+        )
 
     async def remove_policy(self, namespace: str, name: str) -> CronJob:
         """Remove the backup policy; backups and snapshots stay."""

@@ -1,9 +1,11 @@
-"""Backup policies, their schedules and their retention. `client.cronjobs.set_policy` sets one."""
+"""Backup policies, their schedules and their retention. `client.cronjobs.set_policy` sets a CronJob's."""
 
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, Query, path_part
 from kronkeep_common.client.operations import complete_operation
 from kronkeep_common.models import (
+    BackupPolicySpec,
+    CronJob,
     Retention,
     RetentionApproval,
     RetentionPlan,
@@ -25,6 +27,17 @@ class PolicyCalls:
         """Return every backup policy that passes the filter, with the CronJob that has it."""
         query: Query = {"namespace": namespace, "filter": filter}
         return await self._connection.get("/v1/policies", api.ListOf[api.PolicyView], query)
+
+    async def set_for_claim(
+        self, namespace: str, claim: str, policy: BackupPolicySpec, *, dry_run: bool = False
+    ) -> CronJob:
+        """Give a claim a backup policy of its own, or change the one it has; raise InvalidPolicy."""
+        query: Query = {"dry_run": "true"} if dry_run else {}
+        return await self._connection.call("PUT", _claim_path(namespace, claim), CronJob, policy, query=query)
+
+    async def remove_from_claim(self, namespace: str, claim: str) -> CronJob:
+        """Remove the backup policy of a claim; backups and snapshots stay. Raise CronJobNotFound."""
+        return await self._connection.call("DELETE", _claim_path(namespace, claim), CronJob)
 
     async def check_schedule(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
         """Return how a backup's schedule fits a CronJob's."""
@@ -69,3 +82,7 @@ class PolicyCalls:
 
 def _path(policy_id: str) -> str:
     return f"/v1/policies/{path_part(policy_id)}/retention"
+
+
+def _claim_path(namespace: str, claim: str) -> str:
+    return f"/v1/claims/{path_part(namespace)}/{path_part(claim)}/policy"

@@ -154,6 +154,8 @@ class SyncPolicies(Blocking[PolicyCalls]):
     """The blocking calls of `client.policies`."""
 
     list = BlockingCall(PolicyCalls.list)
+    set_for_claim = BlockingCall(PolicyCalls.set_for_claim)
+    remove_from_claim = BlockingCall(PolicyCalls.remove_from_claim)
     check_schedule = BlockingCall(PolicyCalls.check_schedule)
     retention = BlockingCall(PolicyCalls.retention)
     preview_retention = BlockingCall(PolicyCalls.preview_retention)

@@ -32,6 +32,7 @@ from kronkeep_common.models.cronjob import (
 from kronkeep_common.models.policy import (
     BackupPolicy,
     BackupPolicySpec,
+    ClaimPolicyManifest,
     ClaimSource,
     DatabaseDump,
     Drill,
@@ -86,6 +87,7 @@ __all__ = [
     "BackupStorageChange",
     "BackupStorageCreate",
     "Cause",
+    "ClaimPolicyManifest",
     "ClaimSource",
     "CopyState",
     "CredentialKey",

@@ -93,12 +93,16 @@ class CronJobManifest(Request, frozen=True, kw_only=True, rename={"api_version":
         return str(self.metadata["name"])
 
 
-class CronJob(Record, frozen=True, kw_only=True):
-    """A CronJob of a cluster in its present state.
+SubjectKind = Literal["CronJob", "PersistentVolumeClaim"]
 
-    `id` is the CronJob's uid. `recent` has the statuses of the newest runs, at most 20, oldest first.
-    `policy_fault` says why the policy's annotation cannot be read, `policy_findings` how the schedules of
-    CronJob and policy do not fit (`Code: sentence`), `nothing_to_archive` why the policy archives nothing,
+
+class CronJob(Record, frozen=True, kw_only=True):
+    """A CronJob of a cluster in its present state, or a claim that carries a policy of its own.
+
+    `kind` says which: a claim has the name `pvc/NAME`, no schedule and no runs, and its backups follow its
+    policy's schedule. `id` is its uid. `recent` has the statuses of the newest runs, at most 20, oldest
+    first. `policy_fault` says why the policy's annotation cannot be read, `policy_findings` how the schedules
+    of CronJob and policy do not fit (`Code: sentence`), `nothing_to_archive` why the policy archives nothing,
     `storage_refusal` why its backups may not use its storage, `unarchived_volumes` which mounted volumes it
     leaves out (20 at most), and `resolution`, in the answer to a change, what the policy's strategy did about
     a conflict. `claim_warnings`, in such an answer too, are about claims to archive that do not exist yet or
@@ -111,6 +115,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     """
 
     id: str
+    kind: SubjectKind = "CronJob"
     cluster: str
     namespace: str
     name: str
@@ -147,6 +152,11 @@ class CronJob(Record, frozen=True, kw_only=True):
     backup_overdue: bool = False
     expected_restore_seconds: Seconds | None = None
     copies: tuple[CopyState, ...] = ()
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it is a claim with a policy of its own."""
+        return self.kind == "PersistentVolumeClaim"
 
 
 class Cause(Record, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """BackupPolicy: what is archived, where, when, and how long it is kept.
 
-A policy is stored as JSON in the annotation `kronkeep.dev/backup-policy` of its CronJob.
+A policy is stored as JSON in the annotation `kronkeep.dev/backup-policy` of its CronJob or claim.
 """
 
 from typing import Annotated, Literal
@@ -44,7 +44,8 @@ class ClaimSource(Request, frozen=True, kw_only=True):
 class Source(Request, frozen=True, kw_only=True):
     """The data to archive.
 
-    claims: the claims; without any, those that the CronJob's containers mount.
+    claims: the claims; without any, those that the CronJob's containers mount, or the claim that has the
+        policy.
     exclude: patterns of restic's --exclude; one that begins with / begins at each claim's root, one that
         begins with ! takes back what an earlier one leaves out.
     exclude_caches: leave out what is in folders with a CACHEDIR.TAG.
@@ -268,7 +269,7 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
 
     storage_id: the storage that archives go to.
     enabled: whether backups are made; what there is stays.
-    schedule: when to back up, as a cron line; without one, after each run.
+    schedule: when to back up, as a cron line; without one, after each run. The policy of a claim needs one.
     time_zone: an IANA time zone of the schedule.
     delay_seconds: how long after the run or the slot the archive begins.
     when: after which runs to back up: successful ones, or all.
@@ -312,6 +313,18 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     drill: Drill | None = None
     copies: Annotated[tuple[PolicyCopy, ...], msgspec.Meta(max_length=5)] = ()
     on_conflict: Literal["reject", "shift", "after-run", "accept"] = "reject"
+
+
+class ClaimPolicyManifest(Request, frozen=True, kw_only=True):
+    """A claim with the policy of its own that it is to have.
+
+    namespace, claim: the PersistentVolumeClaim, which exists.
+    policy: its policy, which needs a schedule.
+    """
+
+    namespace: Name = "default"
+    claim: Name
+    policy: BackupPolicySpec
 
 
 class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
+from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.storages.service import StorageService
@@ -24,7 +25,7 @@ class ArchiveInputs(NamedTuple):
     """
 
     cluster: Cluster
-    cronjob: CronJobObject
+    cronjob: PolicySubject
     policy: BackupPolicy
     repository: Repository
     claims: tuple[str, ...]
@@ -45,7 +46,7 @@ class ArchiveInputsResolver:
 
         Raises CronJobNotFound, PolicyNotFound, StorageNotFound, NotAllowedNow, Denied or NothingToArchive.
         """
-        cronjob = self._cronjobs.find(CronJobRef.of(backup))
+        cronjob = self._cronjobs.find_subject(CronJobRef.of(backup))
         policy = backup.policy or policy_annotations.read_policy(cronjob).policy
         if policy is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")

@@ -1,5 +1,7 @@
 """A CronJob's configuration as files in its archive: its manifest, its ConfigMaps, the names of its Secrets.
 
+Of a claim with a policy of its own it is the claim's manifest.
+
 The content of Secrets is never read; their names tell a person which ones to create again.
 """
 
@@ -13,6 +15,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
 from kronkeep_daemon.repositories import job_manifests
 
 FOLDER = "/configuration"
@@ -32,11 +35,23 @@ def config_map_name(job: str) -> str:
     return f"{job}-configuration"
 
 
-async def read_configuration(cluster: Cluster, cronjob: CronJobObject) -> dict[str, str]:
+async def read_configuration(cluster: Cluster, subject: PolicySubject) -> dict[str, str]:
     """Return the content of each file by its name; `missing.json` names ConfigMaps that do not exist.
 
-    Raises ConfigurationTooLarge.
+    Raises ConfigurationTooLarge, NotFoundInCluster.
     """
+    if isinstance(subject, PolicyClaim):
+        claim = await cluster.get(paths.claims(subject.namespace, subject.claim))
+        files = {"claim.json": _to_json(_without_server_fields(claim, "v1", "PersistentVolumeClaim"))}
+    else:
+        assert isinstance(subject, CronJobObject)
+        files = await _read_cronjob(cluster, subject)
+    if (size := sum(len(text.encode()) for text in files.values())) > MAX_BYTES:
+        raise ConfigurationTooLarge(f"The configuration of {subject.ref} has {size} bytes; {MAX_BYTES} fit.")
+    return files
+
+
+async def _read_cronjob(cluster: Cluster, cronjob: CronJobObject) -> dict[str, str]:
     manifest = cronjob.manifest()
     files: dict[str, str] = {
         "cronjob.json": _to_json(_without_server_fields(manifest, "batch/v1", "CronJob"))
@@ -52,8 +67,6 @@ async def read_configuration(cluster: Cluster, cronjob: CronJobObject) -> dict[s
     files["secrets.json"] = _to_json(sorted(set(_names_of(manifest, "secret"))))
     if missing:
         files["missing.json"] = _to_json(missing)
-    if (size := sum(len(text.encode()) for text in files.values())) > MAX_BYTES:
-        raise ConfigurationTooLarge(f"The CronJob's configuration has {size} bytes; {MAX_BYTES} fit.")
     return files
 
 

@@ -1,4 +1,6 @@
-"""Kubernetes Events on CronJobs, as `kubectl describe cronjob` shows them: one of each kind, with a count.
+"""Kubernetes Events on CronJobs, and on claims with policies, as `kubectl describe` shows them.
+
+There is one of each kind, with a count.
 
 An Event's name is derived from CronJob and kind, and it has a hash of what it reports, so that neither a
 restart nor a second daemon counts anything twice.
@@ -9,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from kronkeep_common import subject_names
 from kronkeep_common.text import clean
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube import paths
@@ -47,20 +50,22 @@ async def write_event(cluster: Cluster, event: CronJobEvent) -> None:
 
 def _manifest(event: CronJobEvent) -> JsonObject:
     now = event.at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    cronjob = {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
+    claim = subject_names.claim_of(event.ref.name)
+    subject = {
+        "apiVersion": "batch/v1" if claim is None else "v1",
+        "kind": "CronJob" if claim is None else "PersistentVolumeClaim",
         "namespace": event.ref.namespace,
-        "name": event.ref.name,
+        "name": claim or event.ref.name,
         "uid": event.uid,
     }
+    beginning = subject_names.as_object_name(event.ref.name)[:200]
     return {
         "metadata": {
-            "name": f"{event.ref.name[:200]}.{derive_id(event.kind, event.uid, event.reason)}",
+            "name": f"{beginning}.{derive_id(event.kind, event.uid, event.reason)}",
             "namespace": event.ref.namespace,
             "annotations": {REPORTED: event.report},
         },
-        "involvedObject": cronjob,
+        "involvedObject": subject,
         "reason": event.reason,
         "message": clean(event.message, 1000),
         "source": {"component": "kronkeep"},

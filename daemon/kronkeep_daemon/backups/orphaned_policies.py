@@ -8,6 +8,7 @@ or the retention of the old one, as last recorded, goes on (`archive.apply_orpha
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kronkeep_common import subject_names
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import Conflict, NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, OrphanedPolicy
@@ -135,7 +136,7 @@ class OrphanedPolicies:
         what is another's. Raises CronJobNotFound, PolicyNotFound.
         """
         adopter = self._policies.carrier_of(ref)
-        cronjob = self._cronjobs.find(ref)
+        cronjob = self._cronjobs.find_subject(ref)
         backups = [
             backup
             for orphan in await self.find(policy_id)
@@ -156,7 +157,7 @@ class OrphanedPolicies:
         A policy that cannot be read may be any: the backups of its CronJob are left out by `_key_of`.
         """
         carried: dict[OrphanKey, str] = {}
-        for cronjob in self._cronjobs.objects():
+        for cronjob in self._cronjobs.subjects.objects():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None:
                 key = OrphanKey(
@@ -169,12 +170,14 @@ class OrphanedPolicies:
         return carried
 
     def _key_of(self, backup: BackupExecution) -> OrphanKey | None:
-        """Return whose the backup is; None while that cannot be said: its cluster is unknown or not listed,
+        """Return whose the backup is; None while that cannot be said: its cluster or claims are not known,
         or its CronJob's policy cannot be read.
         """
         clusters = self._cronjobs.clusters
         cluster = next((each for each in clusters if clusters.same(backup.cluster, each.id)), None)
         if cluster is None or cluster.id in self._cronjobs.pending_clusters():
+            return None
+        if subject_names.claim_of(backup.cronjob) and not self._cronjobs.subjects.knows_claims(cluster.id):
             return None
         ref = CronJobRef(cluster.id, backup.namespace, backup.cronjob)
         if self._policies.fault_of(ref) is not None:

@@ -37,10 +37,11 @@ from kronkeep_daemon.backups.planning_rules import BackupTransition, transition_
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
+from kronkeep_daemon.events import ActingChanged, Bus, ClaimChanged, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import policy_seen_key
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
+from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -86,7 +87,7 @@ class BackupPlanner:
         self._supervisor = supervisor
         self._settled: dict[str, tuple[object, ...]] = {}  # CronJobs of which nothing was due, and as of what
         self._wake = asyncio.Event()
-        bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ActingChanged)
+        bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ClaimChanged, ActingChanged)
 
     def start(self) -> None:
         """Start planning; the first pass continues what a stop of the daemon interrupted."""
@@ -114,7 +115,7 @@ class BackupPlanner:
         """
         now = self._clock.now()
         present: set[str] = set()
-        for cronjob in self._cronjobs.cronjobs_led_here():
+        for cronjob in self._cronjobs.subjects_led_here():
             present.add(cronjob.uid)
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and carrier.policy.enabled:
@@ -126,7 +127,7 @@ class BackupPlanner:
                 if backup.trigger == "manual" or self._cronjobs.leads.leads(backup.cluster):
                     await self._move(backup, now)
 
-    async def plan_policy(self, cronjob: CronJobObject, carrier: PolicyCarrier, now: datetime) -> None:
+    async def plan_policy(self, cronjob: PolicySubject, carrier: PolicyCarrier, now: datetime) -> None:
         """Make the backups of a policy that are due."""
         policy = carrier.policy
         # Recorded only here, where this daemon acts and the policy is enabled: a daemon that takes over, or a
@@ -153,14 +154,14 @@ class BackupPlanner:
         if not due and not has_runs_ahead.items:
             self._settled[cronjob.uid] = versions
 
-    def _versions_of(self, cronjob: CronJobObject, policy: BackupPolicy) -> tuple[object, ...]:
+    def _versions_of(self, cronjob: PolicySubject, policy: BackupPolicy) -> tuple[object, ...]:
         """Return a value that differs after each change of the policy, the runs and the backups."""
         runs = self._history.executions.version_of(cronjob.uid)
         return policy, runs, self._history.backups.version_of(cronjob.uid)
 
     async def _plan_scheduled(
         self,
-        cronjob: CronJobObject,
+        cronjob: PolicySubject,
         carrier: PolicyCarrier,
         first_seen: datetime,
         now: datetime,
@@ -171,7 +172,7 @@ class BackupPlanner:
         if slot is None:
             return
         run = planning_rules.newest_archivable_run(self.candidate_runs(cronjob.uid, now), carrier.policy)
-        if run is not None:
+        if run is not None or isinstance(cronjob, PolicyClaim):
             trigger: BackupTrigger = "scheduled" if now - slot < PUNCTUAL else "catch-up"
             await self.create(cronjob, carrier.policy, run, trigger, key=slot.isoformat(), due_at=slot)
 
@@ -203,14 +204,14 @@ class BackupPlanner:
         since = ended[-1].created_at if ended else datetime.min.replace(tzinfo=UTC)
         return _newest_first([*ended, *unfinished, *(run for run in missed if run.created_at > since)])
 
-    def first_seen(self, cronjob: CronJobObject, policy: BackupPolicy) -> datetime:
+    def first_seen(self, cronjob: PolicySubject, policy: BackupPolicy) -> datetime:
         """Return when the policy was first seen, or would be now; runs before it are not archived."""
         fact = self._history.facts.get(policy_seen_key(cronjob.uid, policy.id))
         if fact is not None and fact.created_at <= self._clock.now():
             return fact.created_at
         return self._earliest_first_seen(cronjob)
 
-    def _earliest_first_seen(self, cronjob: CronJobObject) -> datetime:
+    def _earliest_first_seen(self, cronjob: PolicySubject) -> datetime:
         """Return now, or the creation of a CronJob that is younger than a minute.
 
         The first run of a CronJob that was created with its policy may begin before the planner sees them.
@@ -220,14 +221,14 @@ class BackupPlanner:
         return created_at if now - created_at < NEW_CRONJOB else now
 
     async def create_after_run(
-        self, cronjob: CronJobObject, policy: BackupPolicy, run: CronJobExecution
+        self, cronjob: PolicySubject, policy: BackupPolicy, run: CronJobExecution
     ) -> BackupExecution:
         """Record the backup that waits for a run, unless it exists; return it."""
         return await self.create(cronjob, policy, run, "after-run", key=run.id)
 
     async def create(
         self,
-        cronjob: CronJobObject,
+        cronjob: PolicySubject,
         policy: BackupPolicy,
         run: CronJobExecution | None,
         trigger: BackupTrigger,
@@ -255,7 +256,7 @@ class BackupPlanner:
             id=backup_id,
             cluster=cronjob.cluster,
             namespace=cronjob.namespace,
-            cronjob=clean(cronjob.name, 253),
+            cronjob=clean(cronjob.name, policy_annotations.LONGEST_NAME),
             cronjob_id=cronjob.uid,
             cronjob_execution_id=run.id if run else None,
             policy_id=policy.id,

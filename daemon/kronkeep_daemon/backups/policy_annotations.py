@@ -15,11 +15,12 @@ from kronkeep_common.name_rules import check_image
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
 from kronkeep_daemon.history.record_ids import derive_id, new_id
-from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
 from kronkeep_daemon.restic.exclude_patterns import ExcludeFilter
 
 MOST_POLICY_BYTES = 32_768  # of an annotation; a copy of the policy is in every backup's record
 _ANY_FILE = "/source/claim/a name that nobody has"
+LONGEST_NAME = 260  # characters of a claim's name with its prefix
 _ID_BYTES = 128  # the annotation of a policy that a person wrote gets its id
 MOST_CACHED_BYTES = 32 * 1024 * 1024  # of texts; a policy of two hooks has about 1 KB
 
@@ -43,15 +44,15 @@ class PolicyCarrier(NamedTuple):
     policy: BackupPolicy
 
 
-def carrier_of(cronjob: CronJobObject) -> PolicyCarrier | None:
-    """Return a CronJob with its policy; None without a readable one."""
+def carrier_of(cronjob: PolicySubject) -> PolicyCarrier | None:
+    """Return a CronJob or a claim with its policy; None without a readable one."""
     policy = read_policy(cronjob).policy
     if policy is None:
         return None
     return PolicyCarrier(
         cluster=cronjob.cluster,
         namespace=cronjob.namespace,
-        cronjob=clean(cronjob.name, 253),
+        cronjob=clean(cronjob.name, LONGEST_NAME),
         policy=policy,
     )
 
@@ -77,20 +78,23 @@ def revision_of(policy: BackupPolicy) -> str:
     return derive_id("policy revision", msgspec.json.encode(policy, order="sorted").decode())
 
 
-def read_policy(cronjob: CronJobObject) -> ParsedPolicy:
-    """Return the policy of a CronJob; an invalid annotation is a fault as a whole."""
-    return read_annotations(cronjob.annotations, cronjob.uid)
+def read_policy(cronjob: PolicySubject) -> ParsedPolicy:
+    """Return the policy of a CronJob or claim; an invalid annotation is a fault as a whole."""
+    claim = cronjob.claim if isinstance(cronjob, PolicyClaim) else None
+    if isinstance(cronjob, PolicyClaim) and cronjob.is_block:
+        return ParsedPolicy(None, "The claim is a block volume (volumeMode: Block), which has no files.")
+    return read_annotations(cronjob.annotations, cronjob.uid, claim)
 
 
-def read_annotations(annotations: Mapping[str, str], uid: str) -> ParsedPolicy:
-    """Return the policy in the annotations of the CronJob with that uid."""
+def read_annotations(annotations: Mapping[str, str], uid: str, claim: str | None = None) -> ParsedPolicy:
+    """Return the policy in the annotations of the CronJob, or of the claim of that name, with that uid."""
     text = annotations.get(object_keys.POLICY)
     if text is None:
         return ParsedPolicy(None, None)
     size = len(text) if text.isascii() else len(text.encode())
     if size > MOST_POLICY_BYTES:
         return ParsedPolicy(None, f"The backup policy has {size} bytes; {MOST_POLICY_BYTES} are the most.")
-    return _cache.read(text, uid)
+    return _cache.read(text, uid, claim)
 
 
 class PolicyCache:
@@ -106,15 +110,15 @@ class PolicyCache:
         self._entries: OrderedDict[str, tuple[str, ParsedPolicy]] = OrderedDict()
         self.bytes = 0
 
-    def read(self, text: str, uid: str) -> ParsedPolicy:
-        """Return the policy in the annotation of the CronJob with that uid."""
+    def read(self, text: str, uid: str, claim: str | None = None) -> ParsedPolicy:
+        """Return the policy in the annotation of the CronJob, or of the claim of that name, with that uid."""
         entry = self._entries.get(uid)
         if entry is not None and entry[0] == text:
             self._entries.move_to_end(uid)
             return entry[1]
         if entry is not None:
             self._remove(uid)
-        parsed = _parse_policy(text, uid)
+        parsed = _parse_policy(text, uid, claim)
         self._entries[uid] = (text, parsed)
         self.bytes += len(text)
         while self.bytes > self._most_bytes:
@@ -129,14 +133,24 @@ class PolicyCache:
 _cache = PolicyCache(MOST_CACHED_BYTES)
 
 
-def _parse_policy(text: str, uid: str) -> ParsedPolicy:
-    """Parse an annotation; the id of a policy that was written by hand is derived from the CronJob's uid."""
+def policy_id_of(uid: str) -> str:
+    """Return the id of the policy of a claim, or of one that was written by hand.
+
+    A StatefulSet copies the annotations of a template to each of its claims, which need ids of their own: so
+    no id is read from a claim's annotation.
+    """
+    return derive_id("policy", uid)
+
+
+def _parse_policy(text: str, uid: str, claim: str | None) -> ParsedPolicy:
     try:
         fields = msgspec.json.decode(text)
         if isinstance(fields, dict):
-            fields.setdefault("id", derive_id("policy", uid))
+            fields["id"] = fields.get("id", policy_id_of(uid)) if claim is None else policy_id_of(uid)
         policy = msgspec.convert(fields, BackupPolicy)
         check_policy(policy)
+        if claim is not None:
+            check_claim_policy(policy, claim)
     except msgspec.ValidationError as fault:
         sentence = describe_fault(fault, BackupPolicy).sentence
         return ParsedPolicy(None, clean(f"The backup policy cannot be read: {sentence}", 500))
@@ -152,9 +166,9 @@ def check_policy(policy: BackupPolicySpec) -> None:
     if size > most:
         raise InvalidPolicy(f"The backup policy has {size} bytes; {most} are the most.", field="policy")
     if policy.drill is not None:
-        Schedule.parse(policy.drill.schedule, policy.drill.time_zone)
+        _require_slots(policy.drill.schedule, policy.drill.time_zone, "policy.drill.schedule")
     if policy.schedule is not None:
-        Schedule.parse(policy.schedule, policy.time_zone)
+        _require_slots(policy.schedule, policy.time_zone, "policy.schedule")
     elif policy.time_zone is not None:
         raise InvalidPolicy("A time zone without a schedule has no meaning.", field="policy.time_zone")
     if policy.encryption.key is not None and not policy.encryption.enabled:
@@ -175,6 +189,23 @@ def check_policy(policy: BackupPolicySpec) -> None:
                 )
 
 
+def check_claim_policy(policy: BackupPolicySpec, claim: str) -> None:
+    """Raise InvalidPolicy for a policy of a claim without a schedule, or of other claims."""
+    if policy.schedule is None:
+        raise InvalidPolicy(
+            "A claim has no runs that its backups could follow: its policy needs a schedule.",
+            field="policy.schedule",
+        )
+    others = [source.claim for source in policy.source.claims if source.claim != claim]
+    if others:
+        raise InvalidPolicy(
+            f"The policy of the claim {clean(claim, 253)} archives that claim only, and not "
+            f"{clean(others[0], 253)}.",
+            next_step="Give each claim a policy of its own.",
+            field="policy.source.claims",
+        )
+
+
 def _check_copies(policy: BackupPolicySpec) -> None:
     """Raise InvalidPolicy for copies in the policy's own storage, or twice in one; InvalidSchedule."""
     storage_ids = [policy.storage_id]
@@ -191,12 +222,20 @@ def _check_copies(policy: BackupPolicySpec) -> None:
             raise InvalidPolicy("A time zone without a schedule has no meaning.", field=f"{field}.time_zone")
         if copy.schedule is not None and copy.after is not None:
             raise InvalidPolicy("A copy has a schedule or follows each backup.", field=f"{field}.after")
-        if copy.schedule is not None and Schedule.parse(copy.schedule, copy.time_zone).every is not None:
-            raise InvalidPolicy(
-                "A copy's schedule has slots of its own: @every has none.", field=f"{field}.schedule"
-            )
+        if copy.schedule is not None:
+            _require_slots(copy.schedule, copy.time_zone, f"{field}.schedule")
         if copy.drill is not None:
-            Schedule.parse(copy.drill.schedule, copy.drill.time_zone)
+            _require_slots(copy.drill.schedule, copy.drill.time_zone, f"{field}.drill.schedule")
+
+
+def _require_slots(schedule: str, time_zone: str | None, field: str) -> None:
+    """Raise InvalidPolicy for `@every`, whose slots depend on when somebody began to count them."""
+    if Schedule.parse(schedule, time_zone).every is not None:
+        raise InvalidPolicy(
+            "@every has no slots of its own, so nothing would ever be due.",
+            next_step="Write a cron line, such as 0 */6 * * * for every six hours.",
+            field=field,
+        )
 
 
 def _check_excludes(policy: BackupPolicySpec) -> None:

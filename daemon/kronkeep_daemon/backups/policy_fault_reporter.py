@@ -17,9 +17,9 @@ from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.cronjob_events import CronJobEvent, write_event
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
-from kronkeep_daemon.events import Bus, CronJobChanged, StorageChanged
+from kronkeep_daemon.events import Bus, ClaimChanged, CronJobChanged, StorageChanged
 from kronkeep_daemon.history.record_ids import derive_id
-from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -35,7 +35,7 @@ class PolicyFault(NamedTuple):
     message: str
 
 
-def find_fault(cronjob: CronJobObject, storages: StorageService) -> PolicyFault | None:
+def find_fault(cronjob: PolicySubject, storages: StorageService) -> PolicyFault | None:
     """Return why the CronJob's policy cannot be read, or why a policy in force has nothing to archive, or may
     not use its storage.
     """
@@ -79,7 +79,7 @@ class PolicyFaultReporter:
         self._supervisor = supervisor
         self._reported: dict[str, _Report] = {}
         self._wake = asyncio.Event()
-        bus.trigger(self._wake, CronJobChanged)
+        bus.trigger(self._wake, CronJobChanged, ClaimChanged)
         bus.trigger(self._wake, StorageChanged)
 
     def start(self) -> None:
@@ -105,7 +105,7 @@ class PolicyFaultReporter:
         """
         reported: dict[str, _Report] = {}
         is_complete = True
-        for cronjob in self._cronjobs.cronjobs_led_here():
+        for cronjob in self._cronjobs.subjects_led_here():
             now = self._clock.monotonic()
             last = self._reported.get(cronjob.uid)
             fault = find_fault(cronjob, self._storages)
@@ -118,7 +118,7 @@ class PolicyFaultReporter:
         self._reported = reported
         return is_complete
 
-    async def _create_event(self, cronjob: CronJobObject, fault: PolicyFault, text_hash: str) -> bool:
+    async def _create_event(self, cronjob: PolicySubject, fault: PolicyFault, text_hash: str) -> bool:
         """Create the Event, or count the report on the one of its name; return whether that worked."""
         event = CronJobEvent(
             ref=cronjob.ref,
@@ -138,7 +138,7 @@ class PolicyFaultReporter:
         return True
 
 
-def _hash_of(cronjob: CronJobObject, fault: PolicyFault) -> str:
+def _hash_of(cronjob: PolicySubject, fault: PolicyFault) -> str:
     """Return what tells the report of this fault of this text from others on the CronJob."""
     text = cronjob.annotations[object_keys.POLICY]
     return derive_id("policy fault", cronjob.uid, text, fault.message)

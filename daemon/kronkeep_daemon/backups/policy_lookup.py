@@ -19,20 +19,20 @@ class PolicyLookup:
     def policy_of(self, ref: CronJobRef) -> BackupPolicy | None:
         """Return the policy of a CronJob; None without a readable one, or without the CronJob."""
         try:
-            return policy_annotations.read_policy(self._cronjobs.find(ref)).policy
+            return policy_annotations.read_policy(self._cronjobs.find_subject(ref)).policy
         except KronkeepError:
             return None
 
     def fault_of(self, ref: CronJobRef) -> str | None:
         """Return why the policy of a CronJob cannot be read; None for any other CronJob."""
         try:
-            return policy_annotations.read_policy(self._cronjobs.find(ref)).fault
+            return policy_annotations.read_policy(self._cronjobs.find_subject(ref)).fault
         except KronkeepError:
             return None
 
     def carrier_of(self, ref: CronJobRef) -> PolicyCarrier:
         """Return the policy of a CronJob with its carrier; raises CronJobNotFound, PolicyNotFound."""
-        cronjob = self._cronjobs.find(ref)
+        cronjob = self._cronjobs.find_subject(ref)
         carrier = policy_annotations.carrier_of(cronjob)
         if carrier is None:
             fault = policy_annotations.read_policy(cronjob).fault
@@ -47,7 +47,7 @@ class PolicyLookup:
         return policy_id in self._ids()
 
     def _ids(self) -> set[str]:
-        carriers = map(policy_annotations.carrier_of, self._cronjobs.objects())
+        carriers = map(policy_annotations.carrier_of, self._cronjobs.subjects.objects())
         return {carrier.policy.id for carrier in carriers if carrier is not None}
 
     def carrier_by_id(
@@ -65,7 +65,7 @@ class PolicyLookup:
         only = clusters.by_name(cluster).id if cluster else None
         carriers = [
             carrier
-            for cronjob in self._cronjobs.objects()
+            for cronjob in self._cronjobs.subjects.objects()
             if only in (None, cronjob.cluster)
             and namespace in (None, cronjob.namespace)
             and (carrier := policy_annotations.carrier_of(cronjob)) is not None

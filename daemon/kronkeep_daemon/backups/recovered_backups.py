@@ -13,6 +13,7 @@ from typing import NamedTuple, cast, get_args
 
 import msgspec
 
+from kronkeep_common import subject_names
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
@@ -34,6 +35,7 @@ _ENDS_OF_RUNS = (ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED)
 _ID = re.compile(r"[0-9a-z][0-9a-z-]{7,63}")
 _POLICY_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_SUBJECT = re.compile(rf"({subject_names.CLAIM_PREFIX})?{_NAME.pattern}")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z:./_+-]{0,199}")
 
 PolicyOf = Callable[[SnapshotTags], BackupPolicy | None]
@@ -90,7 +92,7 @@ def _are_usable(group: Sequence[ListedSnapshot]) -> bool:
         and _ID.fullmatch(tags.cronjob_id) is not None
         and _POLICY_ID.fullmatch(tags.policy) is not None
         and _NAME.fullmatch(tags.namespace) is not None
-        and _NAME.fullmatch(tags.cronjob) is not None
+        and _SUBJECT.fullmatch(tags.cronjob) is not None
         and _RUN.fullmatch(tags.run) is not None
     )
 

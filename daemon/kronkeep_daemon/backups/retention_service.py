@@ -258,7 +258,7 @@ class RetentionService:
     async def _is_settled(self, entry: DueRetention) -> bool:
         """Apply what is due; return False where that is to be tried again."""
         try:
-            carrier = policy_annotations.carrier_of(self._cronjobs.find(entry.ref))
+            carrier = policy_annotations.carrier_of(self._cronjobs.find_subject(entry.ref))
         except CronJobNotFound:
             return True  # deleted meanwhile
         except KronkeepError as fault:
@@ -371,7 +371,7 @@ class RetentionService:
 
     async def run_pass(self, slot: datetime) -> None:
         """Apply retention to each policy where that was not done since the slot, then prune what needs it."""
-        for cronjob in self._cronjobs.cronjobs_led_here():
+        for cronjob in self._cronjobs.subjects_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and self._applied_at.get(_key(carrier), self._started_at) < slot:
                 await self._apply_unless_blocked(carrier)

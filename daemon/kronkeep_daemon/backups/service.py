@@ -14,7 +14,8 @@ from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.planning_rules import BackupTransition
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
+from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.kube.subjects import PolicySubject
 
 
 def _cancellation_by(user: str) -> BackupTransition:
@@ -68,7 +69,7 @@ class BackupService:
         ended_at = self._records.newest_good_end(cronjob_id, now + timedelta(seconds=1))
         return min(ended_at, now) if ended_at is not None else None
 
-    def is_overdue(self, cronjob: CronJobObject, policy: BackupPolicy, last_good: datetime | None) -> bool:
+    def is_overdue(self, cronjob: PolicySubject, policy: BackupPolicy, last_good: datetime | None) -> bool:
         """Return whether the policy's recovery point is missed now.
 
         last_good: when its newest good backup ended.
@@ -86,7 +87,7 @@ class BackupService:
         key: the same key is the same backup.
         Raises CronJobNotFound, PolicyNotFound.
         """
-        cronjob = self._cronjobs.find(ref)
+        cronjob = self._cronjobs.find_subject(ref)
         parsed = policy_annotations.read_policy(cronjob)
         if parsed.policy is None:
             raise PolicyNotFound(parsed.fault or f"{ref} has no backup policy.")

@@ -327,7 +327,7 @@ class SnapshotReconciliation:
         """
         with_password = await self._passwords.list_repositories(storage)
         repositories = {each.id: each for each in (*self._index.repositories_of(storage), *with_password)}
-        for cronjob in self._cronjobs.objects():
+        for cronjob in self._cronjobs.subjects.objects():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is None:
                 continue

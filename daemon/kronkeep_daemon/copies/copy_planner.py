@@ -28,7 +28,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import ActingChanged, BackupChanged, Bus, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import copy_seen_key
-from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -94,7 +94,7 @@ class CopyPlanner:
         """Record the copies that are due, then start those that have not ended."""
         now = self._clock.now()
         present: set[tuple[str, str]] = set()
-        for cronjob in self._cronjobs.cronjobs_led_here():
+        for cronjob in self._cronjobs.subjects_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is None or not carrier.policy.enabled:
                 continue
@@ -108,7 +108,7 @@ class CopyPlanner:
                 self.start_copy(copy)
 
     async def _plan_copy(
-        self, cronjob: CronJobObject, carrier: PolicyCarrier, spec: PolicyCopy, now: datetime
+        self, cronjob: PolicySubject, carrier: PolicyCarrier, spec: PolicyCopy, now: datetime
     ) -> None:
         key = (cronjob.uid, spec.storage_id)
         versions = self._versions_of(cronjob, carrier)
@@ -123,12 +123,12 @@ class CopyPlanner:
             until = min(until, slot)
         self._settled[key] = _Settled(self._versions_of(cronjob, carrier), until)
 
-    def _versions_of(self, cronjob: CronJobObject, carrier: PolicyCarrier) -> tuple[object, ...]:
+    def _versions_of(self, cronjob: PolicySubject, carrier: PolicyCarrier) -> tuple[object, ...]:
         backups = self._history.backups.version_of(cronjob.uid)
         return carrier.policy, backups, self._records.version_of(cronjob.uid)
 
     def _choose_due(
-        self, cronjob: CronJobObject, carrier: PolicyCarrier, spec: PolicyCopy, now: datetime
+        self, cronjob: PolicySubject, carrier: PolicyCarrier, spec: PolicyCopy, now: datetime
     ) -> list[DueCopy]:
         # Recorded only here, where this daemon acts: what a copy that was just added lacks is not late.
         first_seen = self._history.facts.first_seen(

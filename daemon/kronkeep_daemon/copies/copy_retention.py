@@ -195,7 +195,7 @@ class CopyRetention:
 
     async def _apply_after(self, copy: BackupCopy) -> None:
         try:
-            cronjob = self._cronjobs.find(CronJobRef(copy.cluster, copy.namespace, copy.cronjob))
+            cronjob = self._cronjobs.find_subject(CronJobRef(copy.cluster, copy.namespace, copy.cronjob))
         except KronkeepError as fault:
             log.warning("retention of copy %s: %s", copy.id, fault)
             return
@@ -231,7 +231,7 @@ class CopyRetention:
 
     async def run_pass(self, slot: datetime) -> None:
         """Apply retention to each copy where that was not done since the slot."""
-        for cronjob in self._cronjobs.cronjobs_led_here():
+        for cronjob in self._cronjobs.subjects_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             for spec in carrier.policy.copies if carrier is not None else ():
                 assert carrier is not None

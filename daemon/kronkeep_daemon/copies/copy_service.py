@@ -11,7 +11,7 @@ from kronkeep_daemon.copies import copy_rules
 from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import copy_seen_key
-from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.subjects import PolicySubject
 
 _Key = tuple[object, ...]
 MOST_REMEMBERED = 10_000
@@ -30,7 +30,7 @@ class CopyService:
         self._clock = clock
         self._states: dict[str, tuple[_Key, float, tuple[CopyState, ...]]] = {}
 
-    def states_of(self, cronjob: CronJobObject) -> tuple[CopyState, ...]:
+    def states_of(self, cronjob: PolicySubject) -> tuple[CopyState, ...]:
         """Return how far each copy of a CronJob's policy is."""
         carrier = policy_annotations.carrier_of(cronjob)
         if carrier is None or not carrier.policy.copies:
@@ -61,7 +61,7 @@ class CopyService:
         self._states[cronjob.uid] = (key, now, states)
         return states
 
-    def _first_seen(self, cronjob: CronJobObject, policy_id: str, storage_id: str) -> datetime:
+    def _first_seen(self, cronjob: PolicySubject, policy_id: str, storage_id: str) -> datetime:
         fact = self._history.facts.get(copy_seen_key(cronjob.uid, policy_id, storage_id))
         return fact.created_at if fact is not None else self._clock.now()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from kronkeep_common import object_keys
+from kronkeep_common import object_keys, subject_names
 from kronkeep_common.archive_contents import MountedVolume, claims_to_archive
 from kronkeep_common.models import BackupPolicy
 from kronkeep_common.models.coverage import ClaimCoverage, ClaimPolicy, ClaimStatus
@@ -111,6 +111,7 @@ def judge_claim(claim: ClaimFacts, users: Sequence[ClaimUser], storage_id: str |
     status = _status_of(uses)
     copies = [user.copies[claim.name] for user in users if claim.name in user.copies]
     is_partly = status == "partly"
+    names = [user.cronjob for user in mounting]
     return ClaimCoverage(
         id=claim.uid,
         cluster=claim.cluster,
@@ -121,7 +122,7 @@ def judge_claim(claim: ClaimFacts, users: Sequence[ClaimUser], storage_id: str |
         size_bytes=claim.size_bytes,
         storage_class=claim.storage_class,
         policies=tuple(policies[:MOST_NAMED]),
-        mounted_by=tuple(user.cronjob for user in mounting[:MOST_NAMED]),
+        mounted_by=tuple(name for name in names if subject_names.claim_of(name) is None)[:MOST_NAMED],
         last_good_at=_newest(copy.some_at if is_partly else copy.whole_at for copy in copies),
         last_verified_at=_newest(
             copy.some_verified_at if is_partly else copy.whole_verified_at for copy in copies
@@ -232,6 +233,8 @@ def _next_step(uses: _ClaimUses, status: ClaimStatus) -> str | None:
         case "unprotected":
             return f"Give it a policy: kronkeep edit {claim.namespace}/{cronjob}. If it needs none: {exempt}"
         case "nobody":
-            return f"Name it in source.claims of a policy of its namespace. If it needs none: {exempt}"
+            create = f"kronkeep create {claim.namespace}/{subject_names.name_of_claim(claim.name)}"
+            own = f"{create} --storage ID --backup-schedule '0 3 * * *'"
+            return f"Give it a policy of its own: {own}. If it needs none: {exempt}"
         case _:
             return None

@@ -31,6 +31,7 @@ from kronkeep_daemon.kube.claims import ClaimObject
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import Forbidden
 from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.storage_kinds import access_of, own_namespace
 from kronkeep_daemon.storages.service import StorageService
 
@@ -105,6 +106,7 @@ class CoverageService:
     async def _judge(self) -> CoverageReport:
         """Judge the claims as they were listed last."""
         judged = frozenset(self._listed) - self._cronjobs.pending_clusters()
+        judged -= self._cronjobs.subjects.clusters_awaiting_claims()
         self.latest = await self._judge_listed()
         self._judged = judged
         return self.latest
@@ -123,12 +125,12 @@ class CoverageService:
         return CoverageReport(tuple(sorted(coverage, key=_order)), tuple(faults))
 
     async def _users(self) -> AsyncIterator[ClaimUser]:
-        for number, cronjob in enumerate(self._cronjobs.objects(), 1):
+        for number, cronjob in enumerate(self._cronjobs.subjects.objects(), 1):
             yield self._user_of(cronjob)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
-    def _user_of(self, cronjob: CronJobObject) -> ClaimUser:
+    def _user_of(self, cronjob: PolicySubject) -> ClaimUser:
         parsed = policy_annotations.read_policy(cronjob)
         stopped = None
         if parsed.policy is not None:
@@ -137,13 +139,13 @@ class CoverageService:
             )
             stopped = rules.explain_stop(
                 parsed.policy,
-                is_suspended=bool(cronjob.spec.suspend) and not read_marks(cronjob),
+                is_suspended=_is_suspended(cronjob),
                 storage_refusal=refusal.message if refusal is not None else None,
             )
         return ClaimUser(
             cluster=cronjob.cluster,
             namespace=cronjob.namespace,
-            cronjob=clean(cronjob.name, 253),
+            cronjob=clean(cronjob.name, policy_annotations.LONGEST_NAME),
             volumes=pod_volumes.list_mounted_volumes(cronjob),
             policy=parsed.policy,
             policy_fault=parsed.fault,
@@ -208,6 +210,13 @@ class CoverageService:
             if len(claims) > MOST_CLAIMS:
                 break
         return claims
+
+
+def _is_suspended(subject: PolicySubject) -> bool:
+    """Whether somebody has suspended a CronJob; a maintenance, which ends, does not count."""
+    if not isinstance(subject, CronJobObject):
+        return False
+    return bool(subject.spec.suspend) and not read_marks(subject)
 
 
 def _too_many(cluster: str, namespace: str | None) -> CoverageFault:

@@ -1,6 +1,7 @@
-"""The watches that keep a ClusterCache current; those of Events are optional.
+"""The watches that keep a ClusterCache current; those of Events and of claims are optional.
 
-Without Events, which a role may forbid, causes are less precise, and everything else works.
+Without Events, which a role may forbid, causes are less precise; without claims those with a policy of their
+own are not backed up. Everything else works.
 """
 
 import asyncio
@@ -9,8 +10,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from kronkeep_common.clock import Clock
+from kronkeep_daemon.cronjobs.claim_cache import PolicyClaimCache
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.claims import ClaimObject
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, Pod
 from kronkeep_daemon.kube.watch import ListReceiver, ListWatch, WatchState, WholeList
@@ -109,6 +112,7 @@ class ClusterWatches:
         *,
         cluster: Cluster,
         cache: ClusterCache,
+        claims: PolicyClaimCache,
         clock: Clock,
         namespaces: tuple[str, ...],
         wait_for_records: Callable[[], Awaitable[None]],
@@ -116,10 +120,13 @@ class ClusterWatches:
         self._wait_for_records = wait_for_records
         self._cluster = cluster
         self._cache = cache
+        self._claims = claims
         self._clock = clock
         self.namespaces = namespaces
         self._watches: list[ListWatch[Any]] = []
         self._events_listed = asyncio.Event()
+        self._claims_listed = asyncio.Event()
+        self._claim_watches: list[ListWatch[Any]] = []
 
     def start(self, supervisor: Supervisor, on_first_lists: Callable[[], None]) -> None:
         """Start to watch; `on_first_lists` is called once every needed collection has been listed."""
@@ -128,6 +135,10 @@ class ClusterWatches:
         extra = [target for namespace in namespaces for target in self._event_targets(namespace)]
         self._watch_all(supervisor, needed, _FirstLists(len(needed), on_first_lists))
         self._watch_all(supervisor, extra, _FirstLists(len(extra), self._events_listed.set))
+        claims = [self._claim_target(namespace) for namespace in namespaces]
+        self._claim_watches = self._watch_all(
+            supervisor, claims, _FirstLists(len(claims), self._claims_listed.set)
+        )
 
     def _core_targets(self, namespace: str | None) -> list[_WatchTarget]:
         cache = self._cache
@@ -166,9 +177,19 @@ class ClusterWatches:
             for selector in EVENT_SELECTORS
         ]
 
+    def _claim_target(self, namespace: str | None) -> _WatchTarget:
+        return _WatchTarget(
+            path=paths.claims(namespace),
+            kind=ClaimObject,
+            receiver=self._claims.receiver(namespace),
+            update=self._claims.update,
+            needed=False,
+        )
+
     def _watch_all(
         self, supervisor: Supervisor, targets: list[_WatchTarget], first_lists: _FirstLists
-    ) -> None:
+    ) -> list[ListWatch[Any]]:
+        watches = []
         for index, target in enumerate(targets):
             watch: ListWatch[Any] = ListWatch(
                 self._cluster,
@@ -180,8 +201,18 @@ class ClusterWatches:
                 params=target.params,
                 needed=target.needed,
             )
-            self._watches.append(watch)
+            watches.append(watch)
             supervisor.start(f"watch {self._cluster.name} {watch.state.name}", watch.run, death="restart")
+        self._watches += watches
+        return watches
+
+    def knows_claims(self) -> bool:
+        """Whether every claim with a policy is known: the claims of each namespace were listed."""
+        return self._claims_listed.is_set()
+
+    def awaits_claims(self) -> bool:
+        """Whether claims have neither been listed nor refused yet."""
+        return any(watch.state.status == "starting" for watch in self._claim_watches)
 
     async def wait_for_events(self, patience: float) -> None:
         """Wait until Events have been listed, at most `patience` seconds: a role may forbid them."""

@@ -1,4 +1,4 @@
-"""The volumes that the pods of a CronJob mount, of whatever kind; pure."""
+"""The volumes that the pods of a CronJob mount, of whatever kind, or a claim by itself; pure."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,6 +8,7 @@ import msgspec
 from kronkeep_common.archive_contents import CLAIM_KIND, MountedVolume
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_daemon.kube.objects import ClaimVolumeSource, CronJobObject, TemplatePodSpec
+from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
 
 # What Kubernetes makes of a volume without a source (SetDefaults_Volume of core/v1).
 _DEFAULT_KIND = "emptyDir"
@@ -22,13 +23,28 @@ class _VolumeUse(NamedTuple):
     is_device: bool
 
 
-def list_mounted_volumes(cronjob: CronJobObject) -> tuple[MountedVolume, ...]:
-    """Return the volumes that a container of the CronJob mounts or uses as a device, in order, each once."""
+def list_mounted_volumes(subject: PolicySubject) -> tuple[MountedVolume, ...]:
+    """Return the volumes that a container of a CronJob mounts or uses as a device, in order, each once.
+
+    Of a claim with a policy of its own that is the claim.
+    """
+    if isinstance(subject, PolicyClaim):
+        return (_volume_of_claim(subject),)
+    return _list_template_volumes(subject.pod) if isinstance(subject, CronJobObject) else ()
+
+
+def _volume_of_claim(claim: PolicyClaim) -> MountedVolume:
+    return MountedVolume(
+        name=claim.claim, kind=CLAIM_KIND, mount_path="/", claim=claim.claim, is_device=claim.is_block
+    )
+
+
+def _list_template_volumes(pod: TemplatePodSpec) -> tuple[MountedVolume, ...]:
     uses: dict[str, list[_VolumeUse]] = {}
-    for name, use in _volume_uses(cronjob.pod):
+    for name, use in _volume_uses(pod):
         uses.setdefault(name, []).append(use)
     volumes = []
-    for volume in cronjob.pod.volumes or ():
+    for volume in pod.volumes or ():
         name = decode_or_none(bytes(volume.get("name", _NULL)), str) or ""
         if name in uses:
             volumes.append(_mounted_volume(name, volume, uses[name]))

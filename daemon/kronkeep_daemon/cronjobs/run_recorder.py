@@ -18,6 +18,7 @@ from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
 from kronkeep_daemon.cronjobs import deleted_job_rules, job_to_run, missed_runs, run_logs
+from kronkeep_daemon.cronjobs.claim_cache import PolicyClaimCache
 from kronkeep_daemon.cronjobs.cluster_cache import ChangeKind, ClusterCache
 from kronkeep_daemon.cronjobs.cluster_watch import ClusterWatches
 from kronkeep_daemon.cronjobs.deleted_job_rules import DeletedJobFacts
@@ -25,7 +26,7 @@ from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.log_collector import LogCollector
 from kronkeep_daemon.cronjobs.run_changes import RunChanges
 from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, SlotTracker, always_trusted
-from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged
+from kronkeep_daemon.events import ActingChanged, Bus, ClaimChanged, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.cluster_clock import ClusterClock
@@ -37,6 +38,7 @@ from kronkeep_daemon.kube.objects import (
     convert_object,
     cronjob_owner_of,
 )
+from kronkeep_daemon.kube.subjects import PolicyClaim
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -98,12 +100,14 @@ class RunRecorder:
         self._event_waits: dict[str, bool] = {}
         self.synced = asyncio.Event()
         self.cache = ClusterCache(on_job_change=self._touch, on_cronjob_change=self._announce_cronjob)
+        self.claims = PolicyClaimCache(cluster.id, on_change=self._announce_claim)
         self.log_collector = LogCollector(
             cluster=cluster, history=history, on_log_saved=self._add_log, clock=clock
         )
         self.watches = ClusterWatches(
             cluster=cluster,
             cache=self.cache,
+            claims=self.claims,
             clock=clock,
             namespaces=namespaces,
             wait_for_records=self._wait_for_records,
@@ -171,6 +175,9 @@ class RunRecorder:
             if owner == cronjob.uid:
                 self._touch(job)
         self._bus.publish(CronJobChanged(kind, cronjob))
+
+    def _announce_claim(self, kind: ChangeKind, claim: PolicyClaim) -> None:
+        self._bus.publish(ClaimChanged(kind, claim))
 
     async def _write_forever(self) -> None:
         while True:

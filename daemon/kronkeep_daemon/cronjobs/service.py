@@ -1,4 +1,7 @@
-"""The base service: CronJobs of all clusters and their runs, without backups."""
+"""The base service: CronJobs of all clusters and their runs, without backups.
+
+`subjects` has the claims with policies of their own too.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common import object_keys
+from kronkeep_common import object_keys, subject_names
 from kronkeep_common.archive_contents import list_mounted_claims
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
@@ -19,6 +22,7 @@ from kronkeep_common.errors import (
     ExecutionNotFound,
     KronkeepError,
     NameTaken,
+    NotAllowedNow,
     Unavailable,
 )
 from kronkeep_common.evidence import Period
@@ -29,8 +33,15 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, maintenance_marks, resume, spec_limits
+from kronkeep_daemon.cronjobs.claim_view import view_claim
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
+from kronkeep_daemon.cronjobs.policy_subjects import (
+    PolicySubjects,
+    has_subject,
+    list_cronjobs,
+    no_claim_error,
+)
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import CronJobMemo, History
@@ -41,6 +52,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, JsonObject
+from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -75,6 +87,7 @@ class CronJobService:
     ) -> None:
         self.clusters = clusters
         self.recorders = recorders
+        self.subjects = PolicySubjects(recorders)
         self.leads = leads
         self._history = history
         self._recent_runs = CronJobMemo(self._read_recent_runs, history.executions)
@@ -109,13 +122,13 @@ class CronJobService:
         """Return the ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
-    def cronjobs_led_here(self) -> Iterator[CronJobObject]:
-        """Yield every CronJob of the clusters that are listed and on which this daemon acts now."""
+    def subjects_led_here(self) -> Iterator[PolicySubject]:
+        """Yield what may carry a policy on the clusters that are listed and on which this daemon acts now."""
         unknown = self.pending_clusters()
         return (
-            cronjob
-            for cronjob in self.objects()
-            if cronjob.cluster not in unknown and self.leads.leads(cronjob.cluster)
+            subject
+            for subject in self.subjects.objects()
+            if subject.cluster not in unknown and self.leads.leads(subject.cluster)
         )
 
     async def release_leases(self) -> None:
@@ -128,7 +141,7 @@ class CronJobService:
         return [state for recorder in self.recorders.values() for state in recorder.watches.states()]
 
     def resolve(self, namespace: str, name: str, cluster: str | None = None) -> CronJobRef:
-        """Return the CronJob that a name means; `cluster` is the name or the id of one, as in a request.
+        """Return the CronJob or claim that a name means; `cluster` is the name or id of one, as in a request.
 
         Raises CronJobNotFound, ClusterNotFound, and Conflict where several clusters have it, or where one
         that is not listed yet may have it too. Raises Unavailable where only such a cluster may have it.
@@ -139,7 +152,7 @@ class CronJobService:
         owners = [
             recorder
             for recorder in candidates
-            if CronJobRef(recorder.cluster.id, namespace, name) in recorder.cache.cronjobs
+            if has_subject(recorder, CronJobRef(recorder.cluster.id, namespace, name))
         ]
         title = _title(namespace, name)
         if not owners:
@@ -159,23 +172,36 @@ class CronJobService:
             return CronJobRef(self.clusters.by_name(cluster).id, namespace, name)
 
     def find(self, ref: CronJobRef) -> CronJobObject:
-        """Return a CronJob as it was last seen; raises CronJobNotFound, Unavailable, ClusterNotFound."""
-        recorder = self.recorders[self.clusters.by_name(ref.cluster).id]
-        cronjob = recorder.cache.cronjobs.get(ref)
-        if cronjob is None:
-            raise _not_found_error(ref.namespace, ref.name, [recorder])
-        return cronjob
+        """Return a CronJob as it was last seen; raises CronJobNotFound, Unavailable, ClusterNotFound.
+
+        Raises NotAllowedNow for a claim, which has no runs.
+        """
+        subject = self.find_subject(ref)
+        if not isinstance(subject, CronJobObject):
+            raise NotAllowedNow(
+                f"{_title(ref.namespace, ref.name)} is a claim: it has no runs to start or stop.",
+                next_step="Back it up with kronkeep backup; change its policy with kronkeep apply.",
+            )
+        return subject
+
+    def find_subject(self, ref: CronJobRef) -> PolicySubject:
+        """Return a CronJob, or a claim with a policy, as it was last seen; raises as `find` does."""
+        cluster = self.clusters.by_name(ref.cluster).id
+        subject = self.subjects.get(CronJobRef(cluster, ref.namespace, ref.name))
+        if subject is None:
+            raise _not_found_error(ref.namespace, ref.name, [self.recorders[cluster]])
+        return subject
 
     def objects(self, namespace: str | None = None) -> Iterator[CronJobObject]:
         """Yield every CronJob by namespace and name, each as it is when it is yielded."""
         for recorder in list(self.recorders.values()):
-            cronjobs = recorder.cache.cronjobs
-            for ref in sorted(ref for ref in cronjobs if namespace in (None, ref.namespace)):
-                if ref in cronjobs:
-                    yield cronjobs[ref]
+            yield from list_cronjobs(recorder, namespace)
 
-    def view(self, cronjob: CronJobObject) -> CronJob:
-        """Return the CronJob as answers show it, with its runs from the history."""
+    def view(self, cronjob: PolicySubject) -> CronJob:
+        """Return a CronJob as answers show it, with its runs from the history; or a claim with a policy."""
+        if isinstance(cronjob, PolicyClaim):
+            return view_claim(cronjob, self._clock.now())
+        assert isinstance(cronjob, CronJobObject)
         spec = cronjob.spec
         recent = self._recent_runs(cronjob.uid)
         schedule = self._schedule(spec.schedule, spec.time_zone)
@@ -433,6 +459,9 @@ def _not_found_error(namespace: str, name: str, candidates: list[RunRecorder]) -
     """Return CronJobNotFound, or Unavailable while a cluster that may have it has not been listed."""
     title = _title(namespace, name)
     names = ", ".join(clean(r.cluster.name, 80) for r in candidates if not r.synced.is_set())
+    claim = subject_names.claim_of(name)
+    if claim is not None and (not names or all(r.watches.knows_claims() for r in candidates)):
+        return no_claim_error(namespace, claim)
     if not names:
         refs = [ref for recorder in candidates for ref in recorder.cache.cronjobs]
         near = _closest_cronjob(namespace, name, refs)

@@ -95,7 +95,7 @@ class Doctor:
         unknown = self._history.backups.newest(limit=MOST_UNKNOWN, status=BackupStatus.UNKNOWN)
         checks += storage_checks.check_recovered(unknown.items)
         by_name = {storage.id: storage for storage in storages}
-        checks += storage_checks.check_copies(self._cronjobs.objects(), by_name)
+        checks += storage_checks.check_copies(self._cronjobs.subjects.objects(), by_name)
         checks.append(self._check_restic())
         return checks
 

@@ -134,6 +134,14 @@ RIGHTS = (
         needed=False,
     ),
     Right(
+        scope=WATCHED,
+        group="",
+        resource="persistentvolumeclaims",
+        verbs=("watch", "patch"),
+        purpose="see and set the policies of claims",
+        needed=False,
+    ),
+    Right(
         scope=OWN,
         group="",
         resource="secrets",

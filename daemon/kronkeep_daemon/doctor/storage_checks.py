@@ -7,7 +7,7 @@ from kronkeep_common.models import BackupExecution, BackupStorage, OrphanedPolic
 from kronkeep_common.states import MoveState
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
-from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.repositories import copy_access
 
 
@@ -69,7 +69,7 @@ def check_recovered(backups: Iterable[BackupExecution]) -> Iterator[Check]:
         )
 
 
-def check_copies(cronjobs: Iterable[CronJobObject], storages: Mapping[str, BackupStorage]) -> Iterator[Check]:
+def check_copies(cronjobs: Iterable[PolicySubject], storages: Mapping[str, BackupStorage]) -> Iterator[Check]:
     """Yield a warning for each policy whose copies cannot be made where its annotation says.
 
     A policy that kubectl has written was not checked before.
@@ -89,7 +89,7 @@ def check_copies(cronjobs: Iterable[CronJobObject], storages: Mapping[str, Backu
 
 
 def _find_copy_fault(
-    first: BackupStorage | None, second: BackupStorage | None, cronjob: CronJobObject
+    first: BackupStorage | None, second: BackupStorage | None, cronjob: PolicySubject
 ) -> str | None:
     if second is None:
         return "there is no such storage"

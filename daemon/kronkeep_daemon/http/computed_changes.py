@@ -20,7 +20,14 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.models import CronJob
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
-from kronkeep_daemon.events import BackupChanged, Bus, CronJobChanged, ExecutionChanged, RestoreChanged
+from kronkeep_daemon.events import (
+    BackupChanged,
+    Bus,
+    ClaimChanged,
+    CronJobChanged,
+    ExecutionChanged,
+    RestoreChanged,
+)
 from kronkeep_daemon.history import Change, History
 from kronkeep_daemon.kube.objects import CronJobRef
 
@@ -111,12 +118,16 @@ class ComputedChanges:
         self._used_at = 0.0
         self._used_seq = 0
         bus.subscribe(CronJobChanged, self._on_cronjob)
+        bus.subscribe(ClaimChanged, self._on_claim)
         bus.subscribe(ExecutionChanged, self._on_record)
         bus.subscribe(BackupChanged, self._on_record)
         bus.subscribe(RestoreChanged, self._on_record)
 
     def _on_cronjob(self, event: CronJobChanged) -> None:
         self._mark_touched(event.cronjob.uid, event.cronjob.ref)
+
+    def _on_claim(self, event: ClaimChanged) -> None:
+        self._mark_touched(event.claim.uid, event.claim.ref)
 
     def _on_record(self, event: ExecutionChanged | BackupChanged | RestoreChanged) -> None:
         self._mark_touched(event.new.cronjob_id, CronJobRef.of(event.new))

@@ -25,7 +25,7 @@ routes = RouteTable()
 
 @routes.get(CRONJOBS, query=("filter", "namespace"))
 async def list_cronjobs(call: ApiCall[None]) -> api.ListOf[CronJob]:
-    """List the CronJobs of every cluster."""
+    """List the CronJobs of every cluster, and the claims with a policy of their own."""
     accepted = filter_of(call, "cronjobs")
     now = call.services.clock.now()
     each = call.services.extended.iter_cronjobs(call.query.get("namespace"))
@@ -60,7 +60,7 @@ async def apply_cronjob(call: ApiCall[CronJobManifest]) -> api.Applied:
 
 @routes.get(CRONJOB)
 async def get_cronjob(call: ApiCall[None]) -> CronJob:
-    """Show one CronJob by its name."""
+    """Show one CronJob by its name, or a claim with a policy as `pvc%2FNAME`."""
     return call.services.extended.get(call.ref)
 
 
@@ -102,15 +102,15 @@ async def resume(call: ApiCall[api.Empty]) -> CronJob:
     return await call.services.extended.resume(call.ref)
 
 
-@routes.put(CRONJOB + "/policy", Level.ADMIN)
+@routes.put(CRONJOB + "/policy", Level.ADMIN, query=("dry_run",))
 async def set_policy(call: ApiCall[BackupPolicySpec]) -> CronJob:
     """Set a CronJob's backup policy."""
-    return await call.services.extended.set_policy(call.ref, call.body)
+    return await call.services.extended.set_policy(call.ref, call.body, dry_run=call.dry_run)
 
 
 @routes.delete(CRONJOB + "/policy", Level.ADMIN)
 async def remove_policy(call: ApiCall[None]) -> CronJob:
-    """Remove a CronJob's backup policy; its backups stay."""
+    """Remove the backup policy of a CronJob or claim; its backups stay."""
     return await call.services.extended.remove_policy(call.ref)
 
 

@@ -22,10 +22,13 @@ class _Resources(msgspec.Struct, gc=False):
     requests: _Capacity | None = None
 
 
-class ClaimAnnotations(msgspec.Struct, gc=False, rename={"exempt": object_keys.EXEMPT}):
+class ClaimAnnotations(
+    msgspec.Struct, gc=False, rename={"exempt": object_keys.EXEMPT, "policy": object_keys.POLICY}
+):
     """The annotations that are read of a claim."""
 
     exempt: str | None = None
+    policy: str | None = None
 
 
 class ClaimLabels(msgspec.Struct, gc=False, rename={"role": object_keys.ROLE_LABEL}):
@@ -40,6 +43,7 @@ class ClaimMeta(msgspec.Struct, gc=False, rename="camel"):
     name: str = ""
     namespace: str = ""
     uid: str = ""
+    resource_version: str = ""
     creation_timestamp: str | None = None
     annotations: ClaimAnnotations | None = None
     labels: ClaimLabels | None = None

@@ -9,6 +9,7 @@ import re
 import secrets
 from base64 import b32encode
 
+from kronkeep_common import subject_names
 from kronkeep_common.models import BackupExecution, BackupStorage
 from kronkeep_daemon.history.record_ids import ID_DIGITS, derive_id
 
@@ -30,7 +31,8 @@ def archive_job_name(backup: BackupExecution) -> str:
 
     It has the whole id of the backup, so no other backup can have it.
     """
-    return f"{shorten(backup.cronjob, _CRONJOB_LETTERS)}-bk-{backup.id}-{backup.attempt}"
+    subject = subject_names.as_object_name(backup.cronjob)
+    return f"{shorten(subject, _CRONJOB_LETTERS)}-bk-{backup.id}-{backup.attempt}"
 
 
 def shorten(name: str, length: int) -> str:

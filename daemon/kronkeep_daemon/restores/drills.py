@@ -24,7 +24,8 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import drill_seen_key
 from kronkeep_daemon.history.record_ids import derive_id, new_id
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
+from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.restores.backup_places import in_copy
 from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
 from kronkeep_daemon.settings import Settings
@@ -103,7 +104,7 @@ class Drills:
     async def record_due(self) -> list[Restore]:
         """Record and return the drills that are due now, of the policies' own storages and of copies."""
         drills = []
-        for cronjob in self._cronjobs.cronjobs_led_here():
+        for cronjob in self._cronjobs.subjects_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is None or not carrier.policy.enabled:
                 continue
@@ -122,7 +123,7 @@ class Drills:
         from_copy: the storage of the copy that is drilled. Raises CronJobNotFound, PolicyNotFound,
         CopyNotFound.
         """
-        cronjob = self._cronjobs.find(ref)
+        cronjob = self._cronjobs.find_subject(ref)
         carrier = policy_annotations.carrier_of(cronjob)
         if carrier is None:
             fault = policy_annotations.read_policy(cronjob).fault
@@ -163,7 +164,7 @@ class Drills:
 
     async def _record(
         self,
-        cronjob: CronJobObject,
+        cronjob: PolicySubject,
         carrier: PolicyCarrier,
         place: "DrilledPlace",
         drill_id: str,
@@ -199,7 +200,7 @@ class Drills:
 
     def _without_backup(
         self,
-        cronjob: CronJobObject,
+        cronjob: PolicySubject,
         policy_id: str,
         storage_id: str,
         *,

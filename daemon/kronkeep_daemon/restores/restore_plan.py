@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from kronkeep_common import subject_names
 from kronkeep_common.errors import InvalidRequest, NameTaken, NotFound, PathNotFound
 from kronkeep_common.models import (
     BackupExecution,
@@ -140,7 +141,8 @@ class RestorePlanner:
         cluster = clusters.by_name(target.cluster) if target.cluster else clusters.of(backup.cluster)
         namespace = target.namespace or backup.namespace
         self._require_allowed_place(backup, cluster, namespace)
-        claim = target.claim or f"{backup.cronjob[:40]}-restored-{backup.id[:6]}"
+        subject = subject_names.claim_of(backup.cronjob) or backup.cronjob
+        claim = target.claim or f"{subject[:40]}-restored-{backup.id[:6]}"
         return msgspec.structs.replace(target, cluster=cluster.id, namespace=namespace, claim=claim)
 
     def _require_allowed_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
@@ -207,6 +209,9 @@ class RestorePlanner:
             warnings.append("Only what came from claims is restored in place.")
         if resolved.is_in_place and self.has_active_run(resolved.backup):
             warnings.append("A run of the CronJob has not ended.")
+        claim = subject_names.claim_of(backup.cronjob)
+        if resolved.is_in_place and claim is not None:
+            warnings.append(f"Nothing stops the pods that use the claim {claim}: scale them down before.")
         warnings += self._storages.describe_limits([resolved.backup.storage_id])
         warnings += unkept.describe_counts(resolved.selection.unkept)
         warnings += unkept.describe_user(user)
@@ -288,7 +293,7 @@ class RestorePlanner:
     def _refusal(self, resolved: ResolvedRequest, request: RestoreRequest, plan: RestorePlan) -> str | None:
         """Return why the request would be refused as it stands; None where it would not."""
         if resolved.is_in_place and request.confirm != resolved.backup.cronjob:
-            return f"In place needs the CronJob's name as confirmation: {resolved.backup.cronjob}."
+            return f"In place needs the name as confirmation: {resolved.backup.cronjob}."
         if resolved.is_in_place and self.has_active_run(resolved.backup):
             return "A run of the CronJob has not ended: wait for its end, or cancel it."
         if (plan.overwritten or plan.type_changes or plan.left) and not request.overwrite:
@@ -298,7 +303,7 @@ class RestorePlanner:
     def has_active_run(self, backup: BackupExecution) -> bool:
         """Whether a run of the backup's CronJob has not ended."""
         try:
-            self._cronjobs.find(CronJobRef.of(backup))
+            self._cronjobs.find_subject(CronJobRef.of(backup))
         except NotFound:
             return False
         recent = self._cronjobs.recent_runs(backup.cronjob_id)

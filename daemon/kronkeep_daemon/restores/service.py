@@ -5,9 +5,11 @@ import logging
 from datetime import timedelta
 from functools import partial
 
+from kronkeep_common import subject_names
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     ConfirmationMissing,
+    InvalidRequest,
     KronkeepError,
     NotAllowedNow,
     StillReading,
@@ -162,7 +164,13 @@ class RestoreService:
         """Raise ConfirmationMissing or NotAllowedNow for a restore in place that may not be started."""
         if request.confirm != backup.cronjob:
             raise ConfirmationMissing(
-                f"In place needs the CronJob's name as confirmation: {backup.cronjob}.", field="confirm"
+                f"In place needs the name as confirmation: {backup.cronjob}.", field="confirm"
+            )
+        if request.suspend and subject_names.claim_of(backup.cronjob) is not None:
+            raise InvalidRequest(
+                "A claim has no runs to suspend.",
+                next_step="Scale down what uses the claim, and leave suspend out.",
+                field="suspend",
             )
         if not request.overwrite:
             raise ConfirmationMissing(

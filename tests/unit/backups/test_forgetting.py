@@ -66,10 +66,10 @@ class CronJobs:
     async def wait_until_one_synced(self) -> None:
         return
 
-    def cronjobs_led_here(self) -> list[Any]:
+    def subjects_led_here(self) -> list[Any]:
         return []
 
-    def find(self, _ref: CronJobRef) -> CronJobObject:
+    def find_subject(self, _ref: CronJobRef) -> CronJobObject:
         if not self.is_listed:
             raise Unavailable("The CronJobs are not listed yet.")
         if self.given is None:

@@ -51,6 +51,8 @@ class CronJobs:
         self.clusters = Clusters()
         self.pending: set[str] = set()
         self.given: dict[CronJobRef, CronJobObject] = {}
+        self.subjects = self
+        self.claims_are_known = True
 
     def add(self, name: str, annotations: dict[str, str], namespace: str = "n") -> None:
         meta = CronJobMeta(name=name, namespace=namespace, uid=f"uid-{name}", annotations=annotations)
@@ -66,7 +68,10 @@ class CronJobs:
     def pending_clusters(self) -> set[str]:
         return self.pending
 
-    def find(self, ref: CronJobRef) -> CronJobObject:
+    def knows_claims(self, _cluster: str) -> bool:
+        return self.claims_are_known
+
+    def find_subject(self, ref: CronJobRef) -> CronJobObject:
         if ref not in self.given:
             raise PolicyNotFound("There is none.")
         return self.given[ref]
@@ -132,6 +137,14 @@ async def test_a_policy_that_is_carried_or_may_be_is_none(scene: Scene) -> None:
     assert await scene.ids() == ["old"]
     scene.cronjobs.pending.add("c")
     assert await scene.ids() == []
+
+
+async def test_backups_of_a_claim_are_no_orphans_while_the_claims_are_not_known(scene: Scene) -> None:
+    await scene.back_up(cronjob="pvc/data")
+    scene.cronjobs.claims_are_known = False
+    assert await scene.ids() == []
+    scene.cronjobs.claims_are_known = True
+    assert await scene.ids() == ["old"]
 
 
 async def test_one_that_another_cronjob_carries_has_orphans_all_the_same(scene: Scene) -> None:

@@ -15,6 +15,7 @@ from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject
+from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.testing import FakeClock
 
@@ -68,10 +69,12 @@ class Planning:
             )
         )
 
-    async def plan(self, policy: BackupPolicy = POLICY) -> list[BackupExecution]:
+    async def plan(
+        self, policy: BackupPolicy = POLICY, subject: PolicySubject = CRONJOB
+    ) -> list[BackupExecution]:
         """Plan the policy and return all backups, oldest first."""
-        carrier = PolicyCarrier(cluster="c", namespace="n", cronjob="j", policy=policy)
-        await self.planner.plan_policy(CRONJOB, carrier, self.clock.now())
+        carrier = PolicyCarrier(cluster="c", namespace="n", cronjob=subject.name, policy=policy)
+        await self.planner.plan_policy(subject, carrier, self.clock.now())
         return list(self.history.backups.all())
 
 
@@ -194,3 +197,20 @@ async def test_a_scheduled_backup_dated_in_the_future_holds_up_no_other(planning
     backups = await planning.plan(scheduled)
     assert len(backups) == 2
     assert next(backup for backup in backups if backup.id != wrong.id).due_at < planning.clock.now()
+
+
+async def test_a_claim_is_backed_up_by_its_own_schedule_without_a_run(planning: Planning) -> None:
+    claim = PolicyClaim(
+        cluster="c", namespace="n", claim="data", uid="v", resource_version="1", created_at=None, policy=""
+    )
+    policy = msgspec.structs.replace(POLICY, schedule="0 3 * * *")
+    assert await planning.plan(policy, claim) == []
+    await planning.clock.advance(3 * 3600)
+    (first,) = await planning.plan(policy, claim)
+    assert (first.cronjob, first.cronjob_id, first.cronjob_execution_id) == ("pvc/data", "v", None)
+    assert (first.trigger, first.status) == ("scheduled", "queued")
+    assert first.due_at == CREATED_AT + timedelta(days=1, hours=3)
+    assert await planning.plan(policy, claim) == [first]
+    await planning.clock.advance(3 * 86400 + 3600)  # after downtime the newest slot alone is caught up
+    backups = await planning.plan(policy, claim)
+    assert [backup.trigger for backup in backups if backup != first] == ["catch-up"]

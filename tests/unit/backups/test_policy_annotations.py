@@ -18,6 +18,7 @@ from kronkeep_common.models.policy import (
 )
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.subjects import PolicyClaim
 
 
 def hook(name: str, image: str = "busybox:1.36", **fields: str) -> Hook:
@@ -130,3 +131,53 @@ def test_kubectl_shows_whether_the_policy_is_on() -> None:
 
 def test_a_cronjob_without_the_annotation_has_no_policy_and_no_fault() -> None:
     assert policy_annotations.read_policy(cronjob({})) == policy_annotations.ParsedPolicy(None, None)
+
+
+def claim(uid: str = "u-1", *, is_block: bool = False, **policy: object) -> PolicyClaim:
+    text = msgspec.json.encode({"storage_id": "store", "schedule": "0 3 * * *", **policy}).decode()
+    return PolicyClaim(
+        cluster="c",
+        namespace="n",
+        claim="data",
+        uid=uid,
+        resource_version="1",
+        created_at=None,
+        policy=text,
+        is_block=is_block,
+    )
+
+
+def test_claims_of_one_template_have_policies_of_their_own() -> None:
+    policies = [policy_annotations.read_policy(claim(uid, id="copied")).policy for uid in ("u-1", "u-2")]
+    assert policies[0] is not None
+    assert policies[1] is not None
+    assert policies[0].spec == policies[1].spec
+    assert len({policies[0].id, policies[1].id, "copied"}) == 3
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [
+        (claim(schedule=None), "needs a schedule"),
+        (claim(source={"claims": [{"claim": "data"}, {"claim": "other"}]}), "and not other"),
+        (claim(is_block=True), "block volume"),
+    ],
+)
+def test_a_policy_that_a_claim_cannot_have(subject: PolicyClaim, words: str) -> None:
+    parsed = policy_annotations.read_policy(subject)
+    assert parsed.policy is None
+    assert words in (parsed.fault or "")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"schedule": "@every 6h"},
+        {"drill": {"schedule": "@every 24h"}},
+        {"copies": [{"storage_id": "other", "drill": {"schedule": "@every 24h"}}]},
+    ],
+)
+def test_a_schedule_without_slots_is_refused_instead_of_never_being_due(fields: dict[str, object]) -> None:
+    spec = msgspec.convert({"storage_id": "store", **fields}, BackupPolicySpec)
+    with pytest.raises(InvalidPolicy, match="nothing would ever be due"):
+        policy_annotations.check_policy(spec)

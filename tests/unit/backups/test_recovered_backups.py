@@ -84,6 +84,8 @@ def test_of_two_snapshots_of_one_backup_the_later_one_counts() -> None:
     [
         {"namespace": ""},
         {"cronjob": "../other"},
+        {"cronjob": "pvc/../other"},
+        {"cronjob": "pvc/"},
         {"cronjob_id": "x" * 100},
         {"cluster": ""},
         {"policy": "-option"},
@@ -95,6 +97,11 @@ def test_of_two_snapshots_of_one_backup_the_later_one_counts() -> None:
 def test_tags_that_cannot_be_ours_make_no_record(tags: dict[str, str]) -> None:
     recovery = recover(snapshot(1, **tags))
     assert (recovery.backups, len(recovery.unusable)) == ((), 1)
+
+
+def test_a_backup_of_a_claim_is_known_by_the_claims_name() -> None:
+    (backup,) = recover(snapshot(1, cronjob="pvc/data-db-0")).backups
+    assert backup.cronjob == "pvc/data-db-0"
 
 
 def test_snapshots_of_one_backup_with_different_tags_make_no_record() -> None:

@@ -34,7 +34,7 @@ class CronJobs:
         self.refs: list[str] = []
         self.clusters: Clusters
 
-    def find(self, ref: Any) -> Any:
+    def find_subject(self, ref: Any) -> Any:
         self.refs.append(str(ref))
         raise CronJobNotFound("There is none.")
 

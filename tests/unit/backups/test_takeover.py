@@ -55,6 +55,7 @@ class CronJobs:
     def __init__(self) -> None:
         self.clusters = [Cluster()]
         self.leads = Leads()
+        self.subjects = self
 
     async def wait_until_one_synced(self) -> None:
         return

@@ -33,7 +33,7 @@ def test_what_is_closed_again_does_not_count() -> None:
     ("text", "words"),
     [
         ("a: &x [1]\nb: *x\n", "shop.yaml:2: aliases are refused"),
-        (f"{CRONJOB}---\nkind: Secret\n", "shop.yaml:6: kind must be CronJob or BackupStorage"),
+        (f"{CRONJOB}---\nkind: Secret\n", "shop.yaml:6: kind must be CronJob, BackupStorage or ClaimPolicy"),
         (f"{CRONJOB}nothing: 1\n", "shop.yaml:5: nothing: there is no such field."),
         ("kind: !!python/object:os.system x\n", "shop.yaml:1: could not determine a constructor"),
         ("a: b: c\n", "shop.yaml:1: mapping values are not allowed"),

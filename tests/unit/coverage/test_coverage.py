@@ -121,6 +121,18 @@ SHAPES = {
         (user(policy(), is_device=True),),
         "unprotected",
     ),
+    "policy of its own": (claim(), (user(policy(schedule="0 3 * * *"), cronjob="pvc/data"),), "covered"),
+    "policy of its own, of some paths": (
+        claim(),
+        (user(policy("data", paths=("sub",), schedule="0 3 * * *"), cronjob="pvc/data"),),
+        "partly",
+    ),
+    "policy of its own, disabled": (claim(), (user(policy(enabled=False), cronjob="pvc/data"),), "stopped"),
+    "policy of its own that cannot be read": (
+        claim(),
+        (user(policy_fault="It needs a schedule.", cronjob="pvc/data"),),
+        "stopped",
+    ),
     "unbound": (claim(is_bound=False), (), "unbound"),
     "unbound, with a policy": (claim(is_bound=False), (user(policy()),), "covered"),
 }
@@ -133,6 +145,7 @@ def test_each_shape_has_its_status(shape: str) -> None:
     assert coverage.status == status
     assert coverage.is_uncovered == (status in ("partly", "stopped", "unprotected", "nobody"))
     assert (coverage.next_step is not None) == coverage.is_uncovered
+    assert "pvc/data" not in coverage.mounted_by
 
 
 def test_a_claim_with_repositories_is_told_from_data() -> None:

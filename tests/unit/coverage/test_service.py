@@ -66,9 +66,13 @@ class CronJobs:
         self.clusters = [cluster]
         self.recorders = {"c": SimpleNamespace(watches=SimpleNamespace(namespaces=()))}
         self.pending: frozenset[str] = frozenset()
+        self.subjects = self
 
     def objects(self) -> Iterator[Any]:
         return iter(())
+
+    def clusters_awaiting_claims(self) -> frozenset[str]:
+        return frozenset()
 
     def pending_clusters(self) -> frozenset[str]:
         return self.pending

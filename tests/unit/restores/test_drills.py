@@ -73,7 +73,7 @@ class StubServices:
         self.policy = {"id": "p", "storage_id": "s", "drill": drill}
         self.cronjob = cronjob(self.policy)
 
-    def cronjobs_led_here(self) -> list[CronJobObject]:
+    def subjects_led_here(self) -> list[CronJobObject]:
         return [self.cronjob]
 
     def with_snapshot(self, of: PolicyCarrier) -> list[BackupExecution]:

@@ -9,10 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kronkeep_common import manifests
+from kronkeep_common import manifests, subject_names
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
 from kronkeep_common.manifests import ManifestBody, ManifestDocument
-from kronkeep_common.models import BackupStorageCreate, CronJob, CronJobCreate, CronJobManifest
+from kronkeep_common.models import (
+    BackupPolicySpec,
+    BackupStorageCreate,
+    ClaimPolicyManifest,
+    CronJob,
+    CronJobCreate,
+    CronJobManifest,
+)
 from kronkeep_common.models.storage import declared_change
 from kronkeep_common.models.storage_kinds import are_same_settings
 from kronkeep_common.text import clean
@@ -35,7 +42,7 @@ def add_parser(verbs: Verbs) -> None:
     apply.add_argument("--dry-run", action="store_true", help="check everything, but change nothing")
     add_cluster(apply)
     apply.set_defaults(func=with_client(_apply_files))
-    edit = verbs.add_parser("edit", help="change a CronJob in $VISUAL or $EDITOR")
+    edit = verbs.add_parser("edit", help="change a CronJob, or a claim's policy, in $VISUAL or $EDITOR")
     edit.add_argument("name", help=CRONJOB_NAME_HELP)
     add_cluster(edit)
     edit.set_defaults(func=with_client(_edit))
@@ -76,13 +83,15 @@ def _read_documents(file: Path | None) -> list[ManifestDocument]:
 
 
 async def _apply_files(client: "Client", options: argparse.Namespace) -> int:
-    """Apply storages first, then CronJobs; print one line for each."""
+    """Apply storages first, then CronJobs and policies of claims; print one line for each."""
     bodies = _read_bodies(options.file)
     for body in bodies:
         if isinstance(body, BackupStorageCreate):
             print(f"storage {body.id} {await _apply_storage(client, body, options.dry_run)}")
     for body in bodies:
-        if not isinstance(body, BackupStorageCreate):
+        if isinstance(body, ClaimPolicyManifest):
+            print(f"{manifests.describe(body)} {await _apply_claim_policy(client, body, options.dry_run)}")
+        elif not isinstance(body, BackupStorageCreate):
             print(f"{manifests.describe(body)} {await _apply_cronjob(client, body, options.dry_run)}")
     return 0
 
@@ -94,6 +103,10 @@ async def create_files(client: "Client", options: argparse.Namespace) -> int:
             if not options.dry_run:
                 await client.storages.create(body)
             print(f"storage {body.id} {'would be created' if options.dry_run else 'is being created'}")
+        elif isinstance(body, ClaimPolicyManifest):
+            await create_claim_policy(
+                client, body.namespace, body.claim, body.policy, dry_run=options.dry_run
+            )
         elif isinstance(body, CronJobManifest):
             raise InvalidRequest(
                 "A manifest of Kubernetes can only be applied.", next_step="Use kronkeep apply -f."
@@ -103,6 +116,40 @@ async def create_files(client: "Client", options: argparse.Namespace) -> int:
             outcome = "would be created" if options.dry_run else "created"
             print(f"cronjob {body.namespace}/{body.name} {outcome}")
     return 0
+
+
+async def create_claim_policy(
+    client: "Client", namespace: str, claim: str, policy: BackupPolicySpec, *, dry_run: bool
+) -> None:
+    """Give a claim its first policy, and print that; raise NameTaken where it has one."""
+    body = ClaimPolicyManifest(namespace=namespace, claim=claim, policy=policy)
+    if await _find_claim_policy(client, body) is not None:
+        raise NameTaken(
+            f"The claim {clean(namespace)}/{clean(claim)} has a policy already.",
+            next_step="Change it with kronkeep apply -f.",
+        )
+    await _apply_claim_policy(client, body, dry_run)
+    print(f"{manifests.describe(body)} {'would be created' if dry_run else 'created'}")
+
+
+async def _apply_claim_policy(client: "Client", body: ClaimPolicyManifest, dry_run: bool) -> str:
+    """Give a claim its policy; return the outcome as a text."""
+    existing = await _find_claim_policy(client, body)
+    if existing == body.policy:
+        return "unchanged"
+    namespace, claim, policy = body.namespace, body.claim, body.policy
+    print_warnings(await client.policies.set_for_claim(namespace, claim, policy, dry_run=dry_run))
+    outcome = "changed" if existing is not None else "created"
+    return f"would be {outcome}" if dry_run else outcome
+
+
+async def _find_claim_policy(client: "Client", body: ClaimPolicyManifest) -> BackupPolicySpec | None:
+    """Return the policy that a claim has now."""
+    try:
+        there = await client.cronjobs.get(body.namespace, subject_names.name_of_claim(body.claim))
+    except CronJobNotFound:
+        return None
+    return there.policy.spec if there.policy is not None else None
 
 
 async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run: bool) -> str:
@@ -156,9 +203,8 @@ async def _edit(client: "Client", options: argparse.Namespace) -> int:
     """Open a CronJob in an editor and send what was saved; a text that is refused stays in its file."""
     from kronkeep_tui import editor
 
-    original = await client.cronjobs.spec_with_tag(*split_name(options.name))
-    path = editor.write_file(original.spec)
-    changed = await editor.submit_file(client, original, path, editor.run_editor(path))
-    outcome = "changed" if changed else "unchanged"
-    print(f"cronjob {original.spec.namespace}/{original.spec.name} {outcome}")
+    namespace, name = split_name(options.name)
+    edited = await editor.open_for_editing(client, namespace, name)
+    outcome = "changed" if await edited.submit(client, editor.run_editor(edited.path)) else "unchanged"
+    print(f"{edited.noun} {namespace}/{name} {outcome}")
     return 0

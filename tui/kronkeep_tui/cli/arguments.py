@@ -33,7 +33,7 @@ _SINGULARS = {
     "silences": "silence",
     "maintenance": "maintenance",
 }
-CRONJOB_NAME_HELP = "NAMESPACE/NAME, or NAME in the namespace default"
+CRONJOB_NAME_HELP = "NAMESPACE/NAME, or NAME in the namespace default; a claim is NAMESPACE/pvc/NAME"
 
 
 def plural_kind(word: str) -> str:

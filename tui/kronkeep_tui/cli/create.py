@@ -1,8 +1,9 @@
-"""`kronkeep create`: a CronJob from options, or what manifests describe."""
+"""`kronkeep create`: a CronJob or the policy of a claim from options, or what manifests describe."""
 
 import argparse
 from typing import TYPE_CHECKING
 
+from kronkeep_common import subject_names
 from kronkeep_common.errors import InvalidRequest, NothingToArchive
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import apply
@@ -17,7 +18,7 @@ from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_common.models import CronJobCreate, Source
+    from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Source
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -25,10 +26,13 @@ def add_parser(verbs: Verbs) -> None:
     create = add_verb(
         verbs,
         "create",
-        routes=["POST /v1/cronjobs", "POST /v1/storages"],
-        help="create a CronJob, with a backup policy where --storage is given",
+        routes=["POST /v1/cronjobs", "POST /v1/storages", "PUT /v1/claims/{namespace}/{name}/policy"],
+        help="create a CronJob, with a backup policy where --storage is given, or the policy of a claim",
     )
-    create.usage = "%(prog)s (-f FILE | NAME --image IMAGE --schedule CRON) [options] [-- COMMAND ...]"
+    create.usage = (
+        "%(prog)s (-f FILE | NAME --image IMAGE --schedule CRON | NAMESPACE/pvc/CLAIM --storage ID "
+        "--backup-schedule CRON) [options] [-- COMMAND ...]"
+    )
     create.add_argument("name", nargs="?", help=CRONJOB_NAME_HELP)
     create.add_argument("-f", "--file", action="append", help="manifests of what does not exist yet")
     create.add_argument("--image", help="the container's image")
@@ -76,6 +80,13 @@ def add_parser(verbs: Verbs) -> None:
 async def _create(client: "Client", options: argparse.Namespace) -> int:
     if options.file:
         return await apply.create_files(client, options)
+    namespace, name = split_name(options.name or "", options.namespace)
+    claim = subject_names.claim_of(name)
+    if claim is not None:
+        await apply.create_claim_policy(
+            client, namespace, claim, _claim_policy_of(options), dry_run=options.dry_run
+        )
+        return 0
     try:
         cronjob = await client.cronjobs.create(_spec_of(options), dry_run=options.dry_run)
     except NothingToArchive as error:
@@ -104,25 +115,41 @@ def _source_of(options: argparse.Namespace) -> "Source":
     )
 
 
+def _policy_of(options: argparse.Namespace) -> "BackupPolicySpec":
+    from kronkeep_common.models import BackupPolicySpec, Limits, Retention
+
+    return BackupPolicySpec(
+        storage_id=options.storage,
+        schedule=options.backup_schedule,
+        backup_type="full" if options.full else "incremental",
+        compression=options.compression,
+        source=_source_of(options),
+        limits=Limits(upload_kib=options.limit_upload),
+        retention=Retention(days=options.retention_days),
+        on_conflict=options.on_conflict,
+    )
+
+
+def _claim_policy_of(options: argparse.Namespace) -> "BackupPolicySpec":
+    """Make the policy of a claim; raise InvalidRequest for what only a CronJob has, or what is missing."""
+    if not (options.storage and options.backup_schedule):
+        raise InvalidRequest("The policy of a claim needs --storage and --backup-schedule.")
+    if options.image or options.schedule or options.zone or options.env or options.mount or options.command:
+        raise InvalidRequest(
+            "A claim has no image, schedule, zone, env, mount or command.",
+            next_step="Leave them out; --backup-schedule says when the claim is backed up.",
+        )
+    return _policy_of(options)
+
+
 def _spec_of(options: argparse.Namespace) -> "CronJobCreate":
     """Make the CronJob that the options describe; raise InvalidRequest where one is missing."""
-    from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Limits, Retention, VolumeMount
+    from kronkeep_common.models import CronJobCreate, VolumeMount
 
     if not (options.name and options.image and options.schedule):
         raise InvalidRequest("A CronJob needs a name, --image and --schedule; or give -f FILE.")
     namespace, name = split_name(options.name, options.namespace)
-    policy = None
-    if options.storage:
-        policy = BackupPolicySpec(
-            storage_id=options.storage,
-            schedule=options.backup_schedule,
-            backup_type="full" if options.full else "incremental",
-            compression=options.compression,
-            source=_source_of(options),
-            limits=Limits(upload_kib=options.limit_upload),
-            retention=Retention(days=options.retention_days),
-            on_conflict=options.on_conflict,
-        )
+    policy = _policy_of(options) if options.storage else None
     mounts = split_pairs(options.mount, ":")
     return CronJobCreate(
         namespace=namespace,

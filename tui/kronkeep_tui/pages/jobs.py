@@ -48,7 +48,7 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
         strip(cronjob.recent, 10),
         cronjob.namespace,
         store.label(cronjob.namespace, cronjob.name),
-        cronjob.schedule,
+        cronjob.schedule or "-",
         wait_cell(cronjob.next_at if not cronjob.suspended else None, now),
         age_cell(cronjob.last_started_at, now),
         (backup_words(store, cronjob),),
@@ -56,7 +56,7 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
         (good_age(cronjob, now),),
         size(backup.result.bytes_read) if backup and backup.result else "-",
         cronjob.policy.storage_id if cronjob.policy else "-",
-        cronjob.time_zone or "controller's",
+        cronjob.time_zone or ("-" if cronjob.is_claim else "controller's"),
     )
     return TableRow(cronjob.id, cells, job_role(cronjob))
 
@@ -69,6 +69,8 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
         lines += cause(run.message, run.next_step, width, role(run.status))
     lines += fault_lines(cronjob, width)
     lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now)]
+    if cronjob.is_claim:
+        return lines
     runs = runs_of(store, cronjob.id)
     lines += [(), *figures(runs), *sparkline_rows(store, runs, width)]
     lines += [(), (("RUNS", "title"),)]
@@ -86,6 +88,13 @@ def fault_lines(cronjob: CronJob, width: int) -> list[Text]:
 
 def _head(cronjob: CronJob, now: datetime, where: str, width: int) -> list[Text]:
     """Return state and name, then schedule and next run, on one line where they fit."""
+    if cronjob.is_claim:
+        return [
+            (
+                (job_state(cronjob), job_role(cronjob)),
+                (f"  {cronjob.namespace}/{cronjob.name}{where}", "strong"),
+            )
+        ]
     when = _suspension(cronjob) if cronjob.suspended else f"next {_time_until_run(cronjob.next_at, now)}"
     text = cronjob.schedule_text or cronjob.schedule
     state_span = (job_state(cronjob), job_role(cronjob))

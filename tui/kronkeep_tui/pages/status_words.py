@@ -136,7 +136,9 @@ UNENDED = ("pending", "running")
 
 
 def last_outcome(cronjob: CronJob) -> str:
-    """Return how a CronJob's newest run that has ended did end; `new` without one."""
+    """Return how a CronJob's newest run that has ended did end; `new` without one, `claim` of a claim."""
+    if cronjob.is_claim:
+        return "claim"
     return next((word(status) for status in reversed(cronjob.recent) if status not in UNENDED), "new")
 
 

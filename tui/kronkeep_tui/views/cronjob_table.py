@@ -42,5 +42,8 @@ class CronJobTableView(TableView[CronJob]):
     @handles(actions.FORM)
     def open_form(self) -> None:
         """Open the CronJob with its policy in the form."""
-        if (cronjob := self.subject()) is not None:
+        cronjob = self.subject()
+        if cronjob is not None and cronjob.is_claim:
+            self.context.tell("The policy of a claim is edited as YAML: E in Jobs.", "quiet")
+        elif cronjob is not None:
             self.context.enter("form", f"edit {full_name(cronjob)}")

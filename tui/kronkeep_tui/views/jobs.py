@@ -80,6 +80,15 @@ class JobsView(CronJobTableView):
         return page.detail(record, store, now, width)
 
     def refusal(self, action: Action) -> str:
+        claims = [c for c in self.targets() if c.is_claim]
+        if claims and action in (
+            actions.TRIGGER,
+            actions.SUSPEND,
+            actions.DELETE,
+            actions.CLONE,
+            actions.LOG,
+        ):
+            return f"{clusters.label(claims[0], self.store)} is a claim: it has a policy and no runs."
         if action == actions.BACK_UP and (bare := [c for c in self.targets() if c.policy is None]):
             return f"{clusters.label(bare[0], self.store)} has no backup policy: e edits it."
         return ""
@@ -115,16 +124,14 @@ class JobsView(CronJobTableView):
         from kronkeep_tui import editor
 
         client = self.context.client.for_cluster(cronjob.cluster)
-        original = await client.cronjobs.spec_with_tag(cronjob.namespace, cronjob.name)
-        path = editor.write_file(original.spec)
+        edited = await editor.open_for_editing(client, cronjob.namespace, cronjob.name)
         with self.app.suspend():
-            code = editor.run_editor(path)
+            code = editor.run_editor(edited.path)
         self.app.refresh(layout=True)
-        spec = await editor.submit_file(client, original, path, code)
-        if spec is None:
-            self.context.tell("Nothing was changed.", "quiet")
+        if await edited.submit(client, code):
+            self.context.tell(f"Changed {cronjob.namespace}/{cronjob.name}.", "ok")
         else:
-            self.context.tell(f"Changed {spec.namespace}/{spec.name}.", "ok")
+            self.context.tell("Nothing was changed.", "quiet")
 
     @handles(actions.TRIGGER)
     def ask_trigger(self) -> None:
