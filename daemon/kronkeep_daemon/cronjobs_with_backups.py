@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from kronkeep_common import archive_contents, object_keys, subject_names
+from kronkeep_common.archive_contents import CLAIM_KIND
 from kronkeep_common.compatibility.strategies import ResolvedPolicy
 from kronkeep_common.errors import (
     ClusterNotFound,
@@ -255,6 +256,10 @@ class ExtendedCronJobService:
         """Give the CronJob or claim a policy, or change the one it has, whose id stays."""
         claim = subject_names.claim_of(ref.name)
         if claim is not None:
+            volumes = (
+                archive_contents.MountedVolume(name=claim, kind=CLAIM_KIND, mount_path="/", claim=claim),
+            )
+            await self._require_copies(ref, policy, volumes)
             return await self.answer(await self._claims.set_policy(ref, claim, policy, dry_run=dry_run))
         cronjob = self._cronjobs.find(ref)
         self._cronjobs.check_namespace(ref.namespace)

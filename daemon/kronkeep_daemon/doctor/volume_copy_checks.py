@@ -16,7 +16,7 @@ async def check_volume_copies(cronjobs: CronJobService) -> AsyncIterator[Check]:
     """Yield a warning for each policy that cannot have its snapshots or clones; ok once where all can."""
     count = 0
     faults = 0
-    for cronjob in cronjobs.objects():
+    for cronjob in cronjobs.subjects.objects():
         policy = policy_annotations.read_policy(cronjob).policy
         if policy is None or policy.source.consistency == "live" or count >= MOST_POLICIES:
             continue

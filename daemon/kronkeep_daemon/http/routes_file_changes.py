@@ -30,7 +30,7 @@ async def diff_backups(call: ApiCall[None]) -> BackupDiff:
 async def find_files(call: ApiCall[None]) -> FileMatches:
     """Find files by a pattern in the snapshots of a CronJob, with the first and the last that has each."""
     call.request[AUDITED] = True
-    cronjob = call.services.cronjobs.find(call.ref)
+    cronjob = call.services.cronjobs.find_subject(call.ref)
     uid = access.peer_of(call.request).uid
     pattern = call.query.get("pattern", "")
     return await call.services.snapshot_search.find(cronjob.uid, pattern, limit_of(call), uid)
