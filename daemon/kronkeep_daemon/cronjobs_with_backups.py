@@ -256,10 +256,8 @@ class ExtendedCronJobService:
         """Give the CronJob or claim a policy, or change the one it has, whose id stays."""
         claim = subject_names.claim_of(ref.name)
         if claim is not None:
-            volumes = (
-                archive_contents.MountedVolume(name=claim, kind=CLAIM_KIND, mount_path="/", claim=claim),
-            )
-            await self._require_copies(ref, policy, volumes)
+            mounted = archive_contents.MountedVolume(name=claim, kind=CLAIM_KIND, mount_path="/", claim=claim)
+            await self._require_copies(ref, policy, (mounted,))
             return await self.answer(await self._claims.set_policy(ref, claim, policy, dry_run=dry_run))
         cronjob = self._cronjobs.find(ref)
         self._cronjobs.check_namespace(ref.namespace)

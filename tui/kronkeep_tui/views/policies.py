@@ -75,7 +75,10 @@ class PoliciesView(CronJobTableView):
     @handles(actions.FORM)
     def open_form(self) -> None:
         """Open the CronJob in the form, at the section of its backup."""
-        if (cronjob := self.subject()) is not None:
+        cronjob = self.subject()
+        if cronjob is not None and cronjob.is_claim:
+            self.context.tell("The policy of a claim is edited as YAML: E in Jobs.", "quiet")
+        elif cronjob is not None:
             self.context.enter("form", f"policy {full_name(cronjob)}")
 
     @handles(actions.RETENTION)
