@@ -68,6 +68,10 @@ class AlertCode(StrEnum):
     )
     BACKUPS_UNRECORDED = "BackupsUnrecorded", "The storage has backups of this kronkeep that have no record."
     PRUNE_WAITS = "PruneWaits", "The space of removed snapshots is not freed: something is in the way."
+    HISTORY_NOT_ARCHIVED = (
+        "HistoryNotArchived",
+        "The history could not be archived into a storage of the settings; after two days it is critical.",
+    )
     UNCOVERED = "Uncovered", "A claim has been there for a day, and no policy in force archives all of it."
     CLOCK_JUMPED = (
         "ClockJumped",

@@ -319,6 +319,11 @@ _RESTORES = {
 }
 
 _COPIES = {
+    "HistoryTooLarge": ReasonText(
+        "The history is larger than what goes into a storage (115 MB compressed, about a gigabyte).",
+        "Keep fewer records (history.keep_days, keep_runs_per_cronjob; kronkeepd store retain), "
+        "or copy it with other tools: docs/history.md.",
+    ),
     "CopyIncomplete": ReasonText(
         "restic ended without an error, and the copies' repository does not show the backup's snapshots.",
         "It is tried again; where it stays so, look at the storage (kronkeep storage rescan NAME).",

@@ -156,6 +156,7 @@ class Reason(StrEnum):
     SNAPSHOT_GONE = "SnapshotGone"
     SNAPSHOT_MISSING = "SnapshotMissing"
     PRUNE_HELD = "PruneHeld"
+    HISTORY_TOO_LARGE = "HistoryTooLarge"
     LISTING_UNREADABLE = "ListingUnreadable"
     TARGET_FULL = "TargetFull"
     TARGET_READ_ONLY = "TargetReadOnly"

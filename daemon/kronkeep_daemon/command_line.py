@@ -47,12 +47,33 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"kronkeepd {VERSION}")
     _add_serve_options(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    store_commands.add_parser(commands)
+    _add_history_restore(store_commands.add_parser(commands))
     probe.add_parser(commands)
     _add_node_agent(commands)
     _add_cluster(commands)
     _add_images(commands)
     return top
+
+
+def _add_history_restore(store: "Commands") -> None:
+    restore = store.add_parser("restore", help="fill a new folder from a storage that has the history")
+    restore.add_argument("folder", type=Path, help="the folder `history` inside the state folder")
+    restore.add_argument("--from-storage", required=True, metavar="STORAGE")
+    restore.add_argument(
+        "--archive-name",
+        metavar="NAME",
+        help="as it was archived (default: the settings' history.archive_name)",
+    )
+    restore.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: none)")
+    restore.add_argument("--cluster", metavar="NAME", help="the storage's cluster, where there are several")
+    restore.add_argument("--kubeconfig", type=Path, metavar="FILE", help="of a cluster not in the settings")
+    restore.set_defaults(func=_restore_history)
+
+
+def _restore_history(options: argparse.Namespace) -> int:
+    from kronkeep_daemon import history_restore
+
+    return history_restore.run(options)
 
 
 def _add_node_agent(commands: "Commands") -> None:

@@ -214,6 +214,11 @@ class HistorySettings(Request, frozen=True, kw_only=True):
     keep_log_bytes_per_namespace: kept logs of the runs, backups and restores of one namespace, on the disk.
         Beyond it the oldest of that namespace are removed; their records say so.
     keep_log_bytes: kept logs of all namespaces; beyond it those with the most bytes lose their oldest.
+    archive_to: names of storages that a copy of the history goes to, in a repository and with a password of
+        its own; see docs/history.md.
+    archive_schedule: when, a cron line in `controller_zone`.
+    archive_keep: how many copies stay in each storage.
+    archive_name: under which name; daemons that share a storage need one each.
     sinks: databases that runs, backups, restores and alerts are shipped to.
     sink_backlog_bytes: how many bytes of changes are kept for sinks that do not answer; a sink that needs
         older ones gets the whole history again.
@@ -224,6 +229,10 @@ class HistorySettings(Request, frozen=True, kw_only=True):
     keep_audit_days: Annotated[int, msgspec.Meta(ge=1)] = 400
     keep_log_bytes_per_namespace: Annotated[int, msgspec.Meta(ge=2**20)] = 2 * 2**30
     keep_log_bytes: Annotated[int, msgspec.Meta(ge=2**20)] = 20 * 2**30
+    archive_to: Annotated[tuple[str, ...], msgspec.Meta(max_length=5)] = ()
+    archive_schedule: str = "50 2 * * *"
+    archive_keep: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 30
+    archive_name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")] = "kronkeepd"
     sinks: Annotated[tuple[SinkSettings, ...], msgspec.Meta(max_length=5)] = ()
     sink_backlog_bytes: Annotated[int, msgspec.Meta(ge=2**24)] = 2**30
 
@@ -280,7 +289,8 @@ def parse(text: str, where: str) -> Settings:
     """
     try:
         settings = msgspec.toml.decode(text.encode(), type=Settings)
-        Schedule.parse(settings.archive.prune_schedule, controller_zone=settings.controller_zone)
+        for schedule in (settings.archive.prune_schedule, settings.history.archive_schedule):
+            Schedule.parse(schedule, controller_zone=settings.controller_zone)
     except msgspec.ValidationError as fault:
         described = describe_fault(fault, Settings)
         raise InvalidSettings(f"{where}: {described.sentence}", file=where, field=described.path) from fault

@@ -120,6 +120,11 @@ class StorageCalls:
         """Give up a move before records name the copies."""
         return await self._connection.post(f"{_path(name)}/move/cancel", BackupStorage)
 
+    async def archive_history(self, name: str) -> BackupStorage:
+        """Archive the daemon's own history into a storage, and return the storage; raise StorageFailed."""
+        await complete_operation(self._connection, f"{_path(name)}/archive-history")
+        return await self.get(name)
+
     async def rescan(self, name: str, *, other_clusters: bool = False) -> BackupStorage:
         """Record the backups again that no record knows, and return the storage; raise StorageFailed."""
         query = {"other_clusters": "true"} if other_clusters else None

@@ -162,6 +162,22 @@ class ForeignSnapshot(Record, frozen=True, kw_only=True):
     created_at: str = ""
 
 
+class HistoryArchive(Record, frozen=True, kw_only=True):
+    """The newest archive of the daemon's own history in a storage, and the last try.
+
+    It was made at `archived_at` and has all changes up to `sequence`; `bytes_compressed` is its size before
+    restic took it. `message` and `next_step` say why the last try, at `tried_at`, made none.
+    """
+
+    tried_at: Moment
+    archived_at: Moment | None = None
+    sequence: int = 0
+    bytes_compressed: Bytes = 0
+    snapshot_id: str = ""
+    message: str | None = None
+    next_step: str | None = None
+
+
 class KeyRotation(Record, frozen=True, kw_only=True):
     """The newest rotation of a storage's password, and what it does next.
 
@@ -235,6 +251,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     append_only: bool | None = None
     append_only_tested_at: Moment | None = None
     rotation: KeyRotation | None = None
+    history_archive: HistoryArchive | None = None
     kit_made_at: Moment | None = None
     kit_confirmed_at: Moment | None = None
     kit_hash: str | None = None

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from kronkeep_common.alert_codes import AlertCode
+from kronkeep_common.models import BackupStorage
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.alerts.rule_results import (
     AlertFinding,
     RuleResult,
+    format_minute,
     history_finding,
     kept_logs_finding,
 )
@@ -15,6 +17,7 @@ from kronkeep_daemon.history.facts import Fact
 from kronkeep_daemon.history.log_removals import NamespaceLogRemovals, next_step_for
 
 NAMED = 5  # namespaces in one message
+ARCHIVE_DAYS = 2  # without a new copy of the history, before that is critical
 TOLD_DAYS = 7  # days after which the loss is in the log and in the record of the alert alone
 WENT_BACK_NEXT_STEP = (
     "Find out what put an old copy of the state folder back (a volume or a machine that was rolled back). "
@@ -78,3 +81,20 @@ def _logs_removed(removals: Sequence[NamespaceLogRemovals]) -> RuleResult:
 
 def _removed_at(removals: NamespaceLogRemovals) -> datetime:
     return removals.created_at
+
+
+def history_not_archived(storage: BackupStorage, now: datetime) -> RuleResult | None:
+    """The last try to archive the history into the storage made no copy."""
+    archive = storage.history_archive
+    if archive is None or archive.message is None:
+        return None
+    since = archive.archived_at
+    is_old = since is None or now - since > timedelta(days=ARCHIVE_DAYS)
+    last = f"The newest copy is of {format_minute(since)}." if since is not None else "There is no copy."
+    return RuleResult(
+        code=AlertCode.HISTORY_NOT_ARCHIVED,
+        severity="critical" if is_old else "warning",
+        message=f"The history was not archived into the storage. {archive.message} {last}",
+        next_step=archive.next_step or f"kronkeep storage archive-history {storage.id}",
+        since=since,
+    )

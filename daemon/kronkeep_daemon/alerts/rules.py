@@ -29,6 +29,7 @@ from kronkeep_common.states import (
 from kronkeep_common.text import age, duration, size
 from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
 from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
+from kronkeep_daemon.alerts.history_rules import history_not_archived
 from kronkeep_daemon.alerts.recovery_rules import backup_unusual, restore_too_slow
 from kronkeep_daemon.alerts.rule_results import (
     AlertFinding,
@@ -424,7 +425,8 @@ def recovery_kit_due(storage: BackupStorage, now: datetime) -> RuleResult | None
 
 def storage_findings(storage: BackupStorage, now: datetime) -> list[AlertFinding]:
     """Return all that is wrong with a storage."""
-    results = [*(rule(storage) for rule in STORAGE_RULES), recovery_kit_due(storage, now)]
+    results = [*(rule(storage) for rule in STORAGE_RULES)]
+    results += [recovery_kit_due(storage, now), history_not_archived(storage, now)]
     return [storage_finding(storage, result) for result in results if result is not None]
 
 

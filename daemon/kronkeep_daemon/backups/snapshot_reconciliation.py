@@ -340,7 +340,7 @@ class SnapshotReconciliation:
             elif policy.storage_id != storage.id:
                 continue
             repositories.setdefault(repository.id, repository)
-        return list(repositories.values())
+        return [repository for repository in repositories.values() if not repository.is_of_history]
 
     def _on_storage_changed(self, change: StorageChanged) -> None:
         """Compare a storage at once that has become active: its repository may have been there before."""

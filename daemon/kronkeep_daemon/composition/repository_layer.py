@@ -18,6 +18,7 @@ from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.storages.address_change import AddressChanges
+from kronkeep_daemon.storages.history_archives import HistoryArchives
 from kronkeep_daemon.storages.key_rotation import KeyRotations
 from kronkeep_daemon.storages.provisioner import StorageProvisioner
 from kronkeep_daemon.storages.recovery_kit import RecoveryKits
@@ -44,6 +45,7 @@ class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
     secrets: RepositorySecrets
     key_rotations: KeyRotations
     recovery_kits: RecoveryKits
+    history_archives: HistoryArchives
 
 
 def compose_repositories(base: Foundation, cronjobs: CronJobService) -> RepositoryLayer:
@@ -64,6 +66,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         clusters=base.clusters, settings=base.settings, queues=queues, copies=copies, runners=runners
     )
     passwords = FolderPasswords(clusters=base.clusters, settings=base.settings)
+    maker = RepositoryMaker(jobs=jobs, index=index, queues=queues, passwords=passwords)
     stale_locks = StaleLocks(clusters=base.clusters, history=base.history, jobs=jobs, clock=base.clock)
     maintenance = RepositoryMaintenance(jobs=jobs, index=index, stale_locks=stale_locks, queues=queues)
     provisioner = StorageProvisioner(
@@ -102,7 +105,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         jobs=jobs,
         index=index,
         passwords=passwords,
-        maker=RepositoryMaker(jobs=jobs, index=index, queues=queues, passwords=passwords),
+        maker=maker,
         lock_removal=LockRemoval(queues=queues, stale_locks=stale_locks, supervisor=base.supervisor),
         version_probe=VersionProbe(runners=runners, settings=base.settings),
         maintenance=maintenance,
@@ -128,4 +131,17 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
             supervisor=base.supervisor,
         ),
         recovery_kits=RecoveryKits(storages=storages, index=index, secrets=secrets, clock=base.clock),
+        history_archives=HistoryArchives(
+            storages=storages,
+            history=base.history,
+            index=index,
+            maker=maker,
+            jobs=jobs,
+            maintenance=maintenance,
+            queues=queues,
+            clock=base.clock,
+            settings=base.settings,
+            supervisor=base.supervisor,
+            leads=cronjobs.leads,
+        ),
     )

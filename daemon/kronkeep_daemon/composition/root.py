@@ -66,6 +66,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.storages.resume()
         services.key_rotations.resume()
         services.layout_moves.resume()
+        services.history_archives.start()
         services.storage_upkeep.start()
         self.backup_planner.start()
         services.copy_planner.start()

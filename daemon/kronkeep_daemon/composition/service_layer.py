@@ -127,6 +127,7 @@ def compose_services(
         key_rotations=repositories.key_rotations,
         layout_moves=copies.layout_moves,
         recovery_kits=repositories.recovery_kits,
+        history_archives=repositories.history_archives,
         restores=restores.restores,
         restore_records=restores.records,
         snapshots=restores.snapshots,

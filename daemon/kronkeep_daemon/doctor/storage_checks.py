@@ -56,6 +56,27 @@ def check_moves(storages: Iterable[BackupStorage]) -> Iterator[Check]:
             )
 
 
+def check_history_archives(names: Iterable[str], storages: Mapping[str, BackupStorage]) -> Iterator[Check]:
+    """Yield a warning for each storage of the settings that has no new copy of the history."""
+    for name in names:
+        storage = storages.get(name)
+        archive = storage.history_archive if storage is not None else None
+        if storage is None:
+            yield Check(
+                name="archives of the history",
+                status="warn",
+                message=f"There is no storage {clean(name, 63)}, which history.archive_to names.",
+                next_step="Correct the settings, or create the storage.",
+            )
+        elif archive is not None and archive.message is not None:
+            yield Check(
+                name="archives of the history",
+                status="warn",
+                message=f"None was made in {clean(name, 63)}: {archive.message}",
+                next_step=archive.next_step or f"kronkeep storage archive-history {clean(name, 63)}.",
+            )
+
+
 def check_recovered(backups: Iterable[BackupExecution]) -> Iterator[Check]:
     """Yield a warning where backups that were found in repositories do not count as good yet."""
     waiting = [backup for backup in backups if backup.is_unconfirmed]

@@ -22,6 +22,7 @@ from kronkeep_daemon.history import durable, expiry, history_folder, schema
 from kronkeep_daemon.history.change_log import last_sequence
 from kronkeep_daemon.history.database import check_format, check_newest, connect, read_tables
 from kronkeep_daemon.history.database_check import check_whole
+from kronkeep_daemon.history.database_copy import copy_database
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.history import History
 from kronkeep_daemon.history.rows import checksum
@@ -46,8 +47,10 @@ class ExportedDocument(msgspec.Struct, frozen=True, kw_only=True):
     document: msgspec.Raw
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `store` and its commands."""
+def add_parser(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    """Add `store` and its commands; return where more are added."""
     store = commands.add_parser(
         "store", help="check, back up, export, import, compact or salvage a history folder"
     )
@@ -74,6 +77,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
             command.add_argument("--remove", action="store_true", help="remove them (default: only show)")
         if name in ("salvage", "backup"):
             command.add_argument("target", type=Path, help="the new folder")
+    return subparsers
 
 
 def _positive(text: str) -> int:
@@ -131,17 +135,13 @@ def _back_up(options: argparse.Namespace) -> None:
     if target.exists():
         raise InvalidRequest(f"{target} exists already; a backup needs a new folder.", field="target")
     copy = target / history_folder.DATABASE
-    with _open_for_reading(options.folder) as connection:
-        target.mkdir(parents=True, mode=0o700)
-        connection.execute("VACUUM INTO ?", (str(copy),))
-    with copy.open("rb") as file, translate_faults(target):
-        durable.sync(file.fileno())
+    target.mkdir(parents=True, mode=0o700)
+    sequence = copy_database(options.folder, copy)
     if (options.folder / "logs").is_dir():
         shutil.copytree(options.folder / "logs", target / "logs")
     with translate_faults(target):
         durable.sync_folder(target)
-    with closing(connect(copy)) as connection:
-        print(json.dumps({"seq": last_sequence(connection), "bytes": copy.stat().st_size}))
+    print(json.dumps({"seq": sequence, "bytes": copy.stat().st_size}))
 
 
 def _import(options: argparse.Namespace) -> None:

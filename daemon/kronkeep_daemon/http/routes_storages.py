@@ -140,6 +140,12 @@ async def confirm_recovery_kit(call: ApiCall[KitConfirmation]) -> BackupStorage:
     return await call.services.recovery_kits.confirm(call.id, call.body.fingerprint)
 
 
+@routes.post(STORAGE + "/archive-history", Level.ADMIN, status=202)
+async def start_history_archive(call: ApiCall[api.Empty]) -> api.Operation:
+    """Archive the daemon's own history into a storage, in a repository with a password of its own."""
+    return await _start(call, "archive-history", call.services.history_archives.archive)
+
+
 @routes.post(STORAGE + "/rescan", Level.ADMIN, status=202, query=("other_clusters",))
 async def start_rescan(call: ApiCall[api.Empty]) -> api.Operation:
     """Record the backups again whose snapshots are in a storage and that no record knows."""

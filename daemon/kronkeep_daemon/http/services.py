@@ -44,6 +44,7 @@ from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.sinks.service import SinkService
 from kronkeep_daemon.storages.address_change import AddressChanges
+from kronkeep_daemon.storages.history_archives import HistoryArchives
 from kronkeep_daemon.storages.key_rotation import KeyRotations
 from kronkeep_daemon.storages.recovery_kit import RecoveryKits
 from kronkeep_daemon.storages.service import StorageService
@@ -76,6 +77,7 @@ class Services(NamedTuple):
     key_rotations: KeyRotations
     layout_moves: LayoutMoves
     recovery_kits: RecoveryKits
+    history_archives: HistoryArchives
     restores: RestoreService
     restore_records: RestoreRecords
     snapshots: SnapshotListings

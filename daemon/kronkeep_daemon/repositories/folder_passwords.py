@@ -21,7 +21,7 @@ from kronkeep_daemon.repositories.repository import (
     password_secret_of_folders,
     repository_in_folder,
 )
-from kronkeep_daemon.repositories.secret_changes import EncodedData, change_secret
+from kronkeep_daemon.repositories.secret_changes import EncodedData, change_data
 from kronkeep_daemon.settings import Settings
 
 PASSWORD_BYTES = 32
@@ -41,7 +41,7 @@ class FolderPasswords:
 
         A password that is there is never replaced, whoever made it.
         """
-        if repository.layout == "shared":
+        if not repository.has_own_password:
             return
         ref = repository.password
         password = token_urlsafe(PASSWORD_BYTES).encode()
@@ -49,13 +49,13 @@ class FolderPasswords:
         cluster = self._clusters.of(repository.storage.cluster)
         add = partial(_with_password, name=ref.key, password=password)
         try:
-            await change_secret(cluster, self._path_of(repository.storage), add)
+            await change_data(cluster, self._path_of(repository.storage), add)
         except NotFoundInCluster:
             secret = job_manifests.build_secret(ref.secret, namespace, {ref.key: password}, None)
             try:
                 await cluster.create(paths.secrets(namespace), secret)
             except AlreadyExists:
-                await change_secret(cluster, self._path_of(repository.storage), add)
+                await change_data(cluster, self._path_of(repository.storage), add)
 
     def _path_of(self, storage: BackupStorage) -> str:
         return paths.secrets(self._settings().namespace, password_secret_of_folders(storage.id))

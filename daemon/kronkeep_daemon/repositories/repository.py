@@ -24,6 +24,7 @@ from kronkeep_daemon.storage_kinds import RepositoryAccess
 COPIES = "copies-of-"  # begins the folder of a repository of copies
 # What the folder of a repository begins with that has a password of its own, by layout.
 _PREFIXES: dict[Layout, str] = {"namespace": "namespace-", "policy": "one-policy-"}
+_HISTORY = "history-"
 HOST = "kronkeep"  # with a pod's own name every file would look new (restic #4597)
 
 
@@ -66,9 +67,19 @@ class Repository(NamedTuple):
         return next(layouts, "shared")
 
     @property
+    def is_of_history(self) -> bool:
+        """Whether it has copies of a daemon's own history."""
+        return self.folder.startswith(_HISTORY)
+
+    @property
+    def has_own_password(self) -> bool:
+        """Whether it has a password of its own, by its folder."""
+        return self.layout != "shared" or self.is_of_history
+
+    @property
     def password(self) -> SecretKeyRef:
         """Where in kronkeep's namespace its password is, unless a policy's key opens it, or it has none."""
-        if self.layout == "shared":
+        if not self.has_own_password:
             return self.storage.password
         return SecretKeyRef(secret=password_secret_of_folders(self.storage.id), key=self.folder)
 
@@ -148,6 +159,11 @@ def password_secret_of_folders(storage_id: str) -> str:
 def repository_in_folder(folder: str, storage: BackupStorage) -> Repository:
     """Return the repository with a password of its own in a folder of the storage."""
     return Repository(storage=storage, folder=folder)
+
+
+def repository_of_history(storage: BackupStorage, archive_name: str) -> Repository:
+    """Return the repository of the copies of a daemon's own history."""
+    return repository_in_folder(f"{_HISTORY}{archive_name}", storage)
 
 
 def repository_of_policy(

@@ -61,6 +61,10 @@ class RepositoryJobs:
         """Return the cluster of a storage's Jobs; raise ClusterNotFound where it is no longer configured."""
         return self._clusters.of(storage.cluster)
 
+    def cluster_with(self, cluster_id: str) -> Cluster:
+        """Return the cluster of that id; raise ClusterNotFound where it is no longer configured."""
+        return self._clusters.of(cluster_id)
+
     def namespace_of(self, storage: BackupStorage) -> str:
         """Return the namespace of a storage's Jobs: kronkeep's own, unless only another reaches it."""
         return storage_kinds.own_namespace(storage) or self._settings().namespace

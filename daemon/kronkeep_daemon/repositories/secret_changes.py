@@ -1,4 +1,4 @@
-"""Changes of a Secret's data that do not undo those that others make at the same time."""
+"""Changes of the data of a Secret or ConfigMap that do not undo those that others make at the same time."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ EncodedData = dict[str, str]
 MOST_TRIES = 20
 
 
-async def change_secret(cluster: Cluster, path: str, change: Callable[[EncodedData], EncodedData]) -> None:
-    """Replace a Secret's data, again where somebody else has changed it since it was read.
+async def change_data(cluster: Cluster, path: str, change: Callable[[EncodedData], EncodedData]) -> None:
+    """Replace an object's data, again where somebody else has changed it since it was read.
 
-    change: takes the data, base64 by key, and returns what it is to be.
+    change: takes the data by key, of a Secret in base64, and returns what it is to be.
 
     Raises NotFoundInCluster, and ConflictInCluster where it changes all the time.
     """

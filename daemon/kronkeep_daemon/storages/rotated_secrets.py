@@ -18,7 +18,7 @@ from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.folder_passwords import PASSWORD_BYTES, PREVIOUS
 from kronkeep_daemon.repositories.repository import Repository, password_secret_of_folders
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
-from kronkeep_daemon.repositories.secret_changes import EncodedData, change_secret
+from kronkeep_daemon.repositories.secret_changes import EncodedData, change_data
 from kronkeep_daemon.settings import Settings
 
 STORAGE_KEY = "password"
@@ -31,7 +31,7 @@ def next_secret_name(storage_id: str) -> str:
 
 def next_password(repository: Repository) -> SecretKeyRef:
     """Return where the repository's new password is."""
-    key = STORAGE_KEY if repository.layout == "shared" else repository.folder
+    key = repository.folder if repository.has_own_password else STORAGE_KEY
     return SecretKeyRef(secret=next_secret_name(repository.storage.id), key=key)
 
 
@@ -85,7 +85,7 @@ class RotatedSecrets:
         self, storage: BackupStorage, name: str, change: Callable[[EncodedData], EncodedData]
     ) -> None:
         path = paths.secrets(self._settings().namespace, name)
-        await change_secret(self._clusters.of(storage.cluster), path, change)
+        await change_data(self._clusters.of(storage.cluster), path, change)
 
 
 def _with_new(data: EncodedData, new: Mapping[str, bytes]) -> EncodedData:

@@ -52,7 +52,7 @@ def add_parser(verbs: Verbs) -> None:
     _add_usage(storage_verbs)
     _add_change(storage_verbs)
     storage_address.add_verb_of_address(storage_verbs)
-    for name in ("test", "check", "prune", "retry"):
+    for name in ("test", "check", "prune", "retry", "archive-history"):
         verb = add_verb(storage_verbs, name, routes=[f"POST {_STORAGE}/{name}"])
         verb.add_argument("name")
         verb.set_defaults(func=with_blocking_client(_run_work))
@@ -256,6 +256,10 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
             storage = await client.storages.check(options.name)
             if storage.checked_without_lock:
                 print(f"{storage.id} was checked without a lock, as none can be written")
+        case "archive-history":
+            storage = await client.storages.archive_history(options.name)
+            if storage.history_archive is not None:
+                print(f"the history up to change {storage.history_archive.sequence} is in {storage.id}")
         case "retry":
             storage = await client.storages.retry(options.name)
         case _:

@@ -117,6 +117,11 @@ def _key_lines(storage: BackupStorage, now: datetime, width: int) -> list[Text]:
         how_far = f"to {move.layout}: {move.state}, {move.copied} of {move.backups} copied{step}"
         lines += _labelled_lines("move", how_far, width)
         lines += cause(move.message, move.next_step, width, "bad") if move.message else []
+    archive = storage.history_archive
+    if archive is not None:
+        copied = f"copied {age(archive.archived_at, now)} ago" if archive.archived_at else "never copied"
+        lines += _labelled_lines("history", copied, width)
+        lines += cause(archive.message, archive.next_step, width, "bad") if archive.message else []
     if storage.kit_made_at is not None:
         shown = storage.kit_confirmed_at or storage.kit_made_at
         lines += _labelled_lines("kit", f"was there {age(shown, now)} ago", width)
