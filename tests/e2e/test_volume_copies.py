@@ -215,7 +215,7 @@ async def test_what_is_made_for_an_archive_is_removed_after_a_kill_a_failure_and
         await client.backups.cancel(begun.id)
         assert (await wait_for_end(client, begun.id)).status == "cancelled"
         await wait_until_clean(scene)
-        await set_start_seconds(scene, "start_seconds = 1")
+        await set_start_seconds(scene, "start_seconds = 10")
         failed = await site.back_up(client, "job")
         assert (failed.status, failed.reason) == ("failed", "VolumeCopyFailed")
         assert "no space for snapshots" in (failed.message or "")
