@@ -97,7 +97,10 @@ class FileTooLarge(InvalidRequest):
 
     code = "FileTooLarge"
     status = 413
-    default_next_step = "Restore it to a claim: kronkeep restore BACKUP --path PATH --new-claim NAME."
+    default_next_step = (
+        "Download its folder as a tar archive (kronkeep download BACKUP FOLDER -o FOLDER.tar), or restore it "
+        "to a claim: kronkeep restore BACKUP --path PATH --new-claim NAME."
+    )
 
 
 class InvalidSettings(InvalidRequest):

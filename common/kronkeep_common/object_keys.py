@@ -15,6 +15,7 @@ RESTORE_LABEL = PREFIX + "restore-id"
 RUN_ANNOTATION = PREFIX + "cronjob-execution-id"
 OVERRIDES_ANNOTATION = PREFIX + "overrides"
 REQUEST = PREFIX + "request"  # the id of the request that started a manual run
+READ_PARTS = PREFIX + "read-parts"  # on the pod of a download: what has been read of its log
 TOKEN = PREFIX + "token"  # proves that this daemon created the object
 MAINTENANCE = PREFIX + "maintenance"  # ids of the maintenances that keep a CronJob suspended
 DECLARED = PREFIX + "declared"  # the fields that a manifest named last, as JSON without values

@@ -10,6 +10,7 @@ from kronkeep_common.client.operations import run_operation
 from kronkeep_common.errors import StillReading, VerificationFailed
 from kronkeep_common.models import BackupExecution, Restore, RestorePlan, RestoreRequest, SnapshotFolder
 from kronkeep_common.models.file_changes import BackupDiff, FileMatches
+from kronkeep_common.models.tar_download import TarDownload
 
 T = TypeVar("T")
 POLL_SECONDS = 0.5
@@ -80,6 +81,34 @@ class BackupCalls:
                 return
             except StillReading:
                 await self._connection.pause(POLL_SECONDS)
+
+    async def download_tar(
+        self, backup_id: str, path: str, offset: int = 0, sha256: str = ""
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a folder as a tar archive, from an offset on.
+
+        sha256: of the bytes before the offset, a multiple of 64 KiB, in hexadecimal.
+
+        Raise PathNotFound, Conflict where the archive begins with other bytes, or DaemonUnreachable where the
+        bytes end before the archive does.
+        """
+        query: dict[str, str | int | None] = {"path": path, "offset": offset, "sha256": sha256 or None}
+        for _ in range(TRIES):
+            try:
+                async with aclosing(self._connection.stream(f"{_path(backup_id)}/tar", query)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                return
+            except StillReading:
+                await self._connection.pause(POLL_SECONDS)
+
+    async def tar_state(self, backup_id: str, path: str) -> TarDownload:
+        """Return how far the last download of a folder has come, or how large one will be."""
+
+        async def ask() -> TarDownload:
+            return await self._connection.get(f"{_path(backup_id)}/tar/state", TarDownload, {"path": path})
+
+        return await self._wait_for(ask)
 
     async def diff(
         self, older_id: str, newer_id: str, *, path: str = "/", limit: int | None = None

@@ -123,6 +123,8 @@ class SyncBackups(Blocking[BackupCalls]):
     log = BlockingStream(BackupCalls.log)
     files = BlockingCall(BackupCalls.files)
     download = BlockingStream(BackupCalls.download)
+    download_tar = BlockingStream(BackupCalls.download_tar)
+    tar_state = BlockingCall(BackupCalls.tar_state)
     diff = BlockingCall(BackupCalls.diff)
     find = BlockingCall(BackupCalls.find)
     plan_restore = BlockingCall(BackupCalls.plan_restore)

@@ -21,6 +21,7 @@ from kronkeep_daemon.restores.restore_runner import RestoreRunner
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
+from kronkeep_daemon.restores.tar_download import TarDownloads
 from kronkeep_daemon.restores.target_cleanup import TargetCleanup
 
 
@@ -30,6 +31,7 @@ class RestoreLayer(msgspec.Struct, frozen=True, kw_only=True):
     records: RestoreRecords
     snapshots: SnapshotListings
     downloads: FileDownloads
+    tar_downloads: TarDownloads
     restores: RestoreService
     predictor: RestorePredictor
 
@@ -119,6 +121,9 @@ def compose_restores(
         records=records,
         snapshots=snapshots,
         downloads=FileDownloads(
+            queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
+        ),
+        tar_downloads=TarDownloads(
             queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
         ),
         restores=restores,

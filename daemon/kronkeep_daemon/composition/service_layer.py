@@ -132,6 +132,7 @@ def compose_services(
         restore_records=restores.records,
         snapshots=restores.snapshots,
         downloads=restores.downloads,
+        tar_downloads=restores.tar_downloads,
         snapshot_search=SnapshotSearch(restores.snapshots, history, clock),
         extended=extended,
         schedules=schedules,

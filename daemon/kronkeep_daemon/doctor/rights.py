@@ -167,6 +167,14 @@ RIGHTS = (
     ),
     Right(
         scope=OWN,
+        group="",
+        resource="pods",
+        verbs=("patch",),
+        purpose="send folders as tar archives",
+        needed=False,
+    ),
+    Right(
+        scope=OWN,
         group="coordination.k8s.io",
         resource="leases",
         verbs=("get", "create", "update"),

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from collections.abc import AsyncIterator
 from functools import partial
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError, LogNotFound
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
+from kronkeep_common.models.tar_download import TarDownload
 from kronkeep_daemon.history.removed_logs import refuse_removed
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
@@ -18,9 +20,12 @@ from kronkeep_daemon.http.route import AUDITED, TEXT, ApiCall, RouteTable
 from kronkeep_daemon.http.routes_backups import BACKUP
 from kronkeep_daemon.http.routes_cronjobs import CRONJOB
 from kronkeep_daemon.restores.file_download import FileDownload
+from kronkeep_daemon.restores.tar_download import TarQuestion
 
 log = logging.getLogger(__name__)
 BYTES = "application/octet-stream"
+TAR = "application/x-tar"
+WRITTEN_AT_ONCE = 64 * 1024  # bytes, so that a slow client holds little memory of the daemon
 RESTORES = "/v1/restores"
 RESTORE = RESTORES + "/{id}"
 
@@ -50,6 +55,34 @@ async def download_file(call: ApiCall[None]) -> web.StreamResponse:
             return await _send(call.request, sending)
 
 
+@routes.get(BACKUP + "/tar", Level.ADMIN, query=("path", "offset", "sha256"), media=TAR)
+async def download_tar(call: ApiCall[None]) -> web.StreamResponse:
+    """Send a folder of a backup's snapshot as a tar archive, from an offset where the client has the rest."""
+    offset = call.query.get("offset", "0")
+    if not offset.isdigit():
+        raise InvalidRequest("The offset is a number of bytes.", field="offset")
+    uid = access.peer_of(call.request).uid
+    question = TarQuestion(
+        backup_id=call.id,
+        path=call.query.get("path", "/"),
+        uid=uid,
+        offset=int(offset),
+        sha256=call.query.get("sha256", ""),
+    )
+    call.request[AUDITED] = True
+    with call.services.limits.count_stream(uid, call.request.task):
+        has_left = partial(_is_closing, call.request)
+        async with call.services.tar_downloads.open(question, has_left) as chunks:
+            return await _send_chunks(call.request, chunks, {"Content-Type": TAR})
+
+
+@routes.get(BACKUP + "/tar/state", Level.ADMIN, query=("path",))
+async def get_tar_state(call: ApiCall[None]) -> TarDownload:
+    """Show how far the user's last download of a folder has come, or how large one will be."""
+    uid = access.peer_of(call.request).uid
+    return await call.services.tar_downloads.describe(call.id, call.query.get("path", "/"), uid)
+
+
 def _is_closing(request: web.Request) -> bool:
     """Return whether the connection is gone, so that nothing need be read for it."""
     return request.transport is None or request.transport.is_closing()
@@ -66,14 +99,30 @@ async def _send(request: web.Request, sending: FileDownload) -> web.StreamRespon
     }
     if request.method == "HEAD":
         return web.Response(headers=headers)
+    return await _send_chunks(request, sending.chunks, headers)
+
+
+async def _send_chunks(
+    request: web.Request, chunks: AsyncIterator[bytes], headers: dict[str, str]
+) -> web.StreamResponse:
+    """Send bytes; where they end too early the connection is broken.
+
+    The answer begins with the first byte, so a fault before it is answered as a refusal.
+    """
     response = web.StreamResponse(headers=headers)
-    await response.prepare(request)
     try:
-        async for chunk in sending.chunks:
-            await response.write(chunk)
+        async for chunk in chunks:
+            if not response.prepared:
+                await response.prepare(request)
+            for at in range(0, len(chunk), WRITTEN_AT_ONCE):
+                await response.write(chunk[at : at + WRITTEN_AT_ONCE])
+        if not response.prepared:
+            await response.prepare(request)
     except ConnectionError:
         return response
     except KronkeepError as fault:
+        if not response.prepared:
+            raise
         log.warning("a download broke off: %s", fault)
         if request.transport is not None:
             request.transport.abort()

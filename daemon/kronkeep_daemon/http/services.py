@@ -40,6 +40,7 @@ from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.restores.snapshot_search import SnapshotSearch
+from kronkeep_daemon.restores.tar_download import TarDownloads
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.sinks.service import SinkService
@@ -82,6 +83,7 @@ class Services(NamedTuple):
     restore_records: RestoreRecords
     snapshots: SnapshotListings
     downloads: FileDownloads
+    tar_downloads: TarDownloads
     snapshot_search: SnapshotSearch
     extended: ExtendedCronJobService
     schedules: ScheduleService

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -287,7 +287,7 @@ class Cluster:
         since_time: str | None = None,
         timestamps: bool = True,
         previous: bool = False,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield a container's log as it arrives; with `timestamps` lines begin with an RFC 3339 time.
 
         `previous` is the log of the instance that ended before the container's last restart.

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.path_text import escape_bytes, local_name
 from kronkeep_common.text import clean, duration, size
-from kronkeep_tui.cli import output, wait_for_end
+from kronkeep_tui.cli import output, tar_download, wait_for_end
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
 from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
@@ -37,10 +37,18 @@ def add_parser(verbs: Verbs) -> None:
     )
     files.add_argument("-o", "--output", choices=output.FORMATS, default="table")
     files.set_defaults(func=with_client(_files))
-    download = _add_backup_verb(verbs, "download", f"GET {_BACKUP}/download")
-    download.add_argument("path", type=escape_bytes, help="a file of the snapshot, as `files` prints it")
+    download = _add_backup_verb(
+        verbs, "download", f"GET {_BACKUP}/download", f"GET {_BACKUP}/tar", f"GET {_BACKUP}/tar/state"
+    )
     download.add_argument(
-        "-o", "--to", metavar="FILE", help="- for standard output (default: the file's own name)"
+        "path", type=escape_bytes, help="a file or folder of the snapshot, as `files` prints it"
+    )
+    download.add_argument(
+        "-o",
+        "--to",
+        metavar="FILE",
+        help="- for standard output (default: the file's own name); FILE.tar for a folder of any size, which "
+        "is continued where it broke off",
     )
     download.set_defaults(func=with_client(_download))
     _add_restore(verbs)
@@ -113,6 +121,9 @@ async def _files(client: "Client", options: argparse.Namespace) -> int:
 
 async def _download(client: "Client", options: argparse.Namespace) -> int:
     options.backup = await find_backup_id(client, options.backup)
+    if tar_download.is_tar_wanted(options.path, options.to):
+        await tar_download.download_tar(client, options.backup, options.path, Path(options.to))
+        return 0
     chunks = client.backups.download(options.backup, options.path)
     if options.to == "-":
         async for chunk in chunks:

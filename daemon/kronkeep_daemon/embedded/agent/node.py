@@ -147,7 +147,9 @@ class NodeAgent:
             self._ended.discard(uid)
         elif pod["metadata"].get("deletionTimestamp"):
             self._begin_deletion(pod)
-        elif uid not in self._runners and uid not in self._ended:
+        elif (runner := self._runners.get(uid)) is not None:
+            runner.update(pod)
+        elif uid not in self._ended:
             # The status writes of a runner come back as events; `_ended` keeps the last one from starting the
             # pod again.
             self._start_pod(pod)

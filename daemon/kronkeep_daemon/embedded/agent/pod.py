@@ -73,6 +73,14 @@ class PodRunner:
         self._are_sidecars_ending = False
         self._grace_seconds = float(pod["spec"].get("terminationGracePeriodSeconds") or DEFAULT_GRACE_SECONDS)
 
+    def update(self, pod: JsonObject) -> None:
+        """Take a change of the pod's annotations and labels."""
+        if any(
+            pod["metadata"].get(key) != self._pod["metadata"].get(key) for key in ("annotations", "labels")
+        ):
+            self._pod = {**self._pod, "metadata": pod["metadata"]}
+            self._volumes.update_fields(self._pod)
+
     async def run(self) -> None:
         """Run the pod until its end has been written, or until it has been deleted."""
         self._status.begin()

@@ -2,7 +2,8 @@
 
 Implemented: persistentVolumeClaim (a folder that outlives the pod), emptyDir, hostPath, secret, configMap,
 downwardAPI, and projected with these sources and service account tokens; `items`, `optional`, `readOnly`,
-`subPath`, `defaultMode`, `mode` and `fsGroup`. As a new file system is, a claim is root's and 0755 until an
+`subPath`, `defaultMode`, `mode` and `fsGroup`; files of a downwardAPI volume follow the pod's annotations and
+labels. As a new file system is, a claim is root's and 0755 until an
 fsGroup owns it.
 
 Not implemented: other volume types; fsGroupChangePolicy (always Always); fsGroup where the agent is not root;
@@ -82,6 +83,21 @@ class PodVolumes:
         """Remove all volumes of the pod except its claims."""
         shutil.rmtree(self._pod_folder, ignore_errors=True)
 
+    def update_fields(self, pod: JsonObject) -> None:
+        """Write the files of downwardAPI volumes again, after a change of the pod."""
+        self._pod = pod
+        for volume in pod["spec"].get("volumes") or []:
+            if "downwardAPI" in volume and volume["name"] in self._volumes:
+                mode = volume["downwardAPI"].get("defaultMode", FILE_MODE)
+                _write_files(self._volumes[volume["name"]].path, self._read_fields(volume), mode)
+
+    def _read_fields(self, source: JsonObject) -> list[VolumeFile]:
+        """Return the fields of the pod that a downwardAPI source names, as files."""
+        return [
+            VolumeFile(item["path"], read_field(self._pod, item["fieldRef"]["fieldPath"]), item.get("mode"))
+            for item in source["downwardAPI"].get("items") or []
+        ]
+
     def mounts_of(self, container: JsonObject) -> list[BindMount]:
         """Return the mounts of one container of the pod."""
         mounts = []
@@ -130,14 +146,8 @@ class PodVolumes:
             seconds = account.get("expirationSeconds") or TOKEN_SECONDS
             token = await self._request_token(seconds, account.get("audience"))
             _write_files(folder, [VolumeFile(account["path"], token, None)], mode)
-        elif downward := source.get("downwardAPI"):
-            items = downward.get("items") or []
-            texts = [read_field(self._pod, item["fieldRef"]["fieldPath"]) for item in items]
-            files = [
-                VolumeFile(item["path"], text, item.get("mode"))
-                for item, text in zip(items, texts, strict=True)
-            ]
-            _write_files(folder, files, mode)
+        elif source.get("downwardAPI"):
+            _write_files(folder, self._read_fields(source), mode)
 
     async def _claim_folder(self, claim: JsonObject) -> VolumeFolder:
         name = claim["claimName"]
@@ -174,17 +184,19 @@ def _host_folder(host_path: JsonObject) -> Path:
 
 
 def _write_files(folder: Path, files: list[VolumeFile], mode: int) -> None:
-    """Write files with their modes, `mode` where one has none."""
+    """Write files with their modes, `mode` where one has none; one that exists is replaced as a whole."""
     for file in files:
         path = _path_inside(folder, file.name)
         for parent in reversed(path.relative_to(folder).parents[:-1]):
             (folder / parent).mkdir(exist_ok=True)
             (folder / parent).chmod(FOLDER_MODE)
-        path.unlink(missing_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        new = path.with_name(f"..{path.name}.new")
+        new.unlink(missing_ok=True)
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", errors="surrogateescape") as stream:
             stream.write(file.text)
-        path.chmod(mode if file.mode is None else file.mode)
+        new.chmod(mode if file.mode is None else file.mode)
+        new.replace(path)
 
 
 def _give_to_group(volume: VolumeFolder, group: int) -> None:
