@@ -1,6 +1,6 @@
 """Downloads of folders as tar archives, of any size: `restic dump` in a Job, sent in parts through its log.
 
-The way through the log is told in `part_protocol`. Each part is checked by its SHA-256 before it is passed
+`part_protocol` says how they go through the log. Each part is checked by its SHA-256 before it is passed
 on. Nothing of a download is kept: one that breaks off is continued by a new Job that writes the same again
 and leaves out what the client has, after it has compared the sums of that.
 """

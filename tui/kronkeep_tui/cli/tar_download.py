@@ -105,7 +105,7 @@ class DownloadProgress:
         )
 
     def end(self) -> None:
-        """End the line."""
+        """End the line of the progress."""
         self._line.end()
 
 
