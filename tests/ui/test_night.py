@@ -47,7 +47,7 @@ async def test_the_night_opens_with_8_and_a_bar_leads_to_its_run() -> None:
         await press(pilot, "8")
         await wait_for_night(pilot)
         text = screen(pilot)
-        assert "Mon 23 Nov 15:50 to Tue 24 Nov 07:00" in text
+        assert "Mon 23 Nov 15:55 to Tue 24 Nov 07:00" in text
         crm = line_with(pilot, " pg-crm ")
         assert re.search(r"█+.?───▄{9}", crm), "the run, its archive's wait, the archive"
         assert "○" in line_with(pilot, "etcd-snap"), "a slot was missed"
@@ -114,7 +114,7 @@ async def test_orders_and_faults() -> None:
         def first_names(count: int) -> list[str]:
             return [entry.row.cronjob for entry in view_of(pilot)._records[:count]]
 
-        assert first_names(1) == ["sitemap"]
+        assert first_names(2) == ["etcd-snap", "sitemap"]
         await press(pilot, "S", "l")
         assert first_names(2) == ["sitemap", "pg-dwh-full"]
         await press(pilot, "S", "o")
@@ -150,7 +150,7 @@ async def test_plain_mode_says_it_in_words() -> None:
     async with app.run_test(size=WIDE) as pilot:
         await wait_for_night(pilot)
         text = screen(pilot)
-        assert "from Mon 15:50 to Tue 07:00, now 03:14" in text
+        assert "from Mon 15:55 to Tue 07:00, now 03:14" in text
         assert "FAIL 03:00 for 8m20s" in line_with(pilot, "pg-main-nightly")
         assert not re.search("[█▄░▒○│─▌]", text)
 
@@ -204,3 +204,24 @@ async def test_a_change_is_shown_at_once_and_a_lost_daemon_leaves_what_was_read(
         client.lost.set()
         await until(pilot, lambda: "NO DAEMON" in screen(pilot))
         assert "x" in line_with(pilot, "pg-dwh-incr")
+
+
+async def test_the_overview_has_the_night_where_there_is_space() -> None:
+    async with app_of(CannedClient(*night()), start="overview").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "NEEDS ATTENTION" in screen(pilot))
+        await settle(pilot.app)
+        assert "runs at once" not in screen(pilot)
+        for words in ("RUNNING", "STORAGES", "NEXT", "LAST 24 HOURS", "SUCCESS"):
+            assert words in screen(pilot), "at 80x24 nothing is lost"
+        await pilot.resize_terminal(130, 40)
+        await until(pilot, lambda: "× more" in screen(pilot))
+        assert "pg-dwh-full" in screen(pilot), "the longest have rows of their own"
+        await pilot.resize_terminal(200, 50)
+        await until(pilot, lambda: "pg-web-us" in screen(pilot))
+        lines = screen(pilot).splitlines()
+        beside = next(line for line in lines if "NEEDS ATTENTION" in line)
+        assert "03:14" in beside, "the night stands beside what needs attention"
+        assert any("RUNNING" in line and "STORAGES" in line for line in lines)
+        await press(pilot, "tab")
+        await press(pilot, "end", "enter")
+        await until(pilot, lambda: "web/pg-web-us" in screen(pilot) or "› pg-web-us" in screen(pilot))

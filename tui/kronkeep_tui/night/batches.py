@@ -8,9 +8,11 @@ from typing import NamedTuple
 from kronkeep_common.natural_order import NaturalKey, natural_key
 from kronkeep_tui.night.bars import Bar, NightRow
 from kronkeep_tui.night.chart import Look, cells_of, count_at_once, is_in_window, stretches_of
+from kronkeep_tui.pages.status_words import FAULTS
 
 FEWEST = 3  # CronJobs of a batch
 NEVER = float("inf")
+REST = "batch rest"
 
 
 class NightEntry(NamedTuple):
@@ -88,7 +90,29 @@ def fold_rest(entries: Sequence[NightEntry], most: int) -> list[NightEntry]:
     if len(entries) <= most or most < 1:
         return list(entries)
     rest = entries[most - 1 :]
-    return [*entries[: most - 1], _merge("batch rest", rest, "more")]
+    return [*entries[: most - 1], _merge(REST, rest, "more")]
+
+
+def choose_rows(entries: Sequence[NightEntry], most: int) -> list[NightEntry]:
+    """Return at most `most` rows of those that have something in the window, in the order of their starts.
+
+    Where there are more, CronJobs of one schedule become a batch, and the shortest are one row together.
+    """
+    shown = [entry for entry in entries if entry.start != NEVER]
+    if len(shown) > most:
+        shown = fold_rest(sorted(fold_batches(shown), key=_interest, reverse=True), most)
+    return sorted(shown, key=_start_order)
+
+
+def _interest(entry: NightEntry) -> tuple[bool, float]:
+    """Sort by whether the newest run failed, then by how long the runs took."""
+    newest = entry.row.runs[-1].status if entry.row.runs else ""
+    return newest in FAULTS, entry.length
+
+
+def _start_order(entry: NightEntry) -> tuple[bool, float, object]:
+    """Sort by start, then by name; what stands for all others comes last."""
+    return entry.id == REST, entry.start, entry.name
 
 
 def _merge(key: str, group: Sequence[NightEntry], name: str) -> NightEntry:

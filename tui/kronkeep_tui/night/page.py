@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from kronkeep_common.models.timeline import Timeline
 from kronkeep_common.text import duration
-from kronkeep_tui.night.bars import NightRow
+from kronkeep_tui.night.bars import Bar, NightRow
 from kronkeep_tui.night.batches import NightEntry
 from kronkeep_tui.night.chart import Look, draw_axis, draw_load
 from kronkeep_tui.pages.status_words import FAULTS, role
@@ -39,6 +39,14 @@ def label(row: NightRow, store: Store) -> str:
     if row.members > 1:
         return f"{row.namespace}: {row.cronjob}" if row.namespace else row.cronjob
     return store.label(row.namespace, row.cronjob) + store.cluster_suffix(row.cluster)
+
+
+def place_of(row: NightRow, bar: Bar | None) -> tuple[str, str]:
+    """Return the kind and argument of the view that a bar leads to: its run, else the CronJob's runs."""
+    if bar is None or bar.status == "planned":
+        return "runs", row.id
+    run_id = bar.run_id if bar.storage else bar.id
+    return ("runs", row.id) if run_id is None else ("run", run_id)
 
 
 def row_role(row: NightRow) -> str:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, clean, duration, size
@@ -156,6 +157,38 @@ def success(store: Store, now: datetime, width: int) -> list[Text]:
 
 LEFT: tuple[Section, ...] = (running, storages)
 RIGHT: tuple[Section, ...] = (upcoming, last_day, success)
+COCKPIT_LEFT: tuple[Section, ...] = (running, upcoming)
+COCKPIT_RIGHT: tuple[Section, ...] = (storages, last_day, success)
+WITH_NIGHT = 120  # columns from which on the night is shown
+COCKPIT = 160  # columns from which on attention and night stand side by side
+LEAST_ALERTS = 4  # lines
+LEAST_NIGHT = 6
+LEAST_BELOW = 8  # lines that stay for what runs and the storages, where there is a night
+
+
+class PaneHeights(NamedTuple):
+    """Lines of the panes above the two columns; 0 for a pane that is not shown."""
+
+    alerts: int
+    night: int
+    whole: int
+
+
+def fit_panes(columns: int, lines: int, alerts: int, night: int, own: int | None = None) -> PaneHeights:
+    """Return the heights of the panes in a view of a size.
+
+    alerts, night: the lines that would show all of them.
+    own: what the user has set for the alerts.
+    """
+    most = lines * 2 // 5
+    attention = max(LEAST_ALERTS, min(alerts, most)) if own is None else own
+    if columns >= COCKPIT:
+        whole = max(attention, min(max(alerts, night), lines // 2)) if own is None else own
+        return PaneHeights(whole, whole, whole)
+    space = min(night, most, lines - attention - LEAST_BELOW)
+    if columns < WITH_NIGHT or space < LEAST_NIGHT:
+        return PaneHeights(attention, 0, attention)
+    return PaneHeights(attention, space, attention + space)
 
 
 def column(sections: Sequence[Section], store: Store, now: datetime, width: int) -> list[Text]:

@@ -201,14 +201,7 @@ class NightView(TableView[NightEntry]):
             self._opened |= {entry.id}
             self.update()
             return
-        bar = self._bar_in(entry.row)
-        run_id = (
-            bar.run_id or (bar.id if bar.status != "planned" and not bar.storage else None) if bar else None
-        )
-        if run_id is not None:
-            self.context.enter("run", run_id)
-        else:
-            self.context.enter("runs", entry.id)
+        self.context.enter(*page.place_of(entry.row, self._bar_in(entry.row)))
 
     @handles(actions.RUN_BEFORE)
     def select_run_before(self) -> None:
@@ -292,6 +285,10 @@ class NightView(TableView[NightEntry]):
         is_folded = any(entry.row.members > 1 for entry in self._records)
         self._has_batches = not is_folded
         self._opened = frozenset()
+        self.update()
+
+    def on_chart_table_chart_resized(self) -> None:
+        """Fit the window to the width that the charts have now."""
         self.update()
 
     def on_chart_table_chart_clicked(self, message: ChartTable.ChartClicked) -> None:

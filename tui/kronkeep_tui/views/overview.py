@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -10,19 +11,25 @@ from textual.css.scalar import Scalar
 
 from kronkeep_common.models import Alert
 from kronkeep_tui import actions
-from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.night import page as night_page
+from kronkeep_tui.night.bars import nearest_bar
+from kronkeep_tui.night.batches import NightEntry, choose_rows
 from kronkeep_tui.pages import alerts
 from kronkeep_tui.pages import overview as page
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.store import Store
+from kronkeep_tui.views.night_board import NightBoard
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.chart_table import ChartTable
 from kronkeep_tui.widgets.line_widget import ScrollablePage, UnscrolledWidget
-from kronkeep_tui.widgets.row_table import Column, RowTable, TableRow
+from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 
 MOST_PAGES = 5  # of 1,000 runs
+NIGHT_HEAD = 2  # lines above the rows of the night: times, runs at once
 ALERT_COLUMNS = (
     Column(title="", width=5),
     Column(title="NEEDS ATTENTION", width=22, grow=2),
@@ -33,6 +40,10 @@ ALERT_COLUMNS = (
 
 class TwoColumns(Horizontal, UnscrolledWidget):
     """A row of two columns."""
+
+
+class TopPanes(Horizontal, UnscrolledWidget):
+    """What needs attention and the night: below each other, or beside each other on a wide screen."""
 
 
 class OverviewView(TableView[Alert]):
@@ -46,21 +57,31 @@ class OverviewView(TableView[Alert]):
     DEFAULT_CSS = """
     OverviewView { layout: vertical; }
     .-wide OverviewView { layout: vertical; }
-    OverviewView > RowTable { height: 4; }
+    OverviewView #top { height: 4; layout: vertical; }
+    OverviewView.-cockpit #top { layout: horizontal; }
+    OverviewView #top > RowTable { height: 4; }
+    OverviewView.-cockpit #top > #attention { width: 2fr; margin-right: 2; }
+    OverviewView.-cockpit #top > #night { width: 3fr; }
     OverviewView TwoColumns { height: 1fr; padding: 1 1 0 1; }
     OverviewView #left { width: 1fr; padding-right: 2; }
     OverviewView #right { width: 1fr; }
     OverviewView #welcome { display: none; padding: 2 3; }
     OverviewView.-first #welcome { display: block; }
-    OverviewView.-first > RowTable, OverviewView.-first TwoColumns { display: none; }
+    OverviewView.-first #top, OverviewView.-first TwoColumns { display: none; }
     """
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         self._own_height: int | None = None
+        self.board = NightBoard(context)
+        self._chosen: Sequence[NightEntry] = ()
 
     def compose(self) -> ComposeResult:
-        yield RowTable(self.COLUMNS)
+        night = ChartTable(night_page.COLUMNS, head_rows=NIGHT_HEAD, id="night")
+        night.lit = night.display = False
+        with TopPanes(id="top"):
+            yield RowTable(self.COLUMNS, id="attention")
+            yield night
         with TwoColumns():
             left = ScrollablePage(id="left")
             right = ScrollablePage(id="right")
@@ -76,6 +97,11 @@ class OverviewView(TableView[Alert]):
         for _ in range(MOST_PAGES):
             if reader.store.complete_since <= begin or not await reader.read_older_runs():
                 return
+
+    @property
+    def night(self) -> ChartTable:
+        """The pane with the night; it is not displayed where it has no space."""
+        return self.query_one("#night", ChartTable)
 
     def crumb(self, store: Store) -> str:
         return "Overview"
@@ -101,18 +127,58 @@ class OverviewView(TableView[Alert]):
             pane.show(lambda width: page.welcome(store, min(76, max(20, width))))
             return
         super().show(store, now)
-        self._fit_list()
+        self._fit_panes()
+        if self.night.display:
+            self._show_night(store, now)
 
-    def _fit_list(self) -> None:
-        """Make the list as high as its rows, at most 40 % of the view, unless the user has set its height."""
-        rows = len(self.table.rows)
-        height = (
-            max(4, min(rows + 2, self.context.view_size.height * 2 // 5))
-            if self._own_height is None
-            else self._own_height
+    def _fit_panes(self) -> None:
+        """Fit attention and night to their rows and to the size of the view, or to what the user has set."""
+        size = self.context.view_size
+        is_cockpit = size.width >= page.COCKPIT
+        self.set_class(is_cockpit, "-cockpit")
+        night_rows = len(self.board.rows) or len(self.store.cronjobs)
+        heights = page.fit_panes(
+            size.width, size.height, len(self.table.rows) + 2, night_rows + NIGHT_HEAD + 1, self._own_height
         )
-        if self.table.styles.height != Scalar.from_number(height):
-            self.table.styles.height = height
+        self.night.display = heights.night > 0
+        for name, height in (
+            ("#attention", heights.alerts),
+            ("#night", heights.night),
+            ("#top", heights.whole),
+        ):
+            pane = self.query_one(name)
+            if height and pane.styles.height != Scalar.from_number(height):
+                pane.styles.height = height
+
+    def _show_night(self, store: Store, now: datetime) -> None:
+        """Show the night, its longest and its failed rows first if there are more than fit."""
+        board = self.board
+        chart = self.night
+        board.place(chart.chart_width(chart.size.width or self.context.view_size.width), now)
+        board.update(store, now)
+        if self.context.reader.live and board.needs_reading(now):
+            self.context.start_work(self._read_night(), "the night")
+        space = (chart.size.height or NIGHT_HEAD + 2) - NIGHT_HEAD
+        entries = [entry for entry in board.entries if self.context.namespace in ("", entry.namespace)]
+        self._chosen = choose_rows(entries, space)
+        names = [night_page.label(entry.row, store) for entry in self._chosen]
+        chart.columns = night_page.columns_for(night_page.longest(names), chart.size.width)
+        look = board.look(now)
+        chart.head = night_page.head(look, board.runs_at_once, board.archives_at_once)[:NIGHT_HEAD]
+
+        def make_row(entry: NightEntry) -> TableRow:
+            cells = (night_page.label(entry.row, store), board.draw(entry.row, None, now))
+            return TableRow(entry.id, cells, night_page.row_role(entry.row))
+
+        chart.show(Rows(self._chosen, attrgetter("id"), make_row))
+
+    async def _read_night(self) -> None:
+        await self.board.read(self.context.clock.now())
+        self.update()
+
+    def on_chart_table_chart_resized(self) -> None:
+        """Show as many rows and columns of the night as there is space for now."""
+        self.update()
 
     def headline(self) -> Text:
         return () if self.has_class("-first") else super().headline()
@@ -125,16 +191,35 @@ class OverviewView(TableView[Alert]):
             return
         if not self.context.reader.has_read:
             return  # nothing is known, so nothing is claimed
-        for name, sections in (("left", page.LEFT), ("right", page.RIGHT)):
+        is_cockpit = self.context.view_size.width >= page.COCKPIT
+        left = page.COCKPIT_LEFT if is_cockpit else page.LEFT
+        right = page.COCKPIT_RIGHT if is_cockpit else page.RIGHT
+        for name, sections in (("left", left), ("right", right)):
             made = partial(page.column, sections, store, now)
             self.query_one(f"#{name}", ScrollablePage).show(made)
 
     @handles(actions.CHOOSE)
     def open_subject(self) -> None:
-        """Open what the alert is about."""
+        """Open what the alert is about, or the newest run of the night's row."""
+        if self.active_pane() is self.night:
+            self._open_night_row()
+            return
         if (alert := self.subject()) is not None:
             place = alerts.leads_to(alert, self.store)
             self.context.enter(*(place or ("alerts", "")))
+
+    def _open_night_row(self) -> None:
+        row = self._chosen[self.night.cursor].row if self.night.cursor < len(self._chosen) else None
+        if row is None or row.members > 1:
+            self.context.go((Place("night"),))
+        else:
+            bar = nearest_bar(row, self.context.clock.now().timestamp())
+            self.context.enter(*night_page.place_of(row, bar))
+
+    def why_not(self, action: Action) -> str:
+        if action == actions.CHOOSE and self.active_pane() is self.night:
+            return self.scope_refusal(action)
+        return super().why_not(action)
 
     @handles(actions.CREATE)
     def open_new_form(self) -> None:
@@ -153,4 +238,4 @@ class OverviewView(TableView[Alert]):
 
     def _resize_list(self, step: int) -> None:
         self._own_height = max(4, min(self.size.height - 4, self.table.outer_size.height + step))
-        self._fit_list()
+        self.update()

@@ -20,6 +20,9 @@ class ChartTable(RowTable):
             self.table = table
             self.column = column
 
+    class ChartResized(Message):
+        """Sent when the charts have another size."""
+
     def __init__(self, columns: Sequence[Column], *, head_rows: int, id: str | None = None) -> None:
         super().__init__(columns, id=id)
         self.head_rows = head_rows
@@ -43,6 +46,14 @@ class ChartTable(RowTable):
             shown.append((words, f"{role} cursor".strip() if cells < start else role))
             cells += len(words)
         return tuple(shown)
+
+    def shows_cursor(self, index: int) -> bool:
+        """Whether a row is marked as that of the cursor: only while the movement keys move it."""
+        return self.lit and super().shows_cursor(index)
+
+    def on_resize(self) -> None:
+        """Tell the view, which makes charts of that size."""
+        self.post_message(self.ChartResized())
 
     def on_click(self, event: events.Click) -> None:
         """Say where in a chart it was clicked; Textual then calls RowTable's handler, too."""

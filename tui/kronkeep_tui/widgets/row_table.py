@@ -238,8 +238,12 @@ class RowTable(ScrollableLines):
         if index >= len(self._rows):
             return ()
         row = self._rows[index]
-        text = self._cells(row.cells, row.role, width, row.key in self.marks, index == self.cursor)
+        text = self._cells(row.cells, row.role, width, row.key in self.marks, self.shows_cursor(index))
         return self.highlight(text, width) if index == self.cursor and self.lit else text
+
+    def shows_cursor(self, index: int) -> bool:
+        """Whether a row is marked as that of the cursor."""
+        return index == self.cursor
 
     def head_line(self, y: int, width: int) -> Text:
         """Return a line above the rows: the titles of the columns."""
