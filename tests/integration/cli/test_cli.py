@@ -379,13 +379,15 @@ def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
     lines = run_kronkeep(daemon, "storage", "usage", "life").stdout.splitlines()
     assert lines[0].split()[:2] == ["MEASURED", "USED"]
     assert "1.0 GiB" in lines[1]
-    assert run_kronkeep(daemon, "storage", "change", "life", "--allow-namespace", "default").returncode == 0
+    line = ("storage", "change", "life", "--allow-namespace", "default", "-o", "json")
+    assert json.loads(run_kronkeep(daemon, *line).stdout)["namespaces"] == ["default"]
     row = json.loads(run_kronkeep(daemon, "storage", "list", "-o", "json").stdout)
     life = next(storage for storage in row if storage["id"] == "life")
     assert (life["namespaces"], life["check_ok"]) == (["default"], True)
     refused = run_kronkeep(daemon, "storage", "delete", "life")
     assert (refused.returncode, "[ConfirmationMissing]" in refused.stderr) == (2, True)
-    assert run_kronkeep(daemon, "storage", "delete", "life", "--yes", "life").returncode == 0
+    deleted = run_kronkeep(daemon, "storage", "delete", "life", "--yes", "life", "-o", "json")
+    assert json.loads(deleted.stdout) == {"id": "life", "status": "deleted"}
     assert (tmp_path / "vault/config").exists()
 
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from kronkeep_common.text import clean
+from kronkeep_tui.cli import output
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
@@ -19,16 +19,16 @@ def add_parser(verbs: Verbs) -> None:
         "--policy", required=True, metavar="OLD_ID", help="the policy's id (kronkeep storage orphans)"
     )
     add_namespace(adopt)
+    output.add_json(adopt)
     adopt.set_defaults(func=with_blocking_client(_adopt))
 
 
 async def _adopt(client: "Client", options: argparse.Namespace) -> int:
     namespace, name = split_name(options.name, options.namespace)
     adopted = await client.cronjobs.adopt(namespace, name, options.policy)
-    print(
-        clean(
-            f"{adopted.backups} backups of {adopted.adopted_policy_id} are now those of {namespace}/{name}; "
-            f"see what its retention would remove: kronkeep retention {namespace}/{name}"
-        )
+    words = (
+        f"{adopted.backups} backups of {adopted.adopted_policy_id} are now those of {namespace}/{name}; "
+        f"see what its retention would remove: kronkeep retention {namespace}/{name}"
     )
+    output.print_answer(adopted, words, options)
     return 0

@@ -23,6 +23,7 @@ from kronkeep_common.models import (
 from kronkeep_common.models.storage import declared_change
 from kronkeep_common.models.storage_kinds import are_same_settings
 from kronkeep_common.text import clean
+from kronkeep_tui.cli import output
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_cluster, split_name
 from kronkeep_tui.cli.verb import Verbs, with_client
 
@@ -98,38 +99,40 @@ async def _apply_files(client: "Client", options: argparse.Namespace) -> int:
 
 async def create_files(client: "Client", options: argparse.Namespace) -> int:
     """Create what manifests describe; raise NameTaken for what exists already."""
+    made: list[object] = []
     for body in _read_bodies(options.file):
         if isinstance(body, BackupStorageCreate):
-            if not options.dry_run:
-                await client.storages.create(body)
-            print(f"storage {body.id} {'would be created' if options.dry_run else 'is being created'}")
+            made.append(await client.storages.create(body, dry_run=options.dry_run))
+            words = f"storage {body.id} {'would be created' if options.dry_run else 'is being created'}"
         elif isinstance(body, ClaimPolicyManifest):
-            await create_claim_policy(
-                client, body.namespace, body.claim, body.policy, dry_run=options.dry_run
-            )
+            made.append(body)
+            words = await create_claim_policy(client, body, dry_run=options.dry_run)
         elif isinstance(body, CronJobManifest):
             raise InvalidRequest(
                 "A manifest of Kubernetes can only be applied.", next_step="Use kronkeep apply -f."
             )
         else:
-            print_warnings(await client.cronjobs.create(body, dry_run=options.dry_run))
+            cronjob = await client.cronjobs.create(body, dry_run=options.dry_run)
+            print_warnings(cronjob)
+            made.append(cronjob)
             outcome = "would be created" if options.dry_run else "created"
-            print(f"cronjob {body.namespace}/{body.name} {outcome}")
+            words = f"cronjob {body.namespace}/{body.name} {outcome}"
+        if options.output == "text":
+            print(words)
+    if options.output == "json":
+        output.print_document(made, "json")
     return 0
 
 
-async def create_claim_policy(
-    client: "Client", namespace: str, claim: str, policy: BackupPolicySpec, *, dry_run: bool
-) -> None:
-    """Give a claim its first policy, and print that; raise NameTaken where it has one."""
-    body = ClaimPolicyManifest(namespace=namespace, claim=claim, policy=policy)
+async def create_claim_policy(client: "Client", body: ClaimPolicyManifest, *, dry_run: bool) -> str:
+    """Give a claim its first policy, and return that in words; raise NameTaken where it has one."""
     if await _find_claim_policy(client, body) is not None:
         raise NameTaken(
-            f"The claim {clean(namespace)}/{clean(claim)} has a policy already.",
+            f"The claim {clean(body.namespace)}/{clean(body.claim)} has a policy already.",
             next_step="Change it with kronkeep apply -f.",
         )
     await _apply_claim_policy(client, body, dry_run)
-    print(f"{manifests.describe(body)} {'would be created' if dry_run else 'created'}")
+    return f"{manifests.describe(body)} {'would be created' if dry_run else 'created'}"
 
 
 async def _apply_claim_policy(client: "Client", body: ClaimPolicyManifest, dry_run: bool) -> str:

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kronkeep_common.text import clean
-from kronkeep_tui.cli import wait_for_end
+from kronkeep_tui.cli import output, wait_for_end
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
@@ -20,15 +20,19 @@ def add_parser(verbs: Verbs) -> None:
     copy.add_argument("backup", help="the backup's id (kronkeep get backups)")
     copy.add_argument("--to", metavar="STORAGE", required=True, help="the storage that the copy is to be in")
     copy.add_argument("--wait", action="store_true", help="wait until the copy is made")
+    output.add_json(copy)
     copy.set_defaults(func=with_client(_copy))
 
 
 async def _copy(client: "Client", options: argparse.Namespace) -> int:
     copy = await client.copies.start(options.backup, options.to)
-    print(f"{copy.id} {copy.status}")
+    if not options.wait or options.output == "text":
+        output.print_answer(copy, f"{copy.id} {copy.status}", options)
     if not options.wait:
         return 0
     ended = await wait_for_end.wait_for_copy(client, copy.id)
+    if options.output == "json":
+        output.print_document(ended, "json")
     if ended.status == "succeeded":
         return 0
     sys.stderr.write(f"{clean(ended.message or ended.status, 500)}\n{clean(ended.next_step or '', 500)}\n")

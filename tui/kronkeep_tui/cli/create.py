@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common import subject_names
 from kronkeep_common.errors import InvalidRequest, NothingToArchive
 from kronkeep_common.text import clean
-from kronkeep_tui.cli import apply
+from kronkeep_tui.cli import apply, output
 from kronkeep_tui.cli.arguments import (
     CRONJOB_NAME_HELP,
     add_namespace,
@@ -32,6 +32,10 @@ def add_parser(verbs: Verbs) -> None:
     create.usage = (
         "%(prog)s (-f FILE | NAME --image IMAGE --schedule CRON | NAMESPACE/pvc/CLAIM --storage ID "
         "--backup-schedule CRON) [options] [-- COMMAND ...]"
+    )
+    create.description = (
+        "Create a CronJob from the options below, with a backup policy where --storage is given; or the "
+        "policy of a claim; or with -f what manifests describe: CronJobs, policies of claims, storages."
     )
     create.add_argument("name", nargs="?", help=CRONJOB_NAME_HELP)
     create.add_argument("-f", "--file", action="append", help="manifests of what does not exist yet")
@@ -74,6 +78,7 @@ def add_parser(verbs: Verbs) -> None:
     )
     create.add_argument("--dry-run", action="store_true", help="check everything, but create nothing")
     add_namespace(create)
+    output.add_json(create)
     create.set_defaults(func=with_client(_create))
 
 
@@ -83,20 +88,23 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
     namespace, name = split_name(options.name or "", options.namespace)
     claim = subject_names.claim_of(name)
     if claim is not None:
-        await apply.create_claim_policy(
-            client, namespace, claim, _claim_policy_of(options), dry_run=options.dry_run
-        )
+        from kronkeep_common.models import ClaimPolicyManifest
+
+        body = ClaimPolicyManifest(namespace=namespace, claim=claim, policy=_claim_policy_of(options))
+        words = await apply.create_claim_policy(client, body, dry_run=options.dry_run)
+        output.print_answer(body, words, options)
         return 0
     try:
         cronjob = await client.cronjobs.create(_spec_of(options), dry_run=options.dry_run)
     except NothingToArchive as error:
         error.next_step = "Mount a claim (--mount CLAIM:PATH), or leave --storage out: no backup."
         raise
-    if cronjob.resolution and options.on_conflict != "reject":
+    if options.output == "text" and cronjob.resolution and options.on_conflict != "reject":
         print(clean(cronjob.resolution))
     apply.print_warnings(cronjob)
     verb = "would run" if options.dry_run else "runs"
-    print(f"{cronjob.namespace}/{cronjob.name} {verb} {cronjob.schedule_text}")
+    words = f"{cronjob.namespace}/{cronjob.name} {verb} {cronjob.schedule_text}"
+    output.print_answer(cronjob, words, options)
     return 0
 
 

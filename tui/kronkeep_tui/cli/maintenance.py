@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common.durations import parse_duration
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean, short_id
+from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ def add_parser(verbs: Verbs) -> None:
         "--for", dest="duration", metavar="4h", help="ends by itself then: 90m, 4h, 1d12h (to 30d)"
     )
     start.add_argument("--because", metavar="WHY", required=True, help="why, for whoever wonders meanwhile")
+    output.add_json(start)
     start.set_defaults(func=with_blocking_client(_start))
     end = add_verb(own_verbs, "end", routes=["POST /v1/maintenance/{id}/end"])
     end.add_argument("ids", nargs="+", metavar="ID", help="kronkeep get maintenance")
+    output.add_json(end)
     end.set_defaults(func=with_blocking_client(_end))
 
 
@@ -45,20 +48,23 @@ async def _start(client: "Client", options: argparse.Namespace) -> int:
     view = await _wait_while(client, view, "starting")
     until = f"until {view.ends_at:%Y-%m-%d %H:%M} UTC" if view.ends_at else "until it is ended"
     count = "1 CronJob" if view.cronjobs == 1 else f"{view.cronjobs} CronJobs"
-    print(f"{short_id(view.id)} {'suspends' if view.status == 'active' else view.status}: {count} {until}")
+    verb = "suspends" if view.status == "active" else view.status
+    output.print_answer(view, f"{short_id(view.id)} {verb}: {count} {until}", options)
     return _print_faults(view)
 
 
 async def _end(client: "Client", options: argparse.Namespace) -> int:
-    code = 0
+    views = []
     for maintenance_id in options.ids:
-        view = await _wait_while(client, await client.maintenance.end(maintenance_id), "ending")
-        if view.status == "ended":
-            print(f"{short_id(view.id)} has ended: its CronJobs run again from their next slots on")
-        else:
-            print(f"{short_id(view.id)} is ending: {view.cronjobs} CronJobs are still suspended")
-        code = max(code, _print_faults(view))
-    return code
+        views.append(await _wait_while(client, await client.maintenance.end(maintenance_id), "ending"))
+    output.print_answers(views, _describe_end, options)
+    return max(_print_faults(view) for view in views)
+
+
+def _describe_end(view: "MaintenanceView") -> str:
+    if view.status == "ended":
+        return f"{short_id(view.id)} has ended: its CronJobs run again from their next slots on"
+    return f"{short_id(view.id)} is ending: {view.cronjobs} CronJobs are still suspended"
 
 
 async def _wait_while(client: "Client", view: "MaintenanceView", status: str) -> "MaintenanceView":

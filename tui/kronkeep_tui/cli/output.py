@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column, with_times
 
+T = TypeVar("T")
 _NAMES = {
     "manifests": "file",
     "sinks": "name",
@@ -42,6 +43,15 @@ def print_answer(record: object, words: str, options: argparse.Namespace) -> Non
         sys.stdout.flush()
     else:
         print(clean(words, 2000))
+
+
+def print_answers(records: Sequence[T], describe: Callable[[T], str], options: argparse.Namespace) -> None:
+    """Print records as a list of JSON where that was asked for, else what happened to each in words."""
+    if options.output == "json":
+        print_document(list(records), "json")
+        sys.stdout.flush()
+    else:
+        _print_lines([clean(describe(record), 2000) for record in records])
 
 
 def add_zone(

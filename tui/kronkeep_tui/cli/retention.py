@@ -59,6 +59,7 @@ def add_parser(verbs: Verbs) -> None:
         "--approve", metavar="TOKEN", help="remove exactly the snapshots of the plan with this token"
     )
     output.add_zone(retention, "the zone of times")
+    output.add_json(retention)
     add_namespace(retention)
     retention.set_defaults(func=with_client(_retention))
     for name in ("pin", "unpin"):
@@ -80,7 +81,8 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
                 "Rules can only be tried here: those of the policy are applied.",
                 next_step=f"Change the policy: kronkeep edit {namespace}/{name}; then --apply without rules.",
             )
-        _print_plan(await client.policies.preview_retention(namespace, name, Retention(**rules)), zone)
+        preview = await client.policies.preview_retention(namespace, name, Retention(**rules))
+        _print_plan(preview, zone, options)
         return 0
     policy_id = options.policy or await _policy_id_of(client, namespace, name)
     plan = await client.policies.retention(policy_id, namespace, copy=options.copy)
@@ -89,9 +91,10 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
     elif options.apply:
         await client.policies.apply_retention(policy_id, namespace, copy=options.copy)
     else:
-        _print_plan(plan, zone)
+        _print_plan(plan, zone, options)
         return 0
-    print(f"{len(plan.remove)} snapshots of {namespace}/{name} are removed")
+    words = f"{len(plan.remove)} snapshots of {namespace}/{name} are removed"
+    output.print_answer(plan, words, options)
     return 0
 
 
@@ -102,7 +105,10 @@ async def _policy_id_of(client: "Client", namespace: str, name: str) -> str:
     return policy.id
 
 
-def _print_plan(plan: RetentionPlan, zone: tzinfo) -> None:
+def _print_plan(plan: RetentionPlan, zone: tzinfo, options: argparse.Namespace) -> None:
+    if options.output == "json":
+        output.print_document(plan, "json")
+        return
     for verdict in plan.remove:
         print(_line("remove", verdict, zone))
     for verdict in plan.keep:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 from kronkeep_common.durations import parse_duration
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean, short_id
+from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
+    from kronkeep_common.models import SilenceView
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -24,6 +26,7 @@ def add_parser(verbs: Verbs) -> None:
     silence.add_argument(
         "--end", nargs="+", metavar="ID", help="end silences now instead (kronkeep get silences)"
     )
+    output.add_json(silence)
     silence.set_defaults(func=with_blocking_client(_silence))
 
 
@@ -32,9 +35,8 @@ async def _silence(client: "Client", options: argparse.Namespace) -> int:
     if options.end:
         if any(wanted):
             raise InvalidRequest("--end ends silences, and takes none of the other options.")
-        for silence_id in options.end:
-            ended = await client.silences.end(silence_id)
-            print(f"{short_id(ended.id)} has ended: {clean(ended.filter, 300)}")
+        ended = [await client.silences.end(silence_id) for silence_id in options.end]
+        output.print_answers(ended, _describe_end, options)
         return 0
     if not all(wanted):
         raise InvalidRequest(
@@ -44,8 +46,13 @@ async def _silence(client: "Client", options: argparse.Namespace) -> int:
     silence = await client.silences.create(
         options.filter, for_seconds=parse_duration(options.duration), because=options.because
     )
-    print(
+    words = (
         f"{short_id(silence.id)} holds back {silence.alerts} open alerts and new ones "
         f"until {silence.ends_at:%Y-%m-%d %H:%M} UTC"
     )
+    output.print_answer(silence, words, options)
     return 0
+
+
+def _describe_end(silence: "SilenceView") -> str:
+    return f"{short_id(silence.id)} has ended: {clean(silence.filter, 300)}"

@@ -37,6 +37,7 @@ def add_parser(verbs: Verbs) -> None:
     storage = verbs.add_parser("storage", help="create, test, check, measure, change or delete a storage")
     storage_verbs = storage.add_subparsers(dest="storage_verb", required=True, metavar="VERB")
     kinds = add_verb(storage_verbs, "kinds", routes=["GET /v1/storages/kinds"])
+    output.add_json(kinds)
     kinds.set_defaults(func=_print_kinds)
     list_verb = add_verb(storage_verbs, "list", routes=["GET /v1/storages"])
     output.add_options(list_verb)
@@ -55,10 +56,12 @@ def add_parser(verbs: Verbs) -> None:
     for name in ("test", "check", "prune", "retry", "archive-history"):
         verb = add_verb(storage_verbs, name, routes=[f"POST {_STORAGE}/{name}"])
         verb.add_argument("name")
+        output.add_json(verb)
         verb.set_defaults(func=with_blocking_client(_run_work))
     delete = add_verb(storage_verbs, "delete", routes=[f"DELETE {_STORAGE}"])
     delete.add_argument("name")
     delete.add_argument("--yes", metavar="NAME", help="the storage's name again, as confirmation")
+    output.add_json(delete)
     delete.set_defaults(func=with_blocking_client(_delete))
 
 
@@ -110,6 +113,7 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
         "storage (default: namespace)",
     )
     _add_bandwidth(parser)
+    output.add_json(parser)
     add_cluster(parser, argparse.SUPPRESS)  # `create` has the option, too, and its value must stay
     parser.add_argument("--dry-run", action="store_true", help="only print whether it could be created")
     parser.add_argument("--wait", action="store_true", help="wait until it is active or has failed")
@@ -125,6 +129,7 @@ def _add_usage(storage_verbs: Verbs) -> None:
     )
     usage.add_argument("name")
     usage.add_argument("--limit", type=int, default=10, help="how many measurements (default: 10)")
+    output.add_options(usage)
     usage.set_defaults(func=with_blocking_client(_usage))
 
 
@@ -150,6 +155,7 @@ def _add_change(storage_verbs: Verbs) -> None:
     )
     _add_bandwidth(change)
     change.add_argument("--maintenance-credentials", metavar="SECRET", help=_MAINTENANCE_HELP)
+    output.add_json(change)
     change.set_defaults(func=with_blocking_client(_change))
 
 
@@ -170,7 +176,7 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
     spec = _spec_of(options)
     storage = await client.storages.create(spec, dry_run=options.dry_run)
     if options.dry_run:
-        print(clean(f"{storage.id} would be created at {storage.repository}"))
+        output.print_answer(storage, f"{storage.id} would be created at {storage.repository}", options)
         return 0
     if spec.password is None:
         sys.stderr.write(
@@ -184,7 +190,7 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
         )
     if options.wait:
         storage = await _wait_until_settled(client, storage)
-    return _report(storage)
+    return _report(storage, options)
 
 
 def _spec_of(options: argparse.Namespace) -> BackupStorageCreate:
@@ -235,7 +241,7 @@ async def _change(client: "Client", options: argparse.Namespace) -> int:
         bandwidth=options.bandwidth,
         bandwidth_zone=options.bandwidth_zone,
     )
-    return _report(await client.storages.change(options.name, change))
+    return _report(await client.storages.change(options.name, change), options)
 
 
 async def _list(client: "Client", options: argparse.Namespace) -> int:
@@ -250,11 +256,11 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
     match options.storage_verb:
         case "test":
             storage = await client.storages.test(options.name)
-            if storage.append_only:
+            if storage.append_only and options.output == "text":
                 print(f"{storage.id}: its credentials for archives cannot delete, those for maintenance can")
         case "check":
             storage = await client.storages.check(options.name)
-            if storage.checked_without_lock:
+            if storage.checked_without_lock and options.output == "text":
                 print(f"{storage.id} was checked without a lock, as none can be written")
         case "archive-history":
             storage = await client.storages.archive_history(options.name)
@@ -265,30 +271,34 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
         case _:
             await client.storages.prune(options.name)
             storage = await client.storages.get(options.name)
-    return _report(storage)
+    return _report(storage, options)
 
 
 async def _delete(client: "Client", options: argparse.Namespace) -> int:
     await client.storages.delete(options.name, options.yes or "")
-    print(f"{options.name} is forgotten; its data and its password's Secret stay")
+    words = f"{options.name} is forgotten; its data and its password's Secret stay"
+    output.print_answer({"id": options.name, "status": "deleted"}, words, options)
     return 0
 
 
 async def _usage(client: "Client", options: argparse.Namespace) -> int:
     await client.storages.measure(options.name)
     usages = (await client.storages.usage(options.name, options.limit)).items
-    output.print_records("usages", usages, "table")
+    output.print_records("usages", usages, options.output, headers=not options.no_headers)
     return 0
 
 
-def _report(storage: BackupStorage) -> int:
+def _report(storage: BackupStorage, options: argparse.Namespace) -> int:
     """Print a storage's state; return 1 where it has failed."""
     reason = f": {storage.message}" if storage.message else ""
-    print(clean(f"{storage.id} {storage.status}{reason}"))
+    output.print_answer(storage, f"{storage.id} {storage.status}{reason}", options)
     return 1 if storage.status == "failed" else 0
 
 
-def _print_kinds(_: argparse.Namespace) -> int:
+def _print_kinds(options: argparse.Namespace) -> int:
+    if options.output == "json":
+        output.print_document(list(all_kinds()), "json")
+        return 0
     for kind in all_kinds():
         print(f"{kind.kind}: {kind.description}")
         for field in kind.fields:

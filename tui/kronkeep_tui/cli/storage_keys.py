@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.models.storage import KitRepository, RecoveryKit
 from kronkeep_common.text import clean
+from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def add_verbs(storage_verbs: Verbs) -> None:
     """Add both verbs to those of `storage`."""
     rotate = add_verb(storage_verbs, "rotate-key", routes=[f"POST {_STORAGE}/rotate-key"])
     rotate.add_argument("name")
+    output.add_json(rotate)
     rotate.set_defaults(func=with_blocking_client(_rotate_key))
     kit = add_verb(
         storage_verbs,
@@ -32,23 +34,30 @@ def add_verbs(storage_verbs: Verbs) -> None:
         metavar="FINGERPRINT",
         help="show that you have the kit, by its fingerprint",
     )
+    output.add_json(kit)
     kit.set_defaults(func=with_blocking_client(_recovery_kit))
 
 
 async def _rotate_key(client: "Client", options: argparse.Namespace) -> int:
     storage = await client.storages.rotate_key(options.name)
-    print(f"{storage.id} has a new password; the old one opens it no more")
-    print(f"Make a new recovery kit: kronkeep storage recovery-kit {storage.id}")
+    words = (
+        f"{storage.id} has a new password; the old one opens it no more. "
+        f"Make a new recovery kit: kronkeep storage recovery-kit {storage.id}"
+    )
+    output.print_answer(storage, words, options)
     return 0
 
 
 async def _recovery_kit(client: "Client", options: argparse.Namespace) -> int:
     if options.confirm:
         storage = await client.storages.confirm_recovery_kit(options.name, options.confirm)
-        print(f"{storage.id}: its recovery kit is there")
+        output.print_answer(storage, f"{storage.id}: its recovery kit is there", options)
         return 0
     kit = await client.storages.recovery_kit(options.name)
-    sys.stdout.write("\n".join(kit_lines(kit)) + "\n")
+    if options.output == "json":
+        output.print_document(kit, "json")
+    else:
+        sys.stdout.write("\n".join(kit_lines(kit)) + "\n")
     return 0
 
 

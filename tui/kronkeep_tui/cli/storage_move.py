@@ -9,7 +9,7 @@ from kronkeep_common.models.storage_layout import LAYOUTS
 from kronkeep_common.models.storage_move import LayoutMove, MovePlan
 from kronkeep_common.states import MoveState
 from kronkeep_common.text import clean, size
-from kronkeep_tui.cli import wait_for_end
+from kronkeep_tui.cli import output, wait_for_end
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
@@ -36,14 +36,18 @@ def add_verbs(storage_verbs: Verbs) -> None:
     what.add_argument("--cancel", action="store_true", help="give it up, and remove the copies")
     move.add_argument("--dry-run", action="store_true", help="with --layout: only print what would be copied")
     move.add_argument("--wait", action="store_true", help="wait until it is done, or waits for you")
+    output.add_json(move)
     move.set_defaults(func=with_blocking_client(_move))
 
 
 async def _move(client: "Client", options: argparse.Namespace) -> int:
     if options.layout is not None:
         plan = await client.storages.plan_move(options.name, options.layout)
-        print(describe_plan(plan))
+        if options.output == "text":
+            print(describe_plan(plan))
         if options.dry_run:
+            if options.output == "json":
+                output.print_document(plan, "json")
             return 0
         storage = await client.storages.move(options.name, options.layout)
     elif options.remove_old:
@@ -59,7 +63,7 @@ async def _move(client: "Client", options: argparse.Namespace) -> int:
     if options.wait:
         storage = await _wait_until_resting(client, storage)
     assert storage.move is not None
-    print(clean(describe_move(storage.id, storage.move)))
+    output.print_answer(storage, describe_move(storage.id, storage.move), options)
     return 1 if storage.move.message is not None else 0
 
 

@@ -29,6 +29,7 @@ def add_verbs(storage_verbs: Verbs) -> None:
         action="store_true",
         help="also those of clusters that this daemon does not watch, as after a cluster was built again",
     )
+    output.add_json(rescan)
     rescan.set_defaults(func=with_blocking_client(_rescan))
     orphans = add_verb(storage_verbs, "orphans", routes=["GET /v1/orphans"])
     orphans.add_argument("name", nargs="?", help="only those with snapshots in this storage")
@@ -37,11 +38,15 @@ def add_verbs(storage_verbs: Verbs) -> None:
     orphans.set_defaults(func=with_blocking_client(_list_orphans))
     acknowledge = add_verb(storage_verbs, "acknowledge", routes=[f"POST {_STORAGE}/acknowledge-missing"])
     acknowledge.add_argument("name")
+    output.add_json(acknowledge)
     acknowledge.set_defaults(func=with_blocking_client(_acknowledge))
 
 
 async def _rescan(client: "Client", options: argparse.Namespace) -> int:
     storage = await client.storages.rescan(options.name, other_clusters=options.other_clusters)
+    if options.output == "json":
+        output.print_document(storage, "json")
+        return 0
     counts = storage.snapshots or StorageSnapshots(listed_at=storage.created_at)
     print(f"{counts.snapshots} snapshots; {counts.recovered} backups have a record again")
     notes = (
@@ -70,5 +75,6 @@ async def _list_orphans(client: "Client", options: argparse.Namespace) -> int:
 
 async def _acknowledge(client: "Client", options: argparse.Namespace) -> int:
     storage = await client.storages.acknowledge_missing(options.name)
-    print(clean(f"the missing snapshots of {storage.id} are acknowledged; it can be pruned again"))
+    words = f"the missing snapshots of {storage.id} are acknowledged; it can be pruned again"
+    output.print_answer(storage, words, options)
     return 0
