@@ -118,7 +118,7 @@ class ManifestApplier:
             await self._write_policy(ref, body, None)
             _note_field_names(body)
             cluster = self._cronjobs.clusters.by_name(ref.cluster)
-            _require_contents(body, cluster.id)
+            await self._require_contents(ref, body)
             created = await self._cronjobs.create_manifest(body, cluster, dry_run=dry_run)
             return ApplyResult("created", await self._extended.answer(created))
         await self._write_policy(ref, body, cronjob)
@@ -128,9 +128,24 @@ class ManifestApplier:
         if last_applied.covers(live, patch):
             return ApplyResult("unchanged", self._extended.get(ref))
         self._cronjobs.check_allowed(body)
-        _require_contents(last_applied.merge(live, patch), cronjob.cluster)
+        await self._require_contents(ref, last_applied.merge(live, patch))
         patched = await self._cronjobs.patch(ref, patch, dry_run=dry_run)
         return ApplyResult("changed", await self._extended.answer(patched))
+
+    async def _require_contents(self, ref: CronJobRef, manifest: JsonObject) -> None:
+        """Raise why what the policy in the annotations is to archive cannot be archived.
+
+        A manifest that is no CronJob is left to the API server, which says why.
+        """
+        try:
+            cronjob = CronJobObject.from_manifest(manifest, ref.cluster)
+        except msgspec.ValidationError:
+            return
+        policy = policies.read_policy(cronjob).policy
+        if policy is not None:
+            volumes = list_mounted_volumes(cronjob)
+            require_contents(policy, volumes)
+            await self._extended.require_copies(ref, policy, volumes)
 
     async def _write_policy(self, ref: CronJobRef, body: JsonObject, live: CronJobObject | None) -> None:
         """Check the policy in the annotations and write it there in full, with the id that it keeps."""
@@ -162,20 +177,6 @@ class ManifestApplier:
         carried = (policies.read_policy(cronjob).policy for cronjob in self._cronjobs.subjects.objects())
         is_taken = any(policy is not None and policy.id == policy_id for policy in carried)
         return None if is_taken else policy_id
-
-
-def _require_contents(manifest: JsonObject, cluster: str) -> None:
-    """Raise NothingToArchive where the policy in the annotations would have nothing to archive.
-
-    A manifest that is no CronJob is left to the API server, which says why.
-    """
-    try:
-        cronjob = CronJobObject.from_manifest(manifest, cluster)
-    except msgspec.ValidationError:
-        return
-    policy = policies.read_policy(cronjob).policy
-    if policy is not None:
-        require_contents(policy, list_mounted_volumes(cronjob))
 
 
 def _note_field_names(body: JsonObject) -> None:

@@ -239,10 +239,10 @@ class ExtendedCronJobService:
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, spec.policy)
         volumes = archive_contents.volumes_of_spec(spec)
         archive_contents.require_contents(settled.policy, volumes)
-        await self._require_copies(ref, settled.policy, volumes)
+        await self.require_copies(ref, settled.policy, volumes)
         return msgspec.structs.replace(spec, policy=settled.policy), settled.sentence or None
 
-    async def _require_copies(
+    async def require_copies(
         self, ref: CronJobRef, policy: BackupPolicySpec, volumes: Sequence[archive_contents.MountedVolume]
     ) -> None:
         """Raise InvalidPolicy where the policy asks for snapshots or clones that the cluster cannot make."""
@@ -257,7 +257,7 @@ class ExtendedCronJobService:
         claim = subject_names.claim_of(ref.name)
         if claim is not None:
             mounted = archive_contents.MountedVolume(name=claim, kind=CLAIM_KIND, mount_path="/", claim=claim)
-            await self._require_copies(ref, policy, (mounted,))
+            await self.require_copies(ref, policy, (mounted,))
             return await self.answer(await self._claims.set_policy(ref, claim, policy, dry_run=dry_run))
         cronjob = self._cronjobs.find(ref)
         self._cronjobs.check_namespace(ref.namespace)
@@ -265,7 +265,7 @@ class ExtendedCronJobService:
         settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, policy)
         volumes = pod_volumes.list_mounted_volumes(cronjob)
         archive_contents.require_contents(settled.policy, volumes)
-        await self._require_copies(ref, settled.policy, volumes)
+        await self.require_copies(ref, settled.policy, volumes)
         old: BackupPolicy | None = policies.read_policy(cronjob).policy
         policy = policies.new_policy(settled.policy, old.id if old else None)
         revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}

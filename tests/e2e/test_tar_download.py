@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from tests.cluster_proxy import ClusterProxy, daemon_behind_proxy
+from tests.command_line import run_process
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite
 from tests.e2e.restore_site import describe_folder, fill_claim
 from tests.e2e.test_volume_copies import create_token
-from tests.integration.cli.command_line import run_kronkeep
 from tests.waiting import eventually
 
 from kronkeep_common.models import BackupExecution
@@ -45,9 +45,7 @@ async def prepare(site: BackupSite) -> tuple[Path, BackupExecution]:
 async def download(
     site: BackupSite, backup: BackupExecution, target: Path
 ) -> "subprocess.CompletedProcess[str]":
-    return await asyncio.to_thread(
-        run_kronkeep, site.daemon, "download", backup.id, FOLDER, "-o", str(target)
-    )
+    return await asyncio.to_thread(run_process, site.daemon, "download", backup.id, FOLDER, "-o", str(target))
 
 
 def extract(archive: Path, folder: Path) -> Path:
@@ -98,7 +96,7 @@ async def test_a_folder_arrives_whole_and_is_continued_after_cuts_and_a_killed_d
     assert target.read_bytes() == whole
     # A file is no folder, and nothing is left in the cluster.
     done = await asyncio.to_thread(
-        run_kronkeep, site.daemon, "download", backup.id, f"{FOLDER}/large", "-o", str(tmp_path / "y.tar")
+        run_process, site.daemon, "download", backup.id, f"{FOLDER}/large", "-o", str(tmp_path / "y.tar")
     )
     assert "Only a folder" in done.stderr
     assert not (tmp_path / "y.tar.part").exists()
