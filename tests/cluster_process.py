@@ -1,11 +1,11 @@
 """Embedded clusters and control planes as processes of their own."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.forked_process import ForkedProcess
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def run_module(kubeconfig: Path, *module: str) -> Iterator[Path]:
     """
     log = kubeconfig.parent.with_suffix(".log")
     with log.open("ab") as output:
-        process = subprocess.Popen([sys.executable, "-m", *module], stdout=output, stderr=output)
+        process = ForkedProcess(module, output)
     try:
         while not (kubeconfig.exists() and "users" in kubeconfig.read_text()):
             assert process.poll() is None, log.read_text()[-3000:]
@@ -25,6 +25,7 @@ def run_module(kubeconfig: Path, *module: str) -> Iterator[Path]:
     finally:
         process.kill()
         process.wait()
+        process.close_pipes()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests import external_cluster
+from tests.forked_process import ForkedProcess
 from tests.quick_repository import prepare_storage
 
 from kronkeep_common.client import Client
@@ -21,7 +22,8 @@ class Daemon:
     """One kronkeepd with its embedded cluster; a test may kill and start it as often as it likes.
 
     `state` is its state folder. `arguments` are added to its command line. `announcement` is what it writes
-    to its standard output once it is ready: the socket and the kubeconfig. `environment` is added to its own.
+    to its standard output once it is ready: the socket and the kubeconfig. `environment` is added to its own;
+    a daemon without one is forked from a process that has its modules already (tests.forked_process).
     With `machine_tools` containers of other images than busybox and restic/restic see this machine's tools.
     With KRONKEEP_E2E_KUBECONFIG it uses that cluster instead (see tests.external_cluster).
     """
@@ -36,7 +38,7 @@ class Daemon:
         self.environment: dict[str, str] = {}
         self.embedded = external_cluster.KUBECONFIG is None
         self._is_first_start = True
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self.announcement: dict[str, Any] = {}
 
     @property
@@ -81,12 +83,16 @@ class Daemon:
         self.arguments = ("--config", str(file))
 
     def _spawn(self) -> None:
-        command = [sys.executable, "-m", "kronkeep_daemon", "--announce", "--attached"]
+        command = ["kronkeep_daemon", "--announce", "--attached"]
         command += ["--embedded"] if self.embedded else []
         command += ["--machine-tools"] if self.embedded and self._machine_tools else []
+        command += ["--state", str(self.state), *self.arguments]
         with self.log.open("ab") as log:
+            if not self.environment:
+                self._process = ForkedProcess(command, log)
+                return
             self._process = subprocess.Popen(
-                [*command, "--state", str(self.state), *self.arguments],
+                [sys.executable, "-m", *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
