@@ -44,6 +44,7 @@ class Writers:
         self.chance = random.Random(seed)
         self.running: set[str] = set()
         self.most_at_once = 0
+        self.finished_writers = 0
         self.ended: dict[str, int] = {}
         self.prunes = 0
 
@@ -66,6 +67,7 @@ class Writers:
             ended = await wait_for_end(client, begun.id, LONGEST_TURNS)
             self.running.discard(begun.id)
             self.ended[ended.status] = self.ended.get(ended.status, 0) + 1
+        self.finished_writers += 1
 
     async def kill(self) -> None:
         """Kill the restic of a random archive now and then."""
@@ -83,7 +85,7 @@ class Writers:
 
     async def watch(self, client: Client) -> None:
         """Note how many archives work at once, and that exclusive work is alone."""
-        while self.running or not self.is_over():
+        while self.finished_writers < WRITERS:
             entries = [entry for entry in (await client.queue()).items if entry.status == "working"]
             kinds = [entry.kind for entry in entries]
             assert "exclusive" not in kinds or kinds == ["exclusive"], entries

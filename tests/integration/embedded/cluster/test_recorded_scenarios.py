@@ -70,7 +70,8 @@ class Scenario:
             for record in self._records:
                 if "request" in record and record["request"]["method"] != "GET":
                     await self._sleep_until(start + record["at"])
-                    await self._catch_up(record["at"] - ANSWER_SECONDS)
+                    deletes = record["request"]["method"] == "DELETE"
+                    await self._catch_up(record["at"] - ANSWER_SECONDS, counters=deletes)
                     await self._repeat(record["request"], record["response"].get("body") or {})
             await self._sleep_until(start + self._records[-1]["at"] + 1.5)
             await self._catch_up(self._records[-1]["at"] + ANSWER_SECONDS)
@@ -81,17 +82,21 @@ class Scenario:
     async def _sleep_until(end: float) -> None:
         await asyncio.sleep(end - asyncio.get_running_loop().time())
 
-    async def _catch_up(self, at: float) -> None:
-        """Wait until as many Events and statuses were written as the recording has before a time."""
+    async def _catch_up(self, at: float, *, counters: bool = False) -> None:
+        """Wait until as many Events and statuses were written as the recording has before a time.
+
+        counters: whether the Job's newest status must have the counters of ready and ending pods too, which no
+            later one brings up to date once the Job is deleted.
+        """
         before = [
             (record["watch"], record["event"]["type"], record["event"]["object"])
             for record in self._records
             if "watch" in record and record["at"] < at
         ]
-        expected = count_changes(before)
+        expected = count_changes(before, counters=counters)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_WAIT):
-                while expected - count_changes(self._watch_events):
+                while expected - count_changes(self._watch_events, counters=counters):
                     self._watched.clear()
                     await self._watched.wait()
 
@@ -147,8 +152,11 @@ class Scenario:
         ]
 
 
-def count_changes(events: list[WatchEvent]) -> Counter[str]:
-    """Return how many Events of each reason and how many statuses Jobs and CronJobs have."""
+def count_changes(events: list[WatchEvent], *, counters: bool) -> Counter[str]:
+    """Return how many Events of each reason and how many statuses Jobs and CronJobs have.
+
+    With `counters` the newest status of a Job is counted as it is.
+    """
     counts = Counter(
         f"{obj['involvedObject']['kind']} {obj['reason']}"
         for plural, event_type, obj in events
@@ -161,6 +169,8 @@ def count_changes(events: list[WatchEvent]) -> Counter[str]:
             if watched == plural and event_type not in ("DELETED", "BOOKMARK")
         ]
         counts[plural] = len(without_counters(statuses))
+        if counters and plural == "jobs" and statuses:
+            counts[json.dumps(mask_pod_names(statuses[-1]), sort_keys=True)] = 1
     return counts
 
 
