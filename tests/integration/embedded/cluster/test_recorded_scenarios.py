@@ -85,8 +85,8 @@ class Scenario:
     async def _catch_up(self, at: float, *, counters: bool = False) -> None:
         """Wait until as many Events and statuses were written as the recording has before a time.
 
-        counters: whether the Job's newest status must have the counters of ready and ending pods too, which no
-            later one brings up to date once the Job is deleted.
+        counters: whether the Job's newest status must have the counters of ready and ending pods too, which
+            no later one brings up to date once the Job is deleted.
         """
         before = [
             (record["watch"], record["event"]["type"], record["event"]["object"])
