@@ -95,7 +95,8 @@ class ClusterView(Record, frozen=True, kw_only=True):
 class ListOf(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
     """A page of a list, newest first; `next_cursor` is the cursor of the page after it.
 
-    `stale_since` is set while a watch of a cluster is not live: what has happened since then may be missing.
+    `stale_since` is set while a needed watch of a cluster is not live: what has happened since then may be
+    missing.
     `clusters` are given where there are several and each item belongs to one.
     """
 

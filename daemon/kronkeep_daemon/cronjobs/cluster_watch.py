@@ -16,7 +16,14 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.claims import ClaimObject
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, Pod
-from kronkeep_daemon.kube.watch import ListReceiver, ListWatch, WatchState, WholeList
+from kronkeep_daemon.kube.watch import (
+    SILENT_WATCH_SECONDS,
+    WATCH_SECONDS,
+    ListReceiver,
+    ListWatch,
+    WatchState,
+    WholeList,
+)
 from kronkeep_daemon.supervisor import Supervisor
 
 PODS_OF_JOBS = {
@@ -38,6 +45,7 @@ class _WatchTarget(NamedTuple):
     update: Callable[[str, Any], None]
     params: dict[str, str] | None = None
     needed: bool = True
+    watch_seconds: tuple[int, int] = WATCH_SECONDS
 
 
 class _FirstLists:
@@ -173,6 +181,7 @@ class ClusterWatches:
                 update=self._cache.update_event,
                 params={"fieldSelector": selector},
                 needed=False,
+                watch_seconds=SILENT_WATCH_SECONDS,
             )
             for selector in EVENT_SELECTORS
         ]
@@ -200,6 +209,7 @@ class ClusterWatches:
                 clock=self._clock,
                 params=target.params,
                 needed=target.needed,
+                watch_seconds=target.watch_seconds,
             )
             watches.append(watch)
             supervisor.start(f"watch {self._cluster.name} {watch.state.name}", watch.run, death="restart")

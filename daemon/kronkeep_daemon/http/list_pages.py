@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +15,7 @@ from kronkeep_daemon.history.records import HasId
 from kronkeep_daemon.http.filter_names import DaemonNames
 from kronkeep_daemon.http.route import ApiCall
 from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.kube.watch import find_stale_since
 
 T = TypeVar("T")
 R = TypeVar("R", bound=HasId)
@@ -38,14 +38,8 @@ def with_cluster_names(call: ApiCall[object], page: api.ListOf[T]) -> api.ListOf
 
 def with_staleness(call: ApiCall[object], page: api.ListOf[T]) -> api.ListOf[T]:
     """Return the list with the names of the clusters and since when it may be out of date."""
-    stale_since = _stale_since(call.services)
+    stale_since = find_stale_since(call.services.cronjobs.watch_states())
     return msgspec.structs.replace(with_cluster_names(call, page), stale_since=stale_since)
-
-
-def _stale_since(services: Services) -> datetime | None:
-    """Return when the first of the watches that are not live ceased to be so; None where all are live."""
-    states = services.cronjobs.watch_states()
-    return min((state.since for state in states if state.status != "live"), default=None)
 
 
 def filter_of(call: ApiCall[object], *kinds: str) -> RecordFilter:

@@ -2,15 +2,16 @@
 
     list (pages) ─▶ receiver ─▶ watch from the list's version ─▶ on_event(type, object) ...
 
-A watch that is silent for 70 s is dead, since bookmarks come about once a minute. After an end or a fault it
-is opened again from the last version. It begins with a full list after ERROR 410 or any other ERROR, after a
-gap of more than 30 s, and every ten minutes, because servers have lost events. An object that cannot be read
-is logged and left out, so that it does not stop all others.
+A watch that is silent for 70 s is dead, since bookmarks come about once a minute; of a collection without
+bookmarks it has to end before that. After an end or a fault it is opened again from the last version. It
+begins with a full list after ERROR 410 or any other ERROR, after a gap of more than 30 s, and every ten
+minutes, because servers have lost events. An object that cannot be read is logged and left out, so that it
+does not stop all others.
 """
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -28,6 +29,9 @@ READ_DEADLINE = 70.0
 RELIST_SECONDS = 600.0
 LONGEST_GAP = 30.0
 WATCH_SECONDS = (180, 240)  # below the idle limit of common load balancers (240 s)
+# For Events: kube-apiserver keeps them out of its watch cache, which makes the bookmarks (its
+# DefaultWatchCacheSizes), and etcd by itself reports progress every ten minutes only.
+SILENT_WATCH_SECONDS = (45, 60)
 FIRST_PAUSE = 0.8
 LONGEST_PAUSE = 30.0
 
@@ -44,6 +48,11 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     why: str | None = None
     needed: bool = True
+
+
+def find_stale_since(states: Iterable[WatchState]) -> datetime | None:
+    """Return when the first needed watch that is not live ceased to be so; None where all are live."""
+    return min((state.since for state in states if state.needed and state.status != "live"), default=None)
 
 
 class ListReceiver(Protocol[T]):
@@ -81,7 +90,8 @@ class WholeList(Generic[T]):
 class ListWatch(Generic[T]):
     """One collection of one cluster; callbacks are plain functions that must not block or raise.
 
-    `kind` is what objects are decoded as: JsonObject, or a struct of kube.objects.
+    `kind` is what objects are decoded as: JsonObject, or a struct of kube.objects. `watch_seconds` are the
+    shortest and the longest time for which the server is asked to watch.
     """
 
     def __init__(
@@ -95,6 +105,7 @@ class ListWatch(Generic[T]):
         kind: type[T],
         params: dict[str, str] | None = None,
         needed: bool = True,
+        watch_seconds: tuple[int, int] = WATCH_SECONDS,
         read_deadline: float = READ_DEADLINE,
         relist_seconds: float = RELIST_SECONDS,
         longest_gap: float = LONGEST_GAP,
@@ -107,6 +118,7 @@ class ListWatch(Generic[T]):
         self._receiver = receiver
         self._on_event = on_event
         self._clock = clock
+        self._watch_seconds = watch_seconds
         self._read_deadline = read_deadline
         self._relist = relist_seconds
         self._longest_gap = longest_gap
@@ -141,6 +153,7 @@ class ListWatch(Generic[T]):
         await self._list()
         listed = last = self._clock.monotonic()
         while self._clock.monotonic() - listed < self._relist:
+            opened = self._clock.monotonic()
             try:
                 async for lines in self._watch():
                     last = self._clock.monotonic()
@@ -149,6 +162,8 @@ class ListWatch(Generic[T]):
                     self._mark("live")
                     self._pause = FIRST_PAUSE if lines else self._pause
                 last = self._clock.monotonic()
+                if last - opened >= self._watch_seconds[0] - 1:  # it lasted as long as was asked
+                    self._pause = FIRST_PAUSE
             except ClusterUnreachable as fault:
                 self._mark("stale", str(fault))
                 if self._clock.monotonic() - last > self._longest_gap:
@@ -174,7 +189,7 @@ class ListWatch(Generic[T]):
             **self._params,
             "resourceVersion": self._version,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(self._chance.randint(*WATCH_SECONDS)),
+            "timeoutSeconds": str(self._chance.randint(*self._watch_seconds)),
         }
         return self._cluster.watch_lines(self._path, params, read_deadline=self._read_deadline)
 
@@ -205,7 +220,10 @@ class ListWatch(Generic[T]):
             self.state = msgspec.structs.replace(self.state, status=status, since=self._clock.now(), why=why)
 
     async def _wait(self, least: float = 0.0) -> None:
-        """Wait with jitter, twice as long each time until a line is read, and at least `least` seconds."""
+        """Wait with jitter, at least `least` seconds, and twice as long each time.
+
+        The next wait is short again once a line was read, or a watch ended in its time.
+        """
         await self._clock.sleep(max(least, self._pause * self._chance.uniform(0.5, 1.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 

@@ -16,13 +16,13 @@ from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import Job
-from kronkeep_daemon.kube.watch import ListWatch, WholeList
+from kronkeep_daemon.kube.watch import FIRST_PAUSE, ListWatch, WholeList
 
 
 class Watcher:
     """A ListWatch of Jobs and the objects and events that it delivered."""
 
-    def __init__(self, cluster: Cluster, clock: Quick, **options: float) -> None:
+    def __init__(self, cluster: Cluster, clock: Quick, **options: float | tuple[int, int]) -> None:
         self.there: dict[str, str] = {}
         self.told: list[tuple[str, str]] = []
         self.clock = clock
@@ -110,6 +110,28 @@ async def test_a_quiet_cluster_is_live_once_its_watch_is_open_again(world: World
     await watcher.until(lambda: world.count("watch=1") > watches)
     await watcher.until(lambda: watcher.watch.state.status == "live", 10)
     assert watcher.told == []
+
+
+async def test_a_collection_without_bookmarks_is_live_however_long_nothing_happens(
+    world: World, cluster: Cluster
+) -> None:
+    """A real API server sends none for Events: their watches end before silence counts as death."""
+    watcher = Watcher(cluster, Quick(), read_deadline=1.5, longest_gap=0.4, watch_seconds=(1, 1))
+    states = set()
+
+    def has_watched_again() -> bool:
+        states.add(watcher.watch.state.status)
+        return world.count("watch=1") >= 3
+
+    try:
+        await watcher.until(lambda: watcher.watch.state.status == "live")
+        await watcher.until(has_watched_again)
+        assert (states, watcher.watch.lists) == ({"live"}, 1)
+        assert max(watcher.clock.slept) <= FIRST_PAUSE
+        world.put("jobs", job("a", "1"))
+        await watcher.until(lambda: watcher.told == [("ADDED", "1")])
+    finally:
+        await watcher.stop()
 
 
 async def test_410_as_an_event_lists_again(world: World, watcher: Watcher) -> None:

@@ -5,16 +5,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.integration.watch.world import Quick, World, job
 from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
+from kronkeep_daemon.cronjobs.cluster_watch import EVENT_SELECTORS
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.watch import READ_DEADLINE
 from kronkeep_daemon.supervisor import Supervisor
 
 
@@ -99,6 +102,18 @@ async def test_server_restarts_under_twenty_jobs_a_second(room: Room, jobs: int,
     assert room.statuses() == {
         "succeeded": sum(n % 3 != 0 for n in range(5, jobs + 5)),
         "failed": sum(n % 3 == 0 for n in range(5, jobs + 5)),
+    }
+
+
+async def test_watches_of_events_end_before_their_silence_counts_as_death(room: Room) -> None:
+    await room.until(lambda: room.world.count("/events?watch=1") == len(EVENT_SELECTORS))
+    opened = [request for request in room.world.requests if "watch=1" in request]
+    seconds = {
+        request: int(parse_qs(urlsplit(request).query)["timeoutSeconds"][0]) < READ_DEADLINE
+        for request in opened
+    }
+    assert {request for request, is_short in seconds.items() if is_short} == {
+        request for request in opened if "/events" in request
     }
 
 

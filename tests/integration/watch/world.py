@@ -154,8 +154,9 @@ class World:
                 body = json.loads(status(410, "Expired").body or b"")
                 await response.write(json.dumps({"type": "ERROR", "object": body}).encode() + b"\n")
                 return response
-            await self._stream(response, kind, version)
-        except ConnectionResetError:
+            async with asyncio.timeout(float(request.query.get("timeoutSeconds", 3600))):
+                await self._stream(response, kind, version)
+        except (ConnectionResetError, TimeoutError):
             return response
         finally:
             self._open.remove(request)
