@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.quick_repository import write_quick_repository
 
-from kronkeep_daemon.restic import forget, init
+from kronkeep_daemon.restic import forget
 from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 
@@ -38,7 +39,7 @@ def test_an_id_is_forgotten_only_where_it_has_the_tags_of_the_backup(tmp_path: P
         listed = json.loads(run(["restic", "snapshots", "--json"]).stdout)
         return {each["paths"][0].rpartition("/")[2]: each["id"] for each in listed}
 
-    assert run(init.argv()).returncode == 0
+    write_quick_repository(tmp_path / "repository", "secret")
     owners = {"own": ("p", "b1"), "others": ("p", "b2"), "elsewhere": ("p2", "b1"), "strange": ("", "")}
     for name, (policy, backup) in owners.items():
         # The name of a file is in the list, too, and proves nothing.

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, NEWER_RESTIC
+from tests.quick_repository import write_quick_repository
 
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.restic import backup, copy, faults, init, ls, restore, snapshots
+from kronkeep_daemon.restic import backup, copy, faults, ls, restore, snapshots
 from kronkeep_daemon.restic.command_line import complete
 
 PROGRAMS = [program for program in (DEBIAN_RESTIC, str(NEWER_RESTIC)) if Path(program).exists()]
@@ -37,7 +38,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
             check=False,
         )
 
-    assert run_restic(init.argv()).returncode == 0
+    write_quick_repository(tmp_path / "repository", "x")
     assert run_restic(["restic", "backup", "file"]).returncode == 0
     return run_restic
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.quick_repository import write_quick_repository
 from tests.records import vault
 from tests.unit.backups.test_archive_manifests import BACKUP
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.restic import backup, init
+from kronkeep_daemon.restic import backup
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 
 pytestmark = pytest.mark.skipif(shutil.which("restic") is None, reason="needs restic")
@@ -25,7 +26,7 @@ def test_an_archive_of_another_namespace_is_not_the_parent(tmp_path: Path) -> No
         "RESTIC_PASSWORD": "secret",
         "RESTIC_CACHE_DIR": str(tmp_path / "cache"),
     }
-    subprocess.run(init.argv(), env=environment, check=True)
+    write_quick_repository(tmp_path / "repository", "secret")
     repository = Repository(storage=vault(settings={"path": str(tmp_path / "repository")}))
     source = tmp_path / "source"
 

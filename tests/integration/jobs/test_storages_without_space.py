@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.quick_repository import write_quick_repository
 
 from kronkeep_daemon.restic import cat as restic_cat
-from kronkeep_daemon.restic import check, forget, init, ls, prune, restore, snapshots, stats
+from kronkeep_daemon.restic import check, forget, ls, prune, restore, snapshots, stats
 from kronkeep_daemon.restic.faults import explain
 
 pytestmark = pytest.mark.skipif(
@@ -55,7 +56,7 @@ def storage(tmp_path: Path) -> Iterator[SmallStorage]:
     """Yield a storage of two snapshots; the newer one has a file of its own."""
     small = SmallStorage(tmp_path)
     try:
-        assert small.run(init.argv()).returncode == 0
+        write_quick_repository(small.mount / "repository", "secret")
         for name in ("first", "second"):
             (small.source / name).write_bytes(os.urandom(1_000_000))
             backup = ["restic", "backup", "--tag", f"backup={name}", str(small.source)]
