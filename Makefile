@@ -157,7 +157,7 @@ locks: ## write the lock files (needs uv)
 	uv pip compile -q --generate-hashes --no-header --extra build -o requirements.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-header --extra build --extra bench -c requirements.lock -o requirements-bench.lock pyproject.toml
-	printf 'moto[s3]>=5\nflask\nflask-cors\n' | uv pip compile -q --generate-hashes --no-header -o requirements-servers.lock -
+	printf 'moto[s3]>=5\nflask\nflask-cors\ngcp-storage-emulator\n' | uv pip compile -q --generate-hashes --no-header -o requirements-servers.lock -
 
 .PHONY: images
 images: $(VENV)/.runtime debian ## build the root file systems of the images that the embedded cluster runs
@@ -170,9 +170,14 @@ images: $(VENV)/.runtime debian ## build the root file systems of the images tha
 debian: ## install restic, bubblewrap, openssl and busybox from Debian where they are missing
 	@systemd/require-debian restic bubblewrap openssl busybox-static >&2
 
+AZURITE := 3.37.0
+
 .PHONY: servers
-servers: $(VENV)/servers/.done ## install the servers that are tested against: S3 (moto), rclone, sshd, TLS, PostgreSQL
+servers: $(VENV)/servers/.done ## install the servers that are tested against: S3 (moto), GCS, Azure (azurite), rclone, sshd, TLS, PostgreSQL
 	@systemd/require-debian rclone openssl postgresql >&2
+	@[ -x $(VENV)/servers/azurite/node_modules/.bin/azurite-blob ] || { command -v npm >/dev/null && \
+	  npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV)/servers/azurite azurite@$(AZURITE) >&2; } || \
+	  echo "kronkeep: the tests continue without azurite, which needs npm" >&2
 	@[ -d /run/systemd/system ] || systemd/require-debian openssh-server >&2 # systemd would start it: there rclone serves SFTP
 
 .PHONY: newer-restic

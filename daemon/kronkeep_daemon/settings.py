@@ -15,7 +15,7 @@ import msgspec
 from kronkeep_common.errors import InvalidRequest, InvalidSettings
 from kronkeep_common.model_faults import describe_fault
 from kronkeep_common.models.base import Request, Seconds
-from kronkeep_common.models.policy import SecretKeyRef
+from kronkeep_common.models.policy import EnvName, SecretKeyRef
 from kronkeep_common.schedule import Schedule
 from kronkeep_daemon.alert_settings import AlertSettings, check_alerts
 
@@ -110,6 +110,8 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
 
     image: a container image with restic.
     program: restic's path in the image.
+    env: variables of the containers that run restic, such as HTTPS_PROXY and NO_PROXY where the storages are
+        behind a proxy. Not for secrets: everybody who may read a Job sees them.
     requests, limits: resources of a container, as Kubernetes quantities.
     labels, annotations: added to the pods. Those that keep Istio, Linkerd, Kuma, Consul, Open Service Mesh,
         Dapr and Vault from injecting containers are there already; a value here replaces one.
@@ -133,6 +135,7 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
 
     image: str = "restic/restic:0.19.1"
     program: Annotated[str, msgspec.Meta(pattern="^/.+")] = "/usr/bin/restic"
+    env: Annotated[dict[EnvName, str], msgspec.Meta(max_length=100)] = {}
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
     labels: dict[str, str] = {}

@@ -252,6 +252,7 @@ KINDS: dict[str, KindRow] = {
             _key("AZURE_ACCOUNT_NAME", "the account"),
             _key("AZURE_ACCOUNT_KEY", "its key, or", required=False),
             _key("AZURE_ACCOUNT_SAS", "its shared access signature", required=False),
+            _CA,
         ),
     ),
     "gs": KindRow(GsSettings, (_key("credentials.json", "the service account's key, in JSON", file=True),)),

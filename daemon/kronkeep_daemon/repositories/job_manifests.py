@@ -233,7 +233,7 @@ def build_containers(
         {"name": "keys", "mountPath": KEYS, "readOnly": True},
         {"name": "cache", "mountPath": _CACHE},
     ]
-    environment = _environment(access, SECRET_PLACEHOLDER, repository.encrypted)
+    environment = _environment(access, SECRET_PLACEHOLDER, repository.encrypted, settings)
     options = [*access.options, *(_LIMIT_OPTIONS if repository.has_bandwidth else ())]
     return [
         build_container(
@@ -256,8 +256,13 @@ def _key_mode(settings: ArchiveSettings) -> int:
     return 0o444 if settings.run_as_user else 0o400
 
 
-def _environment(access: RepositoryAccess, secret: str, encrypted: bool) -> list[JsonObject]:
-    """Return the variables; those from the Secret come first, since the address may refer to them."""
+def _environment(
+    access: RepositoryAccess, secret: str, encrypted: bool, settings: ArchiveSettings
+) -> list[JsonObject]:
+    """Return the variables; those from the Secret come first, since the address may refer to them.
+
+    Those of the settings take the place of no other.
+    """
     from_secret = [
         {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
         for key in access.secret_environment
@@ -271,7 +276,9 @@ def _environment(access: RepositoryAccess, secret: str, encrypted: bool) -> list
     }
     if not encrypted:
         del restic["RESTIC_PASSWORD_FILE"]
-    values = access.environment | restic
+    taken = {*access.secret_environment, *access.environment, *restic}
+    added = {name: value for name, value in settings.env.items() if name not in taken}
+    values = added | access.environment | restic
     return [*from_secret, *({"name": name, "value": value} for name, value in values.items())]
 
 

@@ -44,8 +44,10 @@ def servers_by_kind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     """Run the servers, by the storage kind that they are for."""
     folder = tmp_path_factory.mktemp("servers", numbered=True)
     with ExitStack() as stack:
+        s3 = stack.enter_context(servers.serve_s3(folder))
         yield {
-            "s3": stack.enter_context(servers.serve_s3(folder)),
+            "s3": s3,
+            "ceph": s3._replace(settings=s3.settings | {"prefix": "rados"}),  # RADOS Gateway speaks S3
             "rest": stack.enter_context(servers.serve_rest(folder)),
             "sftp": stack.enter_context(servers.serve_sftp(folder)),
             "rclone": stack.enter_context(servers.serve_rclone(folder)),

@@ -39,7 +39,9 @@ pytestmark = needs_servers
 PASSWORD = "of the repository"
 
 
-@pytest.mark.parametrize("kind", ["s3", "rest", "sftp", "rclone"])
+@pytest.mark.parametrize(
+    "kind", ["s3", "rest", "sftp", "rclone", pytest.param("ceph", marks=pytest.mark.torture)]
+)
 async def test_a_server_s_storage_from_creation_to_its_end(
     storage_daemon: Daemon, client: Client, servers_by_kind: dict[str, StorageServer], kind: str
 ) -> None:
@@ -65,7 +67,7 @@ async def test_a_server_s_storage_from_creation_to_its_end(
         await asyncio.to_thread(make_key_quick, server.folder, PASSWORD)
     snapshot = await archive_claim(storage_daemon, client, f"job-{kind}", name)
     where = str(server.folder) if server.folder else storage.repository
-    environment = server.secret if kind == "s3" else {}
+    environment = {} if server.folder else server.secret
     assert snapshot[:8] in await list_snapshots(where, PASSWORD, **environment)
     usage = (await client.storages.measure(name)).usage
     assert usage is not None

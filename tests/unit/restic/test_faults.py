@@ -17,6 +17,11 @@ TEXTS = {
         "Load(<config/>, 0, 0) returned error, retrying after 552ms: dial tcp 10.0.0.9:443: i/o timeout",
     ],
     "CredentialsRefused": [
+        "Fatal: unable to open config file: blob.GetProperties: storage: service returned error: "
+        "StatusCode=403, ErrorCode=403 Server failed to authenticate the request. Make sure the value of the "
+        "Authorization header is formed correctly\nIs there a repository at the following location?",
+        "Fatal: unable to open config file: googleapi: Error 403: keeper@example.invalid does not have "
+        "storage.objects.get access to the object., forbidden\nIs there a repository",
         "Fatal: unable to open config file: unexpected HTTP response (401): 401 Unauthorized\nIs "
         "there a repository",
         "Fatal: unable to open config file: Stat: The request signature we calculated does not "

@@ -67,7 +67,8 @@ def _wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def _run_server(argv: list[str], port: int, log: Path, **env: str) -> Iterator[None]:
+def run_server(argv: list[str], port: int, log: Path, **env: str) -> Iterator[None]:
+    """Run a server until the end of the block; it listens when this begins."""
     with log.open("ab") as out:
         process = subprocess.Popen(argv, stdout=out, stderr=out, env={**os.environ, **env})
     try:
@@ -116,7 +117,7 @@ def serve_rest(folder: Path) -> Iterator[StorageServer]:
     secret = {"RESTIC_REST_USERNAME": "keeper", "RESTIC_REST_PASSWORD": f"p@ss/w:rd%{token_hex(8)}"}
     argv = ["rclone", "serve", "restic", "--addr", f"{find_server_address()}:{port}", str(files)]
     env = {"RCLONE_USER": secret["RESTIC_REST_USERNAME"], "RCLONE_PASS": secret["RESTIC_REST_PASSWORD"]}
-    with _run_server(argv, port, folder / "rest.log", **env):
+    with run_server(argv, port, folder / "rest.log", **env):
         yield StorageServer({"url": f"http://{find_server_address()}:{port}/vault"}, secret, files / "vault")
 
 
@@ -136,7 +137,7 @@ def serve_sftp(folder: Path) -> Iterator[StorageServer]:
     }
     command, path = _sshd(folder, port) if SSHD.exists() else _rclone_sftp(folder, port, files)
     settings: dict[str, str | int] = {"host": find_server_address(), "port": port, "user": getpass.getuser()}
-    with _run_server(command, port, folder / "sftp.log"):
+    with run_server(command, port, folder / "sftp.log"):
         yield StorageServer(settings | {"path": path}, secret, files / "vault")
 
 
@@ -174,5 +175,5 @@ def serve_rclone(folder: Path) -> Iterator[StorageServer]:
     files.mkdir()
     config = f"[vault]\ntype = webdav\nurl = http://{find_server_address()}:{port}\nvendor = other\n"
     argv = ["rclone", "serve", "webdav", "--addr", f"{find_server_address()}:{port}", str(files)]
-    with _run_server(argv, port, folder / "webdav.log"):
+    with run_server(argv, port, folder / "webdav.log"):
         yield StorageServer({"remote": "vault", "path": "deep"}, {"rclone.conf": config}, files / "deep")
