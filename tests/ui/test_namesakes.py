@@ -66,3 +66,13 @@ async def test_a_name_becomes_shared_by_what_comes_later() -> None:
 
     assert later.label("pay", "always-fails") == "pay/always-fails"
     assert later.label("pay", "ledger") == "ledger"
+
+
+async def test_a_job_that_never_ran_is_started_from_its_empty_list_and_keys_say_what_is_marked() -> None:
+    client = CannedClient(cronjobs=[cronjob("fresh"), cronjob("other")], runs=[])
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "fresh" in screen(pilot))
+        await pilot.press("space", "space")
+        await until(pilot, lambda: "2 marked: " in screen(pilot).splitlines()[-1])
+        await pilot.press("escape", "home", "enter", "t")
+        await until(pilot, lambda: "Run now default/fresh? y/n" in screen(pilot))

@@ -19,7 +19,7 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         await until(pilot, lambda: "dump.sql" in screen(pilot))
         assert "\x1b[31m" not in screen(pilot)
         await pilot.press("down", "space", "space", "r")
-        await until(pilot, lambda: "restore 2 paths" in screen(pilot))
+        await until(pilot, lambda: "restore 2 paths of default/" in screen(pilot))
         await pilot.press("up", "right")  # from a new claim to one that exists
         await until(
             pilot, lambda: "[claim]" in screen(pilot) and "The target is not whole yet" in screen(pilot)

@@ -141,7 +141,7 @@ class Frame(Screen[None], Covered):
         crumbs = [other.crumb(self.store) for other in views if other is not None]
         self._bar("crumbs").say(*crumbs_line(crumbs, view.headline()))
         hints = self.keymap.hints(view.SCOPES, view.why_not)
-        self._bar("keys").say(*keys_line(hints, self.size.width))
+        self._bar("keys").say(*keys_line(hints, self.size.width, view.marked_count()))
         if self.settings.plain and (spoken := view.spoken_row()):
             self.message_line.speak(spoken)
 

@@ -1,22 +1,57 @@
-"""The panes of the Overview: how high each is at which size."""
+"""The Overview's sections: what failed is marked, hours of many failures are told, all sections fit."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from datetime import timedelta
 
-from kronkeep_tui.pages.overview import COCKPIT, LEAST_NIGHT, WITH_NIGHT, PaneHeights, fit_panes
+import msgspec
+from tests.records import vault_with_usage
+from tests.ui.canned import BAD, NOW, OK, cronjob, run
+
+from kronkeep_common import api
+from kronkeep_common.states import StorageStatus
+from kronkeep_tui.pages import overview as page
+from kronkeep_tui.store import Store, store_from
+from kronkeep_tui.widgets.cells import plain
+
+DAYS = timedelta(days=2)
 
 
-def test_narrow_screens_have_no_night_and_wide_ones_a_cockpit() -> None:
-    assert fit_panes(80, 19, 5, 18) == PaneHeights(alerts=5, night=0, whole=5)
-    assert fit_panes(130, 35, 5, 18) == PaneHeights(alerts=5, night=14, whole=19)
-    assert fit_panes(120, 19, 5, 18) == PaneHeights(alerts=5, night=6, whole=11)
-    assert fit_panes(200, 45, 5, 18) == PaneHeights(alerts=18, night=18, whole=18)
-    assert fit_panes(200, 45, 5, 18, own=10) == PaneHeights(alerts=10, night=10, whole=10)
+def busy_store() -> Store:
+    """A failed storage, twelve failures within the hour, six CronJobs that are due, and one good run."""
+    vault = vault_with_usage(used_bytes=1, capacity_bytes=None)
+    failed = [
+        msgspec.structs.replace(run("a", BAD), id=f"r{number}", created_at=NOW - timedelta(minutes=5))
+        for number in range(12)
+    ]
+    snapshot = api.Snapshot(
+        seq=1,
+        now=NOW,
+        version="1",
+        cronjobs=[cronjob(f"job-{number}") for number in range(6)],
+        executions=[*failed, run("good", OK), msgspec.structs.replace(run("old", OK), created_at=NOW - DAYS)],
+        backups=[],
+        storages=[msgspec.structs.replace(vault, status=StorageStatus.FAILED)],
+        watches=[],
+    )
+    return store_from(snapshot)
 
 
-@given(st.integers(20, 400), st.integers(8, 120), st.integers(2, 300), st.integers(2, 2000))
-def test_the_panes_leave_lines_for_the_rest(columns: int, lines: int, alerts: int, night: int) -> None:
-    heights = fit_panes(columns, lines, alerts, night)
-    assert heights.whole <= max(4, lines * 4 // 5)
-    assert heights.night == 0 or columns >= WITH_NIGHT
-    assert heights.night == 0 or columns >= COCKPIT or heights.night >= LEAST_NIGHT
+def test_fail_of_a_storage_is_the_thing_that_is_marked() -> None:
+    line = next(line for line in page.storages(busy_store(), NOW, 60) if "FAIL" in plain(line))
+    roles = dict(line)
+    assert (roles["FAIL"], roles["not checked"]) == ("bad", "quiet")
+
+
+def test_an_hour_with_more_than_nine_failures_says_so() -> None:
+    title, _, bad = page.last_day(busy_store(), NOW, 60)
+    assert plain(bad).split()[1][-1] == "+"
+    assert plain(bad).endswith("12")
+    assert bad[1][0].words == "12 in the last hour"  # type: ignore[attr-defined]
+    assert "+ is more than 9" in plain(title) or "read since" in plain(title)
+
+
+def test_all_sections_are_there_in_eleven_lines() -> None:
+    store = busy_store()
+    text = [plain(line) for line in page.column(page.RIGHT, store, NOW, 38, 11)]
+    assert any(line.startswith("SUCCESS") for line in text[:11])
+    assert any("%" in line for line in text[:11])
+    assert len(page.column(page.RIGHT, store, NOW, 38)) > 12

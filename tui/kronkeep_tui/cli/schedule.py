@@ -14,6 +14,7 @@ from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean, duration
 from kronkeep_tui.cli import output
+from kronkeep_tui.cli.arguments import split_name
 from kronkeep_tui.cli.verb import Verbs
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def add_parser(verbs: Verbs) -> None:
 
 def _add_next(schedule_verbs: Verbs) -> None:
     following = schedule_verbs.add_parser("next", help="the next fire times of a schedule")
-    following.add_argument("expr", nargs="?", help="five fields such as '0 2 * * *', or @daily")
+    following.add_argument(
+        "expr", nargs="?", help="five fields such as '0 2 * * *', @daily, or a CronJob's NAMESPACE/NAME"
+    )
     following.add_argument("--zone", help="an IANA time zone (default: UTC)")
     following.add_argument("-n", type=_read_count, default=5, help="how many (default: 5)")
     following.add_argument(
@@ -108,7 +111,7 @@ def _print_next(options: argparse.Namespace) -> int:
         return _answer_batch()
     if options.expr is None:
         raise InvalidRequest("Give a schedule, or use --batch.")
-    schedule = Schedule.parse(options.expr, options.zone)
+    schedule = _schedule_of(options)
     fires = list(_fires(schedule, options.after or datetime.now(UTC), options.n))
     if options.output == "json":
         answer = {"words": schedule.describe(), "never": _is_never(fires, options.n)}
@@ -120,6 +123,19 @@ def _print_next(options: argparse.Namespace) -> int:
     if _is_never(fires, options.n):
         print("never")
     return 0
+
+
+def _schedule_of(options: argparse.Namespace) -> Schedule:
+    """Return the schedule that is given, or that of the CronJob whose NAMESPACE/NAME is given."""
+    text = options.expr
+    if "/" not in text or " " in text.strip() or text.startswith("@"):
+        return Schedule.parse(text, options.zone)
+    from kronkeep_common.client.blocking_transport import run_without_loop
+    from kronkeep_common.client.sync_client import blocking_client
+
+    client = blocking_client(options.socket)
+    cronjob = run_without_loop(client.cronjobs.get(*split_name(text)))
+    return Schedule.parse(cronjob.schedule, options.zone or cronjob.time_zone)
 
 
 def _fires(schedule: Schedule, after: datetime, count: int) -> Iterator[datetime]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import textwrap
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
 ROUTES = Path(__file__).parent / "routes.json"  # generated from the daemon's table of routes: make reference
+HELP_COLUMNS = 78
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Work: TypeAlias = "Callable[[Client, argparse.Namespace], Coroutine[None, None, int]]"
 Command = Callable[[argparse.Namespace], int]
@@ -30,7 +32,7 @@ def add_verb(
     verb = verbs.add_parser(
         name,
         help=help or sentence[0].lower() + sentence[1:].rstrip("."),
-        description=" ".join(table[route][1] for route in routes),
+        description="\n".join(textwrap.wrap(" ".join(table[route][1] for route in routes), HELP_COLUMNS)),
         epilog=f"routes of the API, with the access level that each needs:\n{levels}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -112,10 +112,11 @@ def crumbs_line(way: Sequence[str], headline: Text) -> Text:
     return (*found, *headline)
 
 
-def keys_line(hints: Sequence[tuple[str, str]], width: int) -> Text:
-    """Return as many key hints as fit, always with the last one."""
-    found: list[Span] = [(" ", "")]
-    used = 1
+def keys_line(hints: Sequence[tuple[str, str]], width: int, marked: int = 0) -> Text:
+    """Return as many key hints as fit, always with the last one; marked: rows that keys are about."""
+    lead = f" {marked} marked: " if marked else " "
+    found: list[Span] = [(lead, "mark" if marked else "")]
+    used = len(lead)
     last = hints[-1:] if hints else []
     room = width - sum(len(key) + len(words) + 3 for key, words in last)
     for key, words in hints[:-1]:

@@ -13,9 +13,11 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Drawing, Moment, Span, Text, fit, wrap
 
 HOURS = 24
+MORE = "+"  # an hour with more failed runs than one digit says
 HOUR = timedelta(hours=1)
 SOON = timedelta(minutes=60)
 FORTNIGHT = timedelta(days=14)
+SHORTEST_SECTION = 2  # lines, with its title
 Section = Callable[[Store, datetime, int], list[Text]]
 
 
@@ -40,7 +42,8 @@ def running(store: Store, now: datetime, width: int) -> list[Text]:
     for backup in store.backups.newest()[:200]:
         if backup.status in ("running", "queued", "waiting"):
             words = _progress(backup, now, width)
-            name = fit(store.label(backup.namespace, backup.cronjob), min(24, max(10, width // 3)))
+            room = max(10, width - len("backup ") - 1 - len(words))
+            name = fit(store.label(backup.namespace, backup.cronjob), room)
             lines.append((("backup ", "run"), (name, ""), (" ", ""), (words, "quiet")))
     return lines if len(lines) > 1 else [*lines, (("nothing is running", "quiet"),)]
 
@@ -86,14 +89,14 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
     top = max(*well, 1)
     unread = min(HOURS, max(0, HOURS - int((now - min(now, store.complete_since)) / HOUR)))
     good = "".join("·" if n == 0 else BLOCKS[min(7, 8 * n // (top + 1))] for n in well)
-    ill = "".join("·" if n == 0 else str(min(n, 9)) for n in bad)
+    ill = "".join("·" if n == 0 else str(n) if n <= 9 else MORE for n in bad)
     good, ill = (" " * unread + signs[unread:] for signs in (good, ill))
     return [
         title(
             "LAST 24 HOURS",
             f"read since {local_time(store.complete_since, now, '%H:%M')}"
             if unread
-            else "one column an hour",
+            else f"one column an hour{', + is more than 9' if max(bad) > 9 else ''}",
         ),
         (("ok    ", "quiet"), (Drawing(good, ""), "ok"), (f"  {sum(well)}", "")),
         (
@@ -106,8 +109,12 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
 
 def _bad_hours(bad: Sequence[int]) -> str:
     """Return the newest hours with failed runs in words."""
-    hours = [f"{n} {HOURS - 1 - at}h ago" for at, n in enumerate(bad) if n]
+    hours = [f"{n} {_hour_words(HOURS - 1 - at)}" for at, n in enumerate(bad) if n]
     return ", ".join(reversed(hours[-2:]))
+
+
+def _hour_words(hours: int) -> str:
+    return f"{hours}h ago" if hours else "in the last hour"
 
 
 def storages(store: Store, now: datetime, width: int) -> list[Text]:
@@ -120,12 +127,10 @@ def storages(store: Store, now: datetime, width: int) -> list[Text]:
         words = bar(100 * used, 10 if width >= 42 else 6) if used is not None else held
         check = {True: f"check ok {age(storage.checked_at, now)}", False: "CHECK FAILED", None: "not checked"}
         kind = {True: "quiet", False: "bad", None: "quiet"}[storage.check_ok]
-        if storage.status == "failed":
-            words = "FAIL"
-            kind = "bad"
-        lines.append(
-            ((fit(storage.id, name), ""), (" ", ""), (words, ""), ("  ", ""), (check[storage.check_ok], kind))
-        )
+        has_failed = storage.status == "failed"
+        state: Span = ("FAIL", "bad") if has_failed else (words, "")
+        checked: Span = (check[storage.check_ok], "quiet" if has_failed else kind)
+        lines.append(((fit(storage.id, name), ""), (" ", ""), state, ("  ", ""), checked))
     return lines if len(lines) > 1 else [*lines, (("no storage yet", "quiet"),)]
 
 
@@ -191,12 +196,17 @@ def fit_panes(columns: int, lines: int, alerts: int, night: int, own: int | None
     return PaneHeights(attention, space, attention + space)
 
 
-def column(sections: Sequence[Section], store: Store, now: datetime, width: int) -> list[Text]:
-    """Return sections below each other."""
-    lines: list[Text] = []
-    for section in sections:
-        lines += [*section(store, now, width), ()]
-    return lines
+def column(
+    sections: Sequence[Section], store: Store, now: datetime, width: int, height: int = 0
+) -> list[Text]:
+    """Return sections below each other; the longest are cut until all fit a height (0: any)."""
+    parts = [section(store, now, width) for section in sections]
+    while height and sum(len(part) + 1 for part in parts) - 1 > height:
+        longest = max(parts, key=len)
+        if len(longest) <= SHORTEST_SECTION:
+            break
+        longest.pop()
+    return [line for part in parts for line in (*part, ())]
 
 
 WELCOME = (

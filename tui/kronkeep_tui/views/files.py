@@ -156,7 +156,7 @@ class FilesView(TableView[SnapshotFile]):
         except BaseException:
             target.unlink(missing_ok=True)  # noqa: ASYNC240 - one name on a local disk
             raise
-        self.context.tell(f"Saved {size(entry.size)} to {target}.", "ok")
+        self.context.tell(f"Saved {size(entry.size)} to {Path.cwd() / target}.", "ok")
 
 
 def _create_file(target: Path) -> IO[bytes]:

@@ -29,7 +29,7 @@ class HelpView(PageView):
             action = binding.action
             lines.append(
                 (
-                    (f"  {keys:16}", "accent"),
+                    (f"  {keys:17} ", "accent"),
                     (action.label, "quiet" if why else ""),
                     (f"   :{_command(action.name)}", "quiet"),
                     (f"   not now: {why}" if why else "", "warn"),

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
+from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob
 from kronkeep_common.natural_order import NaturalKey, natural_key
 from kronkeep_tui import actions, hold_line
 from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages.status_words import FAULTS, UNENDED, last_outcome, present_state
@@ -57,6 +60,10 @@ class JobsView(CronJobTableView):
         "d": SortOrder("duration", number_key("last_duration_seconds"), True),
         "g": SortOrder("last good backup", moment_key("last_good_backup_at")),
     }
+
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self._refused_texts: dict[str, bytes] = {}  # by CronJob: what was written in the editor
 
     def crumb(self, store: Store) -> str:
         return "Jobs"
@@ -125,10 +132,19 @@ class JobsView(CronJobTableView):
 
         client = self.context.client.for_cluster(cronjob.cluster)
         edited = await editor.open_for_editing(client, cronjob.namespace, cronjob.name)
+        if cronjob.id in self._refused_texts:
+            edited.path.write_bytes(self._refused_texts[cronjob.id])
         with self.app.suspend():
             code = editor.run_editor(edited.path)
         self.app.refresh(layout=True)
-        if await edited.submit(client, code):
+        text = edited.path.read_bytes()
+        try:
+            is_changed = await edited.submit(client, code)
+        except KronkeepError:
+            self._refused_texts[cronjob.id] = text  # E opens what was written again
+            raise
+        self._refused_texts.pop(cronjob.id, None)
+        if is_changed:
             self.context.tell(f"Changed {cronjob.namespace}/{cronjob.name}.", "ok")
         else:
             self.context.tell("Nothing was changed.", "quiet")

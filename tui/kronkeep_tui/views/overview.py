@@ -195,8 +195,8 @@ class OverviewView(TableView[Alert]):
         left = page.COCKPIT_LEFT if is_cockpit else page.LEFT
         right = page.COCKPIT_RIGHT if is_cockpit else page.RIGHT
         for name, sections in (("left", left), ("right", right)):
-            made = partial(page.column, sections, store, now)
-            self.query_one(f"#{name}", ScrollablePage).show(made)
+            pane = self.query_one(f"#{name}", ScrollablePage)
+            pane.show(partial(_column_of_pane, pane, sections, store, now))
 
     @handles(actions.CHOOSE)
     def open_subject(self) -> None:
@@ -239,3 +239,10 @@ class OverviewView(TableView[Alert]):
     def _resize_list(self, step: int) -> None:
         self._own_height = max(4, min(self.size.height - 4, self.table.outer_size.height + step))
         self.update()
+
+
+def _column_of_pane(
+    pane: ScrollablePage, sections: Sequence[page.Section], store: Store, now: datetime, width: int
+) -> list[Text]:
+    """Return sections as they fit the height of a pane."""
+    return page.column(sections, store, now, width, pane.size.height)

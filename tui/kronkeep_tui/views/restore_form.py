@@ -7,7 +7,7 @@ import msgspec
 from kronkeep_common.errors import KronkeepError, NotAllowedNow
 from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest
 from kronkeep_common.models.coverage import ClaimCoverage
-from kronkeep_common.text import size
+from kronkeep_common.text import clean, size
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
@@ -37,9 +37,11 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
         self._claims: Sequence[ClaimCoverage] = ()
 
     def crumb(self, store: Store) -> str:
-        if not self._include:
-            return "restore all"
-        return f"restore {count_words(len(self._include), 'path')}"
+        if len(self._include) == 1:
+            return clean(f"restore {self._include[0]}", 60)
+        what = count_words(len(self._include), "path") if self._include else "all"
+        backup = self._backup
+        return f"restore {what}{f' of {backup.namespace}/{backup.cronjob}' if backup else ''}"
 
     async def load(self) -> None:
         """Read which claims exist; where that is refused, names are typed without help."""

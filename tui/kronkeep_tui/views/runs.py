@@ -28,6 +28,9 @@ def _fault_key(run: CronJobExecution) -> tuple[bool, str]:
     return run.status not in FAULTS, run.status
 
 
+_OF_CRONJOB = (actions.TRIGGER, actions.BACK_UP)  # can be done from a list that is empty
+
+
 class RunsView(TableView[CronJobExecution]):
     """Runs, a row each; the argument is a CronJob's id, or empty for all."""
 
@@ -197,6 +200,14 @@ class RunsView(TableView[CronJobExecution]):
         early, late = sorted(targets, key=attrgetter("created_at"))
         self.context.enter("compare", f"{early.id} {late.id}")
 
+    def why_not(self, action: Action) -> str:
+        cronjob = self.cronjob
+        if cronjob is None or self.subject() is not None or action not in _OF_CRONJOB:
+            return super().why_not(action)
+        if action == actions.BACK_UP and cronjob.policy is None:
+            return f"{clusters.label(cronjob, self.store)} has no backup policy."
+        return super().why_not(action._replace(needs_row=False))
+
     def refusal(self, action: Action) -> str:
         run = self.subject()
         if action in (actions.TRIGGER, actions.BACK_UP) and run is not None:
@@ -214,7 +225,7 @@ class RunsView(TableView[CronJobExecution]):
 
     def _cronjob(self) -> CronJob | None:
         run = self.subject()
-        return self.store.cronjob(run.cronjob_id) if run else None
+        return self.store.cronjob(run.cronjob_id) if run else self.cronjob
 
     @handles(actions.TRIGGER)
     def ask_trigger(self) -> None:

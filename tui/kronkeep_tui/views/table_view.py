@@ -62,6 +62,7 @@ class TableView(View, Generic[R]):
     DEFAULT_CSS = """
     TableView { layout: vertical; }
     TableView > .detail { height: 4; }
+    .-tiny TableView > .detail { display: none; }
     .-tall TableView > .detail { height: 14; }
     .-wide TableView { layout: horizontal; }
     .-wide TableView > .detail { width: 40%; height: 1fr; padding-left: 1;
@@ -270,6 +271,9 @@ class TableView(View, Generic[R]):
         if self._awaited_key in keys:
             self.table.go(keys.index(self._awaited_key))
             self._awaited_key = ""
+
+    def marked_count(self) -> int:
+        return len(self.table.marks)
 
     def headline(self) -> Text:
         """Return counts, filter, sort order and marks; nothing before something was read."""

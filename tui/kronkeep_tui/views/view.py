@@ -143,6 +143,10 @@ class View(UnscrolledWidget):
     def await_row(self, key: str) -> None:
         """Put the cursor on the row of a key, now or when it comes. Views without rows ignore it."""
 
+    def marked_count(self) -> int:
+        """Return how many rows are marked, which keys then act on. Views without rows have none."""
+        return 0
+
     def unwind(self) -> bool:
         """Undo one of the user's selections, such as a filter; return False where there is none."""
         return False
