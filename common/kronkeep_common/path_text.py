@@ -19,7 +19,8 @@ _LONGEST = 1 << 20  # characters
 
 def escape(path: str) -> str:
     """Return the form of a path; `unescape` gives the path back."""
-    return _SPACE_AT_AN_END.sub(r"\\x20", escape_message(path))
+    escaped = escape_message(path)
+    return _SPACE_AT_AN_END.sub(r"\\x20", escaped) if " " in escaped else escaped
 
 
 def escape_message(text: str) -> str:

@@ -12,6 +12,19 @@ from kronkeep_daemon.restic import snapshots
 _PERMISSIONS = 0o777  # the bits above are those of Go's FileMode, not the file system's
 
 
+class _ListedNode(msgspec.Struct, gc=False):
+    """What is read of a line about a file or folder."""
+
+    name: str
+    path: str
+    type: str
+    size: int = 0
+    mode: int = 0
+    mtime: str | None = None
+    struct_type: str = ""
+    message_type: str = ""
+
+
 def argv(snapshot_id: str) -> list[str]:
     """List every file and folder of the snapshot, a JSON object a line; without a lock."""
     return ["restic", "ls", "--no-lock", "--json", snapshots.reference(snapshot_id)]
@@ -24,22 +37,17 @@ def names_argv(snapshot_id: str) -> list[str]:
 
 def parse_entry(line: bytes) -> SnapshotFile | None:
     """Return the file or folder on a line, its path as `path_text` has it; None for every other line."""
-    node = decode_or_none(line, JsonObject) if line.startswith(b"{") else None
-    if node is None:
+    node = decode_or_none(line, _ListedNode) if line.startswith(b"{") else None
+    if node is None or "node" not in (node.struct_type, node.message_type):
         return None
-    try:
-        if node.get("struct_type") != "node" and node.get("message_type") != "node":
-            return None
-        return SnapshotFile(
-            name=path_text.escape(node["name"]),
-            path=path_text.escape(node["path"]),
-            kind=node["type"],
-            size=node.get("size", 0),
-            mode=node.get("mode", 0) & _PERMISSIONS,
-            modified_at=_parse_time(node.get("mtime")),
-        )
-    except KeyError:
-        return None
+    return SnapshotFile(
+        name=path_text.escape(node.name),
+        path=path_text.escape(node.path),
+        kind=node.type,
+        size=node.size,
+        mode=node.mode & _PERMISSIONS,
+        modified_at=_parse_time(node.mtime),
+    )
 
 
 def is_snapshot(line: bytes) -> bool:

@@ -1,61 +1,160 @@
 """Comparison of two listings, and search in many; pure.
 
-A listing may have a million entries, so those of the older backup are held as numbers: 8 bytes of a hash of
-the path, and one number of what is compared. Both listings are read from the disk again where need be.
+A listing may have millions of entries. Both are in restic's order, so they are read side by side, and one
+entry of each is held. One in another order, as a later restic might list, is looked up in a table instead.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from fnmatch import translate
 from hashlib import blake2b
 from re import Pattern
 from re import compile as compile_pattern
 
+from kronkeep_common import path_text
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupExecution, SnapshotFile
 from kronkeep_common.models.file_changes import BackupDiff, FileChange, FileMatch
 
 ReadListing = Callable[[], Iterator[SnapshotFile]]
 LONGEST_PATTERN = 500
-_SIZE_BITS = 64
+_State = tuple[str, int, datetime | None]
+MOST_UNORDERED = 1_000_000
+_FILES = ("/source", "/configuration")  # the folders of the snapshot of files
+_AFTER_ALL = b"\2"
+_NOTHING = SnapshotFile(name="", path="", kind="", size=0)
+
+
+class _OutOfOrderError(Exception):
+    """A listing whose entries are not in restic's order."""
+
+
+class _ListingDiff:
+    """What differs so far, at most `limit` items of each change."""
+
+    def __init__(self, older_id: str, newer_id: str, limit: int) -> None:
+        self._older_id = older_id
+        self._newer_id = newer_id
+        self._limit = limit
+        self._counts = dict.fromkeys(("added", "removed", "changed"), 0)
+        self._items: dict[str, list[FileChange]] = {change: [] for change in self._counts}
+        self._bytes_added = 0
+        self._bytes_removed = 0
+
+    def add(self, entry: SnapshotFile) -> None:
+        """Count an entry that only the newer backup has."""
+        self._bytes_added += _bytes_of(entry)
+        self._note(_added(entry))
+
+    def remove(self, entry: SnapshotFile) -> None:
+        """Count an entry that only the older backup has."""
+        self._bytes_removed += _bytes_of(entry)
+        self._note(_removed(entry))
+
+    def change(self, entry: SnapshotFile, old_size: int) -> None:
+        """Count an entry that both have, and that differs."""
+        self._bytes_added += max(0, _bytes_of(entry) - old_size)
+        self._bytes_removed += max(0, old_size - _bytes_of(entry))
+        self._note(_changed(entry, old_size))
+
+    def _note(self, change: FileChange) -> None:
+        self._counts[change.change] += 1
+        if len(self._items[change.change]) < self._limit:
+            self._items[change.change].append(change)
+
+    def answer(self) -> BackupDiff:
+        """Return the whole difference."""
+        changes = [change for name in ("removed", "changed", "added") for change in self._items[name]]
+        return BackupDiff(
+            older_id=self._older_id,
+            newer_id=self._newer_id,
+            items=sorted(changes, key=_path_of)[: self._limit],
+            bytes_added=self._bytes_added,
+            bytes_removed=self._bytes_removed,
+            **self._counts,
+        )
 
 
 def compare_listings(
     older_id: str, read_older: ReadListing, newer_id: str, read_newer: ReadListing, *, path: str, limit: int
 ) -> BackupDiff:
-    """Return what differs below a folder, at most `limit` items of each change."""
-    old = {_hash(entry.path.encode()): _state(entry) for entry in _below(read_older(), path)}
-    counts = dict.fromkeys(("added", "removed", "changed"), 0)
-    items: dict[str, list[FileChange]] = {change: [] for change in counts}
-    bytes_added = 0
-    bytes_removed = 0
+    """Return what differs below a folder, at most `limit` items of each change.
 
-    def add(change: FileChange) -> None:
-        counts[change.change] += 1
-        if len(items[change.change]) < limit:
-            items[change.change].append(change)
+    Raises InvalidRequest for listings in no order that have more than MOST_UNORDERED entries.
+    """
+    comparison = _ListingDiff(older_id, newer_id, limit)
+    try:
+        _merge(_in_order(_below(read_older(), path)), _in_order(_below(read_newer(), path)), comparison)
+    except _OutOfOrderError:
+        comparison = _ListingDiff(older_id, newer_id, limit)
+        _look_up(read_older, read_newer, path, comparison)
+    return comparison.answer()
 
+
+def _in_order(entries: Iterable[SnapshotFile]) -> Iterator[tuple[bytes, SnapshotFile]]:
+    """Yield the entries with their keys, then a key that is after all others; raise _OutOfOrderError."""
+    last = b""
+    for entry in entries:
+        key = _order_key(entry.path)
+        if key < last:
+            raise _OutOfOrderError
+        last = key
+        yield key, entry
+    yield _AFTER_ALL, _NOTHING
+
+
+def _order_key(path: str) -> bytes:
+    """Return what sorts paths as restic lists them: each folder before its content, names by their bytes.
+
+    A dump has a snapshot of its own, which is listed after that of the files.
+    """
+    data = path.encode() if "\\" not in path else os.fsencode(path_text.unescape(path))
+    prefix = b"\0" if path.startswith(_FILES) else b"\1"
+    return prefix + data.replace(b"/", b"\0")
+
+
+def _merge(
+    older: Iterator[tuple[bytes, SnapshotFile]],
+    newer: Iterator[tuple[bytes, SnapshotFile]],
+    comparison: _ListingDiff,
+) -> None:
+    """Compare two listings in the same order; one entry of each is held."""
+    old_key, old = next(older)
+    new_key, new = next(newer)
+    while old_key != _AFTER_ALL or new_key != _AFTER_ALL:
+        if old_key < new_key:
+            comparison.remove(old)
+            old_key, old = next(older)
+        elif new_key < old_key:
+            comparison.add(new)
+            new_key, new = next(newer)
+        else:
+            if _state(old) != _state(new):
+                comparison.change(new, _bytes_of(old))
+            old_key, old = next(older)
+            new_key, new = next(newer)
+
+
+def _look_up(read_older: ReadListing, read_newer: ReadListing, path: str, comparison: _ListingDiff) -> None:
+    """Compare two listings in any order; the older one is held as numbers."""
+    old: dict[int, tuple[_State, int]] = {}
+    for entry in _below(read_older(), path):
+        old[_hash(entry.path.encode())] = (_state(entry), _bytes_of(entry))
+        if len(old) > MOST_UNORDERED:
+            raise InvalidRequest(
+                f"A listing in no order has more than {MOST_UNORDERED:,} entries; it cannot be compared.",
+                next_step="Use restic itself: restic diff.",
+            )
     for entry in _below(read_newer(), path):
         known = old.pop(_hash(entry.path.encode()), None)
         if known is None:
-            bytes_added += _bytes_of(entry)
-            add(_added(entry))
-        elif known != _state(entry):
-            before = known & ((1 << _SIZE_BITS) - 1)
-            bytes_added += max(0, _bytes_of(entry) - before)
-            bytes_removed += max(0, before - _bytes_of(entry))
-            add(_changed(entry, before))
+            comparison.add(entry)
+        elif known[0] != _state(entry):
+            comparison.change(entry, known[1])
     for entry in _below(read_older(), path):
         if old and _hash(entry.path.encode()) in old:
-            bytes_removed += _bytes_of(entry)
-            add(_removed(entry))
-    changes = [change for name in ("removed", "changed", "added") for change in items[name]]
-    return BackupDiff(
-        older_id=older_id,
-        newer_id=newer_id,
-        items=sorted(changes, key=_path_of)[:limit],
-        bytes_added=bytes_added,
-        bytes_removed=bytes_removed,
-        **counts,
-    )
+            comparison.remove(entry)
 
 
 def _path_of(change: FileChange) -> str:
@@ -75,10 +174,9 @@ def _bytes_of(entry: SnapshotFile) -> int:
     return entry.size if entry.kind == "file" else 0
 
 
-def _state(entry: SnapshotFile) -> int:
-    """Return one number of what is compared: kind, of a file time too, and size in the low bits."""
-    time = entry.modified_at.isoformat() if entry.kind == "file" and entry.modified_at else ""
-    return _hash(f"{entry.kind} {time}".encode()) << _SIZE_BITS | _bytes_of(entry)
+def _state(entry: SnapshotFile) -> _State:
+    """Return what is compared: the kind, and of a file its size and time."""
+    return entry.kind, _bytes_of(entry), entry.modified_at if entry.kind == "file" else None
 
 
 def _added(entry: SnapshotFile) -> FileChange:

@@ -48,7 +48,8 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 MOST_LISTINGS = 200
-MOST_ENTRIES = 1_000_000
+MOST_ENTRIES = 10_000_000
+WRITTEN_AT_ONCE = 64 * 1024  # bytes of a listing, before they are compressed
 DEADLINE_SECONDS = 3600.0  # of the Job that reads a listing
 WAIT_SECONDS = 20.0  # for a listing; clients wait 30 s for an answer
 _ENTRY_DECODER = msgspec.json.Decoder(SnapshotFile)
@@ -287,6 +288,7 @@ class ListingWriter:
         self._part = path.with_name(f"{path.name}.{part}")
         self._count = 0
         self._snapshots: set[str] = set()
+        self._pending = bytearray()
 
     def __enter__(self) -> Self:
         self._file = gzip.open(self._part, "wb", 3)
@@ -314,10 +316,17 @@ class ListingWriter:
                 f"The snapshot has more than {MOST_ENTRIES:,} entries; it cannot be browsed.",
                 next_step="Use restic itself: restic ls, restic restore.",
             )
-        self._file.write(msgspec.json.encode(entry) + b"\n")
+        self._pending += msgspec.json.encode(entry) + b"\n"
+        if len(self._pending) >= WRITTEN_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write(self._pending)
+        self._pending.clear()
 
     def read_back(self) -> Iterator[SnapshotFile]:
         """End the writing, and yield the entries."""
+        self._flush()
         self._file.close()
         return _read_entries(self._part)
 
@@ -329,32 +338,68 @@ class ListingWriter:
 
     def publish(self) -> None:
         """Give the file its name."""
+        self._flush()
         self._file.close()
         self._part.rename(self._path)
 
 
-class _FolderContent:
-    """What one folder directly contains, and how much is below each of its folders."""
+class _FolderPage:
+    """What one folder directly contains, from `begin` on: its folders, then its files, as they are listed.
 
-    def __init__(self) -> None:
-        self.entries: dict[str, SnapshotFile] = {}
-        self._bytes_below: dict[str, int] = {}
-        self._files_below: dict[str, int] = {}
+    Only the entries of the page are held, however many the folder has. restic lists a folder before all that
+    is in it, and its entries by name.
 
-    def add_below(self, child: str, entry: SnapshotFile) -> None:
-        """Count a file that is deeper in a folder."""
-        self._bytes_below[child] = self._bytes_below.get(child, 0) + entry.size
-        self._files_below[child] = self._files_below.get(child, 0) + 1
+    folders: how many folders it has, where a page before has counted them.
+    """
+
+    def __init__(self, begin: int, limit: int, folders: int | None) -> None:
+        self.folders = 0
+        self.files = 0
+        self.bytes = 0
+        self._begin = begin
+        self._limit = limit
+        self._known_folders = folders
+        self._page_folders: list[SnapshotFile] = []
+        self._page_files: list[SnapshotFile] = []
+        self._is_open = False  # whether what comes now is in the last of _page_folders
+        self._files_below = 0
+        self._bytes_below = 0
+
+    def add(self, entry: SnapshotFile) -> None:
+        """Take an entry that is directly in the folder."""
+        self._close_folder()
+        if entry.kind == "dir":
+            self._is_open = self._begin <= self.folders and len(self._page_folders) < self._limit
+            if self._is_open:
+                self._page_folders.append(entry)
+            self.folders += 1
+            return
+        self.bytes += entry.size
+        first = max(0, self._begin - (self._known_folders or 0))
+        if first <= self.files and len(self._page_files) < self._limit:
+            self._page_files.append(entry)
+        self.files += 1
+
+    def add_below(self, entry: SnapshotFile) -> None:
+        """Take a file that is in a folder of the folder, or below."""
+        self.bytes += entry.size
+        self._files_below += 1
+        self._bytes_below += entry.size
+
+    def _close_folder(self) -> None:
+        """Give the folder whose content has come its size and number of files."""
+        if self._is_open and self._files_below:
+            self._page_folders[-1] = msgspec.structs.replace(
+                self._page_folders[-1], size=self._bytes_below, files=self._files_below
+            )
+        self._is_open = False
+        self._files_below = 0
+        self._bytes_below = 0
 
     def items(self) -> list[SnapshotFile]:
-        """Return folders, then files, each by name; a folder has the size and number of files below it."""
-        items = [
-            msgspec.structs.replace(entry, size=self._bytes_below[name], files=self._files_below[name])
-            if name in self._files_below
-            else entry
-            for name, entry in self.entries.items()
-        ]
-        return sorted(items, key=lambda entry: (entry.kind != "dir", entry.name))
+        """Return the entries of the page; a folder has the size and number of files below it."""
+        self._close_folder()
+        return [*self._page_folders, *self._page_files][: self._limit]
 
 
 def _read_entries(path: Path) -> Iterator[SnapshotFile]:
@@ -371,39 +416,41 @@ def _read_folder(
     backup: BackupExecution, listing: Path, folder: str, limit: int, cursor: str | None
 ) -> SnapshotFolder:
     """Return a page of a folder from one pass over the listing; only its own entries are held in memory."""
+    assert backup.result is not None
     base = folder.rstrip("/")
     prefix = f"{base}/"
-    content = _FolderContent()
+    begin, folders = _parse_cursor(cursor)
+    page = _FolderPage(begin, limit, folders)
     exists = base == ""
     for entry in _read_entries(listing):
         exists = exists or (entry.path == base and entry.kind == "dir")
         if not entry.path.startswith(prefix):
             continue
-        child, deeper, _ = entry.path[len(prefix) :].partition("/")
-        if not deeper:
-            content.entries[child] = entry
+        if "/" not in entry.path[len(prefix) :]:
+            page.add(entry)
         elif entry.kind != "dir":
-            content.add_below(child, entry)
+            page.add_below(entry)
     if not exists:
         raise PathNotFound(f"The snapshot has no folder {shorten_middle(folder, 300)}", field="path")
-    return _build_page(backup, base or "/", content.items(), limit, cursor)
-
-
-def _build_page(
-    backup: BackupExecution, folder: str, items: list[SnapshotFile], limit: int, cursor: str | None
-) -> SnapshotFolder:
-    assert backup.result is not None
-    begin = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else 0
+    total = page.folders + page.files
     end = begin + limit
     return SnapshotFolder(
         backup_id=backup.id,
         snapshot_id=backup.result.snapshot_id,
-        path=folder,
-        items=items[begin:end],
-        total=len(items),
-        size=sum(entry.size for entry in items),
-        next_cursor=str(end) if end < len(items) else None,
+        path=base or "/",
+        items=page.items(),
+        total=total,
+        size=page.bytes,
+        next_cursor=f"{end}.{page.folders}" if end < total else None,
     )
+
+
+def _parse_cursor(cursor: str | None) -> tuple[int, int | None]:
+    """Return where a page begins, and how many folders the folder has; the first page for any other text."""
+    begin, _, folders = (cursor or "").partition(".")
+    if all(part.isdecimal() and len(part) < 19 for part in (begin, folders)):
+        return int(begin), int(folders)
+    return 0, None
 
 
 def _remove_oldest(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What two listings differ in, and in which of many a path is."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.records import make_backup
 
+from kronkeep_common import path_text
 from kronkeep_common.models import SnapshotFile
 from kronkeep_common.models.file_changes import BackupDiff
 from kronkeep_daemon.restores.listing_comparison import MatchCollector, compare_listings
@@ -78,6 +80,48 @@ def test_the_counts_are_those_of_two_dictionaries(old: dict[str, int], new: dict
     assert answer.removed == len(old.keys() - new.keys())
     assert answer.changed == sum(old[name] != new[name] for name in old.keys() & new.keys())
     assert answer.bytes_added - answer.bytes_removed == sum(new.values()) - sum(old.values())
+
+
+TREE_NAMES = ("a", "a b", "a-", "a.x", "ä", "B", "b\\\\x", "z\\xff")  # as path_text writes them
+TREES = st.dictionaries(
+    st.lists(st.sampled_from(TREE_NAMES), min_size=1, max_size=3).map(tuple),
+    st.integers(0, 2),
+    max_size=12,
+)
+
+
+def listed(tree: dict[tuple[str, ...], int], *, has_dump: bool) -> list[SnapshotFile]:
+    """Return files and folders as restic lists them: names by their bytes, a folder before its content."""
+    paths: dict[tuple[bytes, ...], SnapshotFile] = {}
+    for names, size in tree.items():
+        for depth in range(1, len(names) + 1):
+            key = tuple(os.fsencode(path_text.unescape(name)) for name in names[:depth])
+            path = "/source/" + "/".join(names[:depth])
+            is_file = depth == len(names) and not any(o[:depth] == names and o != names for o in tree)
+            kind = "file" if is_file else "dir"
+            paths[key] = entry(path, size if is_file else 0, kind=kind)
+    dump = [entry("/dump.sql", 9)] if has_dump else []
+    return [entry("/source", kind="dir", size=0), *(paths[key] for key in sorted(paths)), *dump]
+
+
+@given(TREES, TREES, st.booleans(), st.booleans())
+def test_listings_read_side_by_side_differ_as_their_dictionaries_do(
+    old: dict[tuple[str, ...], int], new: dict[tuple[str, ...], int], old_dump: bool, new_dump: bool
+) -> None:
+    older = listed(old, has_dump=old_dump)
+    newer = listed(new, has_dump=new_dump)
+    answer = diff(older, newer, limit=1000)
+    before = {each.path: (each.kind, each.size) for each in older}
+    after = {each.path: (each.kind, each.size) for each in newer}
+    assert {i.path for i in answer.items if i.change == "added"} == after.keys() - before.keys()
+    assert {i.path for i in answer.items if i.change == "removed"} == before.keys() - after.keys()
+    assert {i.path for i in answer.items if i.change == "changed"} == {
+        path for path in before.keys() & after.keys() if before[path] != after[path]
+    }
+    # The same, where no order can be relied on.
+    again = diff(older[::-1], newer, limit=1000)
+    assert (again.added, again.removed, again.changed) == (answer.added, answer.removed, answer.changed)
+    assert (again.bytes_added, again.bytes_removed) == (answer.bytes_added, answer.bytes_removed)
 
 
 def test_a_path_is_found_with_the_first_and_the_last_backup_that_has_it() -> None:
