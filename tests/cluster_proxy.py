@@ -179,6 +179,7 @@ async def daemon_behind_proxy(
         config["users"][0]["user"] = {"token": token} if token is not None else {}
         (folder / "through").write_text(yaml.safe_dump(config))
         text = f'[allow]\nhost_path = true\n[clusters.far]\nkubeconfig = "{folder / "through"}"\n'
+        text += external_cluster.NAMESPACES_SETTING
         (folder / "kronkeepd.toml").write_text(text + settings)
         daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
         await daemon.start()

@@ -78,7 +78,7 @@ class Daemon:
             await external_cluster.empty_cluster()
         self._is_first_start = False
         added = f'\n[allow]\nhost_path = true\n[clusters.e2e]\nkubeconfig = "{kubeconfig}"\n'
-        added += f"namespaces = {json.dumps(external_cluster.NAMESPACES)}\n"  # others' CronJobs are not ours
+        added += external_cluster.NAMESPACES_SETTING
         file.write_text(text + added)
         self.arguments = ("--config", str(file))
 

@@ -19,6 +19,7 @@ One cluster serves one test at a time: run pytest with `-n 0`.
 import asyncio
 import atexit
 import functools
+import json
 import logging
 import os
 import shutil
@@ -49,6 +50,8 @@ log = logging.getLogger(__name__)
 NODE_PREFIX = "kronkeep-e2e-"
 NODE = f"{NODE_PREFIX}{os.getpid()}"
 NAMESPACES = ("default", "kronkeep")
+# Of the section of the cluster: what others have there in other namespaces is not the tests'.
+NAMESPACES_SETTING = f"namespaces = {json.dumps(NAMESPACES)}\n" if KUBECONFIG is not None else ""
 KINDS = (paths.leases, paths.cronjobs, paths.jobs, paths.claims, paths.secrets, paths.configmaps, paths.pods)
 LONGEST_EMPTYING = 60.0  # seconds
 EMPTIED = "kronkeep.dev/emptied-by-tests"

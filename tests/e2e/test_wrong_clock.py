@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cluster_proxy import DaemonOnOtherCluster, other_cluster
 from tests.e2e.backup_site import wait_for_end
+from tests.external_cluster import NAMESPACES_SETTING
 from tests.quick_repository import prepare_storage
 from tests.waiting import eventually
 
@@ -35,7 +36,8 @@ class MovableDaemon(DaemonOnOtherCluster):
         self.folder = folder
         self.kubeconfig = kubeconfig
         config = folder / "kronkeepd.toml"
-        config.write_text(f'[allow]\nhost_path = true\n[clusters.e2e]\nkubeconfig = "{kubeconfig}"\n')
+        text = f'[allow]\nhost_path = true\n[clusters.e2e]\nkubeconfig = "{kubeconfig}"\n'
+        config.write_text(text + NAMESPACES_SETTING)
         self.arguments = ("--config", str(config))
         self._offset = folder / "offset"
         self.show("+0")
