@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.daemon_process import Daemon
+from tests.quick_repository import write_quick_repository
 from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common.client import Client
@@ -28,6 +29,7 @@ from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists
+from kronkeep_daemon.repositories.repository import repository_of_policy
 
 DEBIAN_RESTIC = "/usr/bin/restic"
 NEWER_RESTIC = Path(sys.prefix) / "restic" / "restic"
@@ -73,6 +75,25 @@ class BackupSite:
             )
             assert storage.status == "active", storage
         return folder
+
+    async def write_copies_repository(self, storage: str, folder: Path, source: str) -> None:
+        """Write the repository of copies from the storage `source`, which opens quickly as those do."""
+        password = await self.read_password(storage)
+        await asyncio.to_thread(write_quick_repository, folder / f"copies-of-{source}", password)
+
+    async def write_policy_repository(
+        self, client: Client, cronjob: str, folder: Path, password: str
+    ) -> None:
+        """Write the repository of a CronJob's policy with a key of its own, in the storage's folder.
+
+        password: the key; an empty one for a policy without encryption.
+        """
+        view = await client.cronjobs.get("default", cronjob)
+        assert view.policy is not None
+        storage = await client.storages.get(view.policy.storage_id)
+        own = repository_of_policy(view.policy.id, view.cluster, "default", view.policy.encryption, storage)
+        assert own.folder
+        await asyncio.to_thread(write_quick_repository, folder / own.folder, password)
 
     async def create_object(self, path: str, body: dict[str, Any]) -> None:
         """Create an object of the cluster unless it exists."""

@@ -144,7 +144,8 @@ async def kill_and_start(site: BackupSite) -> None:
 
 
 async def test_restored_and_drilled_from_the_copy_when_the_first_is_wiped(site: BackupSite) -> None:
-    first, _, data = await prepare(site)
+    first, second, data = await prepare(site)
+    await site.write_copies_repository("second", second, "first")
     (data / "file").unlink()
     fill_claim(data, "one")
     async with site.client() as client:

@@ -30,7 +30,7 @@ async def wait_for_copy(client: Client, backup: BackupExecution) -> BackupCopy:
 
 
 async def test_a_copy_opens_as_the_first_does(site: BackupSite) -> None:
-    _, second = await asyncio.gather(site.create_storage("first"), site.create_storage("second"))
+    first, second = await asyncio.gather(site.create_storage("first"), site.create_storage("second"))
     (await site.create_claim("data") / "file").write_bytes(b"x" * 1000)
     await site.create_secret("own-key", password="of the policy")
     keys = {
@@ -42,6 +42,7 @@ async def test_a_copy_opens_as_the_first_does(site: BackupSite) -> None:
         for name, encryption in keys.items():
             copies = (PolicyCopy(storage_id="second"),)
             await site.create_cronjob(client, name, "data", "first", copies=copies, encryption=encryption)
+            await site.write_policy_repository(client, name, first, passwords[name] or "")
             backup = await site.back_up(client, name)
             copy = await wait_for_copy(client, backup)
             assert (copy.status, copy.message) == ("succeeded", None), copy

@@ -153,7 +153,8 @@ async def test_copies_bring_the_backups_back_when_the_first_storage_is_lost_with
     site: BackupSite,
 ) -> None:
     folder = await site.create_storage("gone")
-    await site.create_storage("spare")
+    spare = await site.create_storage("spare")
+    await site.write_copies_repository("spare", spare, "gone")
     source = await site.create_claim("copied")
     (source / "file").write_text("kept elsewhere")
     async with site.client() as client:
