@@ -55,16 +55,27 @@ def describe(body: ManifestBody) -> str:
 
 def read_file(path: Path) -> list[ManifestDocument]:
     """Read every document of a file; raise InvalidRequest, which names file and line."""
+    return parse_documents(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read the text of a file, a character more than LARGEST at most; raise InvalidRequest."""
     try:
         with path.open(encoding="utf-8") as opened:
-            text = opened.read(LARGEST + 1)
+            return opened.read(LARGEST + 1)
     except OSError as fault:
         message = f"{clean(str(path))} cannot be read: {fault.strerror}."
         raise InvalidRequest(message, next_step="Check its path and who may read it.") from fault
     except UnicodeDecodeError as fault:
         message = f"{clean(str(path))} is no text in UTF-8: {clean(str(fault), 200)}."
         raise InvalidRequest(message, next_step="Write it as YAML or JSON in UTF-8.") from fault
-    return parse_documents(text, str(path))
+
+
+class YamlValue(NamedTuple):
+    """A document's value, and its node, which has the lines."""
+
+    value: Any
+    node: Any
 
 
 def parse_documents(text: str, where: str) -> list[ManifestDocument]:
@@ -72,12 +83,27 @@ def parse_documents(text: str, where: str) -> list[ManifestDocument]:
 
     Raise InvalidRequest, which names file and line of the first fault; `faults` in its details has all.
     """
+    documents: list[ManifestDocument] = []
+    faults: list[str] = []
+    for value, node in load_values(text, where):
+        converted = _convert_body(value, node, clean(where))
+        documents += converted.documents
+        faults += converted.faults
+    if faults:
+        raise faulty_manifests(faults)
+    return documents
+
+
+def load_values(text: str, where: str) -> list[YamlValue]:
+    """Return the documents of a text of bounded size and depth, those in a `kind: List` too.
+
+    Raise InvalidRequest, which names file and line.
+    """
     import yaml
 
     if len(text) > LARGEST:
         raise InvalidRequest(f"{clean(where)} is larger than {LARGEST} characters.")
-    documents: list[ManifestDocument] = []
-    faults: list[str] = []
+    values = []
     try:
         _check_tokens(yaml.scan(text, Loader=yaml.CSafeLoader), where)
         loader = yaml.CSafeLoader(text)
@@ -87,17 +113,13 @@ def parse_documents(text: str, where: str) -> list[ManifestDocument]:
             for item in _items_of(node):
                 value = loader.construct_document(item)
                 if value is not None:
-                    converted = _convert_body(value, item, clean(where))
-                    documents += converted.documents
-                    faults += converted.faults
+                    values.append(YamlValue(value, item))
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 1
         raise InvalidRequest(f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}.") from fault
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         raise InvalidRequest(f"{clean(where)}: {clean(str(fault), 200)}") from fault
-    if faults:
-        raise faulty_manifests(faults)
-    return documents
+    return values
 
 
 def faulty_manifests(faults: Sequence[str]) -> InvalidRequest:

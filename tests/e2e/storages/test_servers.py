@@ -8,11 +8,13 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.e2e.storages import servers
 from tests.e2e.storages.servers import StorageServer, needs_servers
 from tests.e2e.storages.storage_steps import (
     archive_claim,
+    create_claim,
     create_storage,
     list_credential_copies,
     list_snapshots,
@@ -296,3 +298,40 @@ async def _watch_processes(lines: list[str]) -> None:
     while True:
         lines.append(await asyncio.to_thread(_command_lines))
         await asyncio.sleep(0.05)
+
+
+async def test_a_schedule_of_k8up_is_taken_over_with_its_repository(
+    storage_daemon: Daemon, client: Client, servers_by_kind: dict[str, StorageServer], tmp_path: Path
+) -> None:
+    server = servers_by_kind["rest"]
+    server.write_repository("k8up", PASSWORD)
+    url = str(server.settings["url"]).replace("/vault", "/k8up")
+    await create_claim(storage_daemon, "k8up-data")
+    folder = storage_daemon.claims / "default" / "k8up-data"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "file").write_text("content")
+    # What the commands do that the plan names.
+    await replace_secret(storage_daemon, "k8up-default-nightly", server.secret)
+    await replace_secret(storage_daemon, "k8up-default-nightly-password", {"password": PASSWORD})
+    keys = "userSecretRef: {name: r, key: u}, passwordSecretReg: {name: r, key: p}"
+    (tmp_path / "schedule.yaml").write_text(
+        "apiVersion: k8up.io/v1\nkind: Schedule\nmetadata: {name: nightly, namespace: default}\nspec:\n"
+        f"  backend: {{repoPasswordSecretRef: {{name: r, key: w}}, rest: {{url: '{url}', {keys}}}}}\n"
+        "  backup: {schedule: 0 3 29 2 *}\n  prune: {retention: {keepDaily: 7}}\n"
+    )
+    argv = ("import", "k8up", str(tmp_path / "schedule.yaml"))
+    planned = await asyncio.to_thread(run_kronkeep, storage_daemon, *argv)
+    assert "would create policy default/pvc/k8up-data: 0 3 29 2 *" in planned.stdout
+    assert "kubectl -n kronkeep create secret generic k8up-default-nightly" in planned.stdout
+    with pytest.raises(errors.StorageNotFound):
+        await client.storages.get("k8up-default-nightly")
+    done = await asyncio.to_thread(run_kronkeep, storage_daemon, *argv, "--yes")
+    assert "created storage k8up-default-nightly" in done.stdout, done.stdout + done.stderr
+    assert "created policy default/pvc/k8up-data" in done.stdout
+    storage = await client.storages.get("k8up-default-nightly")
+    assert (storage.status, storage.layout) == ("active", "shared")
+    backup = await client.cronjobs.back_up("default", "pvc/k8up-data")
+    ended = await wait_for_backup(client, backup.id)
+    assert (ended.status, ended.storage_id) == ("succeeded", storage.id), ended
+    again = await asyncio.to_thread(run_kronkeep, storage_daemon, *argv)
+    assert "k8up-data: it has a policy of its own already, which stays" in again.stdout

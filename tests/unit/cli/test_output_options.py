@@ -14,6 +14,8 @@ WITHOUT = {
     "download",
     "edit",
     "help",
+    "import borgmatic",
+    "import k8up",
     "logs",
     "monitoring dashboard",
     "monitoring rules",

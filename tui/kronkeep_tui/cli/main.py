@@ -46,6 +46,7 @@ VERB_MODULES = (
     VerbModule(("maintenance",), "maintenance"),
     VerbModule(("cancel",), "cancel"),
     VerbModule(("apply", "edit"), "apply"),
+    VerbModule(("import",), "import_peers"),
     VerbModule(("describe",), "describe"),
     VerbModule(("audit",), "audit"),
     VerbModule(("report",), "report"),

@@ -1,0 +1,1 @@
+"""What other backup tools are set up to do, as kronkeep's storages and policies; pure."""
