@@ -225,7 +225,9 @@ class CannedRuns(CannedResource):
     async def get(self, execution_id: str) -> CronJobExecution:
         return next(run for run in self._canned.runs_given if run.id == execution_id)
 
-    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+    async def log(
+        self, execution_id: str, *, follow: bool = False, tail: int | None = None
+    ) -> AsyncIterator[bytes]:
         yield self._canned.log_text
 
     async def grep(self, text: str, **query: Any) -> AsyncIterator[SearchLine]:

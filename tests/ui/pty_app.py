@@ -71,7 +71,9 @@ class ChangingClient(CannedClient):
 class EndlessLog(CannedRuns):
     """A log of a thousand lines a second."""
 
-    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+    async def log(
+        self, execution_id: str, *, follow: bool = False, tail: int | None = None
+    ) -> AsyncIterator[bytes]:
         while True:
             yield LINES
             await asyncio.sleep(0.1)

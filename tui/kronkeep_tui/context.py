@@ -67,6 +67,9 @@ class Context(Protocol):
     def go(self, way: PlacePath) -> None:
         """Show the last place of a path that begins at a tab."""
 
+    def filter_in_front(self, text: str) -> None:
+        """Filter the rows of the view in front, once it has any."""
+
     def enter(self, kind: str, of: str = "") -> None:
         """Show a view one step further in."""
 

@@ -193,6 +193,11 @@ class Frame(Screen[None], Covered):
         self.go((Place(tab),))
         self.view.when_ready(partial(self.view.await_row, key))
 
+    def filter_in_front(self, text: str) -> None:
+        """Filter the rows of the view in front, once its widgets exist."""
+        view = self.view
+        view.when_ready(partial(self.attempt, partial(view.accept_filter, text)))
+
     def enter(self, kind: str, of: str = "") -> None:
         """Show a view one step further in."""
         self.navigation.enter(Place(kind, of))

@@ -46,15 +46,18 @@ class RunCalls:
         return await self._connection.get(f"{_path(run_id)}/events", api.ListOf[api.EventView])
 
     async def log(
-        self, run_id: str, *, follow: bool = False, attempt: int | None = None
+        self, run_id: str, *, follow: bool = False, attempt: int | None = None, tail: int | None = None
     ) -> AsyncGenerator[bytes, None]:
         """Yield a run's log, live while its pod exists, else as it was kept; raise LogNotFound.
 
         attempt: only the attempt of that number, from 1.
+        tail: only so many of the last lines, up to now.
         """
         query = {"follow": "true"} if follow else {}
         if attempt is not None:
             query["attempt"] = str(attempt)
+        if tail is not None:
+            query["tail"] = str(tail)
         async with aclosing(self._connection.stream(f"{_path(run_id)}/logs", query)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -17,11 +17,12 @@ from kronkeep_daemon.http.list_pages import (
     with_staleness,
 )
 from kronkeep_daemon.http.route import TEXT, ApiCall, RouteTable
-from kronkeep_daemon.http.streams import count_stream, send_text
+from kronkeep_daemon.http.streams import count_stream, send_text, tail_lines
 
 RUNS = "/v1/executions"
 RUN = RUNS + "/{id}"
-MOST_DIGITS = 9  # of the number of an attempt
+MOST_DIGITS = 9  # of a number in the query
+MOST_TAIL_LINES = 1000
 
 routes = RouteTable()
 
@@ -70,26 +71,31 @@ async def list_kubernetes_events(call: ApiCall[None]) -> api.ListOf[api.EventVie
     return api.ListOf(items=await call.services.run_reader.events(cronjobs.execution(call.id)))
 
 
-@routes.get(RUN + "/logs", query=("follow", "attempt"), media=TEXT)
+@routes.get(RUN + "/logs", query=("follow", "attempt", "tail"), media=TEXT)
 async def send_log(call: ApiCall[None]) -> web.StreamResponse:
     """Send a run's log, live or as it was kept: of all attempts, or of the one with a number from 1.
 
     Of a container that was started again (restartPolicy OnFailure) the first and the newest four attempts are
-    kept.
+    kept. With `tail` only so many of the last lines are sent (1 to 1000), and nothing is followed.
     """
     cronjobs = call.services.cronjobs
     follow = call.query.get("follow") == "true"
     with count_stream(call):
         run = cronjobs.execution(call.id)
-        log = call.services.run_reader.log(run, follow=follow, attempt=_attempt_of(call))
+        count = _number_of(call, "tail")
+        log = call.services.run_reader.log(
+            run, follow=follow and count is None, attempt=_number_of(call, "attempt")
+        )
+        if count is not None:
+            log = tail_lines(log, min(count, MOST_TAIL_LINES))
         return await send_text(call.request, log)
 
 
-def _attempt_of(call: ApiCall[None]) -> int | None:
-    """Return the number of the attempt that is asked for; raises InvalidRequest."""
-    text = call.query.get("attempt")
+def _number_of(call: ApiCall[None], name: str) -> int | None:
+    """Return a number of the query, from 1; None where it has none; raises InvalidRequest."""
+    text = call.query.get(name)
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= MOST_DIGITS or int(text) == 0:
-        raise InvalidRequest(f"attempt is {clean(text, 40)}, not a number from 1.", field="attempt")
+        raise InvalidRequest(f"{name} is {clean(text, 40)}, not a number from 1.", field=name)
     return int(text)

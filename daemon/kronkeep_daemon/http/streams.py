@@ -10,6 +10,8 @@ from kronkeep_daemon.http import access
 from kronkeep_daemon.http.route import ApiCall
 from kronkeep_daemon.http.user_limits import CountedConnection
 
+TAIL_BYTES = 256 * 1024  # of a log, of which the last lines are taken
+
 
 @contextmanager
 def count_stream(call: ApiCall[object]) -> Iterator[None]:
@@ -19,6 +21,17 @@ def count_stream(call: ApiCall[object]) -> Iterator[None]:
     with call.services.limits.count_stream(access.peer_of(call.request).uid, call.request.task):
         connection.cancel_on_close(call.request.task)
         yield
+
+
+async def tail_lines(chunks: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:
+    """Yield the last lines of a log, of at most TAIL_BYTES, in one chunk."""
+    end = bytearray()
+    async for chunk in chunks:
+        end += chunk
+        if len(end) > 2 * TAIL_BYTES:
+            del end[:-TAIL_BYTES]
+    lines = bytes(end[-TAIL_BYTES:]).splitlines(keepends=True)
+    yield b"".join(lines[-count:])
 
 
 async def send_text(request: web.Request, chunks: AsyncIterator[bytes]) -> web.StreamResponse:

@@ -34,3 +34,33 @@ def test_a_silenced_alert_says_so_and_names_its_silence() -> None:
     assert "held back by silence 0123456789ab: M shows it" in text
     acknowledged = msgspec.structs.replace(SILENCED, status=AlertStatus.ACKNOWLEDGED)
     assert page.state(acknowledged)[0] == "ack"
+
+
+def test_failures_of_one_cause_are_one_row_with_their_number() -> None:
+    failed = [
+        msgspec.structs.replace(
+            ALERT, id=f"a{n}", code="RunFailed", object=f"shop/job-{n}", message=f"job-{n}: no space left."
+        )
+        for n in range(5)
+    ]
+    others = [
+        msgspec.structs.replace(
+            ALERT, id="x", code="RunFailed", object="shop/other", message="other: it was killed."
+        ),
+        msgspec.structs.replace(ALERT, id="y", code="RunMissed", object="shop/late", message="late: no run."),
+    ]
+    groups = page.fold_alerts([*failed, *others])
+    assert sorted((page.subject_of_group(group), group.members) for group in groups) == [
+        ("5 × RunFailed", 5),
+        ("shop/late", 1),
+        ("shop/other", 1),
+    ]
+    assert sum(group.members for group in groups) == 7
+    assert [group.members for group in page.fold_alerts(failed[:2])] == [1, 1], "two are no crowd"
+    known = [
+        msgspec.structs.replace(
+            ALERT, id=f"k{n}", code="RunFailed", object="o", status=AlertStatus.ACKNOWLEDGED
+        )
+        for n in range(3)
+    ]
+    assert [group.members for group in page.fold_alerts([*failed, *known])] == [5, 3]

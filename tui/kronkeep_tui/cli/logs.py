@@ -40,6 +40,9 @@ def add_parser(verbs: Verbs) -> None:
     logs.add_argument(
         "--attempt", type=int, metavar="N", help="only the run's attempt of that number, from 1"
     )
+    logs.add_argument(
+        "--tail", type=int, metavar="N", help="only the last N lines of the run's log, up to now"
+    )
     logs.add_argument("--timestamps", action="store_true", help="print when each line was written, in UTC")
     logs.set_defaults(func=with_client(_print_logs))
 
@@ -54,6 +57,8 @@ class _LogPiece(NamedTuple):
 async def _print_logs(client: "Client", options: argparse.Namespace) -> int:
     if options.attempt is not None and (options.backup or options.copy or options.restore):
         raise InvalidRequest("--attempt is for the log of a run.", field="attempt")
+    if options.tail is not None and (options.backup or options.copy or options.restore or options.follow):
+        raise InvalidRequest("--tail is for the log of a run that is not followed.", field="tail")
     if options.backup:
         chunks = client.backups.log(last_part(options.id))
     elif options.copy:
@@ -62,7 +67,7 @@ async def _print_logs(client: "Client", options: argparse.Namespace) -> int:
         chunks = client.restores.log(last_part(options.id))
     else:
         run_id = await find_run_id(client, options.id)
-        chunks = client.runs.log(run_id, follow=options.follow, attempt=options.attempt)
+        chunks = client.runs.log(run_id, follow=options.follow, attempt=options.attempt, tail=options.tail)
     write = _write_cleaned if sys.stdout.isatty() else _write_bytes
     await _copy(chunks, write, timestamps=options.timestamps)
     return 0

@@ -1,6 +1,9 @@
 """Content of the alerts view: a row for each, and details of the row under the cursor."""
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from kronkeep_common.models import Alert
 from kronkeep_common.text import age, short_id
@@ -10,6 +13,7 @@ from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text
 
+FEWEST_FOLDED = 3  # alerts of one cause
 _ORDER = {"critical": 0, "warning": 1}
 
 
@@ -21,6 +25,46 @@ def open_alerts(store: Store) -> list[Alert]:
 def _urgency(alert: Alert) -> tuple[bool, int, float]:
     is_known = alert.status == "acknowledged" or alert.silence_id is not None
     return is_known, _ORDER.get(alert.severity, 2), -alert.since.timestamp()
+
+
+class AlertGroup(NamedTuple):
+    """Alerts of one cause: the most urgent of them, and how many there are."""
+
+    alert: Alert
+    members: int
+
+
+def fold_alerts(alerts: Sequence[Alert]) -> list[AlertGroup]:
+    """Return alerts in their order; FEWEST_FOLDED or more of one cause are one group."""
+    groups: dict[tuple[object, ...], list[Alert]] = {}
+    for alert in alerts:
+        groups.setdefault(_cause_of(alert), []).append(alert)
+    folded: list[AlertGroup] = []
+    for group in groups.values():
+        if len(group) >= FEWEST_FOLDED:
+            folded.append(AlertGroup(group[0], len(group)))
+        else:
+            folded += [AlertGroup(alert, 1) for alert in group]
+    return sorted(folded, key=_group_order)
+
+
+def _group_order(group: AlertGroup) -> tuple[bool, int, float]:
+    return _urgency(group.alert)
+
+
+def _cause_of(alert: Alert) -> tuple[object, ...]:
+    """Return what alerts of one cause share: code, state and message, without names and numbers."""
+    name = alert.object.rpartition("/")[2]
+    message = alert.message.replace(name, "") if name else alert.message
+    alike = re.sub(r"\d+", "#", message)
+    return alert.code, alert.status, alert.silence_id is not None, alert.severity, alike
+
+
+def subject_of_group(group: AlertGroup) -> str:
+    """Return the object of one alert, or how many objects have the cause."""
+    if group.members == 1:
+        return subject_of(group.alert)
+    return f"{group.members} × {group.alert.code}"
 
 
 def state(alert: Alert) -> Span:

@@ -1,11 +1,13 @@
 """Content of the CronJobs view: a row for each, and details of the row under the cursor."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.cells import cell_len
 
-from kronkeep_common.models import CronJob
+from kronkeep_common.models import CronJob, CronJobExecution
 from kronkeep_common.text import age, duration, short_id, size
+from kronkeep_tui.pages.durations import slow_role, trend, usual_seconds
 from kronkeep_tui.pages.history import figures, sparkline_rows
 from kronkeep_tui.pages.moments import age_cell, local_time, time_until, wait_cell
 from kronkeep_tui.pages.status_words import (
@@ -23,6 +25,7 @@ from kronkeep_tui.store import Store, newest_backup, runs_of
 from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
+LAST_RUNS = 10
 COLUMNS = (
     Column(title="ST", width=10, letter="s"),
     Column(title="LAST 10", width=11, drop=5),
@@ -33,26 +36,30 @@ COLUMNS = (
     Column(title="LAST", width=6, drop=4, letter="l", right=True, is_moment=True),
     Column(title="BACKUP", width=10, drop=1, letter="b"),
     Column(title="DUR", width=8, drop=7, letter="d", right=True),
-    Column(title="GOOD", width=6, drop=8, letter="g", right=True, is_moment=True),
-    Column(title="SIZE", width=10, drop=9, right=True),
-    Column(title="STORAGE", width=12, drop=10),
-    Column(title="ZONE", width=14, drop=11),
+    Column(title="USUAL", width=8, drop=8, right=True),
+    Column(title="GOOD", width=6, drop=9, letter="g", right=True, is_moment=True),
+    Column(title="SIZE", width=10, drop=10, right=True),
+    Column(title="STORAGE", width=12, drop=11),
+    Column(title="ZONE", width=14, drop=12),
 )
 
 
-def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
-    """Return the row of a CronJob."""
+def row(cronjob: CronJob, store: Store, now: datetime, runs: Sequence[CronJobExecution] = ()) -> TableRow:
+    """Return the row of a CronJob; with its newest runs, the newest first, their durations are a trend."""
     backup = newest_backup(store, cronjob)
+    usual = usual_seconds(runs)
+    is_read = len(runs) >= min(LAST_RUNS, len(cronjob.recent)) > 0
     cells = (
         job_state(cronjob),
-        strip(cronjob.recent, 10),
+        trend(runs, LAST_RUNS) if is_read else strip(cronjob.recent, LAST_RUNS),
         cronjob.namespace,
         store.label(cronjob.namespace, cronjob.name),
         cronjob.schedule or "-",
         wait_cell(cronjob.next_at if not cronjob.suspended else None, now),
         age_cell(cronjob.last_started_at, now),
         (backup_words(store, cronjob),),
-        duration(cronjob.last_duration_seconds),
+        ((duration(cronjob.last_duration_seconds), slow_role(cronjob.last_duration_seconds, usual)),),
+        ((duration(usual), "quiet"),),
         (good_age(cronjob, now),),
         size(backup.result.bytes_read) if backup and backup.result else "-",
         cronjob.policy.storage_id if cronjob.policy else "-",
@@ -71,6 +78,7 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now)]
     if cronjob.is_claim:
         return lines
+    lines += [(), *plan_lines(cronjob, now)]
     runs = runs_of(store, cronjob.id)
     lines += [(), *figures(runs), *sparkline_rows(store, runs, width)]
     lines += [(), (("RUNS", "title"),)]
@@ -104,6 +112,18 @@ def _head(cronjob: CronJob, now: datetime, where: str, width: int) -> list[Text]
     if cell_len(plain(first)) + 2 + cell_len(times) <= width:
         return [(*first, (f"  {times}", ""))]
     return [first, *(((part, ""),) for part in wrap(times, width))]
+
+
+def plan_lines(cronjob: CronJob, now: datetime) -> list[Text]:
+    """Return what comes next: run, backup, and how long a restore of the newest backup would take."""
+    plan = [
+        ("next run", None if cronjob.suspended else cronjob.next_at),
+        ("next backup", cronjob.next_backup_at),
+    ]
+    words = [f"{name} {_time_until_run(moment, now)}" for name, moment in plan if moment is not None]
+    if cronjob.expected_restore_seconds is not None:
+        words.append(f"a restore takes about {duration(cronjob.expected_restore_seconds)}")
+    return [(("PLAN  ", "title"), ("; ".join(words), ""))] if words else []
 
 
 def _time_until_run(moment: datetime | None, now: datetime) -> str:
@@ -142,10 +162,7 @@ def _running_backup(cronjob: CronJob, store: Store, now: datetime) -> list[Text]
     return [((progress_words(backup.progress, backup.started_at, now, 20), "run"),)]
 
 
-def _run_line(run: object, now: datetime) -> Text:
-    from kronkeep_common.models import CronJobExecution
-
-    assert isinstance(run, CronJobExecution)
+def _run_line(run: CronJobExecution, now: datetime) -> Text:
     shown, kind = state(run.status)
     began = age(run.started_at or run.created_at, now)
     return (

@@ -1,29 +1,47 @@
 """Content of the runs view and of one run's page: run, backup, snapshot and restores linked."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 
 from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
 from kronkeep_common.text import age, duration, size
+from kronkeep_tui.pages.durations import since_run, slow_role, trend, usual_seconds
 from kronkeep_tui.pages.moments import age_cell, local_time
 from kronkeep_tui.pages.status_words import backup_state, cause, count_words, progress_words, state
 from kronkeep_tui.store import Store, backup_of
-from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.cells import Cell, Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
+TREND = 8  # runs
+WITH_USUAL = 120  # columns of the terminal, from which on the usual duration and the trend are shown
 COLUMNS = (
     Column(title="ST", width=5, letter="s"),
     Column(title="STARTED", width=8, letter="a", right=True, is_moment=True),
-    Column(title="TOOK", width=8, letter="d", right=True),
-    Column(title="NAMESPACE", width=11, drop=6, grow=1),
+    Column(title="TOOK", width=7, letter="d", right=True),
+    Column(title="USUAL", width=7, drop=3, right=True),
+    Column(title="TREND", width=TREND + 1, drop=4),
+    Column(title="NAMESPACE", width=11, drop=8, grow=1),
     Column(title="CRONJOB", width=18, grow=3, letter="n"),
-    Column(title="BY", width=10, drop=4),
+    Column(title="BY", width=10, drop=6),
     Column(title="BACKUP", width=8, drop=1),
-    Column(title="WHY", width=15, drop=2, grow=4),
-    Column(title="EXIT", width=5, drop=7),
-    Column(title="NODE", width=12, drop=8),
-    Column(title="JOB", width=24, drop=9, grow=1),
+    Column(title="WHY", width=12, drop=2, grow=4),
+    Column(title="EXIT", width=5, drop=9),
+    Column(title="NODE", width=12, drop=10),
+    Column(title="JOB", width=24, drop=11, grow=1),
 )
+
+
+def columns_at(columns: int) -> tuple[Column, ...]:
+    """Return the columns for a terminal of a width: narrow ones have neither usual duration nor trend."""
+    if columns >= WITH_USUAL:
+        return COLUMNS
+    wider = {"TOOK": 8, "WHY": 15}
+    return tuple(
+        column._replace(width=wider.get(column.title, column.width))
+        for column in COLUMNS
+        if column.title not in ("USUAL", "TREND")
+    )
 
 
 def took(run: CronJobExecution, now: datetime) -> str:
@@ -33,14 +51,24 @@ def took(run: CronJobExecution, now: datetime) -> str:
     return duration(run.duration_seconds)
 
 
-def row(run: CronJobExecution, store: Store, now: datetime) -> TableRow:
-    """Return the row of a run."""
+def row(
+    run: CronJobExecution, store: Store, now: datetime, others: Sequence[CronJobExecution] | None = None
+) -> TableRow:
+    """Return the row of a run; with the other runs of its CronJob, the newest first, with what is usual."""
     shown, kind = state(run.status)
     backup = backup_of(store, run)
+    lasting: tuple[Cell, ...] = (took(run, now),)
+    if others is not None:
+        usual = usual_seconds(others)
+        lasting = (
+            ((took(run, now), slow_role(run.duration_seconds, usual)),),
+            ((duration(usual), "quiet"),),
+            trend(since_run(others, run.id), TREND),
+        )
     cells = (
         shown,
         age_cell(run.started_at or run.created_at, now),
-        took(run, now),
+        *lasting,
         run.namespace,
         store.label(run.namespace, run.cronjob),
         run.trigger.value,

@@ -7,10 +7,13 @@ from operator import attrgetter
 from kronkeep_common.models import Alert
 from kronkeep_tui import actions, hold_line
 from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import alerts as page
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
+from kronkeep_tui.views.log_preview import LogPreview
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
@@ -38,6 +41,10 @@ class AlertsView(TableView[Alert]):
         "n": SortOrder("name", name_key("namespace", "object")),
     }
 
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self._preview = LogPreview(context, self.show_detail)
+
     def crumb(self, store: Store) -> str:
         return "Alerts"
 
@@ -63,7 +70,8 @@ class AlertsView(TableView[Alert]):
         return record.status == "open" and record.silence_id is None
 
     def detail_lines(self, record: Alert, store: Store, now: datetime, width: int) -> list[Text]:
-        return page.detail(record, now, width)
+        run = store.executions.get(record.record_id)
+        return [*page.detail(record, now, width), *self._preview.lines(run, width)]
 
     def refusal(self, action: Action) -> str:
         if action == actions.ACKNOWLEDGE and all(alert.status != "open" for alert in self.targets()):

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from kronkeep_tui.context import AvailableAction
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.widgets.cells import Text, wrap_anywhere
+from kronkeep_tui.widgets.cells import Text, put_side_by_side, wrap_anywhere
 
+COLUMN_CELLS = 62  # a key, what it does, its command
 FILTERS = (
     "Filters, here and in the API: status:failed ns:pay storage:s3 trigger:manual age:<24h !name:test text",
     "All terms must match, and ! negates one. Commands take filters too, as in :runs status:failed",
@@ -24,20 +26,33 @@ class HelpView(PageView):
             ((f"Keys in {self.argument}", "title"), ("   / searches, esc goes back", "quiet")),
             (),
         ]
-        for binding, why in self.context.actions_below():
-            keys = " ".join(binding.key_labels)
-            action = binding.action
-            lines.append(
-                (
-                    (f"  {keys:17} ", "accent"),
-                    (action.label, "quiet" if why else ""),
-                    (f"   :{_command(action.name)}", "quiet"),
-                    (f"   not now: {why}" if why else "", "warn"),
-                )
-            )
+        lines += put_in_columns([_key_line(each) for each in self.context.actions_below()], width)
         shell: list[Text] = [(), (("In a shell (C copies it):", "title"),)]
         shell += [((part, ""),) for part in wrap_anywhere(self.context.shell_line, width)]
         return [*lines, (), *(((line, "quiet"),) for line in FILTERS), *shell]
+
+
+def _key_line(available: AvailableAction) -> Text:
+    keys = " ".join(available.binding.key_labels)
+    action = available.binding.action
+    return (
+        (f"  {keys:17} ", "accent"),
+        (action.label, "quiet" if available.why_not else ""),
+        (f"   :{_command(action.name)}", "quiet"),
+        (f"   not now: {available.why_not}" if available.why_not else "", "warn"),
+    )
+
+
+def put_in_columns(lines: Sequence[Text], width: int) -> list[Text]:
+    """Return lines in as many columns of COLUMN_CELLS as there is space for, read from the top down."""
+    count = max(1, width // COLUMN_CELLS)
+    height = -(-len(lines) // count)
+    wide = width // count
+    columns = [lines[number * height : (number + 1) * height] for number in range(count)]
+    joined = list(columns[0])
+    for number, column in enumerate(columns[1:], 1):
+        joined = put_side_by_side(joined, column, number * wide - 2, gap=2)
+    return joined
 
 
 def _command(name: str) -> str:

@@ -13,10 +13,14 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import jobs as page
+from kronkeep_tui.pages import runs as runs_page
+from kronkeep_tui.pages.durations import RunsByCronJob, group_runs
 from kronkeep_tui.pages.status_words import FAULTS, UNENDED, last_outcome, present_state
 from kronkeep_tui.prompt import LinePrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.cronjob_table import CronJobTableView
+from kronkeep_tui.views.log_preview import LogPreview
+from kronkeep_tui.views.name_columns import cronjob_name, namespace_of
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key, number_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
@@ -44,6 +48,7 @@ class JobsView(CronJobTableView):
 
     SCOPES = (Scope.JOBS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
+    NAME_COLUMNS = {"NAMESPACE": namespace_of, "NAME": cronjob_name}
     CLUSTER_COLUMN_INDEX = 2
     EMPTY_LINES = (
         "No CronJob yet.",
@@ -64,9 +69,22 @@ class JobsView(CronJobTableView):
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         self._refused_texts: dict[str, bytes] = {}  # by CronJob: what was written in the editor
+        self._preview = LogPreview(context, self.show_detail)
+        self._grouped: object = None
+        self._groups: RunsByCronJob = {}
 
     def crumb(self, store: Store) -> str:
         return "Jobs"
+
+    def show(self, store: Store, now: datetime) -> None:
+        is_wide = self.context.view_size.width >= runs_page.WITH_USUAL
+        if is_wide and self._grouped is not store.executions:
+            self._grouped = store.executions
+            self._groups = group_runs(store)
+        elif not is_wide:
+            self._groups = {}
+            self._grouped = None
+        super().show(store, now)
 
     def records(self, store: Store) -> Sequence[CronJob]:
         return sorted(store.cronjobs, key=_natural_order_key)
@@ -75,7 +93,7 @@ class JobsView(CronJobTableView):
         return store.cronjobs
 
     def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
-        return page.row(record, store, now)
+        return page.row(record, store, now, self._groups.get(record.id, ()))
 
     def is_faulty(self, record: CronJob) -> bool:
         """Return whether it failed, missed a run, is late, or has a policy that cannot be applied."""
@@ -84,7 +102,8 @@ class JobsView(CronJobTableView):
         return has_failed or record.late_since is not None or record.policy_fault is not None
 
     def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-        return page.detail(record, store, now, width)
+        run = store.executions.get(record.last_execution_id)
+        return [*page.detail(record, store, now, width), *self._preview.lines(run, width)]
 
     def refusal(self, action: Action) -> str:
         claims = [c for c in self.targets() if c.is_claim]

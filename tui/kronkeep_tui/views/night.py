@@ -57,7 +57,7 @@ class NightView(TableView[NightEntry]):
         self._opened: frozenset[str] = frozenset()
         self._version: tuple[object, ...] = ()
         self._is_reading = False
-        self._named: object = None
+        self._named_entries: object = None
         self._longest_name = 0
 
     def compose(self) -> ComposeResult:
@@ -121,8 +121,8 @@ class NightView(TableView[NightEntry]):
         return (record.id, record.row.cronjob, self.copy_text(record))
 
     def columns(self, store: Store) -> tuple[Column, ...]:
-        if self._named is not self._records:
-            self._named = self._records
+        if self._named_entries is not self._records:
+            self._named_entries = self._records
             self._longest_name = page.longest([page.label(entry.row, store) for entry in self._records])
         return page.columns_for(self._longest_name, self.context.view_size.width)
 

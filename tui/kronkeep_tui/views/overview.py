@@ -1,6 +1,6 @@
 """The Overview: what needs attention, what runs, what comes next; without a CronJob, the first steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
@@ -19,6 +19,7 @@ from kronkeep_tui.night.bars import nearest_bar
 from kronkeep_tui.night.batches import NightEntry, choose_rows
 from kronkeep_tui.pages import alerts
 from kronkeep_tui.pages import overview as page
+from kronkeep_tui.pages.alerts import AlertGroup
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.night_board import NightBoard
@@ -73,6 +74,7 @@ class OverviewView(TableView[Alert]):
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         self._own_height: int | None = None
+        self._groups: Mapping[str, AlertGroup] = {}
         self.board = NightBoard(context)
         self._chosen: Sequence[NightEntry] = ()
 
@@ -110,12 +112,24 @@ class OverviewView(TableView[Alert]):
         return store.alerts
 
     def records(self, store: Store) -> Sequence[Alert]:
-        return alerts.open_alerts(store)
+        groups = alerts.fold_alerts(alerts.open_alerts(store))
+        self._groups = {group.alert.id: group for group in groups}
+        return [group.alert for group in groups]
+
+    def _group_of(self, alert: Alert) -> AlertGroup:
+        return self._groups.get(alert.id) or AlertGroup(alert, 1)
 
     def row_of(self, record: Alert, store: Store, now: datetime) -> TableRow:
         shown, kind = alerts.state(record)
         return TableRow(
-            record.id, (shown, alerts.subject_of(record), age_cell(record.since, now), record.message), kind
+            record.id,
+            (
+                shown,
+                alerts.subject_of_group(self._group_of(record)),
+                age_cell(record.since, now),
+                record.message,
+            ),
+            kind,
         )
 
     def show(self, store: Store, now: datetime) -> None:
@@ -204,7 +218,10 @@ class OverviewView(TableView[Alert]):
         if self.active_pane() is self.night:
             self._open_night_row()
             return
-        if (alert := self.subject()) is not None:
+        if (alert := self.subject()) is not None and self._group_of(alert).members > 1:
+            self.context.go((Place("alerts"),))
+            self.context.filter_in_front(f"code:{alert.code}")
+        elif alert is not None:
             place = alerts.leads_to(alert, self.store)
             self.context.enter(*(place or ("alerts", "")))
 

@@ -11,6 +11,7 @@ from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.cronjob_table import CronJobTableView, full_name
+from kronkeep_tui.views.name_columns import cronjob_name, namespace_of
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
@@ -28,6 +29,7 @@ class PoliciesView(CronJobTableView):
     SCOPES = (Scope.POLICIES, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "PoliciesView > .detail { height: 7; }"
+    NAME_COLUMNS = {"NAMESPACE": namespace_of, "CRONJOB": cronjob_name}
     CLUSTER_COLUMN_INDEX = 1
     EMPTY_LINES = (
         "No CronJob has a backup policy yet.",

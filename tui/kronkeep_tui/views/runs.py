@@ -12,13 +12,16 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
+from kronkeep_tui.pages.durations import RunsByCronJob, group_runs
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
+from kronkeep_tui.views.log_preview import LogPreview
+from kronkeep_tui.views.name_columns import name_of_its_cronjob, namespace_of
 from kronkeep_tui.views.sort_orders import SortOrder, name_key, number_key
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import TableRow
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 NEAR_END_ROWS = 200  # rows before the end at which the next page is read
 
@@ -37,6 +40,7 @@ class RunsView(TableView[CronJobExecution]):
     SCOPES = (Scope.RUNS, Scope.TABLE, Scope.ANY)
     FILTER_KIND = "executions"
     COLUMNS = page.COLUMNS
+    NAME_COLUMNS = {"NAMESPACE": namespace_of, "CRONJOB": name_of_its_cronjob}
     CLUSTER_COLUMN_INDEX = 3
     EMPTY_LINES = ("No run yet.",)
     SORT_ORDERS = {
@@ -51,6 +55,9 @@ class RunsView(TableView[CronJobExecution]):
         self._is_reading = False
         self._is_at_end = False
         self._newest_seen = ""
+        self._preview = LogPreview(context, self.show_detail)
+        self._grouped: object = None
+        self._groups: RunsByCronJob = {}
 
     @property
     def cronjob(self) -> CronJob | None:
@@ -86,6 +93,9 @@ class RunsView(TableView[CronJobExecution]):
         return ((f"  {len(fresh)} new above", "warn"), *failures, (": g", "quiet"))
 
     def show(self, store: Store, now: datetime) -> None:
+        if self._has_usual and self._grouped is not store.executions:
+            self._grouped = store.executions
+            self._groups = group_runs(store)
         super().show(store, now)
         self._note_newest()
 
@@ -101,13 +111,21 @@ class RunsView(TableView[CronJobExecution]):
         return store.executions
 
     def row_of(self, record: CronJobExecution, store: Store, now: datetime) -> TableRow:
-        return page.row(record, store, now)
+        others = self._groups.get(record.cronjob_id, ()) if self._has_usual else None
+        return page.row(record, store, now, others)
+
+    @property
+    def _has_usual(self) -> bool:
+        return self.context.view_size.width >= page.WITH_USUAL
+
+    def columns_for_width(self, width: int) -> tuple[Column, ...]:
+        return page.columns_at(width)
 
     def is_faulty(self, record: CronJobExecution) -> bool:
         return record.status in FAULTS
 
     def detail_lines(self, record: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
-        return page.detail(record, store, now, width)
+        return [*page.detail(record, store, now, width), *self._preview.lines(record, width)]
 
     def copy_text(self, record: CronJobExecution) -> str:
         return record.id

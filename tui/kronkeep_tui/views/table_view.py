@@ -1,6 +1,6 @@
 """The base of views that show a table: filter, sort order, marks, and details of the row under the cursor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -22,6 +22,7 @@ from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import LetterPrompt, LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.store_names import StoreNames
+from kronkeep_tui.views.name_columns import NameText, measure, with_contents
 from kronkeep_tui.views.sort_orders import SortOrder
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans
@@ -56,6 +57,7 @@ class TableView(View, Generic[R]):
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.TABLE, Scope.ANY)
     FILTER_KIND: ClassVar[str] = ""  # what the records are, of filter_words.KEYS; empty without a filter
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
+    NAME_COLUMNS: ClassVar[Mapping[str, NameText]] = {}  # by title, what is not cut while there is space
     SORT_ORDERS: ClassVar[dict[str, SortOrder]] = {}
     EMPTY_LINES: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
     SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
@@ -65,7 +67,7 @@ class TableView(View, Generic[R]):
     .-tiny TableView > .detail { display: none; }
     .-tall TableView > .detail { height: 14; }
     .-wide TableView { layout: horizontal; }
-    .-wide TableView > .detail { width: 40%; height: 1fr; padding-left: 1;
+    .-wide TableView > .detail { width: 36%; height: 1fr; padding-left: 1;
         border-left: solid $foreground 20%; }
     .-plain TableView > .detail { border-left: none; }
     """
@@ -84,6 +86,8 @@ class TableView(View, Generic[R]):
         self._selection: Selection | None = None
         self._records: Sequence[R] = ()
         self._total = 0
+        self._measured: object = None
+        self._longest: Mapping[str, int] = {}
         self._rest_timer: Timer | None = None
         self._filter_timer: Timer | None = None
         self._now: datetime | None = None
@@ -123,7 +127,17 @@ class TableView(View, Generic[R]):
         return False
 
     def columns(self, store: Store) -> tuple[Column, ...]:
-        """Return the columns for the records that are shown."""
+        """Return the columns for the records that are shown, names as wide as they need."""
+        columns = self.columns_for_width(self.context.view_size.width)
+        if not self.NAME_COLUMNS:
+            return columns
+        if self._measured is not self._records:
+            self._measured = self._records
+            self._longest = measure(self._records, self.NAME_COLUMNS, store)
+        return with_contents(columns, self._longest)
+
+    def columns_for_width(self, width: int) -> tuple[Column, ...]:
+        """Return the columns of a terminal of a width in cells."""
         return self.COLUMNS
 
     def detail_lines(self, record: R, store: Store, now: datetime, width: int) -> list[Text]:

@@ -181,5 +181,13 @@ class LogPane(ScrollableLines):
         return ", ".join(parts)
 
 
+def log_text(line: str) -> Text:
+    """Return a line of a log in colours, with its clock time."""
+    role = "bad" if _BAD.search(line) else "warn" if _WARN.search(line) else ""
+    if match := _TIME.fullmatch(line):
+        return ((f"{match[2]} ", "quiet"), (match[3], role))
+    return ((line, role),)
+
+
 def _count_lines(count: int) -> str:
     return "1 line" if count == 1 else f"{count:,} lines"

@@ -21,7 +21,8 @@ class Column(NamedTuple):
     """A title and a width in cells; `drop` orders which columns go first if space is short (0: never).
 
     `grow` is the share of the space that is left; `letter` is the key that sorts by the column. One that
-    `is_moment` gets the width of a clock time where clock times are shown.
+    `is_moment` gets the width of a clock time where clock times are shown. `content` are the cells of the
+    longest text, where those are known: the column gets them before others grow.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Column(NamedTuple):
     letter: str = ""
     right: bool = False
     is_moment: bool = False
+    content: int = 0
 
 
 class TableRow(NamedTuple):
@@ -84,10 +86,17 @@ def choose_columns(columns: Sequence[Column], width: int, wide: bool) -> list[tu
     while not wide and by_drop and sum(columns[i].width for i in kept) > width:
         kept.remove(by_drop.pop(0))
     left = max(0, width - sum(columns[i].width for i in kept))
-    shares = sum(columns[i].grow for i in kept)
+    widths = []
+    for i in kept:
+        more = min(left, max(0, columns[i].content + 1 - columns[i].width))
+        left -= more
+        widths.append(columns[i].width + more)
+    free = [i for i in kept if columns[i].grow and not columns[i].content]
+    growing = free or [i for i in kept if columns[i].grow]
+    shares = sum(columns[i].grow for i in growing)
     return [
-        (i, columns[i].width + (left * columns[i].grow // shares if shares and columns[i].grow else 0))
-        for i in kept
+        (i, wide + (left * columns[i].grow // shares if i in growing else 0))
+        for i, wide in zip(kept, widths, strict=True)
     ]
 
 

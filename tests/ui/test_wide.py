@@ -1,0 +1,72 @@
+"""Wide screens: a preview that follows the cursor, whole names, usual durations, help in columns."""
+
+import msgspec
+from tests.ui.canned import CannedClient, cronjob
+from tests.ui.driving import app_of, screen, until
+from tests.ui.idleness import settle
+from tests.ui.night_scene import night
+from tests.ui.scenes import Scene, alert, busy
+
+LONG = "a-name-of-forty-letters-that-is-not-cut-x"
+
+
+def crowd(count: int) -> Scene:
+    scene = busy()
+    alerts = [alert("RunFailed", f"job-{n}", "web", n + 1) for n in range(count)]
+    return scene._replace(alerts=[msgspec.structs.replace(a, id=f"a{n}") for n, a in enumerate(alerts)])
+
+
+async def test_the_preview_follows_the_cursor_with_cause_log_and_plan() -> None:
+    client = CannedClient(*night())
+    async with app_of(client, start="jobs").run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "part 311/402 uploaded" in screen(pilot))
+        text = screen(pilot)
+        assert "Container main was killed" in text
+        assert "PLAN  next run in 23h" in text
+        await pilot.press("3")
+        await until(pilot, lambda: "part 311/402 uploaded" in screen(pilot))
+        assert "sitemap-" in screen(pilot)
+        await pilot.press("j")
+        await until(pilot, lambda: "pg-wal-hourly-" in screen(pilot) and "311/402" in screen(pilot))
+        client.away = "The connection broke."
+        await pilot.resize_terminal(100, 40)
+        await settle(pilot.app)
+        assert "311/402" not in screen(pilot), "no space for it"
+
+
+async def test_durations_have_what_is_usual_from_120_columns_and_80_lose_nothing() -> None:
+    async with app_of(CannedClient(*night()), start="runs").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "USUAL" in screen(pilot) and "sitemap" in screen(pilot))
+        await settle(pilot.app)
+        line = next(line for line in screen(pilot).splitlines() if "FAIL " in line and "8m20s" in line)
+        assert "xx pg-main-nightly" in line, "the trend has the failures"
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "USUAL" not in screen(pilot))
+        titles = next(line for line in screen(pilot).splitlines() if "STARTED" in line)
+        assert titles.split() == ["ST", "STARTED", "TOOK", "CRONJOB", "BY", "BACKUP", "WHY"]
+
+
+async def test_a_long_name_is_whole_while_there_is_space() -> None:
+    jobs = [cronjob(LONG), cronjob("short")]
+    async with app_of(CannedClient(jobs, [], [])).run_test(size=(200, 30)) as pilot:
+        await until(pilot, lambda: LONG in screen(pilot))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: LONG not in next(x for x in screen(pilot).splitlines() if x[:1] == ">"))
+
+
+async def test_alerts_of_one_cause_are_one_row_that_leads_to_all_of_them() -> None:
+    async with app_of(CannedClient(*crowd(37)), start="overview").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "37 × RunFailed" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "filter: code:RunFailed" in screen(pilot))
+        assert "web/job-0" in screen(pilot)
+
+
+async def test_help_stands_in_columns_on_a_wide_screen() -> None:
+    async with app_of(CannedClient(*night()), start="jobs").run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "Keys in jobs" in screen(pilot))
+        rows = [line for line in screen(pilot).splitlines() if line.count(" :") >= 3]
+        assert len(rows) > 10, "three keys in a line"
+        assert "Filters, here and in the API" in screen(pilot)
