@@ -75,6 +75,9 @@ async def test_each_attempt_has_its_log_while_it_is_followed_and_when_it_is_kept
     assert followed.removeprefix(f"[kronkeep: attempt 1, pod {pod}]\n") == f"the real cause\n{second}"
     assert await read_log(client, run.id) == f"[kronkeep: attempt 1, pod {pod}]\nthe real cause\n{second}"
     assert await read_log(client, run.id, attempt=2) == "the second try\nit works\n"
+    last = b"".join([chunk async for chunk in client.runs.log(run.id, tail=1)])
+    assert last.endswith(b" it works\n")
+    assert last.count(b"\n") == 1
     shown = await asyncio.to_thread(run_kronkeep, daemon, "logs", run.id, "--attempt", "1")
     assert (shown.returncode, shown.stdout) == (0, "the real cause\n")
     with pytest.raises(LogNotFound, match="attempt 3"):

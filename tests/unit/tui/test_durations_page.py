@@ -41,7 +41,7 @@ def test_a_trend_has_heights_for_durations_and_letters_for_what_failed() -> None
     assert plain(drawn) == "  ▁▄x█"
     assert [role for words, role in drawn if "x" in words] == ["bad"]
     assert plain(replace_drawings(drawn)) == "usually 6m40s"
-    assert plain(trend(since_run(runs, "r2"), 3)) == " ▂█"
+    assert plain(trend(since_run(runs, "r2"), 3)) == " ▂▆"
     assert plain(replace_drawings(trend([], 4))) == "none"
 
 

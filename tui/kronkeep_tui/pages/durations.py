@@ -45,11 +45,13 @@ def since_run(runs: Sequence[CronJobExecution], run_id: str) -> Sequence[CronJob
 
 
 def trend(runs: Sequence[CronJobExecution], width: int) -> Text:
-    """Return the newest runs, oldest first: a block as high as the run was long, a letter for what failed."""
+    """Return the newest runs, oldest first, a cell each: a letter for what failed, else a block.
+
+    A block of half a cell is the usual duration, a full one twice as much or more.
+    """
     shown = list(reversed(runs[:width]))
-    most = max((run.duration_seconds or 0.0 for run in shown), default=0.0) or 1.0
     usual = usual_seconds(runs)
-    signs = [_sign_of(run, most) for run in shown]
+    signs = [_sign_of(run, usual) for run in shown]
     spans: list[Span] = [(" " * (width - len(shown)), "")]
     for sign, role in signs:
         if spans[-1][1] == role:
@@ -63,10 +65,12 @@ def trend(runs: Sequence[CronJobExecution], width: int) -> Text:
     )
 
 
-def _sign_of(run: CronJobExecution, most: float) -> Span:
+def _sign_of(run: CronJobExecution, usual: float | None) -> Span:
     if run.status != "succeeded":
         return STRIP.get(run.status, ("?", "warn"))
-    return BLOCKS[min(7, int(7.999 * (run.duration_seconds or 0.0) / most))], "ok"
+    share = (run.duration_seconds or 0.0) / usual if usual else 1.0
+    eighths = max(1, min(len(BLOCKS), round(share * len(BLOCKS) / SLOW)))
+    return BLOCKS[eighths - 1], slow_role(run.duration_seconds, usual) or "quiet"
 
 
 def slow_role(seconds: float | None, usual: float | None) -> str:
