@@ -1,7 +1,8 @@
 """The history with very many runs (LARGE_RUNS, else 10,000,000): opening, memory, figures, pauses.
 
-The rows are written by SQL as the history writes them, which takes about ten minutes and 20 GB; then a new
-process opens the folder and lives with it for LARGE_SECONDS: pages, writes, counts, figures.
+The rows are made and written by SQL as the history would have written them, which takes some minutes and
+12 GB, and a thousand of them are compared with the documents that they stand for. Then a new process opens
+the folder and lives with it for LARGE_SECONDS: pages, writes, counts, figures. LARGE_FOLDER keeps the rows.
 """
 
 import json
@@ -11,22 +12,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.bench_store import build_document
+from benchmarks.bench_store import CRONJOBS, build_document
 from kronkeep_daemon.history import history_folder, schema
 from kronkeep_daemon.history.database import Database
-from kronkeep_daemon.history.figures import TABLE, FigureChanges, add_days, new_week, shares_of
+from kronkeep_daemon.history.figures import (
+    TABLE,
+    DayFigures,
+    FigureChanges,
+    Share,
+    Subject,
+    add_days,
+    new_week,
+)
 from kronkeep_daemon.history.rows import Row, checksum, row_of
 
 RUNS = int(os.environ.get("LARGE_RUNS", "10000000"))
 SECONDS = float(os.environ.get("LARGE_SECONDS", "60"))
 DAYS = 120
-BATCH = 50_000
+BATCH = 500_000
 
 LIVE = """
 import asyncio, json, sys, time
@@ -94,13 +102,100 @@ def build_run(number: int, runs: int) -> dict[str, object]:
     return build_document(number) | times
 
 
-def _rows(runs: int) -> Iterator[Row]:
-    for number in range(1, runs + 1):
-        yield row_of(number, msgspec.json.encode(build_run(number, runs)))
+# What build_document says, in SQL; a row is written with its indexes' columns, its checksum and its JSON.
+GENERATED = """
+WITH RECURSIVE numbers(number) AS (
+  SELECT :first UNION ALL SELECT number + 1 FROM numbers WHERE number < :last
+), places AS (
+  SELECT number, number % :cronjobs AS place,
+    printf('%08x-1f2e-4d3c-9a8b-%012x', number * 2654435761 % 4294967296, number) AS id,
+    iif(number % 17 = 0, 'failed', 'succeeded') AS status,
+    strftime('%Y-%m-%dT%H:%M:%S', :start + :seconds * number / :runs, 'unixepoch')
+      || printf('.%06d', number % 1000000) AS created_at
+  FROM numbers
+), texts AS (
+  SELECT *, printf('nightly-%d', place) AS cronjob, printf('team-%d', place % 10) AS namespace,
+    printf('%08x-1f2e-4d3c-9a8b-0123456789ab', place) AS cronjob_id
+  FROM places
+), bodies AS (
+  SELECT *, printf('{"id":"%s","cluster":"prod","namespace":"%s","cronjob":"%s","cronjob_id":"%s",'
+    || '"status":"%s","trigger":"scheduled","created_at":"%sZ","backup_id":"%08x-aaaa-4d3c-9a8b-%012x",'
+    || '"message":"%s","duration_seconds":12.5}',
+    id, namespace, cronjob, cronjob_id, status, created_at, number, number, :message) AS body
+  FROM texts
+)
+INSERT INTO executions
+  (number, id, created_at, cronjob_id, cronjob, namespace, status, cluster, checksum, body)
+SELECT number, id, created_at, cronjob_id, cronjob, namespace, status, 'prod',
+  row_checksum(number, body), body
+FROM bodies
+"""
+COUNTED = """
+SELECT namespace, cronjob, cronjob_id, substr(created_at, 1, 10), status, count(*)
+FROM executions GROUP BY 1, 2, 3, 4, 5
+"""
+
+
+def _row_checksum(number: int, body: str) -> int:
+    return checksum("executions", number, body.encode())
 
 
 def _value_of(table: str, row: Row) -> tuple[object, ...]:
     return (*row[:-1], checksum(table, row.number, row.body), row.body.decode())
+
+
+def _insert_runs(connection: sqlite3.Connection, runs: int) -> None:
+    connection.create_function("row_checksum", 2, _row_checksum, deterministic=True)
+    start = datetime.now(UTC) - timedelta(days=DAYS)
+    for first in range(1, runs + 1, BATCH):
+        values = {
+            "first": first,
+            "last": min(first + BATCH - 1, runs),
+            "cronjobs": CRONJOBS,
+            "start": int(start.timestamp()),
+            "seconds": DAYS * 86400,
+            "runs": runs,
+            "message": build_document(0)["message"],
+        }
+        connection.execute("BEGIN")
+        connection.execute(GENERATED, values)
+        connection.execute("COMMIT")
+        print(f"  {values['last']} runs", file=sys.stderr, flush=True)
+
+
+def _check_runs(connection: sqlite3.Connection, runs: int) -> None:
+    """Compare some rows with the documents that they stand for."""
+    for number in range(1, runs + 1, max(1, runs // 1000)):
+        values = connection.execute("SELECT * FROM executions WHERE number = ?", (number,)).fetchone()
+        row = row_of(number, values[-1].encode())
+        assert values == _value_of("executions", row), number
+        document = msgspec.json.decode(row.body)
+        assert build_document(number) | {"created_at": "", "duration_seconds": 12.5} == document | {
+            "created_at": ""
+        }
+
+
+def _insert_figures(connection: sqlite3.Connection) -> None:
+    changes = FigureChanges()
+    subjects: tuple[Subject, ...] = ("cronjob", "namespace")
+    for namespace, cronjob, cronjob_id, day, status, count in connection.execute(COUNTED):
+        figures = DayFigures(runs=count, failed=count * (status == "failed"), milliseconds=12_500 * count)
+        changes.add(
+            Share(
+                subject=subject,
+                cluster="prod",
+                namespace=namespace,
+                cronjob=cronjob,
+                cronjob_id=cronjob_id,
+                storage_id="",
+                day=date.fromisoformat(day),
+                figures=figures,
+            )
+            for subject in subjects
+        )
+    for number, (share, days) in enumerate(changes.rows(), 1):
+        row = row_of(number, msgspec.json.encode(add_days(new_week(share), days)))
+        connection.execute(schema.put_row(TABLE), _value_of(TABLE, row))
 
 
 def fill(folder: Path, runs: int = RUNS) -> None:
@@ -112,28 +207,19 @@ def fill(folder: Path, runs: int = RUNS) -> None:
     connection.execute("PRAGMA cache_size=-1000000")
     statements = schema.create_table("executions")
     connection.execute(statements[0])
-    figures = FigureChanges()
-    batch: list[tuple[object, ...]] = []
-    columns = ", ".join("?" * 12)
-    for row in _rows(runs):
-        figures.add(shares_of("executions", row.body))
-        batch.append(_value_of("executions", row))
-        if len(batch) == BATCH or row.number == runs:
-            connection.execute("BEGIN")
-            connection.executemany(f"INSERT INTO executions VALUES({columns})", batch)
-            connection.execute("COMMIT")
-            batch = []
-            print(f"  {row.number} runs", file=sys.stderr, flush=True)
+    _insert_runs(connection, runs)
+    _check_runs(connection, runs)
     for statement in statements[1:]:
         connection.execute(statement)
+        print(f"  {statement[:70]}", file=sys.stderr, flush=True)
     connection.execute(
         "INSERT INTO counts SELECT 'executions', coalesce(status, ''), count(*) FROM executions GROUP BY 2"
     )
     for statement in schema.create_table(TABLE):
         connection.execute(statement)
-    for number, (share, days) in enumerate(figures.rows(), 1):
-        row = row_of(number, msgspec.json.encode(add_days(new_week(share), days)))
-        connection.execute(schema.put_row(TABLE), _value_of(TABLE, row))
+    connection.execute("BEGIN")
+    _insert_figures(connection)
+    connection.execute("COMMIT")
     connection.close()
 
 

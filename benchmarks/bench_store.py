@@ -27,6 +27,7 @@ from benchmarks import loop_pauses
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History, schema
 from kronkeep_daemon.history.rows import checksum, row_of
+from kronkeep_daemon.history.writer import SWITCH_SECONDS
 
 SIZES = tuple(int(size) for size in os.environ.get("STORE_SIZES", "10000,100000,1000000").split(","))
 STOCK_SIZE = 10_000
@@ -282,6 +283,7 @@ async def measure_size(size: int, folder: Path) -> dict[str, float]:
 def run(sizes: Iterable[int] = SIZES) -> dict[str, float]:
     """Return all figures of all sizes."""
     figures: dict[str, float] = {}
+    sys.setswitchinterval(SWITCH_SECONDS)  # as kronkeepd does
     for size in sizes:
         with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
             figures |= asyncio.run(measure_size(size, Path(name)))

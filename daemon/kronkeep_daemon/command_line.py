@@ -17,6 +17,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.version import VERSION
 from kronkeep_daemon import probe
 from kronkeep_daemon.history import store_commands
+from kronkeep_daemon.history.writer import SWITCH_SECONDS
 from kronkeep_daemon.log_format import set_up_logging
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def _serve(options: argparse.Namespace) -> int:
     with _garbage_kept():
         from kronkeep_daemon import app
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     chosen = app.Options(
         config=options.config,
         state=options.state,

@@ -1,8 +1,10 @@
 """Changes of the runs' records: written here (the history's own repairs aside), announced once durable."""
 
+from kronkeep_common.errors import ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.database_faults import FULL
 
 
 class RunChanges:
@@ -12,6 +14,7 @@ class RunChanges:
         self._history = history
         self._bus = bus
         self._events: list[ExecutionChanged] = []
+        self._undone = history.undone
         self.is_empty = True
 
     def put(self, old: CronJobExecution | None, new: CronJobExecution) -> None:
@@ -31,7 +34,13 @@ class RunChanges:
         self.is_empty = False
 
     async def commit(self) -> None:
-        """Make the batch durable, then announce it on the bus; raises what History.commit raises."""
+        """Make the batch durable, then announce it on the bus; raise what History.commit raises.
+
+        Where the event loop went on meanwhile, others' commits may have taken a part of the batch along: one
+        that found no space has undone that part, so the whole is refused.
+        """
         await self._history.commit()
+        if self._history.undone != self._undone:
+            raise ReadOnlyHistory(FULL)
         for event in self._events:
             self._bus.publish(event)

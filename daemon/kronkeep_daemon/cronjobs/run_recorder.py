@@ -48,6 +48,7 @@ REST_PER_JOB = 0.001
 LONGEST_REST = 0.05
 EVENT_PATIENCE = 3.0  # seconds to wait for an Event that explains why a Job was deleted
 JOBS_PER_WRITE = 1000  # so that the first list of very many Jobs needs no more memory than this many
+JOBS_PER_TURN = 20  # of 0.1 ms each, between two turns of the event loop
 MOST_OPEN_RUNS = 100_000
 MOST_UNRECORDED = 2 * JOBS_PER_WRITE  # Jobs of a list that wait for their record; 2 KB each
 RECORD_PAUSE = 0.02  # seconds
@@ -219,14 +220,18 @@ class RunRecorder:
     async def _write(self, touched: Iterable[str]) -> None:
         changes = RunChanges(self._history, self._bus)
         records: dict[str, CronJobExecution | None] = dict.fromkeys(touched)
-        for uid in touched:
+        for number, uid in enumerate(records, 1):
+            if number % JOBS_PER_TURN == 0:
+                await asyncio.sleep(0)
             try:
                 records[uid] = self._record(uid, changes)
             except (KeyError, TypeError, ValueError, msgspec.ValidationError):
                 log.exception("the Job %s cannot be read and is not recorded", uid)
         if not changes.is_empty:
             await changes.commit()
-        for uid, record in records.items():
+        for number, (uid, record) in enumerate(records.items(), 1):
+            if number % JOBS_PER_TURN == 0:
+                await asyncio.sleep(0)
             self._follow_up(uid, record)
 
     def _record(self, uid: str, changes: RunChanges) -> CronJobExecution | None:

@@ -3,7 +3,8 @@
 There is one writer, whose calls come from one thread, and as many readers as are asked for; in WAL mode none
 of them waits for another (https://sqlite.org/wal.html). `synchronous=FULL` syncs the WAL at each commit.
 SQLite's own checkpoints are switched off, since they would lengthen some commits: `checkpoint` is called
-between two of them.
+between two of them. It is a passive one, for which no reader waits, and leaves the WAL as long as it is: the
+next commit begins at its start again, in blocks that the file system has already given.
 """
 
 import os
@@ -30,7 +31,7 @@ from kronkeep_daemon.history.rows import Row, checksum
 WRITER_CACHE = 16 * 1024  # KiB
 READER_CACHE = 8 * 1024  # KiB
 BUSY_SECONDS = 10.0
-CHECKPOINT_BYTES = 4 * 1024 * 1024  # size of the WAL from which a checkpoint is made
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # of the WAL that are not in the database, for a checkpoint
 LARGEST_WAL = 64 * 1024 * 1024  # bytes that the WAL keeps after a checkpoint
 SMALL = 16 * 1024 * 1024  # bytes of a database that is checked as a whole when it is opened
 
@@ -179,17 +180,19 @@ class Database:
             self.tables.discard(name)
 
     def wants_checkpoint(self) -> bool:
-        """Whether the WAL is long enough to be written into the database."""
-        try:
-            return (self.folder / history_folder.WAL).stat().st_size >= CHECKPOINT_BYTES
-        except FileNotFoundError:
-            return False
+        """Whether enough of the WAL is not in the database yet."""
+        return history_folder.waiting_wal_bytes(self.folder) >= CHECKPOINT_BYTES
 
     def checkpoint(self) -> None:
         """Write the WAL into the database; raise ReadOnlyHistory, DamagedHistory.
 
-        What it could not write, for lack of space, stays in the WAL, durable.
+        What it could not write, for lack of space or for a reader, stays in the WAL, durable.
         """
+        with translate_faults(self.folder):
+            self.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def truncate_wal(self) -> None:
+        """Write the WAL into the database and give its space back; raise ReadOnlyHistory, DamagedHistory."""
         with translate_faults(self.folder):
             self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

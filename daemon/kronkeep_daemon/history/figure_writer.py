@@ -35,6 +35,7 @@ class FigureWriter:
         self._tables = tables
         self._changes = FigureChanges()
         self._counted: dict[tuple[str, int], bytes] = {}  # what this batch puts
+        self._last_numbers: dict[str, int] = {}
 
     def count(self, table: str, rows: Sequence[Row]) -> None:
         """Count rows that are about to be put, in place of those that the database has."""
@@ -48,8 +49,15 @@ class FigureWriter:
             self._counted[table, row.number] = row.body
 
     def _read(self, table: str, number: int) -> bytes | None:
-        """Return the body of the row that the database has; None without one, or one that cannot count."""
+        """Return the body of the row that the database has; None without one, or one that cannot count.
+
+        No row has a number above the last one, so that new records cost no look into the table.
+        """
         if table not in self._tables:
+            return None
+        if table not in self._last_numbers:
+            (self._last_numbers[table],) = self._connection.execute(_LAST, (table,)).fetchone()
+        if number > self._last_numbers[table]:
             return None
         sql = f"SELECT CAST(body AS BLOB) FROM {schema.quote(table)} WHERE number = ?"
         row = self._connection.execute(sql, (number,)).fetchone()

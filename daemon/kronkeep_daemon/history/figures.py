@@ -5,8 +5,10 @@ transaction that makes the counted record durable, from what the database holds,
 kill and where a batch is undone. They stay when the records expire.
 """
 
+import operator
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -52,13 +54,20 @@ class Share(NamedTuple):
     @property
     def week(self) -> date:
         """The Monday of the day's week."""
-        return self.day - timedelta(days=self.day.weekday())
+        return _monday_of(self.day)
 
     @property
     def key(self) -> str:
         """The id of the row that holds it."""
-        subject = {"namespace": self.namespace, "cronjob": self.cronjob_id, "storage": self.storage_id}
-        return f"{self.subject}/{self.cluster}/{subject[self.subject]}/{self.week}"
+        name = self.cronjob_id if self.subject == "cronjob" else self.namespace
+        if self.subject == "storage":
+            name = self.storage_id
+        return f"{self.subject}/{self.cluster}/{name}/{_monday_of(self.day)}"
+
+
+@lru_cache(maxsize=1000)
+def _monday_of(day: date) -> date:
+    return day - timedelta(days=day.weekday())
 
 
 class WeekFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,9 +112,9 @@ class _Record(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_Record)
 
 
-def add(left: DayFigures, right: DayFigures, sign: int = 1) -> DayFigures:
-    """Return the sum of two days, or with `sign` -1 their difference."""
-    return DayFigures._make(a + sign * b for a, b in zip(left, right, strict=True))
+def add(left: DayFigures, right: DayFigures) -> DayFigures:
+    """Return the sum of two days."""
+    return DayFigures._make(map(operator.add, left, right))
 
 
 def shares_of(table: str, body: bytes) -> list[Share]:
@@ -170,7 +179,7 @@ class FigureChanges:
     """What a batch of changes adds to the figures, summed by row and day."""
 
     def __init__(self) -> None:
-        self._days: dict[tuple[str, int], DayFigures] = {}
+        self._days: dict[tuple[str, int], list[int]] = {}
         self._examples: dict[str, Share] = {}
 
     def add(self, shares: Iterable[Share], sign: int = 1) -> None:
@@ -179,14 +188,17 @@ class FigureChanges:
             key = share.key
             self._examples.setdefault(key, share)
             place = (key, share.day.weekday())
-            self._days[place] = add(self._days.get(place, NOTHING), share.figures, sign)
+            sums = self._days.setdefault(place, [0] * len(NOTHING))
+            for number, figure in enumerate(share.figures):
+                if figure:
+                    sums[number] += sign * figure
 
     def rows(self) -> Iterator[tuple[Share, dict[int, DayFigures]]]:
         """Yield for each row that changes one share of it, and what is added to its days."""
         by_row: dict[str, dict[int, DayFigures]] = {}
-        for (key, weekday), figures in self._days.items():
-            if figures != NOTHING:
-                by_row.setdefault(key, {})[weekday] = figures
+        for (key, weekday), sums in self._days.items():
+            if any(sums):
+                by_row.setdefault(key, {})[weekday] = DayFigures._make(sums)
         for key, days in by_row.items():
             yield self._examples[key], days
 

@@ -66,6 +66,7 @@ class History:
         self._running_commit: asyncio.Task[int] | None = None  # the one that is being written
         self._checkpoint: asyncio.Task[None] | None = None
         self._full = False
+        self.undone = 0  # batches that found no space
         self.failed = asyncio.Event()
         self.seq = self._database.changes.last
         self.sequence_at_start = self.seq
@@ -160,6 +161,7 @@ class History:
                 await self._writer.run(partial(self._database.write, batch))
         except ReadOnlyHistory:
             self._storage.undo(batch)
+            self.undone += 1
             if not self._full:
                 log.error("the disk is full: changes are refused until there is space")
             self._full = True
@@ -279,7 +281,7 @@ class History:
             left = 1
             while left:  # other calls of the writer's thread come between two slices
                 left = await self._writer.run(partial(self._database.release_pages, PAGES_PER_RELEASE))
-            await self._writer.run(self._database.checkpoint)
+            await self._writer.run(self._database.truncate_wal)
 
     def stop_counting(self) -> None:
         """Count no runs and backups any more: the figures about them are put as well."""

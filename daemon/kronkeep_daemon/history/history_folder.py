@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import shutil
+import struct
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from kronkeep_daemon.history import durable
 
 DATABASE = "history.db"
 WAL = "history.db-wal"
+WAL_INDEX = "history.db-shm"
+FRAME_BYTES = 24 + 4096
 NEWEST = "newest"
 SIEVE = "sieve.db"
 TEMPORARY = "tmp"
@@ -96,6 +99,21 @@ class NewestFile:
     def close(self) -> None:
         """Close the file; what was written stays."""
         os.close(self._handle)
+
+
+def waiting_wal_bytes(folder: Path) -> int:
+    """Return how many bytes of the WAL no checkpoint has written into the database, 0 where there is none.
+
+    SQLite keeps both counts of frames in the file beside it, mxFrame and nBackfill
+    (https://sqlite.org/walformat.html#the_wal_index_header), in the byte order of the machine.
+    """
+    try:
+        with (folder / WAL_INDEX).open("rb") as file:
+            header = file.read(100)
+        frames, backfilled = struct.unpack("=16xI76xI", header)
+    except (FileNotFoundError, struct.error):
+        return 0
+    return max(0, frames - backfilled) * FRAME_BYTES
 
 
 def database_size(folder: Path) -> int:

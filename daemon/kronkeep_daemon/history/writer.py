@@ -10,6 +10,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+SWITCH_SECONDS = 0.001  # after which a thread that computes lets the event loop go on; Python's own is 5 ms
 T = TypeVar("T")
 Call = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
 

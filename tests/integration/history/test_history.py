@@ -17,6 +17,8 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory, StateInUse
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
+from kronkeep_daemon.cronjobs.run_changes import RunChanges
+from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import ForgottenChanges, History, change_log, database
 from kronkeep_daemon.history.change_log import ChangeLog
 from kronkeep_daemon.history.database_check import check_whole
@@ -193,6 +195,30 @@ async def test_a_change_after_a_refused_one_is_written_whole(
     assert history.executions.count() == {"running": 2}
     await history.close()
     assert check_folder(tmp_path) == []
+
+
+async def test_a_batch_of_which_anothers_refused_commit_took_a_part_is_refused_as_a_whole(
+    tmp_path: Path,
+) -> None:
+    history = await open_history(tmp_path)
+    published: list[object] = []
+    bus = Bus()
+    bus.subscribe(ExecutionChanged, published.append)
+    changes = RunChanges(history, bus)
+    changes.put(None, run(1))
+    with limit_file_size(1), pytest.raises(ReadOnlyHistory):
+        await history.commit()
+    changes.put(None, run(2))
+    with pytest.raises(ReadOnlyHistory):
+        await changes.commit()
+    assert published == []
+    again = RunChanges(history, bus)
+    for number in (1, 2):
+        again.put(None, run(number))
+    await again.commit()
+    assert len(published) == 2
+    assert [r.id for r in history.executions.all()] == ["u1", "u2"]
+    await history.close()
 
 
 async def test_a_failed_disk_stops_acknowledging_for_good(
