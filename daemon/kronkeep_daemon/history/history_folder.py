@@ -110,7 +110,7 @@ def waiting_wal_bytes(folder: Path) -> int:
     try:
         with (folder / WAL_INDEX).open("rb") as file:
             header = file.read(100)
-        frames, backfilled = struct.unpack("=16xI76xI", header)
+        frames, backfilled = map(int, struct.unpack("=16xI76xI", header))
     except (FileNotFoundError, struct.error):
         return 0
     return max(0, frames - backfilled) * FRAME_BYTES
