@@ -40,13 +40,16 @@ class Key:
     mac_r: bytes
 
 
-def write_quick_repository(folder: Path, password: str) -> None:
-    """Write an empty repository of format version 2 with a random id into the folder."""
+def write_quick_repository(folder: Path, password: str, material: bytes | None = None) -> None:
+    """Write an empty repository of format version 2 with a random id into the folder.
+
+    material: the 64 bytes of its own keys; None for random ones.
+    """
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for number in range(256):
         (folder / "data" / f"{number:02x}").mkdir(parents=True)
-    master = _split_key(secrets.token_bytes(64))
+    master = split_key(material or secrets.token_bytes(64))
     secret = {
         "mac": {"k": _encode(master.mac_k), "r": _encode(master.mac_r)},
         "encrypt": _encode(master.encrypt),
@@ -73,7 +76,7 @@ def make_key_quick(folder: Path, password: str) -> None:
         dklen=64,
     )
     sealed = base64.b64decode(slow["data"])
-    key = _split_key(derived).encrypt
+    key = split_key(derived).encrypt
     secret = _run_aes("-aes-256-ctr", key, sealed[NONCE:-MAC], "-iv", sealed[:NONCE].hex())
     assert json.loads(secret), "the password is another one"
     _write_key_file(folder, secret, password)
@@ -85,13 +88,14 @@ def _write_key_file(folder: Path, secret: bytes, password: str) -> None:
     salt = secrets.token_bytes(64)
     cost = {"N": 2, "r": 1, "p": 1}
     derived = hashlib.scrypt(password.encode(), salt=salt, n=cost["N"], r=cost["r"], p=cost["p"], dklen=64)
-    sealed = _seal(_split_key(derived), secret)
+    sealed = _seal(split_key(derived), secret)
     about = {"created": "2026-01-01T00:00:00Z", "username": "root", "hostname": "test", "kdf": "scrypt"}
     key_file = json.dumps({**about, **cost, "salt": _encode(salt), "data": _encode(sealed)}).encode()
     (folder / "keys" / hashlib.sha256(key_file).hexdigest()).write_bytes(key_file)
 
 
-def _split_key(material: bytes) -> Key:
+def split_key(material: bytes) -> Key:
+    """Return the three keys in 64 bytes."""
     return Key(encrypt=material[:32], mac_k=material[32:48], mac_r=material[48:])
 
 

@@ -68,6 +68,10 @@ class AlertCode(StrEnum):
     )
     BACKUPS_UNRECORDED = "BackupsUnrecorded", "The storage has backups of this kronkeep that have no record."
     PRUNE_WAITS = "PruneWaits", "The space of removed snapshots is not freed: something is in the way."
+    REPOSITORY_CROWDED = (
+        "RepositoryCrowded",
+        "Archives in one of the storage's repositories begin late: it has too many snapshots.",
+    )
     HISTORY_NOT_ARCHIVED = (
         "HistoryNotArchived",
         "The history could not be archived into a storage of the settings; after two days it is critical.",

@@ -163,11 +163,14 @@ class StorageSettings(Request, frozen=True, kw_only=True):
     create_seconds: how long creating a storage's repository may take.
     measure_every_seconds: between two measurements of its size; after a backup it is measured sooner.
     check_every_seconds: between two checks of its repository's structure (not of the data).
+    first_byte_seconds: how long archives may take until restic reads the first file, before their repository
+        is called crowded.
     """
 
     create_seconds: Annotated[float, msgspec.Meta(ge=1)] = 600
     measure_every_seconds: Annotated[float, msgspec.Meta(ge=60)] = 6 * 3600
     check_every_seconds: Annotated[float, msgspec.Meta(ge=60)] = 7 * 86400
+    first_byte_seconds: Annotated[float, msgspec.Meta(ge=0.1)] = 30
 
 
 class MetricsSettings(Request, frozen=True, kw_only=True):

@@ -12,7 +12,13 @@ from kronkeep_common.models import (
     StorageKind,
     StorageUsage,
 )
-from kronkeep_common.models.storage import KitConfirmation, RecoveryKit, SecretNames, StorageAddress
+from kronkeep_common.models.storage import (
+    KitConfirmation,
+    RecoveryKit,
+    SecretNames,
+    StorageAddress,
+    StorageRepository,
+)
 from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.models.storage_move import MovePlan, MoveRequest
 
@@ -119,6 +125,11 @@ class StorageCalls:
     async def cancel_move(self, name: str) -> BackupStorage:
         """Give up a move before records name the copies."""
         return await self._connection.post(f"{_path(name)}/move/cancel", BackupStorage)
+
+    async def repositories(self, name: str, limit: int | None = None) -> api.ListOf[StorageRepository]:
+        """Return the repositories of a storage, its own first."""
+        path = f"{_path(name)}/repositories"
+        return await self._connection.get(path, api.ListOf[StorageRepository], {"limit": limit})
 
     async def archive_history(self, name: str) -> BackupStorage:
         """Archive the daemon's own history into a storage, and return the storage; raise StorageFailed."""

@@ -30,7 +30,8 @@ class BackupResult(Record, frozen=True, kw_only=True):
 
     `bytes_read` were read from the source, `bytes_added` of them were new to the repository, where they take
     `bytes_stored` (restic 0.17 and later); `ratio` is bytes_added / bytes_stored. A database dump next to
-    files has a snapshot of its own, `database_snapshot_id`; the figures are then sums of both. `tree` and
+    files has a snapshot of its own, `database_snapshot_id`; the figures are then sums of both.
+    `first_byte_seconds` passed before restic read the first file, None where that is not known. `tree` and
     `database_tree` are the ids of what they contain, which stay where another tool gives a snapshot other
     tags and so another id; empty where they are not known.
     """
@@ -48,6 +49,7 @@ class BackupResult(Record, frozen=True, kw_only=True):
     bytes_stored: Bytes | None = None
     ratio: float | None = None
     duration_seconds: Seconds = 0
+    first_byte_seconds: Seconds | None = None
     bytes_per_second: float | None = None
     restic_version: str = ""
 

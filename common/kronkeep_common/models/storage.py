@@ -162,6 +162,26 @@ class ForeignSnapshot(Record, frozen=True, kw_only=True):
     created_at: str = ""
 
 
+class StorageRepository(Record, frozen=True, kw_only=True):
+    """A repository of a storage.
+
+    `layout` says whose archives share it. It has copies of the backups in `copies_of`, where that is set. In
+    its newest archives restic read the first file after `first_byte_seconds` (the median of five; None for
+    less than three); it `is_crowded` where that is longer than `storages.first_byte_seconds` of the settings.
+    `forgotten_at` and `pruned_at` are when snapshots were last removed, and when their space was freed.
+    """
+
+    id: str
+    layout: Layout
+    copies_of: str | None = None
+    has_own_password: bool = False
+    created_at: Moment | None = None
+    first_byte_seconds: Seconds | None = None
+    is_crowded: bool = False
+    forgotten_at: Moment | None = None
+    pruned_at: Moment | None = None
+
+
 class HistoryArchive(Record, frozen=True, kw_only=True):
     """The newest archive of the daemon's own history in a storage, and the last try.
 
@@ -238,7 +258,8 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     `checked_without_lock` where no lock could be written, as in a repository that can only be read.
     `prune_waits` is why the space of removed snapshots is not freed. `kit_made_at` is when its newest
     recovery kit was made, `kit_confirmed_at` when somebody last gave its fingerprint, whose hash `kit_hash`
-    is; a rotation of the key clears them.
+    is; a rotation of the key clears them. `crowded` are repositories (20 at most) in which archives begin
+    late, the slowest first.
     """
 
     id: str
@@ -267,6 +288,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     deadline_at: Moment | None = None
     repository: str = ""
     usage: StorageUsage | None = None
+    crowded: tuple[StorageRepository, ...] = ()
     reached_at: Moment | None = None
     checked_at: Moment | None = None
     check_ok: bool | None = None

@@ -28,6 +28,7 @@ from kronkeep_common.states import (
 )
 from kronkeep_common.text import age, duration, size
 from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
+from kronkeep_daemon.alerts.crowding_rules import repository_crowded
 from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
 from kronkeep_daemon.alerts.history_rules import history_not_archived
 from kronkeep_daemon.alerts.recovery_rules import backup_unusual, restore_too_slow
@@ -400,6 +401,7 @@ STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
     storage_lacks_snapshots,
     backups_unrecorded,
     prune_waits,
+    repository_crowded,
 )
 
 

@@ -15,7 +15,7 @@ from kronkeep_daemon.backups import socket_search
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.restic import backup as restic_backup
-from kronkeep_daemon.restic import faults, output, snapshots
+from kronkeep_daemon.restic import faults, first_byte, output, snapshots
 from kronkeep_daemon.restic import version as restic_version
 from kronkeep_daemon.restic.backup import BackupOutcome
 from kronkeep_daemon.restic.faults import Fault
@@ -43,6 +43,20 @@ def judge_job(finished: FinishedJob) -> BackupOutcome:
     if search is None or outcome.result is None:
         return outcome
     return outcome._replace(warnings=(*outcome.warnings, *socket_search.warnings_of(search.log)))
+
+
+def with_first_byte(outcome: BackupOutcome, finished: FinishedJob) -> BackupOutcome:
+    """Return the outcome with the time that passed before restic read the first file, where that is known.
+
+    It is not where a dump was made between the opening of the repository and the files.
+    """
+    opening = finished.container("repository")
+    files = finished.container("backup")
+    if outcome.result is None or opening is None or files is None or finished.container("database"):
+        return outcome
+    seconds = first_byte.measure(opening.log, files.log)
+    result = msgspec.structs.replace(outcome.result, first_byte_seconds=seconds)
+    return outcome._replace(result=result)
 
 
 def _judge_containers(finished: FinishedJob) -> BackupOutcome:

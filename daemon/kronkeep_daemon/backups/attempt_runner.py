@@ -232,7 +232,7 @@ class AttemptRunner:
         try:
             finished = await self._run_job(backup, inputs, node, on_waiting)
             is_complete = finished.complete
-            outcome = archive_outcome.judge_job(finished)
+            outcome = archive_outcome.with_first_byte(archive_outcome.judge_job(finished), finished)
             confirmed = archive_outcome.confirm(backup, outcome, finished)
             outcome = confirmed or outcome
         except NotFoundInCluster:
@@ -253,6 +253,8 @@ class AttemptRunner:
             )
             if by_snapshot is not None:
                 return by_snapshot
+        if outcome.result is not None and outcome.result.first_byte_seconds is not None:
+            self._index.note_first_byte(inputs.repository, outcome.result.first_byte_seconds)
         if outcome.result is not None and confirmed is None:
             listed = await self._list_own(backup, inputs.repository)
             return archive_outcome.with_listed_snapshots(backup, outcome, listed, is_complete=is_complete)

@@ -92,6 +92,7 @@ class Doctor:
         storages = self._storages.list()
         checks += storage_checks.check_snapshots(storages, await self._orphans.views())
         checks += storage_checks.check_moves(storages)
+        checks += storage_checks.check_crowded(storages)
         by_name = {storage.id: storage for storage in storages}
         checks += storage_checks.check_history_archives(self._settings().history.archive_to, by_name)
         unknown = self._history.backups.newest(limit=MOST_UNKNOWN, status=BackupStatus.UNKNOWN)

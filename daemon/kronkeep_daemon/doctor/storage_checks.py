@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from kronkeep_common.api import Check
 from kronkeep_common.models import BackupExecution, BackupStorage, OrphanedPolicy
 from kronkeep_common.states import MoveState
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, duration
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.repositories import copy_access
@@ -53,6 +53,19 @@ def check_moves(storages: Iterable[BackupStorage]) -> Iterator[Check]:
                 status="warn",
                 message="Its backups are in the new layout, and the originals still take their space.",
                 next_step=f"kronkeep storage move {clean(storage.id, 63)} --remove-old.",
+            )
+
+
+def check_crowded(storages: Iterable[BackupStorage]) -> Iterator[Check]:
+    """Yield a warning for each repository in which archives begin late."""
+    for storage in storages:
+        for repository in storage.crowded:
+            yield Check(
+                name=f"repository {clean(repository.id, 200)}",
+                status="warn",
+                message=f"restic reads the first file only after {duration(repository.first_byte_seconds)}.",
+                next_step=f"Keep fewer and prune, or: kronkeep storage move {clean(storage.id, 63)} "
+                "--layout namespace (or policy).",
             )
 
 

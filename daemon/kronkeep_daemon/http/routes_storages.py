@@ -13,7 +13,13 @@ from kronkeep_common.models import (
     StorageKind,
     StorageUsage,
 )
-from kronkeep_common.models.storage import KitConfirmation, RecoveryKit, SecretNames, StorageAddress
+from kronkeep_common.models.storage import (
+    KitConfirmation,
+    RecoveryKit,
+    SecretNames,
+    StorageAddress,
+    StorageRepository,
+)
 from kronkeep_common.models.storage_kinds import all_kinds
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import filter_of, limit_of, with_cluster_names
@@ -138,6 +144,12 @@ async def make_recovery_kit(call: ApiCall[None]) -> RecoveryKit:
 async def confirm_recovery_kit(call: ApiCall[KitConfirmation]) -> BackupStorage:
     """Show, by its fingerprint, that somebody has the newest recovery kit of a storage."""
     return await call.services.recovery_kits.confirm(call.id, call.body.fingerprint)
+
+
+@routes.get(STORAGE + "/repositories", query=("limit",))
+async def list_repositories(call: ApiCall[None]) -> api.ListOf[StorageRepository]:
+    """List the repositories of a storage: whose they are, and how late their archives begin."""
+    return api.ListOf(items=call.services.storage_upkeep.list_repositories(call.id)[: limit_of(call)])
 
 
 @routes.post(STORAGE + "/archive-history", Level.ADMIN, status=202)

@@ -1,14 +1,19 @@
 """The repositories that kronkeep has created or used: which exist, and which have something to prune."""
 
 from datetime import datetime
+from statistics import median
 
 import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.base import Record
+from kronkeep_common.models.storage import StorageRepository
 from kronkeep_daemon.history import History, Records, time_repair
 from kronkeep_daemon.repositories.repository import PolicyKey, Repository
+
+MOST_FIRST_BYTES = 5
+FEWEST_FIRST_BYTES = 3
 
 
 class RepositoryEntry(Record, frozen=True, kw_only=True):
@@ -16,7 +21,8 @@ class RepositoryEntry(Record, frozen=True, kw_only=True):
 
     `cluster` (its id), `namespace` and `key` name the Secret of a policy's own key; empty without one.
     `repository_id` is restic's own id of it, from its creation; another one in its place is not used.
-    `forgotten_at` and `pruned_at` are the last `restic forget` and `restic prune`.
+    `first_bytes` are after how many seconds restic read the first file in its newest archives. `forgotten_at`
+    and `pruned_at` are the last `restic forget` and `restic prune`.
     """
 
     id: str
@@ -28,6 +34,7 @@ class RepositoryEntry(Record, frozen=True, kw_only=True):
     key: SecretKeyRef | None = None
     encrypted: bool = True
     repository_id: str = ""
+    first_bytes: tuple[float, ...] = ()
     forgotten_at: datetime | None = None
     pruned_at: datetime | None = None
 
@@ -41,6 +48,22 @@ class RepositoryEntry(Record, frozen=True, kw_only=True):
         if self.forgotten_at is None or self.forgotten_at >= slot:
             return False
         return self.pruned_at is None or self.pruned_at < self.forgotten_at
+
+
+def _describe(repository: Repository, entry: RepositoryEntry | None, limit: float) -> StorageRepository:
+    first_bytes = entry.first_bytes if entry is not None else ()
+    seconds = median(first_bytes) if len(first_bytes) >= FEWEST_FIRST_BYTES else None
+    return StorageRepository(
+        id=repository.id,
+        layout=repository.layout,
+        copies_of=repository.first_storage_id or None,
+        has_own_password=repository.has_own_password,
+        created_at=entry.created_at if entry is not None else None,
+        first_byte_seconds=seconds,
+        is_crowded=seconds is not None and seconds > limit,
+        forgotten_at=entry.forgotten_at if entry is not None else None,
+        pruned_at=entry.pruned_at if entry is not None else None,
+    )
 
 
 class RepositoryIndex:
@@ -71,6 +94,22 @@ class RepositoryIndex:
         """Return the id that restic gave the repository; empty where it is not known."""
         entry = self._entries.get(repository.id)
         return entry.repository_id if entry is not None else ""
+
+    def note_first_byte(self, repository: Repository, seconds: float) -> None:
+        """Note after how many seconds an archive began to read; the next commit includes it."""
+        entry = self._entries.get(repository.id) or self._new_entry(repository)
+        first_bytes = (*entry.first_bytes, seconds)[-MOST_FIRST_BYTES:]
+        self._entries.put(msgspec.structs.replace(entry, first_bytes=first_bytes))
+
+    def describe(self, storage: BackupStorage, limit: float) -> list[StorageRepository]:
+        """Return what is known of the storage's repositories; those that begin late are crowded.
+
+        limit: seconds until an archive reads the first file.
+        """
+        return [
+            _describe(repository, self._entries.get(repository.id), limit)
+            for repository in self.repositories_of(storage)
+        ]
 
     def correct_times(self, now: datetime) -> int:
         """Correct what a clock that was ahead has dated; return how many entries that were."""

@@ -12,6 +12,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, StorageUsage
+from kronkeep_common.models.storage import StorageRepository
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
@@ -43,6 +44,7 @@ QUIET = timedelta(seconds=60)  # a burst of backups is measured once, when it is
 RETRY_AFTER = timedelta(minutes=15)  # between two measurements after changes, and after a failed one
 MOST_AT_ONCE = 2  # storages that are worked on although nobody asked
 MOST_USAGES = 1000
+MOST_CROWDED = 20  # repositories that are named
 _ABOUT_DELETING = (Reason.DELETING_ALLOWED, Reason.DELETING_REFUSED, Reason.LOCKS_STAY)
 TIMEOUT_SECONDS: dict[Task, float] = {"test": 180.0, "usage": 3600.0, "check": 86400.0}
 
@@ -237,7 +239,15 @@ class StorageUpkeep:
         # A backup that ended during the measurement may not be in it: then its change stays noted.
         if self._changed_at.get(name) == changed_at:
             self._changed_at.pop(name, None)
-        return await self._update(name, usage=usage)
+        return await self._update(name, usage=usage, crowded=self._list_crowded(storage))
+
+    def list_repositories(self, name: str) -> list[StorageRepository]:
+        """Return what is known of each repository of a storage; raise StorageNotFound."""
+        return self._index.describe(self._storages.get(name), self._settings().storages.first_byte_seconds)
+
+    def _list_crowded(self, storage: BackupStorage) -> tuple[StorageRepository, ...]:
+        crowded = [each for each in self.list_repositories(storage.id) if each.is_crowded]
+        return tuple(sorted(crowded, key=_first_byte_of, reverse=True)[:MOST_CROWDED])
 
     def usages(self, name: str) -> list[StorageUsage]:
         """Return the recorded usages of a storage, newest first; raise StorageNotFound."""
@@ -309,6 +319,10 @@ class StorageUpkeep:
         if storage.status is not StorageStatus.ACTIVE:
             return storage
         return await self._storages.save(storage, msgspec.structs.replace(storage, **fields))
+
+
+def _first_byte_of(repository: StorageRepository) -> float:
+    return repository.first_byte_seconds or 0.0
 
 
 def _is_inconclusive(fault: StorageFailed) -> bool:

@@ -105,6 +105,10 @@ async def test_each_namespace_has_a_repository_and_a_password_that_outlive_rotat
         backups = await asyncio.gather(*(back_up(client, namespace) for namespace in NAMESPACES))
         assert [backup.status for backup in backups] == ["succeeded"] * 2, backups
         assert {backup.layout for backup in backups} == {"namespace"}
+        first_bytes = [backup.result.first_byte_seconds for backup in backups if backup.result is not None]
+        assert all(seconds is not None and 0 < seconds < 60 for seconds in first_bytes), first_bytes
+        repositories = (await client.storages.repositories("vault")).items
+        assert [each.layout for each in repositories] == ["shared", "namespace", "namespace"]
         passwords = await read_passwords(site, "vault")
         assert len(passwords) == 3
         opened = {

@@ -218,6 +218,16 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("MODIFIED", "modified_at", _age),
         OutputColumn("NAME", "name"),
     ),
+    "repositories": (
+        OutputColumn("REPOSITORY", "id"),
+        OutputColumn("LAYOUT", "layout"),
+        OutputColumn("COPIES OF", "copies_of"),
+        OutputColumn("FIRST BYTE", "first_byte_seconds", duration),
+        OutputColumn("CROWDED", "is_crowded", _yes_no),
+        OutputColumn("CREATED", "created_at", _age),
+        OutputColumn("FORGOTTEN", "forgotten_at", _age),
+        OutputColumn("PRUNED", "pruned_at", _age),
+    ),
     "storages": (
         OutputColumn("NAME", "id"),
         OutputColumn("KIND", "kind"),

@@ -51,6 +51,7 @@ def add_parser(verbs: Verbs) -> None:
     storage_keys.add_verbs(storage_verbs)
     storage_move.add_verbs(storage_verbs)
     _add_usage(storage_verbs)
+    _add_repositories(storage_verbs)
     _add_change(storage_verbs)
     storage_address.add_verb_of_address(storage_verbs)
     for name in ("test", "check", "prune", "retry", "archive-history"):
@@ -131,6 +132,28 @@ def _add_usage(storage_verbs: Verbs) -> None:
     usage.add_argument("--limit", type=int, default=10, help="how many measurements (default: 10)")
     output.add_options(usage)
     usage.set_defaults(func=with_blocking_client(_usage))
+
+
+def _add_repositories(storage_verbs: Verbs) -> None:
+    repositories = add_verb(
+        storage_verbs,
+        "repositories",
+        routes=[f"GET {_STORAGE}/repositories"],
+        help="whose repositories it has, and how late their archives begin",
+    )
+    repositories.add_argument("name")
+    repositories.add_argument("--limit", type=int, help="how many (default: all)")
+    output.add_options(repositories)
+    output.add_zone(repositories)
+    repositories.set_defaults(func=with_blocking_client(_list_repositories))
+
+
+async def _list_repositories(client: "Client", options: argparse.Namespace) -> int:
+    answer = await client.storages.repositories(options.name, options.limit)
+    output.print_records(
+        "repositories", answer.items, options.output, headers=not options.no_headers, zone=options.zone
+    )
+    return 0
 
 
 def _add_change(storage_verbs: Verbs) -> None:

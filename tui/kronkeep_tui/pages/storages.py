@@ -7,7 +7,7 @@ from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import MoveState, RotationState
-from kronkeep_common.text import age, days, growth, size
+from kronkeep_common.text import age, days, duration, growth, size
 from kronkeep_tui.pages.status_words import (
     CAPACITY_WARNING,
     bar,
@@ -117,6 +117,10 @@ def _key_lines(storage: BackupStorage, now: datetime, width: int) -> list[Text]:
         how_far = f"to {move.layout}: {move.state}, {move.copied} of {move.backups} copied{step}"
         lines += _labelled_lines("move", how_far, width)
         lines += cause(move.message, move.next_step, width, "bad") if move.message else []
+    if storage.crowded:
+        slowest = storage.crowded[0]
+        late = f"{slowest.id} begins after {duration(slowest.first_byte_seconds)}"
+        lines += _labelled_lines("crowded", late, width)
     archive = storage.history_archive
     if archive is not None:
         copied = f"copied {age(archive.archived_at, now)} ago" if archive.archived_at else "never copied"
