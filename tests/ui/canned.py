@@ -257,7 +257,14 @@ class CannedBackups(CannedResource):
         self, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
     ) -> SnapshotFolder:
         items = [
-            SnapshotFile(name="odd\x1b[31m dir", path="/odd\x1b[31m dir", kind="dir", size=7, files=2),
+            SnapshotFile(
+                name="odd\x1b[31m dir",
+                path="/odd\x1b[31m dir",
+                kind="dir",
+                size=7,
+                files=2,
+                folds_to="/odd\x1b[31m dir/only",
+            ),
             SnapshotFile(name="dump.sql", path="/dump.sql", kind="file", size=300, modified_at=NOW),
             SnapshotFile(name="notes", path="/notes", kind="file", size=12),
         ]
@@ -265,6 +272,11 @@ class CannedBackups(CannedResource):
         return SnapshotFolder(
             backup_id=backup_id, snapshot_id="s", path=path, items=entries, total=len(entries)
         )
+
+    async def download(self, backup_id: str, path: str) -> AsyncIterator[bytes]:
+        self._canned.asked.append(("download", backup_id, path))
+        yield b"-- dump \x1b[2J of shop\n"
+        yield b"CREATE TABLE a;\n" * 8000
 
     async def plan_restore(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
         self._canned.asked.append(("plan", backup_id, msgspec.json.encode(request).decode()))

@@ -99,5 +99,26 @@ async def test_two_snapshots_are_compared() -> None:
     ]
     async with app_of(client, start="restore").run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and screen(pilot).count("pg-ledger") > 1)
-        await pilot.press("equals_sign")
+        await pilot.press("D")
         await until(pilot, lambda: "3 added, 0 removed" in screen(pilot))
+
+
+async def test_a_file_is_looked_into_as_text_and_as_bytes_and_single_folders_are_folded() -> None:
+    client = CannedClient()
+    async with app_of(client, start="restore").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and "pg-" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "dump.sql" in screen(pilot))
+        assert "dir/only/" in screen(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: "Only into a regular file can be looked" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "None of" not in screen(pilot) and "› only" in screen(pilot))
+        await pilot.press("escape", "down", "p")
+        await until(pilot, lambda: "the first 64.0 KiB of" in screen(pilot))
+        assert "-- dump" in screen(pilot)
+        assert "CREATE TABLE a;" in screen(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: "00000000  2d 2d 20 64 75 6d 70 20 1b 5b" in screen(pilot))
+        await pilot.press("slash", *"00fff0", "enter")
+        await until(pilot, lambda: "0000fff0" in screen(pilot))

@@ -31,6 +31,7 @@ class Scope(StrEnum):
     RETENTION = "retention"
     RESTORE = "restore"
     FILES = "files"
+    PREVIEW = "preview"
     RESTORES = "restores"
     RESTORE_PAGE = "restore_page"
     RESTORE_LOG = "restore_log"
@@ -161,9 +162,10 @@ DOWNLOAD = _define("download", ("d",), "download", (Scope.FILES,), hint=3, needs
 BEGIN = _define("begin", ("ctrl+s",), "begin the restore", (Scope.RESTORE_FORM,), hint=1, changes=True)
 EDIT = _define("edit", ("E",), "edit as YAML in $EDITOR", (Scope.JOBS,), changes=True, needs_row=True)
 HISTORY = _define("history", ("h",), "history", (Scope.JOBS, Scope.RUNS, Scope.RUN), hint=5, needs_row=True)
-COMPARE = _define(
-    "compare", ("equals_sign",), "compare two", (Scope.RUNS, Scope.RUN, Scope.RESTORE), needs_row=True
-)
+COMPARE = _define("compare", ("equals_sign",), "compare two", (Scope.RUNS, Scope.RUN), needs_row=True)
+DIFF = _define("diff", ("D", "equals_sign"), "what differs", (Scope.RESTORE,), hint=6, needs_row=True)
+PREVIEW = _define("preview", ("p",), "look into it", (Scope.FILES,), hint=4, needs_row=True)
+HEX = _define("hex", ("x",), "text, or bytes", (Scope.PREVIEW,), hint=1)
 YAML = _define(
     "yaml",
     ("y",),

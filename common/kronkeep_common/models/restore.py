@@ -138,7 +138,9 @@ class SnapshotFile(Record, frozen=True, kw_only=True):
 
     In `name` and `path` a backslash is `\\`, a byte that is not UTF-8 or a control character `\xNN`, another
     character that cannot be shown `\uNNNN`; every route takes paths in this form. `exact` is false where
-    restic did not tell all bytes of the name: the file can only be restored with its folder.
+    restic did not tell all bytes of the name: the file can only be restored with its folder. `folds_to` is
+    the path below a folder up to which each folder contains nothing but the next one; empty where it
+    contains more.
     """
 
     name: str
@@ -147,6 +149,7 @@ class SnapshotFile(Record, frozen=True, kw_only=True):
     exact: bool = True
     size: Bytes = 0
     files: int = 0
+    folds_to: str = ""
     mode: int = 0
     modified_at: Moment | None = None
 

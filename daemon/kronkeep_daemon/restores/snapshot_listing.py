@@ -39,6 +39,7 @@ from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import backup_places, snapshot_paths
 from kronkeep_daemon.restores.backup_places import BackupPlaces, is_away
+from kronkeep_daemon.restores.folder_chain import FolderChain
 from kronkeep_daemon.restores.listing_names import UNKNOWN, NameParser
 from kronkeep_daemon.restores.listing_queue import ListingQueue
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -362,6 +363,7 @@ class _FolderPage:
         self._page_folders: list[SnapshotFile] = []
         self._page_files: list[SnapshotFile] = []
         self._is_open = False  # whether what comes now is in the last of _page_folders
+        self._chain = FolderChain("")  # of that folder
         self._files_below = 0
         self._bytes_below = 0
 
@@ -372,6 +374,7 @@ class _FolderPage:
             self._is_open = self._begin <= self.folders and len(self._page_folders) < self._limit
             if self._is_open:
                 self._page_folders.append(entry)
+                self._chain = FolderChain(entry.path)
             self.folders += 1
             return
         self.bytes += entry.size
@@ -381,16 +384,22 @@ class _FolderPage:
         self.files += 1
 
     def add_below(self, entry: SnapshotFile) -> None:
-        """Take a file that is in a folder of the folder, or below."""
+        """Take an entry that is in a folder of the folder, or below."""
+        if self._is_open:
+            self._chain.add(entry)
+        if entry.kind == "dir":
+            return
         self.bytes += entry.size
         self._files_below += 1
         self._bytes_below += entry.size
 
     def _close_folder(self) -> None:
         """Give the folder whose content has come its size and number of files."""
-        if self._is_open and self._files_below:
+        if self._is_open:
+            folder = self._page_folders[-1]
+            size = self._bytes_below if self._files_below else folder.size
             self._page_folders[-1] = msgspec.structs.replace(
-                self._page_folders[-1], size=self._bytes_below, files=self._files_below
+                folder, size=size, files=self._files_below, folds_to=self._chain.end
             )
         self._is_open = False
         self._files_below = 0
@@ -428,7 +437,7 @@ def _read_folder(
             continue
         if "/" not in entry.path[len(prefix) :]:
             page.add(entry)
-        elif entry.kind != "dir":
+        else:
             page.add_below(entry)
     if not exists:
         raise PathNotFound(f"The snapshot has no folder {shorten_middle(folder, 300)}", field="path")

@@ -3,8 +3,9 @@
 import hashlib
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError, StorageFailed
 from kronkeep_common.text import clean, size
@@ -18,6 +19,16 @@ TRIES = 5  # after each break, as long as bytes come between them
 PAUSE_SECONDS = 2.0
 TOLD_EVERY = 1.0  # seconds between two lines about the progress
 MARGIN = 16 * 1024 * 1024  # bytes that are left free
+
+
+class Progress(Protocol):
+    """What shows how far a download has come."""
+
+    def show(self, written: int) -> None:
+        """Show how many bytes there are."""
+
+    def end(self) -> None:
+        """End what was shown."""
 
 
 class TarFile:
@@ -115,13 +126,26 @@ def is_tar_wanted(path: str, target: str | None) -> bool:
 
 
 async def download_tar(client: "Client", backup_id: str, path: str, target: Path) -> None:
-    """Download a folder; a connection that breaks is opened again where it broke."""
+    """Download a folder and print what came; see `fetch_tar`."""
+    file = await fetch_tar(client, backup_id, path, target, DownloadProgress)
+    print(f"{clean(str(target), 300)}  {size(file.size)}  sha256 {file.digest.hexdigest()}")
+
+
+async def fetch_tar(
+    client: "Client", backup_id: str, path: str, target: Path, start_progress: Callable[[int, int], Progress]
+) -> TarFile:
+    """Download a folder; a connection that breaks is opened again where it broke.
+
+    start_progress: takes how many bytes are expected, and how many there are already.
+
+    Raises InvalidRequest, StorageFailed, DaemonUnreachable.
+    """
     file = TarFile(target)
     file.open()
     try:
         expected = (await client.backups.tar_state(backup_id, path)).expected_bytes
         _require_space(target, expected, file.size)
-        await _fill(client, backup_id, path, file, expected)
+        await _fill(client, backup_id, path, file, start_progress(expected, file.size))
         state = await client.backups.tar_state(backup_id, path)
         if state.sha256 != file.digest.hexdigest():
             raise StorageFailed(
@@ -133,11 +157,10 @@ async def download_tar(client: "Client", backup_id: str, path: str, target: Path
         file.close()
         if file.part.exists() and not file.size:
             file.part.unlink()
-    print(f"{clean(str(target), 300)}  {size(file.size)}  sha256 {state.sha256}")
+    return file
 
 
-async def _fill(client: "Client", backup_id: str, path: str, file: TarFile, expected: int) -> None:
-    progress = DownloadProgress(expected, file.size)
+async def _fill(client: "Client", backup_id: str, path: str, file: TarFile, progress: Progress) -> None:
     breaks = 0
     try:
         while True:

@@ -201,8 +201,9 @@ def column(
 ) -> list[Text]:
     """Return sections below each other; the longest are cut until all fit a height (0: any)."""
     parts = [section(store, now, width) for section in sections]
-    while height and sum(len(part) + 1 for part in parts) - 1 > height:
-        longest = max(parts, key=len)
+    lists = [part for part, section in zip(parts, sections, strict=True) if section is not last_day]
+    while height and lists and sum(len(part) + 1 for part in parts) - 1 > height:
+        longest = max(lists, key=len)
         if len(longest) <= SHORTEST_SECTION:
             break
         longest.pop()

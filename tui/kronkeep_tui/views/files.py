@@ -15,6 +15,7 @@ from kronkeep_common.path_text import local_name
 from kronkeep_common.text import clean, size
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.cli.tar_download import fetch_tar
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.moments import age_cell
@@ -26,6 +27,7 @@ from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 MOST_ENTRIES = 20_000  # rows of one folder
+PROGRESS_BYTES = 8 * 1024 * 1024  # between two messages about a download
 
 
 class FileFacts(NamedTuple):
@@ -82,13 +84,17 @@ class FilesView(TableView[SnapshotFile]):
         kind = "strong" if record.kind == "dir" else ""
         cells = (
             record.kind,
-            f"{record.name}/" if record.kind == "dir" else record.name,
+            f"{self._shown_name(record)}/" if record.kind == "dir" else record.name,
             size(record.size),
             str(record.files) if record.kind == "dir" else "",
             age_cell(record.modified_at, now),
             f"{record.mode:04o}",
         )
         return TableRow(record.path, cells, kind)
+
+    def _shown_name(self, folder: SnapshotFile) -> str:
+        """Return a folder's name with those below it that are alone in theirs: source/shop-dumps."""
+        return folder.folds_to.removeprefix(f"{self.folder.rstrip('/')}/") or folder.name
 
     def detail_lines(self, record: SnapshotFile, store: Store, now: datetime, width: int) -> list[Text]:
         return [((part, ""),) for part in wrap(clean(record.path, 4096), width)]
@@ -117,15 +123,25 @@ class FilesView(TableView[SnapshotFile]):
         """Open a folder; of a file, say what can be done with it."""
         entry = self.subject()
         if entry is not None and entry.kind == "dir":
-            self.context.enter("files", f"{self.backup_id} {entry.path}")
+            self.context.enter("files", f"{self.backup_id} {entry.folds_to or entry.path}")
         elif entry is not None:
-            self.context.tell(f"{entry.path}: {size(entry.size)}. r restores it, d downloads it.", "quiet")
+            self.context.tell(
+                f"{entry.path}: {size(entry.size)}. p looks into it, r restores it, d downloads it.", "quiet"
+            )
 
     def refusal(self, action: Action) -> str:
         entry = self.subject()
-        if action == actions.DOWNLOAD and entry is not None and entry.kind != "file":
-            return "Only a regular file can be downloaded; r restores a folder."
+        if action == actions.DOWNLOAD and entry is not None and entry.kind not in ("file", "dir"):
+            return "Only a regular file or a folder can be downloaded; r restores it."
+        if action == actions.PREVIEW and entry is not None and entry.kind != "file":
+            return "Only into a regular file can be looked; enter opens a folder."
         return ""
+
+    @handles(actions.PREVIEW)
+    def show_preview(self) -> None:
+        """Show the beginning of a file."""
+        if (entry := self.subject()) is not None:
+            self.context.enter("preview", f"{self.backup_id} {entry.path}")
 
     @handles(actions.RESTORE)
     def ask_restore(self) -> None:
@@ -136,16 +152,23 @@ class FilesView(TableView[SnapshotFile]):
 
     @handles(actions.DOWNLOAD)
     def ask_download(self) -> None:
-        """Ask where on the terminal's machine to save a file."""
+        """Ask where on the terminal's machine to save a file, or a folder as a tar archive."""
         entry = self.subject()
         if entry is None:
             return
-        name = local_name(entry.path)
+        name = local_name(entry.path) + (".tar" if entry.kind == "dir" else "")
         question = f"Download {size(entry.size)} to: "
         self.context.ask(LinePrompt(question, partial(self._start_download, entry), text=name))
 
     def _start_download(self, entry: SnapshotFile, text: str) -> None:
-        self.context.start_work(self._download(entry, Path(text)), f"download {entry.path}")
+        download = self._download_folder if entry.kind == "dir" else self._download
+        self.context.start_work(download(entry, Path(text)), f"download {entry.path}")
+
+    async def _download_folder(self, entry: SnapshotFile, target: Path) -> None:
+        """Save a folder as a tar archive; what was saved of it before is continued."""
+        progress = partial(MessageProgress, self.context)
+        file = await fetch_tar(self.context.client, self.backup_id, entry.path, target, progress)
+        self.context.tell(f"Saved {size(file.size)} to {Path.cwd() / target}.", "ok")
 
     async def _download(self, entry: SnapshotFile, target: Path) -> None:
         file = _create_file(target)
@@ -157,6 +180,24 @@ class FilesView(TableView[SnapshotFile]):
             target.unlink(missing_ok=True)  # noqa: ASYNC240 - one name on a local disk
             raise
         self.context.tell(f"Saved {size(entry.size)} to {Path.cwd() / target}.", "ok")
+
+
+class MessageProgress:
+    """How far a download has come, in the message line."""
+
+    def __init__(self, context: Context, expected: int, had: int) -> None:
+        self._context = context
+        self._expected = expected
+        self._next = had
+
+    def show(self, written: int) -> None:
+        """Say it for each PROGRESS_BYTES."""
+        if written >= self._next:
+            self._next = written + PROGRESS_BYTES
+            self._context.tell(f"{size(written)} of about {size(self._expected)} ...", "quiet")
+
+    def end(self) -> None:
+        """Leave the message, which another one replaces."""
 
 
 def _create_file(target: Path) -> IO[bytes]:

@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "retention": ("retention", "RetentionView"),
     "restore": ("snapshots", "SnapshotsView"),
     "files": ("files", "FilesView"),
+    "preview": ("preview", "PreviewView"),
     "restore_form": ("restore_form", "RestoreForm"),
     "storage_form": ("storage_form", "StorageForm"),
     "storage_change": ("storage_form", "StorageChangeForm"),

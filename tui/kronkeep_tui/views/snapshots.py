@@ -118,7 +118,7 @@ class SnapshotsView(TableView[BackupExecution]):
         if (backup := self.subject()) is not None:
             self.changes.drill(backup)
 
-    @handles(actions.COMPARE)
+    @handles(actions.DIFF)
     def compare(self) -> None:
         """Compare two marked snapshots, or the one under the cursor with the CronJob's one before it."""
         targets = self.targets()
@@ -130,7 +130,7 @@ class SnapshotsView(TableView[BackupExecution]):
             ]
             targets += sorted(earlier, key=attrgetter("created_at"))[-1:]
         if len(targets) != 2:
-            self.context.tell("Mark two snapshots with space, then = compares them.")
+            self.context.tell("Mark two snapshots with space, then D compares them.")
             return
         older, newer = sorted(targets, key=attrgetter("created_at"))
         self.context.enter("diff", f"{older.id} {newer.id}")
