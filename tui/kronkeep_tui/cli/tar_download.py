@@ -1,97 +1,17 @@
-"""`kronkeep download BACKUP FOLDER -o FILE.tar`: a folder as a tar archive, continued where it broke off."""
+"""`kronkeep download BACKUP FOLDER --to FILE.tar`: a folder as a tar archive."""
 
-import hashlib
-import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError, StorageFailed
 from kronkeep_common.text import clean, size
 from kronkeep_tui.cli.wait_for_end import ProgressLine
+from kronkeep_tui.tar_file import fetch_tar
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
-BLOCK = 64 * 1024  # what an offset must be a multiple of
-TRIES = 5  # after each break, as long as bytes come between them
-PAUSE_SECONDS = 2.0
 TOLD_EVERY = 1.0  # seconds between two lines about the progress
-MARGIN = 16 * 1024 * 1024  # bytes that are left free
-
-
-class Progress(Protocol):
-    """What shows how far a download has come."""
-
-    def show(self, written: int) -> None:
-        """Show how many bytes there are."""
-
-    def end(self) -> None:
-        """End what was shown."""
-
-
-class TarFile:
-    """The file that a download fills; it has the name FILE.part until all of it is there.
-
-    `digest` is of everything that was written, also by an earlier call of the command.
-    """
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-        self.part = target.with_name(f"{target.name}.part")
-        self.size = 0
-        self.digest = hashlib.sha256()
-        self._file: IO[bytes] | None = None
-
-    def open(self) -> None:
-        """Open the file, and read what there is of it, to the last whole block; raise InvalidRequest."""
-        name = clean(str(self.target), 300)
-        if self.target.exists():
-            raise InvalidRequest(f"{name} exists already.", next_step="Name another file with --to.")
-        try:
-            self._file = self.part.open("a+b")
-            self._file.truncate(self.part.stat().st_size // BLOCK * BLOCK)
-            self._file.seek(0)
-            while block := self._file.read(BLOCK):
-                self.digest.update(block)
-                self.size += len(block)
-        except OSError as fault:
-            raise _unwritable(self.part, fault) from fault
-
-    def cut(self) -> None:
-        """Cut what was written to whole blocks, so that the download can be continued."""
-        if self.size % BLOCK and self._file is not None:
-            self._file.close()
-            self.size = 0
-            self.digest = hashlib.sha256()
-            self.open()
-
-    def write(self, chunk: bytes) -> None:
-        """Add bytes; raise InvalidRequest."""
-        assert self._file is not None
-        try:
-            self._file.write(chunk)
-        except OSError as fault:
-            raise _unwritable(self.part, fault) from fault
-        self.digest.update(chunk)
-        self.size += len(chunk)
-
-    def complete(self) -> None:
-        """Give the file its name."""
-        self.close()
-        self.part.rename(self.target)
-
-    def close(self) -> None:
-        """Close the file; what was written stays."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-def _unwritable(path: Path, fault: OSError) -> InvalidRequest:
-    message = f"{clean(str(path), 300)} cannot be written: {fault.strerror}."
-    return InvalidRequest(message, next_step="Free space, or name another file with --to.")
 
 
 class DownloadProgress:
@@ -129,69 +49,3 @@ async def download_tar(client: "Client", backup_id: str, path: str, target: Path
     """Download a folder and print what came; see `fetch_tar`."""
     file = await fetch_tar(client, backup_id, path, target, DownloadProgress)
     print(f"{clean(str(target), 300)}  {size(file.size)}  sha256 {file.digest.hexdigest()}")
-
-
-async def fetch_tar(
-    client: "Client", backup_id: str, path: str, target: Path, start_progress: Callable[[int, int], Progress]
-) -> TarFile:
-    """Download a folder; a connection that breaks is opened again where it broke.
-
-    start_progress: takes how many bytes are expected, and how many there are already.
-
-    Raises InvalidRequest, StorageFailed, DaemonUnreachable.
-    """
-    file = TarFile(target)
-    file.open()
-    try:
-        expected = (await client.backups.tar_state(backup_id, path)).expected_bytes
-        _require_space(target, expected, file.size)
-        await _fill(client, backup_id, path, file, start_progress(expected, file.size))
-        state = await client.backups.tar_state(backup_id, path)
-        if state.sha256 != file.digest.hexdigest():
-            raise StorageFailed(
-                "The file is not what restic wrote: the SHA-256 differs.",
-                next_step=f"Remove {clean(str(file.part), 300)}, and download it from the beginning.",
-            )
-        file.complete()
-    finally:
-        file.close()
-        if file.part.exists() and not file.size:
-            file.part.unlink()
-    return file
-
-
-async def _fill(client: "Client", backup_id: str, path: str, file: TarFile, progress: Progress) -> None:
-    breaks = 0
-    try:
-        while True:
-            begun_at = file.size
-            chunks = client.backups.download_tar(backup_id, path, file.size, file.digest.hexdigest())
-            try:
-                async for chunk in chunks:
-                    file.write(chunk)
-                    progress.show(file.size)
-                return
-            except DaemonUnreachable as fault:
-                file.cut()
-                breaks = 0 if file.size > begun_at else breaks + 1
-                if breaks >= TRIES:
-                    raise _interrupted(fault, file) from fault
-                await client.pause(PAUSE_SECONDS)
-    finally:
-        progress.end()
-
-
-def _interrupted(fault: KronkeepError, file: TarFile) -> KronkeepError:
-    fault.next_step = f"Run the same command again: it continues {clean(str(file.part), 300)}."
-    return fault
-
-
-def _require_space(target: Path, expected: int, had: int) -> None:
-    """Raise InvalidRequest where the archive will not fit."""
-    folder = str(target.parent.resolve())
-    free = shutil.disk_usage(folder).free
-    if expected - had + MARGIN > free:
-        raise InvalidRequest(
-            f"The archive has about {size(expected)}, and {clean(folder, 300)} has {size(free)} free.",
-            next_step="Name a file on another file system with --to, or restore the folder to a claim.",
-        )

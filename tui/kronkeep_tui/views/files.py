@@ -15,12 +15,12 @@ from kronkeep_common.path_text import local_name
 from kronkeep_common.text import clean, size
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
-from kronkeep_tui.cli.tar_download import fetch_tar
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
+from kronkeep_tui.tar_file import fetch_tar
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text, wrap
