@@ -18,7 +18,7 @@ PAUSE_SECONDS = 2.0
 MARGIN = 16 * 1024 * 1024  # bytes that are left free
 
 
-class Progress(Protocol):
+class TarProgress(Protocol):
     """What shows how far a download has come."""
 
     def show(self, written: int) -> None:
@@ -92,7 +92,7 @@ def _unwritable(path: Path, fault: OSError) -> InvalidRequest:
 
 
 async def fetch_tar(
-    client: "Client", backup_id: str, path: str, target: Path, start_progress: Callable[[int, int], Progress]
+    client: "Client", backup_id: str, path: str, target: Path, start_progress: Callable[[int, int], TarProgress]
 ) -> TarFile:
     """Download a folder; a connection that breaks is opened again where it broke.
 
@@ -120,7 +120,7 @@ async def fetch_tar(
     return file
 
 
-async def _fill(client: "Client", backup_id: str, path: str, file: TarFile, progress: Progress) -> None:
+async def _fill(client: "Client", backup_id: str, path: str, file: TarFile, progress: TarProgress) -> None:
     breaks = 0
     try:
         while True:
