@@ -92,7 +92,11 @@ def _unwritable(path: Path, fault: OSError) -> InvalidRequest:
 
 
 async def fetch_tar(
-    client: "Client", backup_id: str, path: str, target: Path, start_progress: Callable[[int, int], TarProgress]
+    client: "Client",
+    backup_id: str,
+    path: str,
+    target: Path,
+    start_progress: Callable[[int, int], TarProgress],
 ) -> TarFile:
     """Download a folder; a connection that breaks is opened again where it broke.
 
