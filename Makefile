@@ -59,14 +59,14 @@ pytest: $(VENV)/.dev debian servers newer-restic images ## the tests (ARGS="test
 	@systemd/require-debian tmux strace faketime >&2
 	@systemd/require-debian prometheus >&2 || echo "kronkeep: the tests continue without Debian's prometheus" >&2
 	@systemd/require-debian prometheus-alertmanager chromium >&2 || echo "kronkeep: the tests continue without them" >&2
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not torture" $(ARGS)
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not torture" -rs $(ARGS)
 
 .PHONY: e2e
 e2e: $(VENV)/.dev debian servers newer-restic images ## the end-to-end tests on any cluster: KRONKEEP_E2E_KUBECONFIG=FILE
 	@$(BIN)/pytest -n 0 -m "not torture" tests/e2e $(ARGS)
 
 .PHONY: steady
-steady: $(VENV)/.dev debian servers newer-restic images ## run the tests again and again beside two busy loops (ARGS="ui=20 all=5")
+steady: $(VENV)/.dev debian servers newer-restic images ## run the tests again and again beside two busy loops, and go on where that was interrupted (ARGS="ui=20 all=5")
 	@tests/steady $(ARGS)
 
 .PHONY: torture
