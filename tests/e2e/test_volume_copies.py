@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import external_cluster
 from tests.cluster_proxy import ClusterProxy, daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, wait_for_end
 from tests.e2e.daemon_account import create_account
@@ -22,6 +23,9 @@ from kronkeep_common.models.policy import Consistency
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 
+pytestmark = pytest.mark.skipif(
+    external_cluster.KUBECONFIG is not None, reason="a CSI driver with snapshots needs an embedded cluster"
+)
 LARGE = 4_000_000  # bytes of each file that restic reads between the two
 WRITER = """
 cd /pair; n=10000000
