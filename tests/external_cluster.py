@@ -11,6 +11,7 @@
     KRONKEEP_E2E_ADDRESS=ADDRESS   where pods reach servers that tests start; by default the address from
                                    which this machine reaches the cluster's nodes
 
+The attacks create the namespaces `shop`, `bank`, `evil` and `meek` and delete them.
 Tests that look into claims or have repositories on this machine need one of the two, and are skipped without;
 those that need this machine's programs in containers need the agent.
 One cluster serves one test at a time: run pytest with `-n 0`.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import yaml
 from tests import external_cluster
 from tests.cluster_proxy import DaemonOnOtherCluster, other_cluster
@@ -315,7 +316,8 @@ async def _namespaces(arena: Arena) -> AsyncIterator[None]:
         await _delete_namespaces(arena)
     async with arena.connection() as admin:
         for namespace in NAMESPACES:
-            await admin.create(paths.namespaces(), {"metadata": {"name": namespace}})
+            metadata = {"name": namespace, "annotations": {external_cluster.EMPTIED: "true"}}
+            await admin.create(paths.namespaces(), {"metadata": metadata})
     yield
     if is_external:
         await _delete_namespaces(arena)
@@ -324,6 +326,11 @@ async def _namespaces(arena: Arena) -> AsyncIterator[None]:
 async def _delete_namespaces(arena: Arena) -> None:
     """Delete them with all that is in them; finalizers of attacks that failed would hold them."""
     async with arena.connection() as admin:
+        for item in (await admin.list(paths.namespaces()))[0]:
+            name = item["metadata"]["name"]
+            is_ours = external_cluster.EMPTIED in (item["metadata"].get("annotations") or {})
+            if name in NAMESPACES and not is_ours:
+                pytest.exit(f"the tests would delete the namespace {name}: use another cluster", 2)
         for namespace in NAMESPACES:
             for path_of in (paths.jobs, paths.pods):
                 for item in (await admin.list(path_of(namespace)))[0]:
