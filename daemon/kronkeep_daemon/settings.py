@@ -225,7 +225,7 @@ class HistorySettings(Request, frozen=True, kw_only=True):
     archive_schedule: when, a cron line in `controller_zone`.
     archive_keep: how many copies stay in each storage.
     archive_name: under which name; daemons that share a storage need one each.
-    sinks: databases that runs, backups, restores and alerts are shipped to.
+    sinks: databases that runs, backups, copies, restores and alerts are shipped to.
     sink_backlog_bytes: how many bytes of changes are kept for sinks that do not answer; a sink that needs
         older ones gets the whole history again.
     """

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kronkeep_daemon.history.shipped_pages import ChangePlace
 
-COPIED_TABLES = ("executions", "backups", "restores", "alerts")
+COPIED_TABLES = ("executions", "backups", "restores", "alerts", "copies")
 TABLES = frozenset(COPIED_TABLES)
 
 

@@ -111,8 +111,29 @@ _ALERTS = SinkTable(
         "next_step text",
     ),
 )
-# By the name of the history's table.
-TABLES = {"executions": _RUNS, "backups": _BACKUPS, "restores": _RESTORES, "alerts": _ALERTS}
+_COPIES = SinkTable(
+    name="copies",
+    fields=(
+        *_OWNER,
+        "policy_id text",
+        "backup_id text",
+        "from_storage_id text",
+        "storage_id text",
+        "status text",
+        "attempt bigint",
+        *_TIMES,
+        "snapshot_id text",
+        "verified_at timestamptz",
+        "snapshot_removed_at timestamptz",
+        "snapshot_missing_at timestamptz",
+        *_CAUSE,
+    ),
+    computed=(ComputedColumn("trigger", "text", "coalesce(r.trigger, 'after-backup')"),),
+    read=("trigger text",),
+)
+_OLDEST_TABLES = {"executions": _RUNS, "backups": _BACKUPS, "restores": _RESTORES, "alerts": _ALERTS}
+TABLES = {**_OLDEST_TABLES, "copies": _COPIES}
+"""By the name of the history's table."""
 
 
 def _create_table(table: SinkTable) -> str:
@@ -163,6 +184,23 @@ FROM (SELECT *, status = 'succeeded' AND snapshot_removed_at IS NULL AND snapsho
         AND snapshot_id IS NOT NULL AS is_good FROM kronkeep.backups) AS judged
 GROUP BY cluster, policy_id
 """
+_LAST_GOOD_COPIES = """
+CREATE VIEW kronkeep.last_good_copies AS
+SELECT cluster, policy_id, storage_id, max(namespace) AS namespace, max(cronjob) AS cronjob,
+    (array_agg(backup_id ORDER BY created_at DESC) FILTER (WHERE is_good))[1] AS backup_id,
+    (array_agg(snapshot_id ORDER BY created_at DESC) FILTER (WHERE is_good))[1] AS snapshot_id,
+    max(created_at) FILTER (WHERE is_good) AS created_at,
+    now() - max(created_at) FILTER (WHERE is_good) AS age,
+    max(verified_at) AS last_verified_at
+FROM (SELECT *, status = 'succeeded' AND snapshot_removed_at IS NULL AND snapshot_missing_at IS NULL
+        AND snapshot_id IS NOT NULL AS is_good FROM kronkeep.copies) AS judged
+GROUP BY cluster, policy_id, storage_id
+"""
+# Daemons that have shipped everything else copy this table once; a copy of everything comes to it by itself.
+_COPY_COPIES = """
+UPDATE kronkeep.daemons SET copied_table = 'copies', copied_number = 0
+WHERE sequence IS NOT NULL AND copied_table IS NULL
+"""
 _DAYS = """
 CREATE VIEW kronkeep.days_of_cronjobs AS
 SELECT (created_at AT TIME ZONE 'UTC')::date AS day, cluster, namespace, cronjob, count(DISTINCT id) AS runs,
@@ -188,7 +226,7 @@ FROM kronkeep.daemons
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         _DAEMONS,
-        *(_create_table(table) for table in TABLES.values()),
+        *(_create_table(table) for table in _OLDEST_TABLES.values()),
         "CREATE INDEX runs_by_time ON kronkeep.runs(created_at)",
         "CREATE INDEX runs_by_cronjob ON kronkeep.runs(cronjob_id, created_at)",
         "CREATE INDEX backups_by_policy ON kronkeep.backups(policy_id, created_at)",
@@ -198,6 +236,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _DAYS,
         _OPEN_ALERTS,
         _FLEET,
+    ),
+    (
+        _create_table(_COPIES),
+        "CREATE INDEX copies_by_policy ON kronkeep.copies(policy_id, storage_id, created_at)",
+        _LAST_GOOD_COPIES,
+        _COPY_COPIES,
     ),
 )
 """The statements that lead to version 1, 2, ...; what has been released does not change any more."""

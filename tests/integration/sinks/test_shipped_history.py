@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,12 +20,20 @@ from tests.postgres_server import PostgresServer, rows_of
 from tests.records import make_backup, make_run
 from tests.waiting import eventually
 
-from kronkeep_common.models import Alert, BackupResult, Restore
-from kronkeep_common.states import AlertStatus, BackupStatus, RestoreStatus
+from kronkeep_common.models import Alert, BackupCopy, BackupResult, Restore
+from kronkeep_common.states import AlertStatus, BackupStatus, CopyStatus, RestoreStatus
 from kronkeep_daemon.history import History, change_log
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 RESULT = msgspec.convert({"snapshot_id": "5a5a", "bytes_read": 10**12}, BackupResult)
+
+
+def backup_copy(copy_id: str, **fields: Any) -> BackupCopy:
+    copy = BackupCopy(
+        id=copy_id, backup_id="b1", cluster="c", namespace="n", cronjob="j", cronjob_id="u", policy_id="p1",
+        from_storage_id="s", storage_id="s2", status=CopyStatus.SUCCEEDED, created_at=NOW, snapshot_id="6b6b",
+    )  # fmt: skip
+    return msgspec.structs.replace(copy, **fields)
 
 
 async def test_old_and_new_records_changes_and_removals_are_in_the_sink(
@@ -51,9 +60,10 @@ async def test_old_and_new_records_changes_and_removals_are_in_the_sink(
                 backup_id="b1", storage_id="s", status=RestoreStatus.COMPLETED, created_at=NOW,
             )
         )  # fmt: skip
+        history.copies.put(backup_copy("k1"))
         await history.commit()
         await wait_until_live(shipper, history)
-        for table in ("runs", "backups", "alerts", "restores"):
+        for table in ("runs", "backups", "alerts", "restores", "copies"):
             await assert_same(server, history, table=table)
     assert server.query(
         "SELECT status, trigger, snapshot_id, bytes_read, created_at FROM kronkeep.backups"
@@ -87,9 +97,13 @@ async def test_views_answer_the_questions_of_the_manual(server: PostgresServer, 
     history.backups.put(good)
     history.backups.put(msgspec.structs.replace(good, id="b2", status=BackupStatus.FAILED))
     history.backups.put(msgspec.structs.replace(good, id="b3", policy_id="p2", snapshot_removed_at=NOW))
+    history.copies.put(backup_copy("k1"))
+    history.copies.put(backup_copy("k2", created_at=NOW + timedelta(days=1), snapshot_missing_at=NOW))
     await history.commit()
     async with shipper_of(history, server.url) as shipper:
         await wait_until_live(shipper, history)
+    copies = "SELECT policy_id, storage_id, snapshot_id, created_at FROM kronkeep.last_good_copies"
+    assert server.query(copies) == [("p1", "s2", "6b6b", NOW)]
     failures = (
         "SELECT namespace, runs, failed, failed_percent::float FROM kronkeep.failures_of_90_days ORDER BY 1"
     )
@@ -101,6 +115,25 @@ async def test_views_answer_the_questions_of_the_manual(server: PostgresServer, 
     ]
     assert server.query("SELECT name, is_copying, refused FROM kronkeep.fleet") == [("one", False, 0)]
     assert server.query("SELECT * FROM kronkeep.open_alerts") == []
+
+
+async def test_copies_from_before_their_table_was_made_come_into_it(
+    server: PostgresServer, history: History
+) -> None:
+    put_runs(history, 0, 5)
+    history.copies.put(backup_copy("k1"))
+    await history.commit()
+    async with shipper_of(history, server.url) as shipper:
+        await wait_until_live(shipper, history)
+    server.query("DROP TABLE kronkeep.copies CASCADE")
+    server.query("DELETE FROM kronkeep.schema_version WHERE version > 1")
+    async with shipper_of(history, server.url) as shipper:
+        await wait_until_live(shipper, history)
+        await assert_same(server, history, table="copies")
+        assert shipper.state.copied == 1, "nothing else is copied again"
+    assert server.query("SELECT count(*), min(generation) FROM kronkeep.runs WHERE removed_at IS NULL") == [
+        (5, 1)
+    ]
 
 
 LONG = "".join(hashlib.sha256(b"%d" % number).hexdigest() for number in range(300))  # too long for an index
