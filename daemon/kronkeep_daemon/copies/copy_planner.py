@@ -34,6 +34,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
+RESTS = 10  # times as long as a pass took, before the next one
 LONGEST_REST = timedelta(minutes=10)  # after which a policy is looked at again in any case
 
 
@@ -80,10 +81,13 @@ class CopyPlanner:
         await self._cronjobs.wait_until_one_synced()
         while True:
             self._wake.clear()
+            began = self._clock.monotonic()
             try:
                 await self.plan()
             except KronkeepError as fault:
                 log.warning("planning copies: %s", fault)
+            # A pass looks at every policy, and each change of a backup asks for one.
+            await self._clock.sleep(RESTS * (self._clock.monotonic() - began))
             try:
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._wake.wait()

@@ -103,7 +103,7 @@ async def _send(request: web.Request, sending: FileDownload) -> web.StreamRespon
 
 
 async def _send_chunks(
-    request: web.Request, chunks: AsyncIterator[bytes], headers: dict[str, str]
+    request: web.Request, chunks: AsyncIterator[bytes | bytearray], headers: dict[str, str]
 ) -> web.StreamResponse:
     """Send bytes; where they end too early the connection is broken.
 
@@ -115,7 +115,7 @@ async def _send_chunks(
             if not response.prepared:
                 await response.prepare(request)
             for at in range(0, len(chunk), WRITTEN_AT_ONCE):
-                await response.write(chunk[at : at + WRITTEN_AT_ONCE])
+                await response.write(bytes(chunk[at : at + WRITTEN_AT_ONCE]))
         if not response.prepared:
             await response.prepare(request)
     except ConnectionError:

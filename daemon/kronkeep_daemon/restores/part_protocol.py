@@ -82,7 +82,7 @@ class PartReader:
         self._head: _PartHead | None = None
         self._data = bytearray()
 
-    def take(self, line: bytes) -> bytes | SkippedBytes | StreamEnd | None:
+    def take(self, line: bytes) -> bytearray | SkippedBytes | StreamEnd | None:
         """Take a line; return the part, or the word about the stream, that it completes."""
         if not line.startswith(b"#"):
             self._add(line)
@@ -119,7 +119,7 @@ class PartReader:
             self._head = None
             self.is_broken = True
 
-    def _end(self) -> bytes | None:
+    def _end(self) -> bytearray | None:
         head = self._head
         self._head = None
         if head is None:
@@ -128,7 +128,9 @@ class PartReader:
             self.is_broken = True
             return None
         self.read = head.number
-        return bytes(self._data)
+        data = self._data
+        self._data = bytearray()
+        return data  # as it is: a copy would be another part in memory
 
     def _total(self, words: list[bytes]) -> StreamEnd | None:
         parts, sha256, code = words

@@ -119,7 +119,7 @@ class TarDownloads:
     @asynccontextmanager
     async def open(
         self, question: TarQuestion, is_abandoned: Callable[[], bool]
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    ) -> AsyncIterator[AsyncIterator[bytearray]]:
         """Give the bytes from the offset on; the Job is removed at the end of the block.
 
         is_abandoned: whether nobody waits for them any more.
@@ -141,7 +141,7 @@ class TarDownloads:
     @asynccontextmanager
     async def _open(
         self, question: TarQuestion, is_abandoned: Callable[[], bool]
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    ) -> AsyncIterator[AsyncIterator[bytearray]]:
         backup = await self._snapshots.open(question.backup_id, None, WAIT_SECONDS)
         question = question._replace(path=snapshot_paths.normalize_path(question.path))
         await self._require_folder(backup, question.path)
@@ -232,7 +232,7 @@ class TarDownloads:
         fault = restore_outcome.explain_failure(result) or restore_outcome.INTERRUPTED
         raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
-    async def _send(self, download: _Download) -> AsyncGenerator[bytes, None]:
+    async def _send(self, download: _Download) -> AsyncGenerator[bytearray, None]:
         """Yield the parts in their order; return once the whole archive was sent and restic ended well."""
         question = download.question
         sent = question.offset
@@ -254,7 +254,9 @@ class TarDownloads:
             fault = storage_error(faults.explain(end.code, download.reader.errors))
             raise await self._snapshots.explain_gone(download.backup, fault)
 
-    async def _results(self, download: _Download) -> AsyncGenerator[bytes | SkippedBytes | StreamEnd, None]:
+    async def _results(
+        self, download: _Download
+    ) -> AsyncGenerator[bytearray | SkippedBytes | StreamEnd, None]:
         """Yield what the container's lines say, up to the end; ask again for parts that did not arrive whole.
 
         Raises StorageFailed where the pod is gone, or nothing comes however often it is asked for.
@@ -266,7 +268,7 @@ class TarDownloads:
                 async with aclosing(lines):
                     while (line := await _next_line(lines)) is not None:
                         result = reader.take(line)
-                        if isinstance(result, bytes):
+                        if isinstance(result, bytearray):
                             download.repeats = 0
                             await _tell(download)
                         if reader.is_broken:

@@ -56,7 +56,7 @@ class Exchange:
         result = self.reader.take(line)
         if line.startswith(b"#part "):
             self.most_unread = max(self.most_unread, int(line.split()[1]) - self.reader.read)
-        if isinstance(result, bytes):
+        if isinstance(result, bytearray):
             self.received += result
             self.tell()
         elif isinstance(result, SkippedBytes):
