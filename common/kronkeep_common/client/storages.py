@@ -1,7 +1,7 @@
 """Storages: create, change, test, check, measure, delete."""
 
 from kronkeep_common import api
-from kronkeep_common.client.connection import Connection, path_part
+from kronkeep_common.client.connection import Connection, Query, path_part
 from kronkeep_common.client.operations import complete_operation
 from kronkeep_common.models import (
     BackupStorage,
@@ -16,6 +16,7 @@ from kronkeep_common.models.storage import (
     KitConfirmation,
     RecoveryKit,
     SecretNames,
+    SnapshotImport,
     StorageAddress,
     StorageRepository,
 )
@@ -146,6 +147,12 @@ class StorageCalls:
         """Return the snapshots of others that the storage's last comparison saw."""
         path = f"{_path(name)}/foreign-snapshots"
         return await self._connection.get(path, api.ListOf[ForeignSnapshot], {"limit": limit})
+
+    async def import_snapshots(self, name: str, request: SnapshotImport) -> None:
+        """Make snapshots of others backups of a policy; raise StorageFailed, NotAllowedNow."""
+        query: Query = {"cluster": self._connection.cluster}
+        path = f"{_path(name)}/import-snapshots"
+        await complete_operation(self._connection, path, request, query=query)
 
     async def acknowledge_missing(self, name: str) -> BackupStorage:
         """Say that the missing snapshots of a storage are gone for good, so that it is pruned again."""

@@ -188,6 +188,7 @@ class SyncStorages(Blocking[StorageCalls]):
     confirm_recovery_kit = BlockingCall(StorageCalls.confirm_recovery_kit)
     rescan = BlockingCall(StorageCalls.rescan)
     foreign_snapshots = BlockingCall(StorageCalls.foreign_snapshots)
+    import_snapshots = BlockingCall(StorageCalls.import_snapshots)
     acknowledge_missing = BlockingCall(StorageCalls.acknowledge_missing)
     orphans = BlockingCall(StorageCalls.orphans)
 

@@ -155,11 +155,30 @@ class StorageSnapshots(Record, frozen=True, kw_only=True):
 
 
 class ForeignSnapshot(Record, frozen=True, kw_only=True):
-    """A snapshot without kronkeep's tags; `host` is restic's `--host`, `created_at` as restic prints it."""
+    """A snapshot without kronkeep's tags; `host` is restic's `--host`, `created_at` as restic prints it.
+
+    `paths` are the first of those that it was made of.
+    """
 
     id: str
     host: str = ""
     created_at: str = ""
+    paths: tuple[str, ...] = ()
+
+
+class SnapshotImport(Request, frozen=True, kw_only=True):
+    """Snapshots of others that are to be backups of a policy.
+
+    namespace, cronjob: who carries the policy: a CronJob, or a claim as `pvc/NAME`.
+    snapshots: their whole ids; they get further tags, and so other ids.
+    """
+
+    namespace: Name
+    cronjob: Annotated[str, msgspec.Meta(min_length=1, max_length=260)]
+    snapshots: Annotated[
+        tuple[Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")], ...],
+        msgspec.Meta(min_length=1, max_length=200),
+    ]
 
 
 class StorageRepository(Record, frozen=True, kw_only=True):

@@ -396,7 +396,10 @@ def _is_any(_: str) -> bool:
 
 def _foreign_snapshot(snapshot: ListedSnapshot) -> ForeignSnapshot:
     return ForeignSnapshot(
-        id=snapshot.id, host=clean(snapshot.hostname, 100), created_at=clean(snapshot.time, 40)
+        id=snapshot.id,
+        host=clean(snapshot.hostname, 100),
+        created_at=clean(snapshot.time, 40),
+        paths=tuple(clean(path, 200) for path in snapshot.paths or ()),
     )
 
 

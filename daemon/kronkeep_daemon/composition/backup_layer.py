@@ -15,6 +15,7 @@ from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.snapshot_imports import SnapshotImports
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.backups.volume_copies import VolumeCopies
 from kronkeep_daemon.backups.volume_copy_sweep import VolumeCopySweep
@@ -35,6 +36,7 @@ class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     backups: BackupService
     retention: RetentionService
     reconciliation: SnapshotReconciliation
+    snapshot_imports: SnapshotImports
     orphans: OrphanedPolicies
     copy_records: CopyRecords
     copy_reconciliation: CopyReconciliation
@@ -119,6 +121,14 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         backups=backups,
         retention=retention,
         reconciliation=reconciliation,
+        snapshot_imports=SnapshotImports(
+            cronjobs=cronjobs,
+            policies=policies,
+            storages=repositories.storages,
+            maintenance=repositories.maintenance,
+            queues=repositories.queues,
+            reconciliation=reconciliation,
+        ),
         orphans=orphans,
         copy_records=copy_records,
         copy_reconciliation=copy_reconciliation,

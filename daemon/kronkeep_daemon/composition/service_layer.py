@@ -117,6 +117,7 @@ def compose_services(
         policies=backups.policies,
         retention=backups.retention,
         reconciliation=backups.reconciliation,
+        snapshot_imports=backups.snapshot_imports,
         queues=repositories.queues,
         coverage=coverage,
         orphans=backups.orphans,

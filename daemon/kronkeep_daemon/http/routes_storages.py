@@ -17,6 +17,7 @@ from kronkeep_common.models.storage import (
     KitConfirmation,
     RecoveryKit,
     SecretNames,
+    SnapshotImport,
     StorageAddress,
     StorageRepository,
 )
@@ -173,6 +174,14 @@ async def list_foreign_snapshots(call: ApiCall[None]) -> api.ListOf[ForeignSnaps
     call.services.storages.get(call.id)
     foreign = call.services.reconciliation.foreign_snapshots(call.id)
     return api.ListOf(items=list(foreign[: limit_of(call)]))
+
+
+@routes.post(STORAGE + "/import-snapshots", Level.ADMIN, status=202, query=("cluster",))
+async def start_import(call: ApiCall[SnapshotImport]) -> api.Operation:
+    """Make snapshots of another tool backups of a policy; they get its tags beside their own."""
+    ref = call.resolve(call.body.namespace, call.body.cronjob)
+    work = partial(call.services.snapshot_imports.import_snapshots, ref=ref, snapshot_ids=call.body.snapshots)
+    return await _start(call, "import-snapshots", work)
 
 
 @routes.post(STORAGE + "/acknowledge-missing", Level.ADMIN)

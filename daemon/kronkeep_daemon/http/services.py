@@ -12,6 +12,7 @@ from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.snapshot_imports import SnapshotImports
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.copies.copy_planner import CopyPlanner
 from kronkeep_daemon.copies.copy_records import CopyRecords
@@ -68,6 +69,7 @@ class Services(NamedTuple):
     policies: PolicyLookup
     retention: RetentionService
     reconciliation: SnapshotReconciliation
+    snapshot_imports: SnapshotImports
     queues: RepositoryQueues
     coverage: CoverageService
     orphans: OrphanedPolicies

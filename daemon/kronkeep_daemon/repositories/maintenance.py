@@ -22,7 +22,7 @@ from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.restic import cat, snapshots
 from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotListParser
 
-DELETING_ROLES = ("forget", "prune")
+DELETING_ROLES = ("forget", "prune", "tag")
 
 
 class ListedJob(NamedTuple):

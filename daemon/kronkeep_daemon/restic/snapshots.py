@@ -31,6 +31,8 @@ _PREFIXES = {
 }
 OUR_TAGS = tuple(_PREFIXES.values())
 LONGEST_HOST_NAME = 100  # characters that are kept of it
+MOST_PATHS = 5  # that are kept of a snapshot without our tags
+LONGEST_PATH = 200  # characters
 STEP = "snapshots"  # the container that lists them
 LONGEST_SNAPSHOT = 4 * 1024 * 1024  # bytes of one snapshot's JSON, which names each path that was archived
 MOST_KEPT_BYTES = 96 * 1024 * 1024  # of all snapshots together: more than 50,000
@@ -101,7 +103,8 @@ class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One snapshot of `restic snapshots --json`; of its tags those are kept that kronkeep gives.
 
     `time` is as restic prints it (RFC 3339), `hostname` is restic's `--host`, `tree` the id of its content.
-    `original` is the snapshot that it was copied from, or empty.
+    `original` is the snapshot that it was copied from, or empty. `paths` are the first of a snapshot without
+    kronkeep's tags.
     """
 
     id: SnapshotId
@@ -111,6 +114,7 @@ class ListedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str = ""
     tree: TreeId = ""
     tags: tuple[str, ...] | None = None
+    paths: tuple[str, ...] | None = None
     summary: SnapshotSummary | None = None
 
     @property
@@ -225,8 +229,9 @@ class SnapshotListParser:
         self._text.clear()
         self._has_id = False
         host = snapshot.hostname[:LONGEST_HOST_NAME]
-        self._snapshots.append(msgspec.structs.replace(snapshot, tags=tags, hostname=host))
-        self._kept_bytes += BYTES_PER_SNAPSHOT + sum(map(len, tags))
+        paths = () if tags else tuple(path[:LONGEST_PATH] for path in (snapshot.paths or ())[:MOST_PATHS])
+        self._snapshots.append(msgspec.structs.replace(snapshot, tags=tags, hostname=host, paths=paths))
+        self._kept_bytes += BYTES_PER_SNAPSHOT + sum(map(len, (*tags, *paths)))
         if self._kept_bytes > MOST_KEPT_BYTES:
             self._state = "unreadable"
 

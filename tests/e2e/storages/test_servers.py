@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -333,5 +334,44 @@ async def test_a_schedule_of_k8up_is_taken_over_with_its_repository(
     backup = await client.cronjobs.back_up("default", "pvc/k8up-data")
     ended = await wait_for_backup(client, backup.id)
     assert (ended.status, ended.storage_id) == ("succeeded", storage.id), ended
+    assert server.folder is not None
+    await make_k8up_snapshots(server.folder.with_name("k8up"), tmp_path)
+    listed = await asyncio.to_thread(run_kronkeep, storage_daemon, "import", "restic", storage.id)
+    assert f"--host default --path {tmp_path}/data/k8up-data" in listed.stdout, listed.stdout + listed.stderr
+    chosen = (
+        "import",
+        "restic",
+        storage.id,
+        "--path",
+        f"{tmp_path}/data/k8up-data",
+        "--to",
+        "default/pvc/k8up-data",
+    )
+    planned = await asyncio.to_thread(run_kronkeep, storage_daemon, *chosen)
+    assert "would make 2 snapshots backups of default/pvc/k8up-data" in planned.stdout
+    done = await asyncio.to_thread(run_kronkeep, storage_daemon, *chosen, "--yes")
+    assert "2 of 2 snapshots are backups" in done.stdout, done.stdout + done.stderr
+    imported = [each for each in (await client.backups.list()).items if each.recovered_at is not None]
+    assert [(each.cronjob, each.snapshot_state) for each in imported] == [("pvc/k8up-data", "present")] * 2
+    await client.backups.verify(imported[0].id)
+    assert (await client.backups.get(imported[0].id)).status == "succeeded"
+    rest = await asyncio.to_thread(run_kronkeep, storage_daemon, "import", "restic", storage.id)
+    assert f"--path {tmp_path}/data/other" in rest.stdout
+    assert "k8up-data" not in rest.stdout
     again = await asyncio.to_thread(run_kronkeep, storage_daemon, *argv)
     assert "k8up-data: it has a policy of its own already, which stays" in again.stdout
+
+
+async def make_k8up_snapshots(repository: Path, folder: Path) -> None:
+    """Make snapshots as K8up does: the namespace as the host, a path for each claim."""
+
+    def make() -> None:
+        for claim, content in (("k8up-data", "first"), ("k8up-data", "second"), ("other", "third")):
+            source = folder / "data" / claim
+            source.mkdir(parents=True, exist_ok=True)
+            (source / "file").write_text(content)
+            argv = ["restic", "-r", str(repository), "--no-cache", "backup", "--host", "default"]
+            env = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+            subprocess.run([*argv, str(source)], env=env, check=True, capture_output=True)
+
+    await asyncio.to_thread(make)

@@ -16,6 +16,7 @@ WITHOUT = {
     "help",
     "import borgmatic",
     "import k8up",
+    "import restic",
     "logs",
     "monitoring dashboard",
     "monitoring rules",

@@ -1,4 +1,4 @@
-"""`kronkeep import`: what another backup tool is set up to do, as storages and policies of claims.
+"""`kronkeep import`: what another backup tool is set up to do, as storages and policies; and its snapshots.
 
 Without --yes it only says what it would create, what must be done before, and what has no counterpart.
 """
@@ -6,6 +6,7 @@ Without --yes it only says what it would create, what must be done before, and w
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from kronkeep_common import manifests
 from kronkeep_common.errors import InvalidRequest, KronkeepError, StorageNotFound
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import wait_for_end
-from kronkeep_tui.cli.arguments import split_name, split_pairs
+from kronkeep_tui.cli.arguments import add_cluster, split_name, split_pairs
 from kronkeep_tui.cli.verb import Verbs, with_client
 from kronkeep_tui.peers import borgmatic, import_plan, k8up, located_yaml
 from kronkeep_tui.peers.borgmatic import MountedClaim, PolicyFields
@@ -21,13 +22,18 @@ from kronkeep_tui.peers.import_plan import ImportPlan
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
+    from kronkeep_common.models import ForeignSnapshot
 
+MOST_FOREIGN = 1000  # snapshots of others that are looked at in one call
+AT_ONCE = 20  # that get tags in one operation
 LONGEST_OUTPUT = 16 * 1024 * 1024  # bytes of kubectl's
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb `import`."""
-    verb = verbs.add_parser("import", help="take over what K8up or borgmatic are set up to do")
+    verb = verbs.add_parser(
+        "import", help="take over what K8up or borgmatic are set up to do, and snapshots of restic"
+    )
     tools = verb.add_subparsers(dest="tool", required=True, metavar="TOOL")
     from_k8up = tools.add_parser(
         "k8up",
@@ -59,8 +65,21 @@ def add_parser(verbs: Verbs) -> None:
     from_borgmatic.add_argument("--storage", required=True, help="the storage that backups go to")
     from_borgmatic.add_argument("--schedule", required=True, metavar="CRON", help="when to back up")
     from_borgmatic.set_defaults(func=with_client(_import_borgmatic))
-    for tool in (from_k8up, from_borgmatic):
-        tool.add_argument("--yes", action="store_true", help="create what the plan says")
+    from_restic = tools.add_parser(
+        "restic",
+        help="snapshots that another tool made in a storage's repository: backups of a policy",
+        description="Without --to it lists the snapshots of others by host and path. With it they become "
+        "backups of that policy: they get kronkeep's tags beside their own, and so other ids, and "
+        "the policy's retention keeps and removes them from then on.",
+    )
+    from_restic.add_argument("storage", help="a storage whose repository has them")
+    from_restic.add_argument("--host", help="only those of that host")
+    from_restic.add_argument("--path", help="only those with that path")
+    from_restic.add_argument("--to", metavar="NAMESPACE/NAME", help="the CronJob, or NAMESPACE/pvc/CLAIM")
+    add_cluster(from_restic)
+    from_restic.set_defaults(func=with_client(_import_restic))
+    for tool in (from_k8up, from_borgmatic, from_restic):
+        tool.add_argument("--yes", action="store_true", help="do what the plan says")
 
 
 async def import_k8up(client: "Client", options: argparse.Namespace) -> int:
@@ -106,6 +125,46 @@ async def _import_borgmatic(client: "Client", options: argparse.Namespace) -> in
     fields = PolicyFields(options.storage, options.schedule)
     plan = borgmatic.plan_import(entries, options.file, mounts, fields)
     return await _carry_out(client, plan, options)
+
+
+async def _import_restic(client: "Client", options: argparse.Namespace) -> int:
+    from kronkeep_common.models.storage import SnapshotImport
+
+    await client.storages.rescan(options.storage)
+    foreign = (await client.storages.foreign_snapshots(options.storage, MOST_FOREIGN)).items
+    chosen = [
+        each
+        for each in foreign
+        if options.host in (None, each.host) and (options.path is None or options.path in each.paths)
+    ]
+    if not chosen or options.to is None:
+        _print_groups(chosen)
+        return 0
+    if not options.yes:
+        print(f"would make {len(chosen)} snapshots backups of {clean(options.to)}:")
+        _print_groups(chosen)
+        print("Nothing was changed: --yes does it.", file=sys.stderr)
+        return 0
+    namespace, name = split_name(options.to)
+    for start in range(0, len(chosen), AT_ONCE):
+        ids = tuple(each.id for each in chosen[start : start + AT_ONCE])
+        request = SnapshotImport(namespace=namespace, cronjob=name, snapshots=ids)
+        await client.storages.import_snapshots(options.storage, request)
+        print(f"{start + len(ids)} of {len(chosen)} snapshots are backups of {clean(options.to)}")
+    print("They count as good once verified: kronkeep verify ID. Switch the other tool's retention off.")
+    return 0
+
+
+def _print_groups(snapshots: Sequence["ForeignSnapshot"]) -> None:
+    """Print how many snapshots of others there are of each host and set of paths, with first and last."""
+    groups: dict[tuple[str, str], list[ForeignSnapshot]] = {}
+    for each in snapshots:
+        groups.setdefault((each.host, " ".join(each.paths)), []).append(each)
+    for (host, paths), members in sorted(groups.items()):
+        times = sorted(each.created_at[:19] for each in members)
+        print(clean(f"{len(members):6}  {times[0]} to {times[-1]}  --host {host} --path {paths}", 400))
+    if not groups:
+        print("There are no such snapshots of others.", file=sys.stderr)
 
 
 async def _carry_out(client: "Client", plan: ImportPlan, options: argparse.Namespace) -> int:
