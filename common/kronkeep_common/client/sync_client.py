@@ -255,6 +255,7 @@ class SyncClient(Blocking[Client]):
         self.figures = SyncFigures(client.figures)
 
     snapshot = BlockingCall(Client.snapshot)
+    timeline = BlockingCall(Client.timeline)
     events = BlockingStream(Client.events)
     ready = BlockingCall(Client.ready)
     doctor = BlockingCall(Client.doctor)
