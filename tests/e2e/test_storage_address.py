@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite
 from tests.e2e.storages.storage_steps import replace_secret
-from tests.integration.cli.command_line import run_kronkeep
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
