@@ -103,8 +103,9 @@ manual: $(VENV)/.runtime ## write the manual pages and a settings file with ever
 	@$(BIN)/python -m kronkeep_daemon.manual example build/kronkeepd.toml
 
 .PHONY: picture
-picture: $(VENV)/.dev ## draw the README's picture of the terminal
-	@$(BIN)/python -m tests.ui.picture tui/picture.svg
+picture: $(VENV)/.dev ## draw the README's pictures of the terminal, and record its tour
+	@$(BIN)/python -m tests.ui.picture tui/pictures
+	@$(BIN)/python -m tests.ui.tour tui/pictures/tour.cast
 
 .PHONY: clean
 clean: ## remove what make made

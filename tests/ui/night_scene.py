@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import msgspec
 from tests.ui.canned import NOW, cronjob, run
-from tests.ui.scenes import BAD, GIB, MISSED, OK, RUNS, Scene, alerts, backup, hash_of, run_at, storage
+from tests.ui.scenes import BAD, GIB, MISSED, OK, RUNS, Scene, alert, backup, hash_of, run_at, storage
 
-from kronkeep_common.models import BackupExecution, BackupPolicy, CronJob, CronJobExecution, Progress
+from kronkeep_common.models import Alert, BackupExecution, BackupPolicy, CronJob, CronJobExecution, Progress
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 
@@ -62,8 +62,38 @@ def night() -> Scene:
         runs=runs,
         backups=_archives_of(runs),
         storages=storages,
-        alerts=alerts(runs, [msgspec.structs.replace(c, late_since=NOW) for c in cronjobs]),
+        alerts=_alerts_of(runs),
     )
+
+
+def _alerts_of(runs: list[CronJobExecution]) -> list[Alert]:
+    failed = next(each for each in runs if each.status == BAD)
+    missed = next(each for each in runs if each.status == MISSED)
+    texts = {
+        "RunFailed": f"The newest run failed. {failed.message}",
+        "RunMissed": "No run started at 01:30.",
+        "StorageNearlyFull": "It is 96 % full, and by its growth full in 4 days.",
+    }
+    open_alerts = [
+        alert(
+            "RunFailed",
+            failed.cronjob,
+            failed.namespace,
+            5,
+            record_id=failed.id,
+            cronjob_id=failed.cronjob_id,
+        ),
+        alert(
+            "RunMissed",
+            missed.cronjob,
+            missed.namespace,
+            104,
+            severity="warning",
+            cronjob_id=missed.cronjob_id,
+        ),
+        alert("StorageNearlyFull", "nfs-1", "", 360, severity="warning", kind="storage"),
+    ]
+    return [msgspec.structs.replace(each, message=texts[each.code]) for each in open_alerts]
 
 
 def _begin_of(one: CronJobExecution) -> float:

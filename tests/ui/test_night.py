@@ -14,6 +14,7 @@ from tests.ui.scenes import run_at
 from textual.pilot import Pilot
 
 from kronkeep_common.api import ChangeEvent
+from kronkeep_common.errors import NotFound
 from kronkeep_common.states import ExecutionStatus
 from kronkeep_tui.store import apply_events
 from kronkeep_tui.views.night import NightView
@@ -225,3 +226,28 @@ async def test_the_overview_has_the_night_where_there_is_space() -> None:
         await press(pilot, "tab")
         await press(pilot, "end", "enter")
         await until(pilot, lambda: "web/pg-web-us" in screen(pilot) or "› pg-web-us" in screen(pilot))
+
+
+async def test_a_daemon_that_refuses_the_timeline_is_not_asked_again_and_again() -> None:
+    client = RefusingClient(*night())
+    async with app_of(client, start="night").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "no such route" in screen(pilot))
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))  # what the store has is shown
+        await settle(pilot.app)
+        refused = client.refused
+        for _ in range(5):
+            view_of(pilot).update()
+            await settle(pilot.app)
+        assert client.refused == refused
+        await press(pilot, "[")
+        await until(pilot, lambda: client.refused > refused)
+
+
+class RefusingClient(CannedClient):
+    """A daemon without the route of the timeline."""
+
+    refused = 0
+
+    async def timeline(self, from_at: Any, to_at: Any, namespace: str | None = None) -> Any:
+        self.refused += 1
+        raise NotFound("There is no such route, no such route.")

@@ -36,7 +36,7 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         await until(pilot, lambda: "y/n" in screen(pilot))
         assert client.asked[-1][0] == "plan"
         await pilot.press("y")
-        await until(pilot, lambda: "[####" in screen(pilot))
+        await until(pilot, lambda: "████" in screen(pilot))
         asked = client.asked[-1]
         request = json.loads(asked[2])
         assert (asked[0], request["include"]) == ("restore", ["/dump.sql", "/notes"])

@@ -17,9 +17,10 @@ from kronkeep_tui.night.chart import (
     draw_row,
     stretches_of,
 )
-from kronkeep_tui.night.signs import HALVES, signs_of
+from kronkeep_tui.night.signs import HALVES, signs_of_terminal
 from kronkeep_tui.night.time_window import TimeWindow
 from kronkeep_tui.night.words import describe_bar
+from kronkeep_tui.pages.status_words import bar
 from kronkeep_tui.widgets.cells import Text, plain, replace_drawings
 
 BEGIN = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp())
@@ -119,8 +120,14 @@ def test_runs_that_share_cells_are_counted_and_failures_stay_in_sight() -> None:
     assert "×" not in signs(row(*few)), "no room for the number"
 
 
-def test_a_console_font_gets_signs_that_it_has() -> None:
-    look = LOOK._replace(signs=signs_of("linux"))
+def test_a_console_font_gets_signs_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "linux")
+    look = LOOK._replace(signs=signs_of_terminal())
+    assert bar(44, 10) == "████░░░░░░ 44%"
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert signs_of_terminal() is LOOK.signs
+    assert bar(44, 10) == "████▍░░░░░ 44%"
+    assert (bar(100, 3), bar(0, 3), bar(140, 3)) == ("███ 100%", "░░░ 0%", "███ 140%")
     assert look.signs is HALVES
     assert signs(row(run(2, 4.6), run(9, 9, "missed")), look)[:10] == "  ██▌    o"
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kronkeep_tui.pages.status_words import BLOCKS, ENDS, has_few_signs
 from kronkeep_tui.widgets.cells import Drawing, Span, Text, shows_blanks
 
 
@@ -14,7 +15,7 @@ class Signs(NamedTuple):
     missed: str
 
 
-EIGHTHS = Signs(ends=" ▏▎▍▌▋▊▉█", levels=" ▁▂▃▄▅▆▇█", missed="○")
+EIGHTHS = Signs(ends=ENDS, levels=f" {BLOCKS}", missed="○")
 HALVES = Signs(ends="  ▌▌▌▌▌██", levels="  ▄▄▄▄▄██", missed="o")
 FULL = "█"
 RIGHT_HALF = "▐"
@@ -29,9 +30,9 @@ MARKS = {"failed": "x", "cancelled": "c", "unknown": "?", "partial": "p"}
 """What stands at the end of a bar that did not end well: colour is never the only sign."""
 
 
-def signs_of(terminal: str) -> Signs:
-    """Return the signs for a terminal's name ($TERM): a console's font has few of them (console_codes(4))."""
-    return HALVES if terminal in ("linux", "vt100", "vt220", "dumb") else EIGHTHS
+def signs_of_terminal() -> Signs:
+    """Return the signs that the terminal has."""
+    return HALVES if has_few_signs() else EIGHTHS
 
 
 class Canvas:

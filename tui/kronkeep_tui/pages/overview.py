@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, clean, duration, size
 from kronkeep_tui.pages.moments import clock_text, local_time, time_until
-from kronkeep_tui.pages.status_words import BLOCKS, bar, progress_words, used_share
+from kronkeep_tui.pages.status_words import BLOCKS, CAPACITY_WARNING, bar, progress_words, used_share
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Drawing, Moment, Span, Text, fit, wrap
 
@@ -128,10 +128,17 @@ def storages(store: Store, now: datetime, width: int) -> list[Text]:
         check = {True: f"check ok {age(storage.checked_at, now)}", False: "CHECK FAILED", None: "not checked"}
         kind = {True: "quiet", False: "bad", None: "quiet"}[storage.check_ok]
         has_failed = storage.status == "failed"
-        state: Span = ("FAIL", "bad") if has_failed else (words, "")
+        state: Span = ("FAIL", "bad") if has_failed else (words, _fill_role(used))
         checked: Span = (check[storage.check_ok], "quiet" if has_failed else kind)
         lines.append(((fit(storage.id, name), ""), (" ", ""), state, ("  ", ""), checked))
     return lines if len(lines) > 1 else [*lines, (("no storage yet", "quiet"),)]
+
+
+def _fill_role(used: float | None) -> str:
+    """Return the role of a storage's bar: a warning from CAPACITY_WARNING on."""
+    if used is None:
+        return ""
+    return "warn" if used >= CAPACITY_WARNING else "accent"
 
 
 def _span(begin: datetime, now: datetime) -> str:

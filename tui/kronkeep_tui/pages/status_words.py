@@ -1,5 +1,6 @@
 """States in words with their roles, strips, bars and counts; colours only repeat what the words say."""
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -54,6 +55,7 @@ STRIP = {
 }
 FAULTS = ("failed", "missed", "unknown", "partial")
 BLOCKS = "▁▂▃▄▅▆▇█"
+ENDS = " ▏▎▍▌▋▊▉█"  # eighths of a cell from the left
 CAPACITY_WARNING = 0.85
 
 
@@ -100,10 +102,18 @@ def _strip(statuses: Sequence[str], width: int) -> list[Span]:
     return found
 
 
+def has_few_signs() -> bool:
+    """Whether the terminal's font lacks most block characters, as that of a console (console_codes(4))."""
+    return os.environ.get("TERM", "") in ("linux", "vt100", "vt220", "dumb")
+
+
 def bar(percent: float, width: int) -> Drawing:
-    """Return a bar like `[####......] 41%`."""
-    full = round(width * max(0.0, min(100.0, percent)) / 100)
-    return Drawing(f"[{'#' * full}{'.' * (width - full)}] {percent:.0f}%", f"{percent:.0f}%")
+    """Return a bar like `████▏░░░░░ 41%`, to an eighth of a cell where the terminal has such signs."""
+    eighths = round(8 * width * max(0.0, min(100.0, percent)) / 100)
+    whole = eighths // 8
+    part = "" if has_few_signs() else ENDS[eighths % 8].strip()
+    rest = "░" * (width - whole - len(part))
+    return Drawing(f"{'█' * whole}{part}{rest} {percent:.0f}%", f"{percent:.0f}%")
 
 
 def blocks(values: Sequence[float | None], width: int, said: Callable[[float], str]) -> Drawing:

@@ -1,6 +1,5 @@
 """The night that a view shows: its rows, kept current from the store, and the window of time."""
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import floor
@@ -12,7 +11,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.night.bars import Bar, NightRow, Rows, with_cronjobs, with_records, with_timeline
 from kronkeep_tui.night.batches import NightEntry, entry_of, with_overlaps
 from kronkeep_tui.night.chart import Look, add_changes, draw_row, sum_changes
-from kronkeep_tui.night.signs import signs_of
+from kronkeep_tui.night.signs import signs_of_terminal
 from kronkeep_tui.night.time_window import (
     LONGEST,
     TimeWindow,
@@ -25,6 +24,7 @@ from kronkeep_tui.widgets.cells import Text
 
 R = TypeVar("R", CronJobExecution, BackupExecution)
 BEFORE = timedelta(hours=26)  # before the window that is read first, so that nightly runs have a duration
+RETRY_SECONDS = 15  # before the same window is asked for again
 STALE_SECONDS = 1800  # after which planned runs are read again
 MOST_DRAWN = 500  # rows whose lines are remembered
 NOTHING: Mapping[str, Any] = {}
@@ -46,7 +46,7 @@ class NightBoard:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._signs = signs_of(os.environ.get("TERM", ""))
+        self._signs = signs_of_terminal()
         self.rows: Rows = {}
         self.window: TimeWindow | None = None
         self.is_following = True
@@ -54,6 +54,7 @@ class NightBoard:
         self.entries: Sequence[NightEntry] = ()
         self.runs_at_once: Sequence[int] = ()
         self.archives_at_once: Sequence[int] = ()
+        self._asked: tuple[TimeWindow, datetime] | None = None
         self._seen_runs = NOTHING
         self._seen_backups = NOTHING
         self._seen_cronjobs: object = None
@@ -147,7 +148,7 @@ class NightBoard:
     def needs_reading(self, now: datetime) -> bool:
         """Whether a part of the window was not read, or planned runs are old."""
         window = self.window
-        if window is None:
+        if window is None or self._was_just_asked(window, now):
             return False
         timeline = self.timeline
         if timeline is None or (now - timeline.now).total_seconds() > STALE_SECONDS:
@@ -156,9 +157,16 @@ class NightBoard:
             timeline.from_at.timestamp() <= window.begin and window.end <= timeline.until_at.timestamp()
         )
 
+    def _was_just_asked(self, window: TimeWindow, now: datetime) -> bool:
+        """Whether this window was read, or refused, a short time ago."""
+        if self._asked is None or self._asked[0] != window:
+            return False
+        return (now - self._asked[1]).total_seconds() < RETRY_SECONDS
+
     async def read(self, now: datetime) -> None:
         """Read the window and some time around it; raise KronkeepError."""
         window = self.window or place_window(now.timestamp(), 100)
+        self._asked = (window, now)
         margin = timedelta(seconds=min(BEFORE.total_seconds(), (LONGEST - window.end + window.begin) / 2))
         begin = datetime.fromtimestamp(window.begin, UTC) - margin
         end = datetime.fromtimestamp(window.end, UTC) + margin

@@ -77,6 +77,7 @@ class OverviewView(TableView[Alert]):
         self._groups: Mapping[str, AlertGroup] = {}
         self.board = NightBoard(context)
         self._chosen: Sequence[NightEntry] = ()
+        self._is_reading = False
 
     def compose(self) -> ComposeResult:
         night = ChartTable(night_page.COLUMNS, head_rows=NIGHT_HEAD, id="night")
@@ -170,7 +171,8 @@ class OverviewView(TableView[Alert]):
         chart = self.night
         board.place(chart.chart_width(chart.size.width or self.context.view_size.width), now)
         board.update(store, now)
-        if self.context.reader.live and board.needs_reading(now):
+        if self.context.reader.live and not self._is_reading and board.needs_reading(now):
+            self._is_reading = True
             self.context.start_work(self._read_night(), "the night")
         space = (chart.size.height or NIGHT_HEAD + 2) - NIGHT_HEAD
         entries = [entry for entry in board.entries if self.context.namespace in ("", entry.namespace)]
@@ -187,7 +189,10 @@ class OverviewView(TableView[Alert]):
         chart.show(Rows(self._chosen, attrgetter("id"), make_row))
 
     async def _read_night(self) -> None:
-        await self.board.read(self.context.clock.now())
+        try:
+            await self.board.read(self.context.clock.now())
+        finally:
+            self._is_reading = False
         self.update()
 
     def on_chart_table_chart_resized(self) -> None:
