@@ -204,9 +204,7 @@ class CoverageService:
         """Return the claims of a namespace, or of all for None, a page more than MOST_CLAIMS at most."""
         claims: list[ClaimFacts] = []
         async for page, _ in cluster.pages_of(paths.claims(namespace), ClaimObject):
-            claims += [
-                facts_of(claim, cluster.id, self._clock.now()) for claim in page if not claim.is_volume_copy
-            ]
+            claims += [facts_of(claim, cluster.id, self._clock.now()) for claim in page]
             if len(claims) > MOST_CLAIMS:
                 break
         return claims

@@ -9,6 +9,8 @@ import msgspec
 from kronkeep_common import object_keys
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
+VOLUME_COPY_EXEMPTION = "made from another claim for one archive, and removed after it"
+
 
 class _Capacity(msgspec.Struct, gc=False):
     """The quantities of spec.resources.requests or of status.capacity."""
@@ -75,7 +77,8 @@ class ClaimObject(msgspec.Struct, gc=False):
     def exemption(self) -> str:
         """Why somebody says that it needs no backup; empty where nobody does."""
         annotations = self.metadata.annotations
-        return (annotations.exempt or "").strip() if annotations is not None else ""
+        stated = (annotations.exempt or "").strip() if annotations is not None else ""
+        return stated or (VOLUME_COPY_EXEMPTION if self.is_volume_copy else "")
 
     @property
     def is_volume_copy(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError
 from kronkeep_daemon.coverage import service as coverage
@@ -146,3 +147,9 @@ async def test_no_more_than_so_many_claims_are_kept(scene: Scene, monkeypatch: p
     report = await scene.service.report()
     assert len(report.claims) == 1
     assert "more than 1 claims" in report.faults[0].message
+
+
+def test_a_claim_that_was_made_for_an_archive_is_exempt_and_not_hidden() -> None:
+    labels = {object_keys.ROLE_LABEL: object_keys.VOLUME_COPY_ROLE}
+    claim = msgspec.convert({"metadata": {"name": "copy", "labels": labels}}, ClaimObject)
+    assert "for one archive" in coverage.facts_of(claim, "c", NOW).exemption
