@@ -54,7 +54,9 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: BackupSite, tmp_p
             "source",
             "shop.sql",
         }
-        bad = DatabaseDump(image=DUMP_IMAGE, command=("sh", "-c", "echo half; echo broken >&2; exit 4"))
+        # restic stops to read the errors of a command that has ended, whether it has read them all or not.
+        command = ("sh", "-c", "echo half; echo broken >&2; sleep 1; exit 4")
+        bad = DatabaseDump(image=DUMP_IMAGE, command=command)
         alone = Include(volumes=False, database=bad)
         no_claims = BackupPolicySpec(storage_id="open", include=alone, retries=0)
         await client.cronjobs.set_policy("default", "open", no_claims)
