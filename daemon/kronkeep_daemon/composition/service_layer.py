@@ -134,7 +134,9 @@ def compose_services(
         snapshots=restores.snapshots,
         downloads=restores.downloads,
         tar_downloads=restores.tar_downloads,
-        snapshot_search=SnapshotSearch(restores.snapshots, history, clock),
+        snapshot_search=SnapshotSearch(
+            listings=restores.snapshots, history=history, clock=clock, supervisor=base.supervisor
+        ),
         extended=extended,
         schedules=schedules,
         manifest_applier=applying,

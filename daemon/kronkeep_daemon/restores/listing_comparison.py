@@ -220,11 +220,14 @@ class MatchCollector:
         self._most = most
         self._matches: dict[str, FileMatch] = {}
 
-    def add(self, backup: BackupExecution, entries: Iterable[SnapshotFile]) -> None:
-        """Take the entries of a backup that is older than those before."""
+    def add(self, backup: BackupExecution, entries: Iterable[SnapshotFile]) -> int:
+        """Take the entries of a backup that is older than those before; return how many there are."""
+        count = 0
         for entry in entries:
+            count += 1
             if self._pattern.match(entry.path if self._is_of_path else entry.name):
                 self._add_match(backup, entry)
+        return count
 
     def _add_match(self, backup: BackupExecution, entry: SnapshotFile) -> None:
         known = self._matches.get(entry.path)
