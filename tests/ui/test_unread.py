@@ -116,9 +116,14 @@ async def test_help_and_a_key_have_the_line_for_a_shell() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
         await pilot.press("C")
+        await until(pilot, lambda: "kubectl get cronjobs -A" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Copied kronkeep get cronjobs" in screen(pilot))
+        assert app.clipboard == "kronkeep get cronjobs"
+        await pilot.press("end", "enter")
         await until(pilot, lambda: "Copied export KRONKEEP_SOCKET=/tmp/kronkeep-x/api.sock" in screen(pilot))
         assert app.clipboard == app.frame.shell_line
-        await pilot.press("question_mark", "G")
+        await pilot.press("escape", "question_mark", "G")
         await until(pilot, lambda: "In a shell" in screen(pilot) and "KUBECONFIG=/tmp" in screen(pilot))
 
 

@@ -17,6 +17,7 @@ from kronkeep_common.models import (
 from kronkeep_common.models.maintenance import MaintenanceRequest
 from kronkeep_common.text import short_id
 from kronkeep_tui.context import Context
+from kronkeep_tui.shell_commands import ShellCommand, lines_of_change
 
 if TYPE_CHECKING:
     from kronkeep_common.client.cronjobs import CronJobCalls
@@ -46,17 +47,29 @@ class ChangeRequests:
             ChangeRequest(_name(c), partial(self._cronjobs(c.cluster).trigger, c.namespace, c.name))
             for c in cronjobs
         ]
-        self._start(requests, "trigger", "Started")
+        first = cronjobs[0]
+        kubectl = (
+            *("-n", first.namespace, "create", "job", f"--from=cronjob/{first.name}", f"{first.name}-manual"),
+        )
+        lines = lines_of_change(("trigger", _name(first)), f"{_path(first)}/trigger", kubectl)
+        self._start(requests, "trigger", "Started", lines=lines)
 
     def toggle_suspension(self, cronjobs: Sequence[CronJob]) -> None:
         """Suspend CronJobs, or resume them where the first is suspended."""
         resume = cronjobs[0].suspended
-        requests = []
-        for cronjob in cronjobs:
-            calls = self._cronjobs(cronjob.cluster)
-            send = calls.resume if resume else calls.suspend
-            requests.append(ChangeRequest(_name(cronjob), partial(send, cronjob.namespace, cronjob.name)))
-        self._start(requests, "suspend", "Resumed" if resume else "Suspended")
+        requests = [self._suspension(cronjob, resume=resume) for cronjob in cronjobs]
+        undo = [self._suspension(cronjob, resume=not resume) for cronjob in cronjobs]
+        first = cronjobs[0]
+        verb = "resume" if resume else "suspend"
+        patch = f'{{"spec":{{"suspend":{"false" if resume else "true"}}}}}'
+        kubectl = ("-n", first.namespace, "patch", "cronjob", first.name, "-p", patch)
+        lines = lines_of_change((verb, _name(first)), f"{_path(first)}/{verb}", kubectl)
+        self._start(requests, "suspend", "Resumed" if resume else "Suspended", undo=undo, lines=lines)
+
+    def _suspension(self, cronjob: CronJob, *, resume: bool) -> ChangeRequest:
+        calls = self._cronjobs(cronjob.cluster)
+        send = calls.resume if resume else calls.suspend
+        return ChangeRequest(_name(cronjob), partial(send, cronjob.namespace, cronjob.name))
 
     def back_up(self, cronjobs: Sequence[CronJob]) -> None:
         """Back CronJobs up now."""
@@ -64,7 +77,9 @@ class ChangeRequests:
             ChangeRequest(_name(c), partial(self._cronjobs(c.cluster).back_up, c.namespace, c.name))
             for c in cronjobs
         ]
-        self._start(requests, "back up", "Backing up")
+        first = cronjobs[0]
+        lines = lines_of_change(("backup", _name(first)), f"{_path(first)}/backup")
+        self._start(requests, "back up", "Backing up", lines=lines)
 
     def delete(self, cronjob: CronJob) -> None:
         """Delete a CronJob whose name was typed."""
@@ -77,7 +92,8 @@ class ChangeRequests:
         requests = [
             ChangeRequest(run.job or run.id, partial(self._client.runs.cancel, run.id)) for run in runs
         ]
-        self._start(requests, "stop", "Stopping")
+        lines = lines_of_change(("cancel", runs[0].id), f"/v1/executions/{runs[0].id}/cancel")
+        self._start(requests, "stop", "Stopping", lines=lines)
 
     def acknowledge(self, alerts: Sequence[Alert]) -> None:
         """Record that somebody knows of alerts."""
@@ -85,14 +101,32 @@ class ChangeRequests:
             ChangeRequest(alert.object, partial(self._client.alerts.acknowledge, alert.id))
             for alert in alerts
         ]
-        self._start(requests, "acknowledge", "Acknowledged")
+        undo = [
+            ChangeRequest(alert.object, partial(self._client.alerts.unacknowledge, alert.id))
+            for alert in alerts
+        ]
+        first = alerts[0]
+        lines = lines_of_change(("acknowledge", first.id), f"/v1/alerts/{first.id}/acknowledge")
+        self._start(requests, "acknowledge", "Acknowledged", undo=undo, lines=lines)
+
+    def toggle_pin(self, backups: Sequence[BackupExecution]) -> None:
+        """Pin backups, so that retention leaves them, or unpin them where the first is pinned."""
+        is_pinned = backups[0].pinned
+        calls = self._client.backups
+        change, revert = (calls.unpin, calls.pin) if is_pinned else (calls.pin, calls.unpin)
+        requests = [ChangeRequest(short_id(each.id), partial(change, each.id)) for each in backups]
+        undo = [ChangeRequest(short_id(each.id), partial(revert, each.id)) for each in backups]
+        verb = "unpin" if is_pinned else "pin"
+        lines = lines_of_change((verb, backups[0].id), f"/v1/backups/{backups[0].id}/{verb}")
+        self._start(requests, "pin", "Unpinned" if is_pinned else "Pinned", undo=undo, lines=lines)
 
     async def create_silence(self, request: SilenceRequest) -> None:
         """Send no alerts that match a filter for a while."""
         silence = await self._client.silences.create(
             request.filter, for_seconds=request.for_seconds, because=request.because
         )
-        self._context.tell(f"Holds back {silence.alerts} open alerts and new ones; M shows it.", "ok")
+        end = ChangeRequest("the silence", partial(self._client.silences.end, silence.id))
+        self._tell_done(f"Holds back {silence.alerts} open alerts and new ones; M shows it.", [end])
 
     async def start_maintenance(self, request: MaintenanceRequest) -> None:
         """Suspend the CronJobs that match a filter."""
@@ -113,7 +147,7 @@ class ChangeRequests:
 
     def measure_storage(self, storage: BackupStorage) -> None:
         """Measure how full a storage is."""
-        self._work_on_storage(storage, self._client.storages.measure, "measure", "Measured")
+        self._work_on_storage(storage, self._client.storages.measure, "usage", "Measured")
 
     def test_storage(self, storage: BackupStorage) -> None:
         """Open a storage's repository from the cluster."""
@@ -140,7 +174,9 @@ class ChangeRequests:
         self, storage: BackupStorage, send: Callable[[str], Awaitable[object]], task: str, done: str
     ) -> None:
         self._context.tell(f"{task} of {storage.id} is running; it may take a while.", "quiet")
-        self._start([ChangeRequest(storage.id, partial(send, storage.id))], f"{task} {storage.id}", done)
+        lines = lines_of_change(("storage", task, storage.id), f"/v1/storages/{storage.id}/{task}")
+        request = ChangeRequest(storage.id, partial(send, storage.id))
+        self._start([request], f"{task} {storage.id}", done, lines=lines)
 
     def delete_storage(self, storage: BackupStorage) -> None:
         """Forget a storage whose name was typed."""
@@ -160,11 +196,26 @@ class ChangeRequests:
         name = f"{backup.namespace}/{backup.cronjob}"
         self._start([ChangeRequest(name, send)], f"drill {backup.cronjob_id}", "Drilling")
 
-    def _start(self, requests: Sequence[ChangeRequest], task: str, done: str) -> None:
-        """Send requests as a task of this name; `done` begins the message when all have succeeded."""
-        self._context.start_work(self._send_all(requests, done), task)
+    def _start(
+        self,
+        requests: Sequence[ChangeRequest],
+        task: str,
+        done: str,
+        *,
+        undo: Sequence[ChangeRequest] = (),
+        lines: tuple[ShellCommand, ...] = (),
+    ) -> None:
+        """Send requests as a task of this name; `done` begins the message when all have succeeded.
 
-    async def _send_all(self, requests: Sequence[ChangeRequest], done: str) -> None:
+        undo: what undoes them, one for each.
+        lines: the first of them as lines for a shell.
+        """
+        self._context.last_change = lines
+        self._context.start_work(self._send_all(requests, done, undo), task)
+
+    async def _send_all(
+        self, requests: Sequence[ChangeRequest], done: str, undo: Sequence[ChangeRequest]
+    ) -> None:
         limit = asyncio.Semaphore(AT_ONCE)
         answers = await asyncio.gather(*(_send(request, limit) for request in requests))
         errors = [error for error in answers if error is not None]
@@ -172,7 +223,14 @@ class ChangeRequests:
             self._tell_error(errors[0], succeeded=len(requests) - len(errors), count=len(requests))
         else:
             what = requests[0].name if len(requests) == 1 else f"{len(requests)} of them"
-            self._context.tell(f"{done} {what}.", "ok")
+            self._tell_done(f"{done} {what}.", undo)
+
+    def _tell_done(self, text: str, undo: Sequence[ChangeRequest]) -> None:
+        """Say that a change is done, and offer to undo it where that can be."""
+        if undo:
+            self._context.offer_undo(text, partial(self._start, undo, "undo", "Undone:"))
+        else:
+            self._context.tell(text, "ok")
 
     def _tell_error(self, error: KronkeepError, *, succeeded: int, count: int) -> None:
         lead = f"{succeeded} of {count} done. " if count > 1 else ""
@@ -187,6 +245,10 @@ async def _send(request: ChangeRequest, limit: asyncio.Semaphore) -> KronkeepErr
         except KronkeepError as error:
             return error
     return None
+
+
+def _path(cronjob: CronJob) -> str:
+    return f"/v1/cronjobs/{cronjob.namespace}/{cronjob.name}"
 
 
 def _name(cronjob: CronJob) -> str:

@@ -1,6 +1,6 @@
 """What a view may use of the terminal around it, given to its constructor; `frame.Frame` implements it."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from textual.geometry import Size
@@ -11,7 +11,9 @@ from kronkeep_tui.keymap import Binding
 from kronkeep_tui.navigation import Place, PlacePath
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.reader import Reader
+from kronkeep_tui.saved_filters import SavedFilters
 from kronkeep_tui.settings import TerminalSettings
+from kronkeep_tui.shell_commands import ShellCommand
 from kronkeep_tui.store import Store
 
 if TYPE_CHECKING:
@@ -35,11 +37,14 @@ class Context(Protocol):
     reader: Reader
     drafts: dict[str, "FormState"]
     """Forms with unsaved text, by the place's argument; they outlive their views."""
+    saved_filters: SavedFilters
     short_drafts: dict[str, dict[str, str]]
     """The texts of short forms that were not sent, by kind of view and argument."""
     namespace: str
     """The namespace that every view is limited to; empty for all."""
 
+    last_change: tuple[ShellCommand, ...]
+    """The last change as lines for a shell."""
     shell_line: str
     """The line by which a shell uses this daemon."""
 
@@ -57,6 +62,9 @@ class Context(Protocol):
 
     def tell(self, text: str, role: str = "warn") -> None:
         """Show a message until the next action; `role` is its colour."""
+
+    def offer_undo(self, text: str, undo: Callable[[], None]) -> None:
+        """Say what was changed, and let `u` undo it for some seconds."""
 
     def ask(self, prompt: Prompt) -> None:
         """Open a prompt in the message line; it gets the keys until it has ended."""

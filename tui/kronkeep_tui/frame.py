@@ -1,5 +1,6 @@
 """The only screen: status, tabs and crumbs above the view in front, message or prompt and keys below it."""
 
+import shlex
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -10,8 +11,8 @@ from textual.geometry import Size
 from textual.screen import Screen
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError
-from kronkeep_tui import actions, commands
+from kronkeep_common.errors import KronkeepError, NotAllowedNow
+from kronkeep_tui import actions, commands, shell_commands, user_commands
 from kronkeep_tui.actions import TABS, Action, handler_of, handles
 from kronkeep_tui.colours import ThemedApp
 from kronkeep_tui.context import AvailableAction, Context
@@ -19,10 +20,13 @@ from kronkeep_tui.key_input import KeyInput
 from kronkeep_tui.keymap import Keymap, key_label
 from kronkeep_tui.navigation import Navigation, Place, PlacePath
 from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line, trouble
-from kronkeep_tui.prompt import LinePrompt, Prompt
+from kronkeep_tui.prompt import LinePrompt, Prompt, YesNoPrompt
 from kronkeep_tui.reader import Reader
-from kronkeep_tui.settings import TerminalSettings
+from kronkeep_tui.saved_filters import SavedFilters
+from kronkeep_tui.settings import TerminalSettings, settings_path
+from kronkeep_tui.shell_commands import ScreenFacts, ShellCommand
 from kronkeep_tui.store import Store
+from kronkeep_tui.undo import UNDO_SECONDS, UndoOffer
 from kronkeep_tui.view_cache import Covered, ViewCache
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.line_widget import LineWidget, TemporaryLines, TextLine
@@ -63,11 +67,14 @@ class Frame(Screen[None], Covered):
         self.clock = clock
         self.settings = settings
         self.reader = reader
-        self.keymap = Keymap(settings.keys)
+        self.keymap = Keymap(settings.keys, settings.commands)
         self.navigation = Navigation(Place(start))
         self.namespace = ""
         self.shell_line = ""
+        self.last_change: tuple[ShellCommand, ...] = ()
+        self._undo_offer = UndoOffer(clock)
         self.drafts: dict[str, FormState] = {}
+        self.saved_filters = SavedFilters(settings.filters, settings_path().with_name("filters.json"))
         self.short_drafts: dict[str, dict[str, str]] = {}
         self.message_line = MessageLine()
         self._views = ViewCache()
@@ -161,6 +168,19 @@ class Frame(Screen[None], Covered):
     def tell(self, text: str, role: str = "warn") -> None:
         """Show a message until the next action; `role` is its colour."""
         self.message_line.tell(text, role)
+
+    def offer_undo(self, text: str, undo: Callable[[], None]) -> None:
+        """Say what was changed, and let `u` undo it for some seconds."""
+        self._undo_offer.make(undo)
+        self.tell(f"{text}   u undoes it ({UNDO_SECONDS:.0f} s)", "ok")
+
+    @handles(actions.UNDO)
+    def undo(self) -> None:
+        """Undo the last change, for some seconds after it."""
+        undo = self._undo_offer.take()
+        if undo is None:
+            raise NotAllowedNow("There is nothing to undo.", next_step="It can be undone for some seconds.")
+        undo()
 
     def ask(self, prompt: Prompt) -> None:
         """Open a prompt in the message line; it gets the keys until it has ended."""
@@ -279,8 +299,23 @@ class Frame(Screen[None], Covered):
             self.go((Place(action.tab),))
         else:
             handler = handler_of(self.view, action) or handler_of(self, action)
-            assert handler is not None, action.name
+            handler = handler or partial(self._ask_user_command, action)
             self.attempt(handler)
+
+    def _ask_user_command(self, action: Action) -> None:
+        """Run a command of the user's own for the record under the cursor, after a question if it changes."""
+        command = self.settings.commands[user_commands.number_of(action)]
+        argv = user_commands.build_argv(command, self.view.subject())
+        run = partial(self._run_user_command, argv)
+        if command.changes:
+            self.ask(YesNoPrompt(f"Run {shlex.join(argv)}?", run))
+        else:
+            run()
+
+    def _run_user_command(self, argv: list[str]) -> None:
+        code = user_commands.run_program(self.app, argv)
+        self.app.refresh(layout=True)
+        self.tell(f"{argv[0]} ended with {code}.", "ok" if code == 0 else "warn")
 
     def attempt(self, do: Callable[[], None]) -> None:
         """Call a function; show a KronkeepError."""
@@ -355,8 +390,19 @@ class Frame(Screen[None], Covered):
 
     @handles(actions.SHELL)
     def copy_shell_line(self) -> None:
-        """Copy the line by which a shell uses this daemon, and show it."""
-        self.copy(self.shell_line)
+        """Show this screen and the last change as lines for a shell, which can be copied."""
+        if self.place.kind != "shell":
+            view = self.view
+            screen = ScreenFacts(
+                kind=self.place.kind,
+                argument=self.place.argument,
+                namespace=self.namespace,
+                filter_text=getattr(view, "filter_text", ""),
+                subject=view.subject(),
+            )
+            lines = [*shell_commands.lines_of_screen(screen), *self.last_change]
+            lines.append(ShellCommand("this daemon", "exports", self.shell_line))
+            self.enter("shell", shell_commands.encode(lines))
 
     @handles(actions.CLOCK)
     def toggle_clock(self) -> None:

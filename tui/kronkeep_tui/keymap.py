@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kronkeep_tui.actions import ACTIONS, BY_NAME, Action, Scope
+from kronkeep_tui.user_commands import UserCommand, name_of
+from kronkeep_tui.user_commands import find_faults as find_command_faults
 
 _LABELS = {
     "slash": "/",
@@ -44,12 +46,32 @@ def is_text(key: str) -> bool:
     return len(key_label(key)) == 1 or key == "space"
 
 
-class Keymap:
-    """The bindings of all actions; `own_keys` are the settings' keys by the action's name."""
+def _binding_of_command(number: int, command: UserCommand) -> Binding:
+    action = Action(
+        name=name_of(number),
+        keys=(command.key,),
+        label=command.label or command.run[0],
+        scopes=tuple(Scope(view) for view in command.views),
+        changes=command.changes,
+        needs_row=bool(command.placeholders),
+    )
+    return Binding(action, (command.key,))
 
-    def __init__(self, own_keys: Mapping[str, tuple[str, ...]] | None = None) -> None:
+
+class Keymap:
+    """The bindings of all actions; `own_keys` are the settings' keys by the action's name.
+
+    The user's own `commands` are actions, too, and go before all others on their keys.
+    """
+
+    def __init__(
+        self,
+        own_keys: Mapping[str, tuple[str, ...]] | None = None,
+        commands: Sequence[UserCommand] = (),
+    ) -> None:
         own = own_keys or {}
-        self.bindings = tuple(Binding(action, own.get(action.name, action.keys)) for action in ACTIONS)
+        bindings = [Binding(action, own.get(action.name, action.keys)) for action in ACTIONS]
+        self.bindings = (*map(_binding_of_command, range(len(commands)), commands), *bindings)
 
     def bindings_in(self, scopes: Iterable[str]) -> list[Binding]:
         """Return the bindings of a view with these scopes, which begin with the narrowest.
@@ -95,10 +117,15 @@ class Keymap:
         return [(key_label(binding.keys[0]), binding.action.label) for binding in shown]
 
 
-def find_faults(own_keys: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Return what is wrong with the settings' keys: unknown actions, two meanings of a key in one scope."""
+def find_faults(own_keys: Mapping[str, tuple[str, ...]], commands: Sequence[UserCommand] = ()) -> list[str]:
+    """Return what is wrong with the settings' keys and commands.
+
+    That is unknown actions, views and placeholders, and two meanings of a key in one scope.
+    """
     faults = [f"There is no action {name}." for name in own_keys if name not in BY_NAME]
-    keymap = Keymap(own_keys)
+    if wrong := find_command_faults(commands, [scope.value for scope in Scope]):
+        return [*faults, *wrong]
+    keymap = Keymap(own_keys, commands)
     for scope in sorted({scope for action in ACTIONS for scope in action.scopes}):
         actions: dict[str, str] = {}
         for action, keys in keymap.bindings:

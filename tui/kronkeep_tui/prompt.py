@@ -46,7 +46,7 @@ class LinePrompt:
     `accept` gets the text at enter, `on_change` after each edit; `on_cancel` is called at escape. `complete`
     returns whole texts that may follow what is typed. `history` holds earlier texts, the newest last; with
     `on_arrow`, up (-1) and down (1) go there instead. Where `required` is set, only that text is accepted.
-    `describe` returns what stands above the text as it is.
+    `describe` returns what stands above the text as it is; `on_save` gets the text at ctrl+s.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class LinePrompt:
         history: Sequence[str] = (),
         on_arrow: Callable[[int], None] | None = None,
         describe: Callable[[str], str] | None = None,
+        on_save: Callable[[str], None] | None = None,
     ) -> None:
         self.role = "bad" if required else "accent"
         self.notice = ""
@@ -78,6 +79,7 @@ class LinePrompt:
         self._history = history
         self._history_steps = 0
         self._on_arrow = on_arrow
+        self._on_save = on_save
 
     @property
     def question(self) -> str:
@@ -103,6 +105,9 @@ class LinePrompt:
             return True
         if key == "enter":
             self._finish()
+            return True
+        if key == "ctrl+s" and self._on_save is not None and self.text.strip():
+            self._on_save(self.text.strip())
             return True
         self._edit(key, character)
         return False

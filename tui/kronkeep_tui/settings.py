@@ -7,6 +7,14 @@ read_only = false        # true refuses every change
 zone = "local"           # of all times: local (the machine's), utc, or an IANA name; also $KRONKEEP_ZONE
 [keys]
 trigger = ["ctrl+t"]     # by the action's name, which `?` shows: its keys instead of the built-in ones
+[filters]
+tonight = "status:failed age:<12h"   # @tonight in the prompt of a filter; ctrl+s there saves one
+[[commands]]             # a program for the record under the cursor; no shell, arguments stay as they are
+key = "ctrl+y"
+views = ["jobs"]
+label = "describe"
+run = ["kubectl", "-n", "{namespace}", "describe", "cronjob", "{name}"]
+changes = false          # true, the default, asks before
 """
 
 import os
@@ -18,6 +26,7 @@ import msgspec
 from kronkeep_common.display_zone import LOCAL, read_display_zone
 from kronkeep_common.errors import InvalidSettings
 from kronkeep_common.models.base import Request
+from kronkeep_tui.user_commands import UserCommand
 
 
 class TerminalSettings(Request, frozen=True, kw_only=True):
@@ -29,6 +38,8 @@ class TerminalSettings(Request, frozen=True, kw_only=True):
     read_only: bool = False
     zone: str = LOCAL
     keys: dict[str, tuple[str, ...]] = {}
+    filters: dict[str, str] = {}
+    commands: tuple[UserCommand, ...] = ()
 
 
 def settings_path() -> Path:
@@ -70,10 +81,10 @@ def _with_environment(settings: TerminalSettings) -> TerminalSettings:
 
 
 def _require_valid_keys(settings: TerminalSettings, path: Path) -> TerminalSettings:
-    if not settings.keys:
+    if not (settings.keys or settings.commands):
         return settings
     from kronkeep_tui.keymap import find_faults
 
-    if faults := find_faults(settings.keys):
+    if faults := find_faults(settings.keys, settings.commands):
         raise InvalidSettings(f"{path}: {faults[0]}")
     return settings

@@ -30,6 +30,10 @@ class AlertCalls:
         """Record that somebody knows of an alert, which ends its notifications; raise NotAllowedNow."""
         return await self._connection.post(f"{_path(alert_id)}/acknowledge", Alert)
 
+    async def unacknowledge(self, alert_id: str) -> Alert:
+        """Take an acknowledgement back; raise NotAllowedNow for an alert that has none."""
+        return await self._connection.post(f"{_path(alert_id)}/unacknowledge", Alert)
+
 
 class SilenceCalls:
     """`client.silences`; calls with an id raise SilenceNotFound."""

@@ -199,6 +199,7 @@ class SyncAlerts(Blocking[AlertCalls]):
     list = BlockingCall(AlertCalls.list)
     get = BlockingCall(AlertCalls.get)
     acknowledge = BlockingCall(AlertCalls.acknowledge)
+    unacknowledge = BlockingCall(AlertCalls.unacknowledge)
 
 
 class SyncSilences(Blocking[SilenceCalls]):

@@ -335,7 +335,24 @@ class AlertService:
             self._share_acknowledgement(alert)
         return alert
 
+    async def unacknowledge(self, alert_id: str) -> Alert:
+        """Take an acknowledgement back, so that people are reminded again.
+
+        Raise AlertNotFound, and NotAllowedNow for an alert that nobody has acknowledged.
+        """
+        alert = self.get(alert_id)
+        if alert.status is not AlertStatus.ACKNOWLEDGED:
+            raise NotAllowedNow("The alert is not acknowledged.")
+        opened = msgspec.structs.replace(
+            alert, status=AlertStatus.OPEN, acknowledged_at=None, acknowledged_by=None
+        )
+        self._history.alerts.put(opened)
+        await self._history.commit()
+        self._share_acknowledgement(opened)
+        return opened
+
     def _share_acknowledgement(self, alert: Alert) -> None:
+        """Share who knows of an alert; nobody, for one that is open again."""
         known = SharedAcknowledgement(
             at=alert.acknowledged_at or self._clock.now(),
             by=alert.acknowledged_by or "",

@@ -35,7 +35,7 @@ NOTICED_LATER = timedelta(minutes=2)  # that another daemon may notice the same 
 
 
 class SharedAcknowledgement(Record, frozen=True, kw_only=True):
-    """Who knows of a problem since when, and how severe it was then."""
+    """Who knows of a problem since when, and how severe it was then. Once taken back `by` is empty."""
 
     at: Moment
     by: str
@@ -198,6 +198,7 @@ def acknowledgement_of(state: SharedState, alert: Alert) -> SharedAcknowledgemen
     if (
         is_local(alert)
         or known is None
+        or not known.by
         or alert.status is not AlertStatus.OPEN
         or alert.since > known.at + NOTICED_LATER
     ):

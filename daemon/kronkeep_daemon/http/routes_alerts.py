@@ -40,6 +40,12 @@ async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
     return alert
 
 
+@routes.post(ALERT + "/unacknowledge", Level.OPERATE)
+async def unacknowledge(call: ApiCall[api.Empty]) -> Alert:
+    """Take the acknowledgement of an alert back; what it let go on stays as it is."""
+    return await call.services.alerts.unacknowledge(call.id)
+
+
 @routes.get(SILENCES, query=("filter", "limit"))
 async def list_silences(call: ApiCall[None]) -> api.ListOf[SilenceView]:
     """List the silences, newest first; `status:active` are those that hold alerts back now."""

@@ -183,6 +183,11 @@ async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: R
         heard = await it.service.acknowledge(alert.id, "eve\x1b[31m")
         assert (heard.status, heard.acknowledged_by) == (AlertStatus.ACKNOWLEDGED, "eve␛[31m")
         assert await it.service.acknowledge(alert.id, "bob") == heard
+        opened = await it.service.unacknowledge(alert.id)
+        assert (opened.status, opened.acknowledged_by) == (AlertStatus.OPEN, None)
+        with pytest.raises(NotAllowedNow):
+            await it.service.unacknowledge(alert.id)
+        await it.service.acknowledge(alert.id, "eve")
         await it.service.evaluate()
         it.cronjob = WELL
         await it.service.evaluate()

@@ -112,6 +112,10 @@ def test_an_acknowledgement_is_of_the_problem_that_was_known_and_of_no_later_or_
     assert acknowledgement_of(state, alert("warning", NOW + shared_state.NOTICED_LATER)) == known
     assert acknowledgement_of(state, alert("warning", NOW + 3 * MINUTE)) is None
     assert acknowledgement_of(state, alert("critical", NOW)) is None
+    taken_back = SharedState(
+        acknowledged={problem_id(alert("warning", NOW)): msgspec.structs.replace(known, by="")}
+    )
+    assert acknowledgement_of(taken_back, alert("warning", NOW)) is None
     resolved = msgspec.structs.replace(alert("warning", NOW), status=AlertStatus.RESOLVED)
     assert acknowledgement_of(state, resolved) is None
 

@@ -27,7 +27,10 @@ class HelpView(PageView):
             (),
         ]
         lines += put_in_columns([_key_line(each) for each in self.context.actions_below()], width)
-        shell: list[Text] = [(), (("In a shell (C copies it):", "title"),)]
+        shell: list[Text] = [
+            (),
+            (("In a shell (C has this and more lines):", "title"),),
+        ]
         shell += [((part, ""),) for part in wrap_anywhere(self.context.shell_line, width)]
         return [*lines, (), *(((line, "quiet"),) for line in FILTERS), *shell]
 

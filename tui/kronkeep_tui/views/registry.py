@@ -37,6 +37,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "holds": ("holds", "HoldsView"),
     "events": ("events", "EventsView"),
     "yaml": ("yaml", "YamlView"),
+    "shell": ("shell", "ShellView"),
     "help": ("help", "HelpView"),
     "palette": ("palette", "PaletteView"),
 }

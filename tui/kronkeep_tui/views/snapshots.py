@@ -112,6 +112,11 @@ class SnapshotsView(TableView[BackupExecution]):
         if (backup := self.subject()) is not None:
             self.changes.verify(backup)
 
+    @handles(actions.PIN)
+    def toggle_pin(self) -> None:
+        """Pin the marked backups, or the one under the cursor, or unpin them."""
+        self.changes.toggle_pin(self.targets())
+
     @handles(actions.DRILL)
     def start_drill(self) -> None:
         """Start a drill of the CronJob's policy."""

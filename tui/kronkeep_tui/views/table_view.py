@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.timer import Timer
@@ -22,9 +22,10 @@ from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import LetterPrompt, LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.store_names import StoreNames
+from kronkeep_tui.views.exportable_view import ExportableView
 from kronkeep_tui.views.name_columns import NameText, measure, with_contents
+from kronkeep_tui.views.selection import Selection
 from kronkeep_tui.views.sort_orders import SortOrder
-from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
@@ -36,27 +37,11 @@ MOST_COUNTED = 2_000  # records of which each candidate of a filter is counted
 SHORTEST_PREFIX = 4  # characters of an id that a command takes for it
 
 
-class Selection(NamedTuple):
-    """What decides which records are shown, and in which order."""
-
-    version: object
-    filter_text: str
-    faults_only: bool
-    order: str
-    is_reversed: bool
-    namespace: str
-
-    def equals(self, other: "Selection | None") -> bool:
-        """Return whether the same records are selected; versions are compared by identity."""
-        return other is not None and other.version is self.version and other[1:] == self[1:]
-
-
-class TableView(View, Generic[R]):
+class TableView(ExportableView, Generic[R]):
     """Records as rows; a subclass gives `records`, `row_of` and whatever else differs."""
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.TABLE, Scope.ANY)
     FILTER_KIND: ClassVar[str] = ""  # what the records are, of filter_words.KEYS; empty without a filter
-    COLUMNS: ClassVar[tuple[Column, ...]] = ()
     NAME_COLUMNS: ClassVar[Mapping[str, NameText]] = {}  # by title, what is not cut while there is space
     SORT_ORDERS: ClassVar[dict[str, SortOrder]] = {}
     EMPTY_LINES: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
@@ -356,11 +341,19 @@ class TableView(View, Generic[R]):
             on_cancel=partial(self._restore_filter, before),
             complete=self._complete_filter,
             describe=self._describe_filter,
+            on_save=self._ask_filter_name,
         )
         self.context.ask(prompt)
 
+    def _ask_filter_name(self, text: str) -> None:
+        """Apply a filter, and ask for the name under which it is kept."""
+        self._finish_filter(text)
+        self.context.ask(self.context.saved_filters.ask_name(text, self.context.tell))
+
     def _complete_filter(self, text: str) -> Sequence[str]:
         words = self.filter_words()
+        if text.startswith("@"):
+            return self.context.saved_filters.complete(text)
         return complete_filter(text, words) if words else ()
 
     def _describe_filter(self, text: str) -> str:
@@ -394,7 +387,7 @@ class TableView(View, Generic[R]):
             self._filter_timer = None
 
     def accept_filter(self, text: str) -> None:
-        self.set_filter(text)
+        self.set_filter(self.context.saved_filters.expand(text))
 
     def unwind(self) -> bool:
         """Remove the marks, else the filter, else "faults only"; return False where there is none of them."""
@@ -471,6 +464,13 @@ class TableView(View, Generic[R]):
     def copy_selection(self) -> None:
         """Copy the names of the marked records, or of the one under the cursor."""
         self.context.copy("\n".join(self.copy_text(record) for record in self.targets()))
+
+    def exported_rows(self) -> list[TableRow]:
+        assert self._now is not None
+        return [self.row_of(record, self.store, self._now) for record in self._records]
+
+    def exported_records(self) -> list[object]:
+        return list(self._records)
 
     @handles(actions.GROW)
     def enlarge_detail(self) -> None:

@@ -1,0 +1,37 @@
+"""The base of views whose rows can be saved to a file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from kronkeep_tui import actions, table_export
+from kronkeep_tui.actions import handles
+from kronkeep_tui.prompt import LinePrompt
+from kronkeep_tui.views.view import View
+from kronkeep_tui.widgets.row_table import Column, TableRow
+
+
+class ExportableView(View):
+    """A view of rows; a subclass says which are shown now."""
+
+    COLUMNS: ClassVar[tuple[Column, ...]] = ()
+
+    def exported_rows(self) -> list[TableRow]:
+        """Return the rows that are shown, with all their cells."""
+        raise NotImplementedError
+
+    def exported_records(self) -> Sequence[object]:
+        """Return the records of those rows."""
+        raise NotImplementedError
+
+    @handles(actions.EXPORT)
+    def ask_export(self) -> None:
+        """Ask for the file that gets the rows that are shown, as CSV or JSON by its name."""
+        count = len(self.exported_records())
+        question = f"Save {count} rows to a file that ends in .csv or .json:"
+        self.context.ask(LinePrompt("> ", self._export, question=question, text=f"{self.place.kind}.csv"))
+
+    def _export(self, name: str) -> None:
+        rows = self.exported_rows()
+        target = table_export.write_table(Path(name), self.COLUMNS, rows, self.exported_records())
+        self.context.tell(f"Saved {len(rows)} rows to {target}.", "ok")

@@ -1,0 +1,18 @@
+"""What decides which rows of a table are shown."""
+
+from typing import NamedTuple
+
+
+class Selection(NamedTuple):
+    """What decides which records are shown, and in which order."""
+
+    version: object
+    filter_text: str
+    faults_only: bool
+    order: str
+    is_reversed: bool
+    namespace: str
+
+    def equals(self, other: "Selection | None") -> bool:
+        """Return whether the same records are selected; versions are compared by identity."""
+        return other is not None and other.version is self.version and other[1:] == self[1:]
