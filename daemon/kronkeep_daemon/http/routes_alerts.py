@@ -42,7 +42,7 @@ async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
 
 @routes.post(ALERT + "/unacknowledge", Level.OPERATE)
 async def unacknowledge(call: ApiCall[api.Empty]) -> Alert:
-    """Take the acknowledgement of an alert back; what it let go on stays as it is."""
+    """Take the acknowledgement of an alert back, so that people are reminded again."""
     return await call.services.alerts.unacknowledge(call.id)
 
 
