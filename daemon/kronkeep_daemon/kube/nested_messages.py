@@ -12,6 +12,7 @@ from kronkeep_common.text import clean
 LONGEST = 500  # characters of a message
 _LONGEST_READ = 4 * LONGEST
 _SHORTEST_REPEAT = 4  # characters; shorter ends are numbers and letters, not repeated words
+_LINE_BREAK = re.compile(r"[ \t\r]*\n\s*")  # mount(8) prints several lines
 _SEPARATOR = re.compile(r"\. |: |, |; |\n")
 # Each leaves out the second mention of a name.
 _REPEATED_NAMES = (
@@ -34,7 +35,7 @@ def clean_message(text: str) -> str:
     while shorter != text:
         text = shorter
         shorter = _without_repeated_end(text)
-    return clean(text, LONGEST)
+    return clean(_LINE_BREAK.sub(" ", text), LONGEST)
 
 
 def _replace_all(pattern: re.Pattern[str], text: str) -> str:

@@ -31,6 +31,10 @@ CASES = {
         "unauthorized: authentication required; unauthorized: authentication required",
         "unauthorized: authentication required",
     ),
+    "mount, in several lines": (
+        "mount: /v: unknown filesystem type 'nfs'.\n       dmesg(1) may have more information.\r\n",
+        "mount: /v: unknown filesystem type 'nfs'. dmesg(1) may have more information.",
+    ),
     "Kyverno": (
         "policies require-limits: validation error: limits are required. rule limits failed: "
         "validation error: limits are required. rule limits failed",
