@@ -37,7 +37,7 @@ async def test_the_form_asks_the_kind_first_then_its_fields_and_offers_what_exis
         await until(pilot, lambda: "s3-eu" in screen(pilot))
         await pilot.press("n")
         await until(pilot, lambda: "[local]" in screen(pilot) and "A folder of the nodes" in screen(pilot))
-        assert "nobody can use it yet" in screen(pilot)
+        assert "The daemon would accept it" in screen(pilot) or "asking the daemon" in screen(pilot)
         await pilot.press(*["right"] * 11)
         await until(pilot, lambda: "[rclone]" in screen(pilot) and "Any remote of rclone" in screen(pilot))
         await pilot.press("s")

@@ -11,8 +11,9 @@ from kronkeep_tui.form.storage_fields import find_changes, new_texts, parse_stor
 
 
 def test_a_storage_of_each_kind_has_its_fields_and_names_what_it_lacks() -> None:
+    assert parse_storage(new_texts()).request is not None  # the example
     for name in KINDS:
-        parsed = parse_storage(new_texts() | {"kind": name})
+        parsed = parse_storage(new_texts() | {"kind": name, "id": "", "local.path": ""})
         required = [f"{name}.{field.name}" for field in storage_fields.KINDS[name].fields if field.required]
         assert parsed.request is None
         assert {"id", *required} <= set(parsed.faults), name

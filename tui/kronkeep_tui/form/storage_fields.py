@@ -20,6 +20,7 @@ from kronkeep_tui.form.fields import INTEGER, SECRET, SIZE, TEXT, FormField, For
 from kronkeep_tui.form.short_fields import Texts, read_texts
 from kronkeep_tui.form.value_texts import write_size
 
+EXAMPLE = "vault"
 KINDS = {kind.kind: kind for kind in all_kinds()}
 
 
@@ -158,11 +159,11 @@ def _key_fields(kind: StorageKind, *, is_new: bool) -> list[FormField]:
 
 
 def new_texts() -> dict[str, str]:
-    """Return the texts of a new storage: the kind's defaults."""
+    """Return the texts of a new storage: the kinds' defaults, and an example of a folder of the nodes."""
     texts = {"kind": "local", "layout": LAYOUTS[0]}
     for kind in KINDS.values():
         texts |= {f"{kind.kind}.{field.name}": str(field.default or "") for field in kind.fields}
-    return texts
+    return texts | {"id": EXAMPLE, "local.path": f"/var/backups/{EXAMPLE}", "namespaces": "default"}
 
 
 def texts_of(storage: BackupStorage) -> dict[str, str]:

@@ -47,7 +47,9 @@ class StorageForm(ShortForm[BackupStorageCreate, BackupStorage]):
         return self.texts["kind"]
 
     def first_texts(self) -> dict[str, str]:
-        return storage_fields.new_texts()
+        texts = storage_fields.new_texts()
+        is_free = self.store.storages.get(storage_fields.EXAMPLE) is None
+        return texts if is_free else texts | {"id": ""}
 
     def sections(self) -> Sections:
         return storage_fields.sections_of_kind(self.kind, is_new=self.IS_NEW)
