@@ -178,6 +178,8 @@ class BackupRecords:
             page = changes[start : start + PAGE]
             for change in page:
                 self._history.backups.put(change.new)
+                if change.new.is_unusual:
+                    unusual_backups.remember(self._history, change.new)
             await self._history.commit()
             for change in page:
                 self._bus.publish(change)

@@ -32,7 +32,7 @@ from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
-from kronkeep_daemon.backups.waiting_retention import DueRetention, WaitingRetention
+from kronkeep_daemon.backups.waiting_retention import DueRetention, RetentionSubject, WaitingRetention
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.objects import CronJobRef
@@ -237,17 +237,18 @@ class RetentionService:
     async def _apply_after(self, backup: BackupExecution) -> None:
         """Apply retention to the policy of a new backup, as its CronJob carries it now."""
         ref = CronJobRef.of(backup)
-        self._waiting.add(ref, backup.id, self._clock.monotonic())
-        await self._apply_due(ref)
+        subject = RetentionSubject(ref)
+        self._waiting.add(subject, backup.id, self._clock.monotonic())
+        await self._apply_due(subject)
 
     async def apply_waiting(self) -> None:
         """Apply retention again where it could not be applied after a backup."""
         for entry in self._waiting.due(self._clock.monotonic()):
-            await self._apply_due(entry.ref)
+            await self._apply_due(entry.subject)
 
-    async def _apply_due(self, ref: CronJobRef) -> None:
+    async def _apply_due(self, subject: RetentionSubject) -> None:
         """Apply what is due to a CronJob's policy; where that fails it stays due."""
-        entry = self._waiting.find(ref)
+        entry = self._waiting.find(subject)
         if entry is None:
             return
         if await self._is_settled(entry):
@@ -258,11 +259,11 @@ class RetentionService:
     async def _is_settled(self, entry: DueRetention) -> bool:
         """Apply what is due; return False where that is to be tried again."""
         try:
-            carrier = policy_annotations.carrier_of(self._cronjobs.find_subject(entry.ref))
+            carrier = policy_annotations.carrier_of(self._cronjobs.find_subject(entry.subject.ref))
         except CronJobNotFound:
             return True  # deleted meanwhile
         except KronkeepError as fault:
-            log.warning("retention of %s: %s", entry.ref, fault)
+            log.warning("retention of %s: %s", entry.subject.ref, fault)
             return False
         return carrier is None or await self._apply_unless_blocked(carrier, just_made=entry.just_made)
 

@@ -9,13 +9,14 @@ is no record of any snapshot in the storage, as after the state folder was lost.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError, StorageFailed
+from kronkeep_common.errors import ClusterNotFound, KronkeepError, StorageFailed
 from kronkeep_common.models import (
     BackupCopy,
     BackupExecution,
@@ -31,6 +32,7 @@ from kronkeep_daemon.backups import policy_annotations, recovered_backups
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.recovered_backups import Recovery
+from kronkeep_daemon.backups.shared_unusual import SharedUnusual
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
@@ -87,6 +89,7 @@ class SnapshotReconciliation:
         *,
         records: BackupRecords,
         copies: CopyComparer,
+        unusual: SharedUnusual,
         index: RepositoryIndex,
         passwords: FolderPasswords,
         storages: StorageService,
@@ -102,6 +105,7 @@ class SnapshotReconciliation:
     ) -> None:
         self._records = records
         self._copies = copies
+        self._unusual = unusual
         self._index = index
         self._passwords = passwords
         self._storages = storages
@@ -318,8 +322,16 @@ class SnapshotReconciliation:
         return total
 
     async def _record_recovered(self, backups: Sequence[BackupExecution]) -> None:
-        await self._records.add_recovered(backups)
+        await self._records.add_recovered(await self._with_unusual(backups))
         await self._confirm_by_runs(backups)
+
+    async def _with_unusual(self, backups: Sequence[BackupExecution]) -> list[BackupExecution]:
+        """Return the backups with what another daemon has found unusual about them."""
+        words: dict[str, tuple[str, ...]] = {}
+        for cluster_id in {backup.cluster for backup in backups}:
+            with suppress(ClusterNotFound):
+                words |= await self._unusual.fetch(cluster_id)
+        return [msgspec.structs.replace(backup, unusual=words.get(backup.id, ())) for backup in backups]
 
     async def _list_repositories(self, storage: BackupStorage) -> list[Repository]:
         """Return the storage's repositories that are recorded or have a password, and those that policies

@@ -1,4 +1,4 @@
-"""Retention that is due after a backup and could not be applied yet; pure bookkeeping.
+"""Retention that is due after a backup or a copy and could not be applied yet; pure bookkeeping.
 
 The cluster may not answer just then, another Job may lock the repository, the Lease may not have been renewed
 for some seconds, a clock may be at fault. What is due stays due until it is done.
@@ -12,39 +12,46 @@ RETRY_SECONDS = 60.0  # before the second try; each later pause is twice as long
 LONGEST_PAUSE = 3600.0
 
 
-class DueRetention(NamedTuple):
-    """Retention of a CronJob's policy after the backup `just_made`, to be tried at `due_at` (monotonic)."""
+class RetentionSubject(NamedTuple):
+    """What retention is applied to: a CronJob's policy, or its copy in a storage."""
 
     ref: CronJobRef
+    copy_storage_id: str = ""
+
+
+class DueRetention(NamedTuple):
+    """Retention of a policy after the backup `just_made`, to be tried at `due_at` (monotonic)."""
+
+    subject: RetentionSubject
     just_made: str
     due_at: float
     pause: float = RETRY_SECONDS
 
 
 class WaitingRetention:
-    """The CronJobs whose policies' retention is due, one entry each."""
+    """The policies and copies whose retention is due, one entry each."""
 
     def __init__(self) -> None:
-        self._entries: dict[CronJobRef, DueRetention] = {}
+        self._entries: dict[RetentionSubject, DueRetention] = {}
 
-    def add(self, ref: CronJobRef, just_made: str, now: float) -> None:
-        """Add a CronJob whose backup has just succeeded; a later backup takes the place of an earlier one."""
-        self._entries[ref] = DueRetention(ref=ref, just_made=just_made, due_at=now)
+    def add(self, subject: RetentionSubject, just_made: str, now: float) -> None:
+        """Add what has just got a backup; a later backup takes the place of an earlier one."""
+        self._entries[subject] = DueRetention(subject=subject, just_made=just_made, due_at=now)
 
-    def find(self, ref: CronJobRef) -> DueRetention | None:
-        """Return what is due for a CronJob, or None."""
-        return self._entries.get(ref)
+    def find(self, subject: RetentionSubject) -> DueRetention | None:
+        """Return what is due, or None."""
+        return self._entries.get(subject)
 
     def postpone(self, entry: DueRetention, now: float) -> None:
         """Try again after a pause, unless a later backup has taken the entry's place."""
-        if self._entries.get(entry.ref) == entry:
+        if self._entries.get(entry.subject) == entry:
             pause = min(entry.pause * 2, LONGEST_PAUSE)
-            self._entries[entry.ref] = entry._replace(due_at=now + entry.pause, pause=pause)
+            self._entries[entry.subject] = entry._replace(due_at=now + entry.pause, pause=pause)
 
     def remove(self, entry: DueRetention) -> None:
         """Remove what was done, unless a later backup has taken the entry's place."""
-        if self._entries.get(entry.ref) == entry:
-            del self._entries[entry.ref]
+        if self._entries.get(entry.subject) == entry:
+            del self._entries[entry.subject]
 
     def due(self, now: float) -> list[DueRetention]:
         """Return what is to be tried now."""

@@ -15,6 +15,7 @@ from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.shared_unusual import SharedUnusual
 from kronkeep_daemon.backups.snapshot_imports import SnapshotImports
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.backups.volume_copies import VolumeCopies
@@ -69,6 +70,13 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
     reconciliation = SnapshotReconciliation(
         records=records,
         copies=copy_reconciliation,
+        unusual=SharedUnusual(
+            clusters=base.clusters,
+            bus=base.bus,
+            clock=base.clock,
+            settings=base.settings,
+            supervisor=base.supervisor,
+        ),
         index=repositories.index,
         passwords=repositories.passwords,
         storages=repositories.storages,

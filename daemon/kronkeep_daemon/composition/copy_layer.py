@@ -67,6 +67,7 @@ def compose_copies(
             backups=backups.records,
             reconciliation=backups.copy_reconciliation,
             storages=repositories.storages,
+            orphans=backups.orphans,
             index=repositories.index,
             maintenance=repositories.maintenance,
             queues=repositories.queues,

@@ -7,12 +7,14 @@ repositories. Before each forget the repository is listed, and where it lacks wh
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     CopyNotFound,
+    CronJobNotFound,
     KronkeepError,
     StorageFailed,
 )
@@ -22,7 +24,9 @@ from kronkeep_common.states import CopyStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.backups.waiting_retention import DueRetention, RetentionSubject, WaitingRetention
 from kronkeep_daemon.copies import copy_manifests, copy_rules
 from kronkeep_daemon.copies.copy_comparison import has_copy_in
 from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation
@@ -33,6 +37,7 @@ from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.reconciliation import SnapshotsByBackup
 from kronkeep_daemon.repositories.repository import Repository, repository_of_copy
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import forget
@@ -60,6 +65,7 @@ class CopyRetention:
         backups: BackupRecords,
         reconciliation: CopyReconciliation,
         storages: StorageService,
+        orphans: OrphanedPolicies,
         index: RepositoryIndex,
         maintenance: RepositoryMaintenance,
         queues: RepositoryQueues,
@@ -73,6 +79,7 @@ class CopyRetention:
         self._backups = backups
         self._reconciliation = reconciliation
         self._storages = storages
+        self._orphans = orphans
         self._index = index
         self._maintenance = maintenance
         self._queues = queues
@@ -81,6 +88,7 @@ class CopyRetention:
         self._supervisor = supervisor
         self._started_at = clock.now()
         self._applied_at: dict[_Key, datetime] = {}
+        self._waiting = WaitingRetention()
         bus.subscribe(CopyChanged, self._on_copy_changed)
 
     def start(self) -> None:
@@ -156,9 +164,7 @@ class CopyRetention:
         """Forget copies by their snapshots' ids, which a list shows now; the records are read again."""
         async with self._queues.hold_exclusively(repository.id, "forget"):
             copies = await self._reconciliation.list_recorded_in(repository)
-            listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
-            await self._reconciliation.apply(repository, copies, listed.snapshots)
-            groups = reconciliation.group_by_backup(listed.snapshots)
+            groups = await self._list_and_apply(repository)
             removals: list[tuple[BackupCopy, list[str]]] = []
             for copy in copies:
                 backup = self._backups.get(copy.backup_id)
@@ -172,6 +178,13 @@ class CopyRetention:
             for start in range(0, len(removals), IDS_PER_COMMAND):
                 await self._forget_listed(repository, removals[start : start + IDS_PER_COMMAND])
 
+    async def _list_and_apply(self, repository: Repository) -> SnapshotsByBackup:
+        """List what the repository has, and change the records that differ; the caller holds it."""
+        copies = await self._reconciliation.list_recorded_in(repository)
+        listed = await self._maintenance.run_and_list("list", [], repository, LIST_SECONDS)
+        await self._reconciliation.apply(repository, copies, listed.snapshots)
+        return reconciliation.group_by_backup(listed.snapshots)
+
     async def _forget_listed(
         self, repository: Repository, removals: Sequence[tuple[BackupCopy, list[str]]]
     ) -> None:
@@ -179,7 +192,12 @@ class CopyRetention:
         for copy, _ in removals:
             await self._records.change(copy.id, forget_began_at=self._clock.now())
         ids = [snapshot_id for _, own in removals for snapshot_id in own]
-        await self._maintenance.run("forget", [("forget", forget.argv(ids))], repository, FORGET_SECONDS)
+        try:
+            await self._maintenance.run("forget", [("forget", forget.argv(ids))], repository, FORGET_SECONDS)
+        except StorageFailed:
+            with suppress(KronkeepError):
+                await self._list_and_apply(repository)
+            raise
         for copy, _ in removals:
             await self._records.change(copy.id, snapshot_removed_at=self._clock.now())
         await self._index.record(repository, forgotten_at=self._clock.now())
@@ -194,21 +212,46 @@ class CopyRetention:
                 self._supervisor.start(name, partial(self._apply_after, new), death="quiet")
 
     async def _apply_after(self, copy: BackupCopy) -> None:
-        try:
-            cronjob = self._cronjobs.find_subject(CronJobRef(copy.cluster, copy.namespace, copy.cronjob))
-        except KronkeepError as fault:
-            log.warning("retention of copy %s: %s", copy.id, fault)
+        """Apply retention to the copy of a policy, as its CronJob carries it now."""
+        subject = RetentionSubject(CronJobRef(copy.cluster, copy.namespace, copy.cronjob), copy.storage_id)
+        self._waiting.add(subject, copy.backup_id, self._clock.monotonic())
+        await self._apply_due(subject)
+
+    async def apply_waiting(self) -> None:
+        """Apply retention again where it could not be applied after a copy."""
+        for entry in self._waiting.due(self._clock.monotonic()):
+            await self._apply_due(entry.subject)
+
+    async def _apply_due(self, subject: RetentionSubject) -> None:
+        """Apply what is due to a copy; where that fails it stays due."""
+        entry = self._waiting.find(subject)
+        if entry is None:
             return
-        carrier = policy_annotations.carrier_of(cronjob)
-        if carrier is not None and carrier.policy.copy_in(copy.storage_id) is not None:
-            await self._apply_unless_blocked(carrier, copy.storage_id, just_made=copy.backup_id)
+        if await self._is_settled(entry):
+            self._waiting.remove(entry)
+        else:
+            self._waiting.postpone(entry, self._clock.monotonic())
+
+    async def _is_settled(self, entry: DueRetention) -> bool:
+        """Apply what is due; return False where that is to be tried again."""
+        ref, storage_id = entry.subject
+        try:
+            carrier = policy_annotations.carrier_of(self._cronjobs.find_subject(ref))
+        except CronJobNotFound:
+            return True  # deleted meanwhile
+        except KronkeepError as fault:
+            log.warning("retention of the copy of %s: %s", ref, fault)
+            return False
+        if carrier is None or carrier.policy.copy_in(storage_id) is None:
+            return True
+        return await self._apply_unless_blocked(carrier, storage_id, just_made=entry.just_made)
 
     async def _apply_unless_blocked(
         self, carrier: PolicyCarrier, storage_id: str, just_made: str | None = None
-    ) -> None:
-        """Apply retention where it needs no approval; what fails is tried again at the next slot or copy."""
+    ) -> bool:
+        """Apply retention where it needs no approval; return False, and log why, where it could not be."""
         if not self._cronjobs.leads.leads(carrier.cluster):
-            return
+            return False
         self._applied_at[_key_of(carrier, storage_id)] = self._clock.now()
         try:
             self._require_trusted_time(carrier.cluster)
@@ -219,24 +262,37 @@ class CopyRetention:
                 await self.carry_out(plan, storage_id)
         except KronkeepError as fault:
             log.warning("retention of the copy in %s: %s", storage_id, fault)
+            return False
+        return True
 
     async def _run_by_schedule(self) -> None:
         await self._cronjobs.wait_until_one_synced()
         while True:
             await self._cronjobs.leads.wait_until_leading()
+            await self.apply_waiting()
             slot = retention_rules.newest_prune_slot(self._settings(), self._clock.now())
             if slot is not None:
                 await self.run_pass(slot)
             await self._clock.sleep(CHECK_SECONDS)
 
     async def run_pass(self, slot: datetime) -> None:
-        """Apply retention to each copy where that was not done since the slot."""
+        """Apply retention to each copy where that was not done since the slot.
+
+        Those of policies without a CronJob are kept by their own rules too, where the settings say so.
+        """
         for cronjob in self._cronjobs.subjects_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
-            for spec in carrier.policy.copies if carrier is not None else ():
-                assert carrier is not None
-                if self._applied_at.get(_key_of(carrier, spec.storage_id), self._started_at) < slot:
-                    await self._apply_unless_blocked(carrier, spec.storage_id)
+            if carrier is not None:
+                await self._apply_to_copies(carrier, slot)
+        if self._settings().archive.apply_orphans_retention:
+            for carrier in await self._orphans.carriers():
+                await self._apply_to_copies(carrier, slot)
+
+    async def _apply_to_copies(self, carrier: PolicyCarrier, slot: datetime) -> None:
+        for spec in carrier.policy.copies:
+            key = _key_of(carrier, spec.storage_id)
+            if self._applied_at.get(key, self._started_at) < slot:
+                await self._apply_unless_blocked(carrier, spec.storage_id)
 
 
 def _own_ids(backup: BackupExecution, listed: Sequence[ListedSnapshot]) -> list[str]:

@@ -116,6 +116,16 @@ def listed(*backup_ids: str) -> list[bytes]:
     return json.dumps(snapshots, separators=(",", ":")).encode().split(b"}")
 
 
+class Unusual:
+    """What the daemon before this one has found unusual."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, tuple[str, ...]] = {}
+
+    async def fetch(self, _cluster_id: str) -> dict[str, tuple[str, ...]]:
+        return self.words
+
+
 class FolderPasswords:
     """No repository has a password of its own."""
 
@@ -130,6 +140,7 @@ class Scene:
         self.clock = FakeClock()
         self.jobs = Jobs()
         self.storages = Storages()
+        self.unusual = Unusual()
         self.bus = Bus()
         self.cronjobs = CronJobs()
         clusters: Any = self.cronjobs.clusters
@@ -141,6 +152,7 @@ class Scene:
         self.service = SnapshotReconciliation(
             records=self.records,
             copies=nothing,
+            unusual=self.unusual,  # type: ignore[arg-type]
             index=index,
             passwords=FolderPasswords(),  # type: ignore[arg-type]
             storages=self.storages,  # type: ignore[arg-type]
@@ -195,6 +207,20 @@ async def test_who_begins_to_act_records_what_another_daemon_has_made(scene: Sce
     await scene.compare()
     scene.cronjobs.leads.is_ours = True
     assert await scene.compare() == (1, 0)
+
+
+async def test_what_the_daemon_before_found_unusual_holds_retention_until_it_is_acknowledged(
+    scene: Scene,
+) -> None:
+    scene.unusual.words = {"1" * 32: ("It has half of the files.",)}
+    scene.list_snapshots_of(OWN_ID, "1" * 32, "2" * 32)
+    assert await scene.compare() == (2, 0)
+    recovered = scene.records.get("1" * 32)
+    assert recovered.is_unusual
+    assert not scene.records.get("2" * 32).is_unusual
+    assert scene.records.has_unusual(recovered.cronjob_id)
+    await scene.records.acknowledge_unusual(recovered.cronjob_id, "ann", scene.clock.now())
+    assert not scene.records.has_unusual(recovered.cronjob_id)
 
 
 async def test_a_backup_that_was_recorded_while_its_snapshot_was_listed_is_left_alone(scene: Scene) -> None:

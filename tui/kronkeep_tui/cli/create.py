@@ -69,6 +69,12 @@ def add_parser(verbs: Verbs) -> None:
     create.add_argument(
         "--copy-storage-class", metavar="CLASS", help="StorageClass of those (default: the claim's)"
     )
+    create.add_argument(
+        "--priority",
+        choices=("low", "normal", "high"),
+        default="normal",
+        help="which of the namespace's backups is earlier where several wait (default: normal)",
+    )
     create.add_argument("--limit-upload", type=int, metavar="KIB", help="KiB a second to the storage")
     create.add_argument(
         "--on-conflict",
@@ -135,6 +141,7 @@ def _policy_of(options: argparse.Namespace) -> "BackupPolicySpec":
         limits=Limits(upload_kib=options.limit_upload),
         retention=Retention(days=options.retention_days),
         on_conflict=options.on_conflict,
+        priority=options.priority,
     )
 
 
