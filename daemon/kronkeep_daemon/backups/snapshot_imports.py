@@ -59,8 +59,14 @@ class SnapshotImports:
                 f"The policy of {ref} has its backups in {carrier.policy.storage_id}, not in {storage_id}.",
                 next_step="Give it that storage first: kronkeep edit.",
             )
+        # Other tools have their repository at the storage's address, whatever its layout is now.
         repository = repository_of_policy(
-            carrier.policy.id, carrier.cluster, carrier.namespace, carrier.policy.encryption, storage
+            carrier.policy.id,
+            carrier.cluster,
+            carrier.namespace,
+            carrier.policy.encryption,
+            storage,
+            layout="shared",
         )
         subject = self._cronjobs.find_subject(ref)
         async with self._queues.hold_exclusively(repository.id, "tag"):
