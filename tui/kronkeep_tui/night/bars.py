@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from statistics import median
 from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.models.timeline import Timeline, TimelineBackup, TimelineRow, TimelineRun
 from kronkeep_common.reasons import Reason
+from kronkeep_tui.pages.durations import median_of
 
 MOST_BARS = 2_000  # of one CronJob and kind; older ones are dropped
 OPEN_ENDED = ("pending", "running", "waiting", "queued")
@@ -61,7 +61,7 @@ class NightRow(NamedTuple):
 def usual_duration(bars: Iterable[Bar]) -> float | None:
     """Return the median duration of what succeeded; None without any."""
     took = [bar.seconds for bar in bars if bar.status == "succeeded" and bar.seconds is not None]
-    return median(took) if took else None
+    return median_of(took)
 
 
 def seconds_of(moment: datetime | None) -> float | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from statistics import median
 
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import duration
@@ -17,6 +16,15 @@ SLOW = 2.0  # times the usual duration, from which on a run is marked
 SHORTEST_SLOW = 60.0  # seconds; shorter runs vary for no reason
 
 RunsByCronJob = Mapping[str, Sequence[CronJobExecution]]
+
+
+def median_of(values: Sequence[float]) -> float | None:
+    """Return the median; None of nothing. The standard library's takes 10 ms to import."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def group_runs(store: Store) -> RunsByCronJob:
@@ -35,7 +43,7 @@ def usual_seconds(runs: Sequence[CronJobExecution]) -> float | None:
     """Return the median duration of the newest runs that succeeded; None without any."""
     took = [run.duration_seconds for run in runs if run.status == "succeeded"]
     known = [seconds for seconds in took if seconds is not None][:USUAL_RUNS]
-    return median(known) if known else None
+    return median_of(known)
 
 
 def since_run(runs: Sequence[CronJobExecution], run_id: str) -> Sequence[CronJobExecution]:
