@@ -38,26 +38,22 @@ BATCH = 500_000
 
 LIVE = """
 import asyncio, json, sys, time
+from itertools import pairwise
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.figure_reader import FigureQuestion, read_figures
+from kronkeep_daemon.history.writer import SWITCH_SECONDS
 from benchmarks.bench_large import build_run
+from benchmarks.loop_pauses import held_seconds, record_ticks
 def memory(): return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
-pauses = []
-async def tick():
-    last = time.perf_counter()
-    while True:
-        await asyncio.sleep(0.001)
-        now = time.perf_counter()
-        pauses.append(now - last - 0.001)
-        last = now
+ticks = []
 async def live(folder, runs, seconds):
     began = time.perf_counter()
     history = await History.open(folder, clock=SystemClock())
     opened = time.perf_counter() - began
-    ticker = asyncio.create_task(tick())
+    ticker = asyncio.create_task(record_ticks(ticks))
     last = datetime.now(UTC).date()
     question = FigureQuestion("namespace", last - timedelta(days=89), last, "total")
     times, cpu_times = [], []
@@ -77,19 +73,21 @@ async def live(folder, runs, seconds):
             await asyncio.sleep(0)
         history.executions.count()
         for _ in range(5):
-            history.table("executions").put_document(None, build_run(number, runs) | {"id": f"new-{number}"})
+            document = build_run(number, runs) | {"id": f"new-{time.time_ns()}"}
+            history.table("executions").put_document(None, document)
             number += 1
         await history.commit()
     ticker.cancel()
-    ordered = sorted(pauses)
+    ordered = sorted(held_seconds(earlier, later) for earlier, later in pairwise(ticks))
     print(json.dumps({
         "open_seconds": opened, "rss_mb": memory(), "figures_ms": 1000 * sorted(times)[2],
         "figures_cpu_ms": 1000 * sorted(cpu_times)[2],
         "writes": number - runs, "page_ms": 1000 * sorted(pages)[len(pages) // 2],
         "page_p99_ms": 1000 * sorted(pages)[len(pages) * 99 // 100],
-        "pause_p99_ms": 1000 * ordered[len(ordered) * 99 // 100], "pause_longest_ms": 1000 * ordered[-1],
+        "held_p99_ms": 1000 * ordered[len(ordered) * 99 // 100], "held_longest_ms": 1000 * ordered[-1],
     }))
     await history.close()
+sys.setswitchinterval(SWITCH_SECONDS)
 asyncio.run(live(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
 """
 

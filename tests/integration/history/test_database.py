@@ -259,6 +259,16 @@ def test_a_place_of_another_type_is_damage(tmp_path: Path, value: str) -> None:
         Database(tmp_path)
 
 
+@pytest.mark.parametrize("value", ["x'6661696c6564'", "7", "1.5"])
+def test_a_counted_status_of_another_type_is_damage(tmp_path: Path, value: str) -> None:
+    fill(tmp_path, 5)
+    with closing(sqlite3.connect(tmp_path / "history.db")) as connection, connection:
+        connection.execute(f"INSERT INTO counts VALUES('runs', CAST({value} AS BLOB), 1)")
+    connection.close()
+    with pytest.raises(DamagedHistory):
+        Database(tmp_path)
+
+
 def test_a_flipped_bit_is_noticed_or_harmless(tmp_path: Path) -> None:
     is_open, closed = write_small(tmp_path / "whole", FILES)
     assert flip_bits(tmp_path / "copy", is_open, "history.db-wal", 20_011) > 10
