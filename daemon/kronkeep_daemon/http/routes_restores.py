@@ -25,7 +25,6 @@ from kronkeep_daemon.restores.tar_download import TarQuestion
 log = logging.getLogger(__name__)
 BYTES = "application/octet-stream"
 TAR = "application/x-tar"
-WRITTEN_AT_ONCE = 64 * 1024  # bytes, so that a slow client holds little memory of the daemon
 RESTORES = "/v1/restores"
 RESTORE = RESTORES + "/{id}"
 
@@ -103,7 +102,7 @@ async def _send(request: web.Request, sending: FileDownload) -> web.StreamRespon
 
 
 async def _send_chunks(
-    request: web.Request, chunks: AsyncIterator[bytes | bytearray], headers: dict[str, str]
+    request: web.Request, chunks: AsyncIterator[bytes], headers: dict[str, str]
 ) -> web.StreamResponse:
     """Send bytes; where they end too early the connection is broken.
 
@@ -114,8 +113,7 @@ async def _send_chunks(
         async for chunk in chunks:
             if not response.prepared:
                 await response.prepare(request)
-            for at in range(0, len(chunk), WRITTEN_AT_ONCE):
-                await response.write(bytes(chunk[at : at + WRITTEN_AT_ONCE]))
+            await response.write(chunk)
         if not response.prepared:
             await response.prepare(request)
     except ConnectionError:

@@ -48,6 +48,12 @@ def go_text(read: int, asked: int) -> str:
     return f"{read} {asked}"
 
 
+class Part(NamedTuple):
+    """A part that arrived whole, as its lines were: one long buffer would grow in steps, each with a copy."""
+
+    chunks: list[bytes]
+
+
 class SkippedBytes(NamedTuple):
     """The SHA-256 of what is not sent."""
 
@@ -80,9 +86,11 @@ class PartReader:
         self.is_broken = False
         self.errors = b""
         self._head: _PartHead | None = None
-        self._data = bytearray()
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._digest = hashlib.sha256()
 
-    def take(self, line: bytes) -> bytearray | SkippedBytes | StreamEnd | None:
+    def take(self, line: bytes) -> Part | SkippedBytes | StreamEnd | None:
         """Take a line; return the part, or the word about the stream, that it completes."""
         if not line.startswith(b"#"):
             self._add(line)
@@ -102,7 +110,9 @@ class PartReader:
 
     def _begin(self, words: list[bytes]) -> None:
         number, size = (int(word) if word.isdigit() else -1 for word in words[:2])
-        self._data.clear()
+        self._chunks = []
+        self._size = 0
+        self._digest = hashlib.sha256()
         is_next = number == self.read + 1 and 0 < size <= PART_BYTES
         self._head = _PartHead(number, size, words[2].decode(errors="replace")) if is_next else None
         self.is_broken = self.is_broken or number > self.read + 1
@@ -111,26 +121,31 @@ class PartReader:
         if self._head is None or not line:
             return
         try:
-            self._data += base64.b64decode(line, validate=True)
+            chunk = base64.b64decode(line, validate=True)
         except binascii.Error:
             self._head = None  # the sum would say it too
             self.is_broken = True
-        if len(self._data) > PART_BYTES:
+            return
+        self._size += len(chunk)
+        if self._size > PART_BYTES:
             self._head = None
             self.is_broken = True
+            return
+        self._chunks.append(chunk)
+        self._digest.update(chunk)
 
-    def _end(self) -> bytearray | None:
+    def _end(self) -> Part | None:
         head = self._head
         self._head = None
         if head is None:
             return None
-        if len(self._data) != head.size or hashlib.sha256(self._data).hexdigest() != head.sha256:
+        if self._size != head.size or self._digest.hexdigest() != head.sha256:
             self.is_broken = True
             return None
         self.read = head.number
-        data = self._data
-        self._data = bytearray()
-        return data  # as it is: a copy would be another part in memory
+        part = Part(self._chunks)
+        self._chunks = []
+        return part
 
     def _total(self, words: list[bytes]) -> StreamEnd | None:
         parts, sha256, code = words

@@ -42,7 +42,7 @@ from kronkeep_daemon.repositories.repository_jobs import storage_error
 from kronkeep_daemon.restic import dump, faults
 from kronkeep_daemon.restic.command_line import keep_bytes
 from kronkeep_daemon.restores import part_protocol, restore_outcome, snapshot_paths
-from kronkeep_daemon.restores.part_protocol import BLOCK_BYTES, PartReader, SkippedBytes, StreamEnd
+from kronkeep_daemon.restores.part_protocol import BLOCK_BYTES, Part, PartReader, SkippedBytes, StreamEnd
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import WAIT_SECONDS, SnapshotListings
 from kronkeep_daemon.settings import Settings
@@ -119,7 +119,7 @@ class TarDownloads:
     @asynccontextmanager
     async def open(
         self, question: TarQuestion, is_abandoned: Callable[[], bool]
-    ) -> AsyncIterator[AsyncIterator[bytearray]]:
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Give the bytes from the offset on; the Job is removed at the end of the block.
 
         is_abandoned: whether nobody waits for them any more.
@@ -141,7 +141,7 @@ class TarDownloads:
     @asynccontextmanager
     async def _open(
         self, question: TarQuestion, is_abandoned: Callable[[], bool]
-    ) -> AsyncIterator[AsyncIterator[bytearray]]:
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         backup = await self._snapshots.open(question.backup_id, None, WAIT_SECONDS)
         question = question._replace(path=snapshot_paths.normalize_path(question.path))
         await self._require_folder(backup, question.path)
@@ -232,7 +232,7 @@ class TarDownloads:
         fault = restore_outcome.explain_failure(result) or restore_outcome.INTERRUPTED
         raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
-    async def _send(self, download: _Download) -> AsyncGenerator[bytearray, None]:
+    async def _send(self, download: _Download) -> AsyncGenerator[bytes, None]:
         """Yield the parts in their order; return once the whole archive was sent and restic ended well."""
         question = download.question
         sent = question.offset
@@ -244,9 +244,10 @@ class TarDownloads:
                     await self._require_whole(download, result)
                     self._note(question, sent_bytes=sent, sha256=result.sha256)
                 else:
-                    sent += len(result)
+                    for chunk in result.chunks:
+                        sent += len(chunk)
+                        yield chunk
                     self._note(question, sent_bytes=sent)
-                    yield result
 
     async def _require_whole(self, download: _Download, end: StreamEnd) -> None:
         """Raise StorageFailed where restic ended with an error."""
@@ -254,9 +255,7 @@ class TarDownloads:
             fault = storage_error(faults.explain(end.code, download.reader.errors))
             raise await self._snapshots.explain_gone(download.backup, fault)
 
-    async def _results(
-        self, download: _Download
-    ) -> AsyncGenerator[bytearray | SkippedBytes | StreamEnd, None]:
+    async def _results(self, download: _Download) -> AsyncGenerator[Part | SkippedBytes | StreamEnd, None]:
         """Yield what the container's lines say, up to the end; ask again for parts that did not arrive whole.
 
         Raises StorageFailed where the pod is gone, or nothing comes however often it is asked for.
@@ -268,7 +267,7 @@ class TarDownloads:
                 async with aclosing(lines):
                     while (line := await _next_line(lines)) is not None:
                         result = reader.take(line)
-                        if isinstance(result, bytearray):
+                        if isinstance(result, Part):
                             download.repeats = 0
                             await _tell(download)
                         if reader.is_broken:

@@ -17,6 +17,7 @@ from kronkeep_daemon.restores.part_protocol import (
     BLOCK_BYTES,
     PART_BYTES,
     WINDOW,
+    Part,
     PartReader,
     SkippedBytes,
     StreamEnd,
@@ -56,8 +57,8 @@ class Exchange:
         result = self.reader.take(line)
         if line.startswith(b"#part "):
             self.most_unread = max(self.most_unread, int(line.split()[1]) - self.reader.read)
-        if isinstance(result, bytearray):
-            self.received += result
+        if isinstance(result, Part):
+            self.received += b"".join(result.chunks)
             self.tell()
         elif isinstance(result, SkippedBytes):
             self.skipped = result.sha256
