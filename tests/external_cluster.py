@@ -52,7 +52,7 @@ NODE_PREFIX = "kronkeep-e2e-"
 NODE = f"{NODE_PREFIX}{os.getpid()}"
 NAMESPACES = ("default", "kronkeep")
 # Of the section of the cluster: what others have there in other namespaces is not the tests'.
-NAMESPACES_SETTING = f"namespaces = {json.dumps(NAMESPACES)}\n" if KUBECONFIG is not None else ""
+NAMESPACES_SETTING = f"namespaces = {json.dumps([*NAMESPACES, 'shop'])}\n" if KUBECONFIG is not None else ""
 KINDS = (paths.leases, paths.cronjobs, paths.jobs, paths.claims, paths.secrets, paths.configmaps, paths.pods)
 LONGEST_EMPTYING = 60.0  # seconds
 EMPTIED = "kronkeep.dev/emptied-by-tests"
@@ -160,6 +160,33 @@ async def empty_cluster() -> None:
             await _empty_namespace(cluster, namespace)
     finally:
         await cluster.close()
+
+
+async def create_namespace(cluster: Cluster, name: str) -> None:
+    """Create a namespace; one that tests have left on the external cluster is deleted before."""
+    if KUBECONFIG is not None:
+        await _delete_left_namespace(cluster, name)
+    metadata = {"name": name, "annotations": {EMPTIED: "true"}}
+    await cluster.create(paths.namespaces(), {"metadata": metadata})
+
+
+async def _delete_left_namespace(cluster: Cluster, name: str) -> None:
+    """Delete a namespace that tests have made, and wait until it is gone."""
+    present = await _find_namespace(cluster, name)
+    if present is None:
+        return
+    assert EMPTIED in (present["metadata"].get("annotations") or {}), name
+    await cluster.delete(paths.namespaces(name))
+    loop = asyncio.get_running_loop()
+    end = loop.time() + LONGEST_EMPTYING
+    while await _find_namespace(cluster, name) is not None:
+        assert loop.time() < end, name
+        await asyncio.sleep(0.5)
+
+
+async def _find_namespace(cluster: Cluster, name: str) -> JsonObject | None:
+    items, _ = await cluster.list(paths.namespaces())
+    return next((item for item in items if item["metadata"]["name"] == name), None)
 
 
 async def _delete_old_nodes(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import external_cluster
 from tests.cluster_proxy import daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, wait_for_end
 from tests.waiting import eventually
@@ -84,7 +85,7 @@ async def back_up(client: Client, namespace: str) -> BackupExecution:
 async def prepare_namespaces(site: BackupSite) -> None:
     """Create the claim `data` in each namespace, with a file that says whose it is."""
     cluster = await site.daemon.cluster()
-    await cluster.create(paths.namespaces(), {"metadata": {"name": "shop"}})
+    await external_cluster.create_namespace(cluster, "shop")
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     for namespace in NAMESPACES:
         await cluster.create(paths.claims(namespace), {"metadata": {"name": "data"}, "spec": spec})
