@@ -306,7 +306,9 @@ def check_newest(folder: Path, connection: sqlite3.Connection) -> None:
 
 
 def read_tables(connection: sqlite3.Connection) -> set[str]:
-    """Return the names of the TinyDB tables."""
+    """Return the names of the TinyDB tables; raise DamagedHistory."""
     rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     names = {name for (name,) in rows}
+    if not all(isinstance(name, str) for name in names):  # as one flipped bit may make of it
+        raise DamagedHistory(f"The history is damaged: {history_folder.DATABASE}: a table's name is no text.")
     return {name for name in names if name not in schema.OWN_TABLES and not name.startswith(schema.RESERVED)}

@@ -269,6 +269,16 @@ def test_a_counted_status_of_another_type_is_damage(tmp_path: Path, value: str) 
         Database(tmp_path)
 
 
+def test_a_table_whose_name_is_no_text_is_damage(tmp_path: Path) -> None:
+    fill(tmp_path, 5)
+    with closing(sqlite3.connect(tmp_path / "history.db")) as connection, connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute("UPDATE sqlite_master SET name = CAST(name AS BLOB) WHERE name = 'runs'")
+    connection.close()
+    with pytest.raises(DamagedHistory):
+        Database(tmp_path)
+
+
 def test_a_flipped_bit_is_noticed_or_harmless(tmp_path: Path) -> None:
     is_open, closed = write_small(tmp_path / "whole", FILES)
     assert flip_bits(tmp_path / "copy", is_open, "history.db-wal", 20_011) > 10

@@ -32,7 +32,13 @@ async def main():
         await history.close()
 asyncio.run(main())
 """
-NOT_SYNCED = ("/newest", "/history.db-shm")  # the first may be old, the second is made again
+NOT_SYNCED = (
+    "/newest",
+    "/history.db-shm",
+    "/sieve.db",
+    "/sieve.db-wal",
+    "/sieve.db-shm",
+)  # the first may be old, the others are made again
 CALLS = "write,pwrite64,fallocate,writev,rename,unlink,mkdir,fsync,fdatasync"
 CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += \d+")
 HANDLE = re.compile(r"^\d+<([^>]*)>")
