@@ -45,6 +45,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "status": tuple(ExecutionStatus),
         "trigger": tuple(Trigger),
         "reason": FREE,
+        "job": FREE,
         **_OF_CRONJOB,
     },
     "backups": {

@@ -24,4 +24,5 @@ STARTING_DEADLINE = PREFIX + "starting-deadline-seconds"  # what it was before a
 SCHEDULED_TIMESTAMP = "batch.kubernetes.io/cronjob-scheduled-timestamp"  # KEP-4026
 INSTANTIATE = "cronjob.kubernetes.io/instantiate"  # "manual" on kubectl create job --from
 CONTROLLER_UID_LABEL = "batch.kubernetes.io/controller-uid"  # on the pods of a Job, since Kubernetes 1.27
+HELM_HOOK = "helm.sh/hook"  # on what Helm creates beside a release, such as post-upgrade
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"

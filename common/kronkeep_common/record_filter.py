@@ -12,9 +12,11 @@ its newest run. A storage has every `ns` that it serves.
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from kronkeep_common import subject_names
 from kronkeep_common.errors import InvalidFilter
 from kronkeep_common.filter_words import FilterWords
 from kronkeep_common.models.storage import BackupStorage
@@ -70,7 +72,7 @@ def parse_filter(
         negated = word.startswith("!")
         body = word.removeprefix("!")
         key, colon, value = body.partition(":")
-        if words is not None and colon and value and key in (*_FIELDS, "name", "age"):
+        if words is not None and colon and value and key in (*_FIELDS, "name", "age", "job"):
             words.check_term(key, value, column)
         value = clusters.get(value, value) if key == "cluster" else value
         if colon and key in _INDEXED and not negated:
@@ -93,11 +95,19 @@ def _make_test(key: str, value: str, column: int) -> RecordTest:
         return _make_age_test(value, column)
     if key == "name":
         return lambda record, _: value.lower() in _name_text(record)
+    if key == "job":
+        return partial(_is_of_bare_job, value)
     if key not in _FIELDS:
-        advice = suggest_name(key, [*_FIELDS, "name", "age"])
+        advice = suggest_name(key, [*_FIELDS, "name", "age", "job"])
         raise InvalidFilter(f"The filter does not know {key!r}.", next_step=advice, column=column)
     field = _FIELDS[key]
     return lambda record, _: value in _field_texts(record, field)
+
+
+def _is_of_bare_job(name: str, record: Any, _now: datetime) -> bool:
+    """Whether a record is of a Job without a CronJob of that name; `*` is any."""
+    job = subject_names.job_of(str(getattr(record, "cronjob", None) or ""))
+    return job is not None and name in ("*", job)
 
 
 def cronjob_statuses(cronjob: Any) -> tuple[str, ...]:

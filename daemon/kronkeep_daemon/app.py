@@ -251,6 +251,7 @@ async def _expire_history(history: History, settings: CurrentSettings, clusters:
             days=limits.keep_days or None,
             runs=limits.keep_runs_per_cronjob or None,
             audit_days=limits.keep_audit_days,
+            bare_jobs=limits.bare_jobs_per_namespace,
         )
         plan = await expiry.plan(history, rules, clock.now())
         await expiry.remove(history, plan)

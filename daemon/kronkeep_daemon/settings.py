@@ -216,6 +216,8 @@ class HistorySettings(Request, frozen=True, kw_only=True):
 
     keep_days: finished records; 0 keeps them for ever. The figures of each day stay in any case.
     keep_runs_per_cronjob: so many of the newest runs of each CronJob; 0 is no limit.
+    bare_jobs_per_namespace: of so many Jobs without a CronJob, by name, the newest of each namespace, runs
+        are kept; of none for 0.
     keep_audit_days: who did what.
     keep_log_bytes_per_namespace: kept logs of the runs, backups and restores of one namespace, on the disk.
         Beyond it the oldest of that namespace are removed; their records say so.
@@ -232,6 +234,7 @@ class HistorySettings(Request, frozen=True, kw_only=True):
 
     keep_days: Annotated[int, msgspec.Meta(ge=0)] = 400
     keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=0)] = 10_000
+    bare_jobs_per_namespace: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 200
     keep_audit_days: Annotated[int, msgspec.Meta(ge=1)] = 400
     keep_log_bytes_per_namespace: Annotated[int, msgspec.Meta(ge=2**20)] = 2 * 2**30
     keep_log_bytes: Annotated[int, msgspec.Meta(ge=2**20)] = 20 * 2**30

@@ -90,6 +90,27 @@ async def test_each_claim_of_a_statefulset_is_a_subject_of_its_own(site: BackupS
     await come_back_after_a_loss(site, backups[0])
 
 
+async def test_a_job_that_nothing_owns_is_recorded_under_its_own_name(site: BackupSite) -> None:
+    container = {"name": "main", "image": "busybox:1.36", "command": ["sh", "-c", "echo migrated"]}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    meta = {"name": "migrate", "annotations": {object_keys.HELM_HOOK: "pre-upgrade"}}
+    await site.create_object(paths.jobs("default"), {"metadata": meta, "spec": {"template": template}})
+    async with site.client() as client:
+        answer = await eventually(
+            lambda: client.runs.list(filter="job:migrate"),
+            lambda page: (
+                bool(page.items) and page.items[0].status == "succeeded" and bool(page.items[0].logs)
+            ),
+        )
+        (run,) = answer.items
+        assert (run.cronjob, run.helm_hook, run.backup_id) == ("job/migrate", "pre-upgrade", None)
+        log = await asyncio.to_thread(run_kronkeep, site.daemon, "logs", run.id)
+        assert "migrated" in log.stdout
+        assert "job/migrate" in await run_cli(site, "get", "runs", "--filter", "job:*")
+        everything = (await client.runs.list()).items
+        assert not any(each.cronjob.startswith("job/") for each in everything if each.id != run.id)
+
+
 async def restore_both_ways(client: Client, backup: BackupExecution, folder: Path) -> None:
     """Restore into a new claim, whose name is made from the claim's, and in place."""
     restore = await client.backups.restore(backup.id, RestoreRequest(target=RestoreTarget()))

@@ -189,6 +189,12 @@ class SyncStorages(Blocking[StorageCalls]):
     rescan = BlockingCall(StorageCalls.rescan)
     foreign_snapshots = BlockingCall(StorageCalls.foreign_snapshots)
     import_snapshots = BlockingCall(StorageCalls.import_snapshots)
+    cancel_move = BlockingCall(StorageCalls.cancel_move)
+    archive_history = BlockingCall(StorageCalls.archive_history)
+    remove_originals = BlockingCall(StorageCalls.remove_originals)
+    plan_move = BlockingCall(StorageCalls.plan_move)
+    repositories = BlockingCall(StorageCalls.repositories)
+    move = BlockingCall(StorageCalls.move)
     acknowledge_missing = BlockingCall(StorageCalls.acknowledge_missing)
     orphans = BlockingCall(StorageCalls.orphans)
 

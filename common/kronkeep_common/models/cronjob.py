@@ -223,7 +223,9 @@ class CronJobExecution(Record, frozen=True, kw_only=True):
     word of Kubernetes, `message` a sentence, `next_step` what to do. `scheduled_at` is the slot, None for
     manual runs. `failed_indexes` are those of an Indexed Job, such as `0-2,5`. `evidence` says from what the
     record was inferred. A period in which kronkeep did not watch has `gap_until` and the number of slots in
-    it. `cancelled_by` is the user who stopped the run, or deleted its CronJob, with kronkeep.
+    it. `cancelled_by` is the user who stopped the run, or deleted its CronJob, with kronkeep. A Job that
+    nothing else owns has the `cronjob` `job/NAME`; one that Helm runs as a hook says so in `helm_hook`, such
+    as post-upgrade.
     """
 
     id: str
@@ -256,4 +258,5 @@ class CronJobExecution(Record, frozen=True, kw_only=True):
     evidence: str | None = None
     gap_until: Moment | None = None
     gap_slots: int = 0
+    helm_hook: str | None = None
     cancelled_by: str | None = None

@@ -43,6 +43,7 @@ def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSetti
         namespaces=cluster_settings.namespaces,
         grace=partial(_late_after, base.settings),
         controller_zone=partial(_controller_zone, base.settings),
+        bare_jobs=partial(_bare_jobs, base.settings),
     )
 
 
@@ -62,6 +63,10 @@ def _late_after(settings: Callable[[], Settings]) -> timedelta:
 
 def _controller_zone(settings: Callable[[], Settings]) -> str:
     return settings().controller_zone
+
+
+def _bare_jobs(settings: Callable[[], Settings]) -> int:
+    return settings().history.bare_jobs_per_namespace
 
 
 def _leadership(base: Foundation, cluster: Cluster, holder: str) -> Leadership:

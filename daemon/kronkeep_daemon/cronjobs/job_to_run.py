@@ -5,13 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from kronkeep_common import subject_names
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Cause, CronJobExecution, EnvVar
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
 from kronkeep_common.text import clean
+from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.kube.causes import EventsByObject
 from kronkeep_daemon.kube.job_state import Observation, observe
-from kronkeep_daemon.kube.objects import Job, JobAnnotations, OwnerReference, Pod, cronjob_owner_of
+from kronkeep_daemon.kube.objects import (
+    Job,
+    JobAnnotations,
+    OwnerReference,
+    Pod,
+    cronjob_owner_of,
+    is_bare,
+)
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 # The CronJob controller starts a Job within seconds of its slot; one that begins later than this after it
@@ -64,16 +73,28 @@ def run_of_job(
 ) -> CronJobExecution | None:
     """Return the run's record as of now; `old` itself where nothing has changed or it is final.
 
-    None for a Job that no CronJob owns. Raises ValueError for a Job without a creation time.
+    None for a Job that something else owns. Raises ValueError for a Job without a creation time.
     """
     if old is not None and is_final(EXECUTION_TRANSITIONS, old.status):
         return old
-    owner = cronjob_owner_of(job)
+    owner = cronjob_owner_of(job) or bare_owner_of(cluster, job)
     if owner is None:
         return None
     base = old or _new_run(cluster, record_id, job, owner)
     new = _with_observation(base, observe(job, pods, events, base.pods, _cause_of(base)))
     return old if new == old else new
+
+
+def bare_owner_of(cluster: str, job: Job) -> OwnerReference | None:
+    """Return what stands for the CronJob of a Job that nothing owns; None for any other Job.
+
+    A hook of Helm is deleted and made again at each release, so Jobs of one name are one history.
+    """
+    if not is_bare(job):
+        return None
+    meta = job.metadata
+    uid = subject_names.BARE_ID_PREFIX + derive_id("bare job", cluster, meta.namespace, meta.name)
+    return OwnerReference(kind="Job", name=subject_names.name_of_job(meta.name), uid=uid)
 
 
 def _cause_of(run: CronJobExecution) -> Cause | None:
@@ -85,7 +106,7 @@ def _cause_of(run: CronJobExecution) -> Cause | None:
 def _new_run(cluster: str, record_id: str, job: Job, owner: OwnerReference) -> CronJobExecution:
     meta = job.metadata
     annotations = meta.annotations or _NO_ANNOTATIONS
-    trigger = trigger_of(annotations)
+    trigger = Trigger.MANUAL if owner.kind == "Job" else trigger_of(annotations)
     created_at = parse_timestamp(meta.creation_timestamp)
     if created_at is None:
         raise ValueError("the Job has no creation time")
@@ -93,7 +114,7 @@ def _new_run(cluster: str, record_id: str, job: Job, owner: OwnerReference) -> C
         id=record_id,
         cluster=cluster,
         namespace=meta.namespace,
-        cronjob=clean(owner.name, 253),
+        cronjob=clean(owner.name, 260),
         cronjob_id=owner.uid,
         job=clean(meta.name, 253),
         status=ExecutionStatus.PENDING,
@@ -102,6 +123,7 @@ def _new_run(cluster: str, record_id: str, job: Job, owner: OwnerReference) -> C
         created_at=created_at,
         policy_revision=clean(annotations.policy_revision, 64) if annotations.policy_revision else None,
         overrides=_overrides(annotations.overrides),
+        helm_hook=clean(annotations.helm_hook, 100) if annotations.helm_hook else None,
     )
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 
 import msgspec
 
+from kronkeep_common import subject_names
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution, KeptLog
@@ -37,6 +38,7 @@ from kronkeep_daemon.kube.objects import (
     JsonObject,
     convert_object,
     cronjob_owner_of,
+    is_bare,
 )
 from kronkeep_daemon.kube.subjects import PolicyClaim
 from kronkeep_daemon.supervisor import Supervisor
@@ -66,11 +68,17 @@ def default_zone() -> str:
     return "UTC"
 
 
+def record_no_bare_jobs() -> int:
+    """Return that no Job without a CronJob is recorded, where no settings say so."""
+    return 0
+
+
 class RunRecorder:
     """The recorder of one cluster.
 
     grace: how late a run may begin before its slot is late.
     event_patience: seconds to wait for an Event that explains why a Job was deleted.
+    bare_jobs: of how many Jobs without a CronJob a namespace keeps the runs; of none for 0.
     cluster_clock: the clock by which slots are judged; `clock` where there is none.
     """
 
@@ -85,6 +93,7 @@ class RunRecorder:
         controller_zone: Callable[[], str] = default_zone,
         namespaces: tuple[str, ...] = (),
         event_patience: float = EVENT_PATIENCE,
+        bare_jobs: Callable[[], int] = record_no_bare_jobs,
         cluster_clock: ClusterClock | None = None,
     ) -> None:
         self.cluster = cluster
@@ -92,6 +101,7 @@ class RunRecorder:
         self._bus = bus
         self._clock = clock
         self._event_patience = event_patience
+        self._bare_jobs = bare_jobs
         self._touched: dict[str, None] = {}  # uids of Jobs, in the order in which they changed
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -274,7 +284,7 @@ class RunRecorder:
         uid = job.metadata.uid
         self._unknown_owners.pop(uid, None)
         if owner is None:
-            return False
+            return self._bare_jobs() > 0 and is_bare(job)
         known = self.cache.namespace_of_cronjob(owner.uid)
         if known is None:
             known = self._recorded_namespace(owner.uid)
@@ -333,7 +343,7 @@ class RunRecorder:
             watched=uid in self.cache.deleted_jobs,
             replaces=cronjob is not None and cronjob.spec.concurrency_policy == "Replace",
             has_newer=self._has_newer_job(run),
-            cronjob_exists=cronjob is not None,
+            cronjob_exists=cronjob is not None or subject_names.job_of(run.cronjob) is not None,
             events=self.cache.events_about(run.namespace, run.cronjob_id),
         )
 

@@ -8,12 +8,13 @@ The plan is the preview: nothing outside it is removed.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import merge
 from typing import Any, NamedTuple
 
 import msgspec
 
+from kronkeep_common import subject_names
 from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
@@ -29,16 +30,21 @@ from kronkeep_daemon.history.records import Records, T
 from kronkeep_daemon.history.rows import sort_time
 
 MOST_AUDIT_LINES = 10_000
+FAR_AHEAD = datetime.max.replace(tzinfo=UTC)  # all runs are before it
 MOST_RECORDS = 20_000  # of a plan: 1 MB of ids
 SLICE = 100  # records read or removed between two turns of the event loop
 
 
 class ExpiryRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Days that records and audit lines are kept, and runs kept of each CronJob; None is no limit."""
+    """Days that records and audit lines are kept, and runs kept of each CronJob; None is no limit.
+
+    bare_jobs: of how many Jobs without a CronJob a namespace keeps the runs.
+    """
 
     days: int | None = None
     runs: int | None = None
     audit_days: int | None = None
+    bare_jobs: int | None = None
 
 
 class ExpiryPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,14 +72,15 @@ async def plan(
     most: runs, restores or alerts of a plan, so that its size does not grow with the history.
     """
     audit = _select_audit_lines(history, now - timedelta(days=rules.audit_days)) if rules.audit_days else ()
-    if rules.days is None and rules.runs is None:
+    if rules.days is None and rules.runs is None and rules.bare_jobs is None:
         return ExpiryPlan(audit=audit)
     cut = now - timedelta(days=rules.days) if rules.days is not None else None
+    beyond = await _list_bare_jobs_beyond(history, rules.bare_jobs) if rules.bare_jobs is not None else set()
     runs: list[str] = []
     backups: list[str] = []
     for cronjob_id in merge_values(history.executions, history.backups):
         expired_runs, expired_backups = await _select_of_cronjob(
-            history, cronjob_id, rules.runs, cut, most - len(runs)
+            history, cronjob_id, rules.runs, FAR_AHEAD if cronjob_id in beyond else cut, most - len(runs)
         )
         runs += expired_runs
         backups += expired_backups
@@ -90,6 +97,18 @@ async def plan(
         audit=audit,
         is_whole=max(len(runs), len(restores), len(alerts)) < most and len(audit) < MOST_AUDIT_LINES,
     )
+
+
+async def _list_bare_jobs_beyond(history: History, number: int) -> set[str]:
+    """Return the ids of the Jobs without a CronJob that are not among the newest of their namespace."""
+    newest: dict[tuple[str, str], list[tuple[datetime, str]]] = {}
+    for cronjob_id in history.executions.distinct("cronjob_id"):
+        if not cronjob_id.startswith(subject_names.BARE_ID_PREFIX):
+            continue
+        for run in history.executions.newest(limit=1, cronjob_id=cronjob_id).items:
+            newest.setdefault((run.cluster, run.namespace), []).append((run.created_at, cronjob_id))
+        await asyncio.sleep(0)
+    return {cronjob_id for jobs in newest.values() for _, cronjob_id in sorted(jobs, reverse=True)[number:]}
 
 
 async def _take(ids: AsyncIterator[str], most: int) -> list[str]:

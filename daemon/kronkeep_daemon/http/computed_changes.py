@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from kronkeep_common import api
+from kronkeep_common import api, subject_names
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import CronJob
 from kronkeep_daemon.cronjobs import CronJobService
@@ -133,7 +133,7 @@ class ComputedChanges:
         self._mark_touched(event.new.cronjob_id, CronJobRef.of(event.new))
 
     def _mark_touched(self, cronjob_id: str, ref: CronJobRef) -> None:
-        if self._in_use.is_set():
+        if self._in_use.is_set() and subject_names.job_of(ref.name) is None:
             self._touched[cronjob_id] = ref
             self._wake.set()
 

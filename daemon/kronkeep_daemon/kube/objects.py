@@ -38,6 +38,7 @@ class JobAnnotations(
         "instantiate": object_keys.INSTANTIATE,
         "policy_revision": object_keys.POLICY_REVISION,
         "overrides": object_keys.OVERRIDES_ANNOTATION,
+        "helm_hook": object_keys.HELM_HOOK,
     },
     kw_only=True,
 ):
@@ -47,9 +48,16 @@ class JobAnnotations(
     instantiate: str | None = None
     policy_revision: str | None = None
     overrides: str | None = None
+    helm_hook: str | None = None
 
 
 LONGEST_ANNOTATION = 16_384  # characters, of those that are read of a Job; anybody may write 256 KiB
+
+
+class MetaLabels(msgspec.Struct, gc=False, rename={"managed_by": object_keys.MANAGED_BY_LABEL}):
+    """The labels that are read of a Job."""
+
+    managed_by: str | None = None
 
 
 class ObjectMeta(_ApiStruct):
@@ -62,6 +70,7 @@ class ObjectMeta(_ApiStruct):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     annotations: JobAnnotations | None = None
+    labels: MetaLabels | None = None
     owner_references: tuple[OwnerReference, ...] | None = None
     finalizers: tuple[str, ...] | None = None
 
@@ -488,6 +497,14 @@ def drop_long_annotations(meta: ObjectMeta) -> None:
 def job_uid_of(pod: Pod) -> str | None:
     """Return the uid of the Job that owns a pod."""
     return next((owner.uid for owner in pod.metadata.owner_references or () if owner.kind == "Job"), None)
+
+
+def is_bare(job: Job) -> bool:
+    """Whether nothing else controls a Job, and kronkeep has not made it."""
+    owners = job.metadata.owner_references or ()
+    labels = job.metadata.labels
+    is_ours = labels is not None and labels.managed_by == object_keys.MANAGED_BY
+    return not is_ours and not any(owner.controller or owner.kind == "CronJob" for owner in owners)
 
 
 def cronjob_owner_of(job: Job) -> OwnerReference | None:
