@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from kronkeep_common import subject_names
+from kronkeep_common import object_keys, subject_names
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Cause, CronJobExecution, EnvVar
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
@@ -19,7 +19,6 @@ from kronkeep_daemon.kube.objects import (
     OwnerReference,
     Pod,
     cronjob_owner_of,
-    is_bare,
 )
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
@@ -83,6 +82,14 @@ def run_of_job(
     base = old or _new_run(cluster, record_id, job, owner)
     new = _with_observation(base, observe(job, pods, events, base.pods, _cause_of(base)))
     return old if new == old else new
+
+
+def is_bare(job: Job) -> bool:
+    """Whether nothing else controls a Job, and kronkeep has not made it."""
+    owners = job.metadata.owner_references or ()
+    labels = job.metadata.labels
+    is_ours = labels is not None and labels.managed_by == object_keys.MANAGED_BY
+    return not is_ours and not any(owner.controller or owner.kind == "CronJob" for owner in owners)
 
 
 def bare_owner_of(cluster: str, job: Job) -> OwnerReference | None:

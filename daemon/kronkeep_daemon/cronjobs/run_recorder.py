@@ -38,7 +38,6 @@ from kronkeep_daemon.kube.objects import (
     JsonObject,
     convert_object,
     cronjob_owner_of,
-    is_bare,
 )
 from kronkeep_daemon.kube.subjects import PolicyClaim
 from kronkeep_daemon.supervisor import Supervisor
@@ -284,7 +283,7 @@ class RunRecorder:
         uid = job.metadata.uid
         self._unknown_owners.pop(uid, None)
         if owner is None:
-            return self._bare_jobs() > 0 and is_bare(job)
+            return self._bare_jobs() > 0 and job_to_run.is_bare(job)
         known = self.cache.namespace_of_cronjob(owner.uid)
         if known is None:
             known = self._recorded_namespace(owner.uid)
