@@ -64,7 +64,8 @@ class Terminal:
             "TEXTUAL_ANIMATIONS": "none",
             "TEXTUAL_SMOOTH_SCROLL": "0",
         }
-        env.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):  # Textual takes the latter two for the terminal's size
+            env.pop(name, None)
 
         def before() -> None:
             os.setsid()

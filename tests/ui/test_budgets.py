@@ -56,7 +56,8 @@ def test_every_step_keeps_its_budget(jobs: Terminal, size: tuple[int, int]) -> N
     for keys in (b"3", b"2", b"1", b"2", b"?", b"\x1b", b"\r"):
         switched = jobs.press(keys)
         assert 0 < switched.bytes <= most(size, 6_500, 22_500), keys
-        assert switched.frames <= 3, (keys, "the tabs, the view, what it read", switched.texts)
+        most_frames = most(size, 3, 4)
+        assert switched.frames <= most_frames, (keys, "tabs, view, what it read, the log", switched.texts)
     jobs.press(b"3")
     page = jobs.press(b"\x1b[6~")
     assert 0 < page.bytes <= most(size, 4_000, 14_000)
@@ -64,7 +65,7 @@ def test_every_step_keeps_its_budget(jobs: Terminal, size: tuple[int, int]) -> N
 
 def test_typing_in_the_form_costs_a_line(jobs: Terminal, size: tuple[int, int]) -> None:
     opened = jobs.press(b"n")
-    assert 0 < opened.bytes <= most(size, 6_500, 22_500)
+    assert 0 < opened.bytes <= most(size, 6_500, 24_000)
     assert jobs.read_for(IDLE_SECONDS).bytes == 0, "the form is idle"
     for keys in (b"a", b"b", b"\x7f"):
         typed = jobs.press(keys)
@@ -101,10 +102,10 @@ def test_a_night_of_a_thousand_rows_costs_what_changes(size: tuple[int, int], th
         assert terminal.read_for(IDLE_SECONDS).bytes == 0
         terminal.change(1)
         one = terminal.settle()
-        assert 0 < one.bytes <= 300, one.texts
+        assert 0 < one.bytes <= most(size, 300, 600), one.texts
         assert one.frames == 1
         cursor = terminal.press(b"j")
-        assert 0 < first_frame(cursor) <= 650
+        assert 0 < first_frame(cursor) <= most(size, 650, 1_500)
         for keys in (b"\x1b[D", b"+", b"["):
             moved = terminal.press(keys)
             assert 0 < moved.bytes <= most(size, 7_000, 36_000), keys

@@ -111,7 +111,7 @@ def test_blocks_never_fail(values: list[float | None], width: int) -> None:
 
 @given(st.floats(-1e6, 1e6), st.integers(1, 60))
 def test_bars_keep_their_width(percent: float, width: int) -> None:
-    assert len(bar(percent, width).partition("] ")[0]) == width + 1
+    assert len(bar(percent, width).partition(" ")[0]) == width
 
 
 @given(st.integers(20, 300))

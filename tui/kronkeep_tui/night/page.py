@@ -10,7 +10,6 @@ from kronkeep_common.text import duration
 from kronkeep_tui.night.bars import Bar, NightRow
 from kronkeep_tui.night.batches import NightEntry
 from kronkeep_tui.night.chart import Look, draw_axis, draw_load
-from kronkeep_tui.pages.status_words import FAULTS, role
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Cell, Text
 from kronkeep_tui.widgets.row_table import Column
@@ -47,12 +46,6 @@ def place_of(row: NightRow, bar: Bar | None) -> tuple[str, str]:
         return "runs", row.id
     run_id = bar.run_id if bar.storage else bar.id
     return ("runs", row.id) if run_id is None else ("run", run_id)
-
-
-def row_role(row: NightRow) -> str:
-    """Return the role of a row's name: that of its newest run where that did not end well."""
-    newest = row.runs[-1] if row.runs else None
-    return role(newest.status) if newest is not None and newest.status in FAULTS else ""
 
 
 def default_order(entry: NightEntry) -> tuple[object, ...]:

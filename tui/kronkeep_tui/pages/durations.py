@@ -5,12 +5,13 @@ from itertools import islice
 
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import duration
-from kronkeep_tui.pages.status_words import BLOCKS, STRIP
+from kronkeep_tui.pages.status_words import BLOCKS, STRIP, UNENDED
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Drawing, Span, Text
 
 MOST_RUNS = 5_000  # newest runs of all CronJobs that are looked at
 MOST_OF_ONE = 60
+NEWEST = 500  # runs among which those are that go on
 USUAL_RUNS = 20
 SLOW = 2.0  # times the usual duration, from which on a run is marked
 SHORTEST_SLOW = 60.0  # seconds; shorter runs vary for no reason
@@ -37,6 +38,14 @@ def group_runs(store: Store) -> RunsByCronJob:
         if len(group) < MOST_OF_ONE:
             group.append(run)
     return groups
+
+
+def open_runs(store: Store) -> tuple[str, ...]:
+    """Return the ids of the newest runs that go on: while they are the same, no run has ended."""
+    records = store.executions.records
+    return tuple(
+        run_id for run_id in islice(store.executions.order, NEWEST) if records[run_id].status in UNENDED
+    )
 
 
 def usual_seconds(runs: Sequence[CronJobExecution]) -> float | None:

@@ -14,7 +14,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages import runs as runs_page
-from kronkeep_tui.pages.durations import RunsByCronJob, group_runs
+from kronkeep_tui.pages.durations import RunsByCronJob, group_runs, open_runs
 from kronkeep_tui.pages.status_words import FAULTS, UNENDED, last_outcome, present_state
 from kronkeep_tui.prompt import LinePrompt, name_prompt
 from kronkeep_tui.store import Store
@@ -70,7 +70,7 @@ class JobsView(CronJobTableView):
         super().__init__(context, place)
         self._refused_texts: dict[str, bytes] = {}  # by CronJob: what was written in the editor
         self._preview = LogPreview(context, self.show_detail)
-        self._grouped: object = None
+        self._grouped: tuple[object, object] = (None, None)
         self._groups: RunsByCronJob = {}
 
     def crumb(self, store: Store) -> str:
@@ -78,13 +78,19 @@ class JobsView(CronJobTableView):
 
     def show(self, store: Store, now: datetime) -> None:
         is_wide = self.context.view_size.width >= runs_page.WITH_USUAL
-        if is_wide and self._grouped is not store.executions:
-            self._grouped = store.executions
-            self._groups = group_runs(store)
-        elif not is_wide:
+        if is_wide:
+            self._group(store)
+        else:
             self._groups = {}
-            self._grouped = None
+            self._grouped = (None, None)
         super().show(store, now)
+
+    def _group(self, store: Store) -> None:
+        """Group the runs by CronJob again where one has come, gone or ended: each group is in many rows."""
+        grouped = (store.executions.order, open_runs(store))
+        if self._grouped[0] is not grouped[0] or self._grouped[1] != grouped[1]:
+            self._grouped = grouped
+            self._groups = group_runs(store)
 
     def records(self, store: Store) -> Sequence[CronJob]:
         return sorted(store.cronjobs, key=_natural_order_key)

@@ -129,7 +129,7 @@ class NightView(TableView[NightEntry]):
     def row_of(self, record: NightEntry, store: Store, now: datetime) -> TableRow:
         bar = self._bar_in(record.row) if record.id == self.chart.key else None
         drawn = self.board.draw(record.row, bar, now)
-        return TableRow(record.id, (page.label(record.row, store), drawn), page.row_role(record.row))
+        return TableRow(record.id, (page.label(record.row, store), drawn))
 
     # what is shown
 

@@ -184,7 +184,7 @@ class OverviewView(TableView[Alert]):
 
         def make_row(entry: NightEntry) -> TableRow:
             cells = (night_page.label(entry.row, store), board.draw(entry.row, None, now))
-            return TableRow(entry.id, cells, night_page.row_role(entry.row))
+            return TableRow(entry.id, cells)
 
         chart.show(Rows(self._chosen, attrgetter("id"), make_row))
 

@@ -12,7 +12,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
-from kronkeep_tui.pages.durations import RunsByCronJob, group_runs
+from kronkeep_tui.pages.durations import RunsByCronJob, group_runs, open_runs
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
@@ -56,7 +56,7 @@ class RunsView(TableView[CronJobExecution]):
         self._is_at_end = False
         self._newest_seen = ""
         self._preview = LogPreview(context, self.show_detail)
-        self._grouped: object = None
+        self._grouped: tuple[object, object] = (None, None)
         self._groups: RunsByCronJob = {}
 
     @property
@@ -93,11 +93,17 @@ class RunsView(TableView[CronJobExecution]):
         return ((f"  {len(fresh)} new above", "warn"), *failures, (": g", "quiet"))
 
     def show(self, store: Store, now: datetime) -> None:
-        if self._has_usual and self._grouped is not store.executions:
-            self._grouped = store.executions
-            self._groups = group_runs(store)
+        if self._has_usual:
+            self._group(store)
         super().show(store, now)
         self._note_newest()
+
+    def _group(self, store: Store) -> None:
+        """Group the runs by CronJob again where one has come, gone or ended: each group is in many rows."""
+        grouped = (store.executions.order, open_runs(store))
+        if self._grouped[0] is not grouped[0] or self._grouped[1] != grouped[1]:
+            self._grouped = grouped
+            self._groups = group_runs(store)
 
     def _note_newest(self) -> None:
         """Note the newest run while the first row is in sight."""
