@@ -156,7 +156,8 @@ async def grant(admin: Cluster) -> None:
 async def test_a_right_that_is_withdrawn_is_told_and_given_again_is_used(
     api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "WATCH_SECONDS", (1, 1))  # rights are looked at when a watch begins
+    # Rights are looked at when a watch begins.
+    monkeypatch.setitem(watch.ListWatch.__init__.__kwdefaults__, "watch_seconds", (1, 1))
     admin = await Cluster.connect(kubeconfig=tmp_path / "kubeconfig")
     await account(admin, tmp_path / "kubeconfig", tmp_path / "own")
     cluster = await Cluster.connect(kubeconfig=tmp_path / "own")
