@@ -15,6 +15,7 @@ from kronkeep_tui.frame import Frame
 from kronkeep_tui.reader import FLUSH_SECONDS, Reader
 from kronkeep_tui.settings import TerminalSettings
 from kronkeep_tui.sgr_diff import shortening_driver
+from kronkeep_tui.textual_internals import send_changed_cells_only
 from kronkeep_tui.views.registry import create_view
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class KronkeepApp(App[int]):
         look = self._scheme(self.settings.theme)
         self.roles = look.roles
         super().__init__()
+        send_changed_cells_only()
         for theme in colours.THEMES:
             self.register_theme(theme)
         self.theme = look.theme
