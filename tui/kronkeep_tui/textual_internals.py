@@ -33,7 +33,7 @@ def send_changed_cells_only() -> None:
 
     A row of 200 cells of which the last three differ costs 30 bytes and not 450.
     """
-    ChopsUpdate.render_segments = _render_segments  # type: ignore[method-assign]
+    ChopsUpdate.render_segments = _render_segments  # type: ignore[assignment, method-assign]
 
 
 def _render_segments(update: ChopsUpdate, console: Console) -> str:
