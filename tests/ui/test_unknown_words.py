@@ -103,13 +103,13 @@ async def test_a_key_that_means_nothing_says_so(start: str, key: str, words: str
 async def test_a_message_of_several_lines_is_drawn_once_above_the_keys() -> None:
     async with app_of(CannedClient(*busy()), start="restore").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and ">ok" in screen(pilot))
-        await pilot.press("r", "ctrl+u")
-        await type_line(pilot, "bla")
-        await until(pilot, lambda: "A target begins with new-claim, claim, in-place." in screen(pilot))
+        await pilot.press("colon")
+        await type_line(pilot, "trigger a-name-that-is-too-long-for-one-line-and-none-of-those-that-are-here")
+        await until(pilot, lambda: "There is no 'a-name-that-is" in screen(pilot))
         lines = screen(pilot).splitlines()
         assert len(lines) == 24
         assert lines[-1].strip().startswith("enter open")
-        assert screen(pilot).count("A target begins with") == 1
+        assert screen(pilot).count("There is no 'a-name") == 1
 
 
 @pytest.mark.parametrize("width", [80, 40])
