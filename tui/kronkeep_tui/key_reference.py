@@ -20,18 +20,19 @@ them. Other keys are set in `~/.config/kronkeep/terminal.toml` by the action's n
     [keys]
     trigger = ["ctrl+t"]
 
-    [filters]                                      # @tonight in the prompt of a filter; ctrl+s there saves one
+    [filters]                            # @tonight in the prompt of a filter; ctrl+s there saves one
     tonight = "status:failed age:<12h"
 
-    [[commands]]                                   # a program of yours for the record under the cursor
+    [[commands]]                         # a program of yours for the record under the cursor
     key = "ctrl+y"
     views = ["jobs"]
     label = "describe"
     run = ["kubectl", "-n", "{namespace}", "describe", "cronjob", "{name}"]
-    changes = false                                # true, the default, asks before
+    changes = false                      # true, the default, asks before
 
 No shell runs a command: each word stays one argument, whatever a name has in it. The placeholders are
-{namespace}, {name}, {id}, {cluster}, {cronjob}, {job}, {node}, {storage_id}, {backup_id}, {snapshot_id}, {path}.
+{namespace}, {name}, {id}, {cluster}, {cronjob}, {job}, {node}, {storage_id}, {backup_id}, {snapshot_id} and
+{path}.
 
 Commands after `:` are a tab with a filter (`:runs status:failed`), every action by its name, with that of
 a row where it is about one (`:trigger shop/db-dump`), and:
