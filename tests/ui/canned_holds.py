@@ -17,6 +17,10 @@ class CannedAlerts:
         cronjob: CronJob = self._canned.answer("acknowledge", alert_id)
         return cronjob
 
+    async def unacknowledge(self, alert_id: str) -> CronJob:
+        cronjob: CronJob = self._canned.answer("unacknowledge", alert_id)
+        return cronjob
+
 
 class CannedSilences:
     """`client.silences`, answered from the lists of a canned client."""
