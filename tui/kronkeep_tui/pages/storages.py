@@ -136,7 +136,7 @@ def _served_words(storage: BackupStorage) -> str:
     if not storage.namespaces:
         return "no namespace, so nobody can use it (e names some)"
     names = "all namespaces" if EVERY_NAMESPACE in storage.namespaces else ", ".join(storage.namespaces)
-    return names + LAYOUT_WORDS[storage.layout]
+    return names + LAYOUT_WORDS.get(storage.layout, "")
 
 
 def _snapshot_lines(storage: BackupStorage, width: int) -> list[Text]:
