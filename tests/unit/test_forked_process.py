@@ -43,7 +43,7 @@ def test_it_says_what_a_fresh_process_says(tmp_path: Path, monkeypatch: pytest.M
     with (tmp_path / "errors").open("wb") as errors:
         forked = hear(ForkedProcess(words, errors))
     fresh = subprocess.Popen(
-        [sys.executable, "-m", *words],
+        ["env", "--default-signal=INT", sys.executable, "-m", *words],  # whatever these tests inherited
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -111,7 +111,7 @@ def test_verify_and_drill(made: Made) -> None:
     assert run_kronkeep(made.daemon, "verify", made.backup).returncode == 0
     done = run_kronkeep(made.daemon, "drill", "job", "--wait")
     assert done.returncode == 0, done.stderr
-    assert "files compared with" in done.stdout
+    assert "compared with manifest" in done.stdout
     listed = json.loads(run_kronkeep(made.daemon, "get", "restores", "-o", "json").stdout)
     for one in listed[:2]:
         log = run_kronkeep(made.daemon, "logs", "--restore", one["id"])
