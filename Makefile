@@ -70,7 +70,7 @@ steady: $(VENV)/.dev debian servers newer-restic images ## run the tests again a
 	@tests/steady $(ARGS)
 
 .PHONY: torture
-torture: $(VENV)/.dev debian servers newer-restic images ## long fault injection: kills, power cuts, full disks
+torture: $(VENV)/.dev debian servers azurite newer-restic images ## long fault injection: kills, power cuts, full disks
 	@systemd/require-debian strace xfsprogs >&2
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
 	@[ -n "$(ARGS)" ] || $(MAKE) on-debian
@@ -174,12 +174,15 @@ debian: ## install restic, bubblewrap, openssl and busybox from Debian where the
 AZURITE := 3.37.0
 
 .PHONY: servers
-servers: $(VENV)/servers/.done ## install the servers that are tested against: S3 (moto), GCS, Azure (azurite), rclone, sshd, TLS, PostgreSQL
+servers: $(VENV)/servers/.done ## install the servers that are tested against: S3 (moto), GCS, rclone, sshd, TLS, PostgreSQL
 	@systemd/require-debian rclone openssl postgresql >&2
+	@[ -d /run/systemd/system ] || systemd/require-debian openssh-server >&2 # systemd would start it: there rclone serves SFTP
+
+.PHONY: azurite
+azurite: ## install the server that Azure storages are tested against (make torture)
 	@[ -x $(VENV)/servers/azurite/node_modules/.bin/azurite-blob ] || { command -v npm >/dev/null && \
 	  npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV)/servers/azurite azurite@$(AZURITE) >&2; } || \
 	  echo "kronkeep: the tests continue without azurite, which needs npm" >&2
-	@[ -d /run/systemd/system ] || systemd/require-debian openssh-server >&2 # systemd would start it: there rclone serves SFTP
 
 .PHONY: newer-restic
 newer-restic: $(VENV)/.dev ## install a restic newer than this Debian's, for the tests of what only it can do

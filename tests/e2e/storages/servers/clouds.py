@@ -19,7 +19,7 @@ AZURITE = ROOT / ".venv/servers/azurite/node_modules/.bin/azurite-blob"
 ACCOUNT = "keeper"
 AZURE_HOST = f"{ACCOUNT}.blob.core.windows.net"
 needs_azurite = pytest.mark.skipif(
-    not AZURITE.exists() or shutil.which("node") is None, reason="make servers has not installed azurite"
+    not AZURITE.exists() or shutil.which("node") is None, reason="make azurite has not installed it"
 )
 
 
