@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeVar
 from kronkeep_common.evidence import Period
 from kronkeep_common.models import BackupExecution, CronJobExecution
 from kronkeep_common.models.timeline import Timeline, TimelineBackup, TimelineRow, TimelineRun
-from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BACKUP_TRANSITIONS, EXECUTION_TRANSITIONS, is_final
+from kronkeep_common.timeline_records import has_waited, timeline_backup, timeline_run
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube.objects import CronJobObject
@@ -53,10 +53,10 @@ async def build_timeline(
     timeline_backups: dict[RowKey, list[TimelineBackup]] = {}
     for run in reversed(runs):
         if _ends_after(run.ended_at or run.gap_until, period, run.created_at):
-            timeline_runs.setdefault(_key_of(run), []).append(_as_timeline_run(run))
+            timeline_runs.setdefault(_key_of(run), []).append(timeline_run(run))
     for backup in reversed(backups):
-        if _ends_after(backup.ended_at, period, backup.created_at) and _has_waited(backup):
-            timeline_backups.setdefault(_key_of(backup), []).append(_as_timeline_backup(backup))
+        if _ends_after(backup.ended_at, period, backup.created_at) and has_waited(backup):
+            timeline_backups.setdefault(_key_of(backup), []).append(timeline_backup(backup))
     keys = sorted({*timeline_runs, *timeline_backups, *planned.moments})
     return Timeline(
         from_at=period.start,
@@ -125,36 +125,6 @@ def _key_of_object(cronjob: CronJobObject) -> RowKey:
 def _ends_after(end: datetime | None, period: Period, created_at: datetime) -> bool:
     """Whether something that was created and perhaps ended reaches into the period."""
     return created_at >= period.start or end is None or end > period.start
-
-
-def _has_waited(backup: BackupExecution) -> bool:
-    """Whether a backup is to be seen; one that was given up because its run failed never was in a queue."""
-    return backup.started_at is not None or backup.reason != Reason.CRONJOB_FAILED
-
-
-def _as_timeline_run(run: CronJobExecution) -> TimelineRun:
-    slot = run.scheduled_at if run.job is None else None
-    return TimelineRun(
-        id=run.id,
-        status=run.status,
-        began_at=slot or run.started_at or run.created_at,
-        ended_at=run.ended_at or run.gap_until,
-        reason=run.reason,
-        gap_slots=run.gap_slots,
-    )
-
-
-def _as_timeline_backup(backup: BackupExecution) -> TimelineBackup:
-    return TimelineBackup(
-        id=backup.id,
-        run_id=backup.cronjob_execution_id,
-        storage_id=backup.storage_id,
-        status=backup.status,
-        queued_at=max(backup.created_at, backup.due_at or backup.created_at),
-        started_at=backup.started_at,
-        ended_at=backup.ended_at,
-        reason=backup.reason,
-    )
 
 
 async def _list_planned(cronjobs: CronJobService, period: Period, namespace: str | None) -> Planned:

@@ -10,7 +10,7 @@ from kronkeep_common.errors import DaemonUnreachable
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.models.timeline import Timeline, TimelineRow
 from kronkeep_common.schedule import Schedule
-from kronkeep_tui.night.bars import timeline_backup, timeline_run
+from kronkeep_common.timeline_records import timeline_backup, timeline_run
 
 MOST_PLANNED = 300
 R = TypeVar("R", CronJobExecution, BackupExecution)

@@ -32,7 +32,7 @@ from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
-from kronkeep_daemon.backups.waiting_retention import DueRetention, RetentionSubject, WaitingRetention
+from kronkeep_daemon.backups.waiting_retention import DueRetention, RetentionRetries, RetentionSubject
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.objects import CronJobRef
@@ -93,7 +93,7 @@ class RetentionService:
         self._supervisor = supervisor
         self._started_at = clock.now()
         self._applied_at: dict[_PolicyKey, datetime] = {}
-        self._waiting = WaitingRetention()
+        self._retries = RetentionRetries(clock, self._is_settled)
         bus.subscribe(BackupChanged, self._on_backup_changed)
 
     def start(self) -> None:
@@ -238,23 +238,7 @@ class RetentionService:
         """Apply retention to the policy of a new backup, as its CronJob carries it now."""
         ref = CronJobRef.of(backup)
         subject = RetentionSubject(ref)
-        self._waiting.add(subject, backup.id, self._clock.monotonic())
-        await self._apply_due(subject)
-
-    async def apply_waiting(self) -> None:
-        """Apply retention again where it could not be applied after a backup."""
-        for entry in self._waiting.due(self._clock.monotonic()):
-            await self._apply_due(entry.subject)
-
-    async def _apply_due(self, subject: RetentionSubject) -> None:
-        """Apply what is due to a CronJob's policy; where that fails it stays due."""
-        entry = self._waiting.find(subject)
-        if entry is None:
-            return
-        if await self._is_settled(entry):
-            self._waiting.remove(entry)
-        else:
-            self._waiting.postpone(entry, self._clock.monotonic())
+        await self._retries.apply_after(subject, backup.id)
 
     async def _is_settled(self, entry: DueRetention) -> bool:
         """Apply what is due; return False where that is to be tried again."""
@@ -364,7 +348,7 @@ class RetentionService:
         await self._cronjobs.wait_until_one_synced()
         while True:
             await self._cronjobs.leads.wait_until_leading()
-            await self.apply_waiting()
+            await self._retries.apply_waiting()
             slot = retention_rules.newest_prune_slot(self._settings(), self._clock.now())
             if slot is not None:
                 await self.run_pass(slot)

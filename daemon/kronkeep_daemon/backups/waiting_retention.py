@@ -1,11 +1,13 @@
-"""Retention that is due after a backup or a copy and could not be applied yet; pure bookkeeping.
+"""Retention that is due after a backup or a copy, tried until it was applied.
 
 The cluster may not answer just then, another Job may lock the repository, the Lease may not have been renewed
 for some seconds, a clock may be at fault. What is due stays due until it is done.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from kronkeep_common.clock import Clock
 from kronkeep_daemon.kube.objects import CronJobRef
 
 RETRY_SECONDS = 60.0  # before the second try; each later pause is twice as long
@@ -29,7 +31,7 @@ class DueRetention(NamedTuple):
 
 
 class WaitingRetention:
-    """The policies and copies whose retention is due, one entry each."""
+    """The policies and copies whose retention is due, one entry each; pure bookkeeping."""
 
     def __init__(self) -> None:
         self._entries: dict[RetentionSubject, DueRetention] = {}
@@ -56,3 +58,33 @@ class WaitingRetention:
     def due(self, now: float) -> list[DueRetention]:
         """Return what is to be tried now."""
         return [entry for entry in self._entries.values() if entry.due_at <= now]
+
+
+class RetentionRetries:
+    """Retention after a backup or a copy, tried again after pauses until it was applied."""
+
+    def __init__(self, clock: Clock, apply: Callable[[DueRetention], Awaitable[bool]]) -> None:
+        """Use `apply`, which returns False where retention is to be tried again."""
+        self._clock = clock
+        self._apply = apply
+        self._waiting = WaitingRetention()
+
+    async def apply_after(self, subject: RetentionSubject, just_made: str) -> None:
+        """Apply retention to what has just got a backup or a copy of the backup `just_made`."""
+        self._waiting.add(subject, just_made, self._clock.monotonic())
+        await self._apply_due(subject)
+
+    async def apply_waiting(self) -> None:
+        """Apply retention again where a pause is over."""
+        for entry in self._waiting.due(self._clock.monotonic()):
+            await self._apply_due(entry.subject)
+
+    async def _apply_due(self, subject: RetentionSubject) -> None:
+        """Apply what is due to a subject; where that fails it stays due."""
+        entry = self._waiting.find(subject)
+        if entry is None:
+            return
+        if await self._apply(entry):
+            self._waiting.remove(entry)
+        else:
+            self._waiting.postpone(entry, self._clock.monotonic())

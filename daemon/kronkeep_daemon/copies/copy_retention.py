@@ -26,7 +26,7 @@ from kronkeep_daemon.backups import policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
-from kronkeep_daemon.backups.waiting_retention import DueRetention, RetentionSubject, WaitingRetention
+from kronkeep_daemon.backups.waiting_retention import DueRetention, RetentionRetries, RetentionSubject
 from kronkeep_daemon.copies import copy_manifests, copy_rules
 from kronkeep_daemon.copies.copy_comparison import has_copy_in
 from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation
@@ -88,7 +88,7 @@ class CopyRetention:
         self._supervisor = supervisor
         self._started_at = clock.now()
         self._applied_at: dict[_Key, datetime] = {}
-        self._waiting = WaitingRetention()
+        self._retries = RetentionRetries(clock, self._is_settled)
         bus.subscribe(CopyChanged, self._on_copy_changed)
 
     def start(self) -> None:
@@ -214,23 +214,11 @@ class CopyRetention:
     async def _apply_after(self, copy: BackupCopy) -> None:
         """Apply retention to the copy of a policy, as its CronJob carries it now."""
         subject = RetentionSubject(CronJobRef(copy.cluster, copy.namespace, copy.cronjob), copy.storage_id)
-        self._waiting.add(subject, copy.backup_id, self._clock.monotonic())
-        await self._apply_due(subject)
+        await self._retries.apply_after(subject, copy.backup_id)
 
     async def apply_waiting(self) -> None:
         """Apply retention again where it could not be applied after a copy."""
-        for entry in self._waiting.due(self._clock.monotonic()):
-            await self._apply_due(entry.subject)
-
-    async def _apply_due(self, subject: RetentionSubject) -> None:
-        """Apply what is due to a copy; where that fails it stays due."""
-        entry = self._waiting.find(subject)
-        if entry is None:
-            return
-        if await self._is_settled(entry):
-            self._waiting.remove(entry)
-        else:
-            self._waiting.postpone(entry, self._clock.monotonic())
+        await self._retries.apply_waiting()
 
     async def _is_settled(self, entry: DueRetention) -> bool:
         """Apply what is due; return False where that is to be tried again."""

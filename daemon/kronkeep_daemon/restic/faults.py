@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.restic import cat, deletion_probe, exit_codes, failed_files, file_owners, output
+from kronkeep_daemon.restic import (
+    cat,
+    deletion_probe,
+    exit_codes,
+    failed_files,
+    file_owners,
+    output,
+    snapshots,
+)
 from kronkeep_daemon.restic.exit_codes import Meaning
 from kronkeep_daemon.restic.failed_files import LogLine
 from kronkeep_daemon.restic.file_owners import FileOwner
@@ -100,7 +108,7 @@ _CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
 # Texts of restic in lower case; the first that the log contains decides. Those of file systems come before
 # the words for what restic could not read, for they say why it could not.
 _RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
-    ("no matching id found", Reason.SNAPSHOT_GONE),
+    (snapshots.NONE_FOUND.lower(), Reason.SNAPSHOT_GONE),
     ("snapshot is empty", Reason.SOURCE_EMPTY),
     ("repository is already locked", Reason.REPOSITORY_LOCKED),
     ("no space left on device", Reason.STORAGE_FULL),

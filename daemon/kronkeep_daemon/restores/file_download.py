@@ -18,13 +18,12 @@ from kronkeep_common.models import BackupExecution, SnapshotFile
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.history.record_ids import new_id
-from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject, Pod
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.restores import restore_manifests, restore_outcome, snapshot_paths
+from kronkeep_daemon.restores import restore_manifests, snapshot_paths
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import WAIT_SECONDS, SnapshotListings
 from kronkeep_daemon.restores.snapshot_paths import RestoreCall
@@ -109,17 +108,13 @@ class FileDownloads:
         """Return the pod once its last container runs; raise StorageFailed where it never will."""
         async with self._queues.hold_for_reading(repository.id, "download"):
             try:
-                result = await self._jobs.run_until_started(
+                return await self._jobs.run_until_started(
                     cluster_id, manifest, "send", repository=repository, is_abandoned=is_abandoned
                 )
             except NotFoundInCluster as deleted:
                 raise StorageFailed(
                     "The Job that read the file was deleted.", reason=Reason.JOB_GONE
                 ) from deleted
-        if not isinstance(result, FinishedJob):
-            return result
-        fault = restore_outcome.explain_failure(result) or restore_outcome.INTERRUPTED
-        raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
     async def _read_sha256(self, cluster_id: str, pod: Pod) -> str:
         """Return the SHA-256 in hexadecimal that the container `sum` printed before it ended."""

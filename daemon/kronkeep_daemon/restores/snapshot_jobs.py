@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 
+from kronkeep_common.errors import StorageFailed
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import SHORT_LOG, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -12,6 +13,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject, Pod
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.restores import restore_outcome
 
 
 class SnapshotJobs:
@@ -74,17 +76,21 @@ class SnapshotJobs:
         *,
         repository: Repository,
         is_abandoned: Callable[[], bool],
-    ) -> Pod | FinishedJob:
-        """Run a Job until a container has started; return its pod, or how the Job ended before.
+    ) -> Pod:
+        """Run a Job until a container has started; return its pod.
 
         The caller removes the Job with `remove`. Raises NotFoundInCluster when the Job is deleted, and when
-        `is_abandoned` says that nobody waits for it.
+        `is_abandoned` says that nobody waits for it; StorageFailed when it ended before.
         """
         cluster = self.cluster(cluster_id)
         await node_placement.place_near_claims(cluster, manifest)
-        return await self._repository_jobs.run_until_started(
+        result = await self._repository_jobs.run_until_started(
             manifest, repository, cluster, container, is_abandoned=is_abandoned
         )
+        if not isinstance(result, FinishedJob):
+            return result
+        fault = restore_outcome.explain_failure(result) or restore_outcome.INTERRUPTED
+        raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
     def container_chunks(self, cluster_id: str, pod: Pod, container: str) -> AsyncIterator[bytes]:
         """Yield the log of a container that has started, to its end, with the time before each line."""

@@ -30,7 +30,6 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.jobs import pods
-from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import Forbidden, NotFoundInCluster
@@ -222,15 +221,11 @@ class TarDownloads:
     ) -> Pod:
         """Return the pod once its container runs; raise StorageFailed where it never will."""
         try:
-            result = await self._jobs.run_until_started(
+            return await self._jobs.run_until_started(
                 cluster_id, manifest, STEP, repository=repository, is_abandoned=is_abandoned
             )
         except NotFoundInCluster as deleted:
             raise _job_gone() from deleted
-        if not isinstance(result, FinishedJob):
-            return result
-        fault = restore_outcome.explain_failure(result) or restore_outcome.INTERRUPTED
-        raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
     async def _send(self, download: _Download) -> AsyncGenerator[bytes, None]:
         """Yield the parts in their order; return once the whole archive was sent and restic ended well."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.models.timeline import Timeline, TimelineBackup, TimelineRow, TimelineRun
-from kronkeep_common.reasons import Reason
+from kronkeep_common.timeline_records import has_waited, timeline_backup, timeline_run
 from kronkeep_tui.pages.durations import median_of
 
 MOST_BARS = 2_000  # of one CronJob and kind; older ones are dropped
@@ -99,33 +99,6 @@ def _bar_of_backup(backup: TimelineBackup) -> Bar:
     )
 
 
-def timeline_run(run: CronJobExecution) -> TimelineRun:
-    """Return a run's record as a timeline has it."""
-    slot = run.scheduled_at if run.job is None else None
-    return TimelineRun(
-        id=run.id,
-        status=run.status,
-        began_at=slot or run.started_at or run.created_at,
-        ended_at=run.ended_at or run.gap_until,
-        reason=run.reason,
-        gap_slots=run.gap_slots,
-    )
-
-
-def timeline_backup(backup: BackupExecution) -> TimelineBackup:
-    """Return a backup's record as a timeline has it."""
-    return TimelineBackup(
-        id=backup.id,
-        run_id=backup.cronjob_execution_id,
-        storage_id=backup.storage_id,
-        status=backup.status,
-        queued_at=max(backup.created_at, backup.due_at or backup.created_at),
-        started_at=backup.started_at,
-        ended_at=backup.ended_at,
-        reason=backup.reason,
-    )
-
-
 def _with_bars(old: Sequence[Bar], fresh: Iterable[Bar]) -> tuple[Bar, ...]:
     """Return bars in order, those of the same id replaced."""
     by_id = {bar.id: bar for bar in old}
@@ -180,7 +153,7 @@ def with_records(rows: Rows, runs: Iterable[CronJobExecution], backups: Iterable
         bar = _bar_of_run(timeline_run(run))
         changed[run.cronjob_id] = row._replace(runs=_with_bars(row.runs, [bar]))
     for backup in backups:
-        if backup.started_at is None and backup.reason == Reason.CRONJOB_FAILED:
+        if not has_waited(backup):
             continue
         row = changed.get(backup.cronjob_id) or _empty_row(backup)
         bar = _bar_of_backup(timeline_backup(backup))

@@ -1,5 +1,7 @@
 """The base of views with a CronJob in each row."""
 
+from typing import ClassVar
+
 from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
 from kronkeep_tui.actions import handles
@@ -15,6 +17,7 @@ class CronJobTableView(TableView[CronJob]):
     """CronJobs as rows; a row opens its runs, its YAML or its form."""
 
     FILTER_KIND = "cronjobs"
+    FORM_TARGET: ClassVar[str] = "edit"  # where the form opens: at its beginning
 
     def copy_text(self, record: CronJob) -> str:
         return f"{record.namespace}/{record.name}"
@@ -41,9 +44,9 @@ class CronJobTableView(TableView[CronJob]):
 
     @handles(actions.FORM)
     def open_form(self) -> None:
-        """Open the CronJob with its policy in the form."""
+        """Open the CronJob with its policy in the form, at the view's part of it."""
         cronjob = self.subject()
         if cronjob is not None and cronjob.is_claim:
             self.context.tell("The policy of a claim is edited as YAML: E in Jobs.", "quiet")
         elif cronjob is not None:
-            self.context.enter("form", f"edit {full_name(cronjob)}")
+            self.context.enter("form", f"{self.FORM_TARGET} {full_name(cronjob)}")

@@ -10,7 +10,7 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.cronjob_table import CronJobTableView, full_name
+from kronkeep_tui.views.cronjob_table import CronJobTableView
 from kronkeep_tui.views.name_columns import cronjob_name, namespace_of
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
 from kronkeep_tui.widgets.cells import Text
@@ -27,6 +27,7 @@ class PoliciesView(CronJobTableView):
     """CronJobs that have a policy, or one that cannot be read."""
 
     SCOPES = (Scope.POLICIES, Scope.TABLE, Scope.ANY)
+    FORM_TARGET = "policy"  # at the section of the backup
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "PoliciesView > .detail { height: 7; }"
     NAME_COLUMNS = {"NAMESPACE": namespace_of, "CRONJOB": cronjob_name}
@@ -73,15 +74,6 @@ class PoliciesView(CronJobTableView):
             name = clusters.label(cronjob, self.store)
             return f"The policy of {name} cannot be read, so its retention removes nothing."
         return ""
-
-    @handles(actions.FORM)
-    def open_form(self) -> None:
-        """Open the CronJob in the form, at the section of its backup."""
-        cronjob = self.subject()
-        if cronjob is not None and cronjob.is_claim:
-            self.context.tell("The policy of a claim is edited as YAML: E in Jobs.", "quiet")
-        elif cronjob is not None:
-            self.context.enter("form", f"policy {full_name(cronjob)}")
 
     @handles(actions.RETENTION)
     def show_retention(self) -> None:
