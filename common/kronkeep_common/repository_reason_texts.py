@@ -19,8 +19,9 @@ REPOSITORIES = {
         "Put the right one back, or create a new storage for this one; nothing was written to it.",
     ),
     "ConfigLost": ReasonText(
-        "The storage's place holds the keys of a repository whose config is gone.",
-        "Put its config back from a copy, or choose a place that is empty.",
+        "The storage's place holds the keys of a repository whose config is gone or was never written.",
+        "Put its config back from a copy, or choose an empty place. "
+        "Where nothing was ever archived, empty this one and create the storage again.",
     ),
     "WrongPassword": ReasonText(
         "The repository does not open with this password.",

@@ -4,11 +4,15 @@ One Job creates it with `restic init`; a second container of that Job, which sha
 but the volumes, opens it and lists its keys. restic refuses to create a repository where there is a config;
 then a second Job opens what is there. The names of the Jobs follow from the arguments, so a daemon that was
 killed finds its Jobs instead of running a second `init` beside the first.
+
+restic writes the key first and the config after it. One that was killed between the two leaves a key that our
+password opens and that fits no config: restic 0.19 refuses to create a repository there, and 0.14 makes a
+second key, after which each command opens the repository or calls it damaged, by the order of two file names.
 """
 
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.repository import Repository
@@ -17,6 +21,7 @@ from kronkeep_daemon.restic import cat, init, keys
 from kronkeep_daemon.restic.faults import Fault
 
 IDENTITY_STEP = "repository"  # the container that opens the repository and prints its id
+KEYS_STEP = "keys"
 MOST_ATTEMPTS = 8  # while Jobs are interrupted
 STORAGE_LETTERS = 8  # of a storage in the names of its Jobs, which have 57 letters at most
 
@@ -51,28 +56,35 @@ async def create_or_open(jobs: RepositoryJobs, repository: Repository, mark: str
     `mark` is the id of this creation: a second call with the same one continues with its Jobs. A Job has
     `seconds`; an interrupted one, as by the end of its node, is followed by another. Raises StorageFailed:
     NotKept where the second container did not find what the first had created, and ConfigLost where there
-    are keys of another repository.
+    are keys of another repository, or of one whose creation was interrupted.
     """
     name = f"{job_names.shorten(repository.storage.id, STORAGE_LETTERS)}-{mark}"
     for attempt in range(MOST_ATTEMPTS):
         try:
-            return await _try_once(jobs, repository, f"{name}-{attempt}", seconds)
+            return await _try_once(
+                jobs, repository, f"{name}-{attempt}", seconds, is_first_attempt=attempt == 0
+            )
         except StorageFailed as fault:
             if _reason_of(fault) != Reason.INTERRUPTED:
                 raise
     raise StorageFailed("The storage's Jobs were interrupted again and again.", reason=Reason.INTERRUPTED)
 
 
-async def _try_once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> str:
+async def _try_once(
+    jobs: RepositoryJobs, repository: Repository, name: str, seconds: float, *, is_first_attempt: bool
+) -> str:
     creation = await jobs.run(
         f"kronkeep-init-{name}", _creation_steps(repository), repository, seconds, apart=("repository",)
     )
     failure = _creation_failure(creation)
     config = creation.container("config")
     if failure is not None and _reason_of(failure) == Reason.REPOSITORY_THERE:
-        opening = await jobs.run(f"kronkeep-open-{name}", opening_steps(repository), repository, seconds)
-        failure = storage_failure(opening)
-        config = opening.container("repository")
+        steps = opening_steps(repository)
+        if not is_first_attempt:
+            steps = [(KEYS_STEP, keys.argv()), *steps]
+        opening = await jobs.run(f"kronkeep-open-{name}", steps, repository, seconds)
+        failure = _opening_failure(opening)
+        config = opening.container(IDENTITY_STEP)
     if failure is not None:
         raise failure
     return cat.parse_id(config.log) if config is not None else ""
@@ -87,12 +99,28 @@ def _creation_failure(job: FinishedJob) -> StorageFailed | None:
     creation = job.container("init")
     opening = job.container("repository")
     if failure is None and opening is not None:
-        is_ambiguous = len(keys.parse(opening.log)) > 1
-        return storage_error(Fault.of(Reason.CONFIG_LOST)) if is_ambiguous else None
+        return _key_failure(opening)
     is_missing = failure is not None and _reason_of(failure) == Reason.REPOSITORY_MISSING
     if is_missing and creation is not None and creation.exit_code == 0:
         return storage_error(Fault.of(Reason.NOT_KEPT))
     return failure
+
+
+def _opening_failure(job: FinishedJob) -> StorageFailed | None:
+    """Return why what is there was not opened; where its keys were listed, that it has several."""
+    failure = storage_failure(job)
+    listing = job.container(KEYS_STEP)
+    if listing is None:
+        return failure
+    if failure is None:
+        return _key_failure(listing)
+    is_unclear = _reason_of(failure) == Reason.REPOSITORY_DAMAGED
+    return storage_error(Fault.of(Reason.CONFIG_LOST)) if is_unclear else failure
+
+
+def _key_failure(listing: ContainerResult) -> StorageFailed | None:
+    is_ambiguous = len(keys.parse(listing.log)) > 1
+    return storage_error(Fault.of(Reason.CONFIG_LOST)) if is_ambiguous else None
 
 
 def _reason_of(failure: StorageFailed) -> str:

@@ -1,16 +1,17 @@
 """The manifests in deploy/ as `kubectl apply --dry-run=server` sends them to the embedded API server."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.integration.embedded.cluster.test_kubectl import Kubectl, find_programs
+from tests.integration.embedded.cluster.test_kubectl import Kubectl
 
 from kronkeep_daemon.embedded import EmbeddedCluster
 
 ROOT = Path(__file__).parents[4]
-NEWEST = find_programs()[0]
+NEWEST = str(Path(sys.executable).parent / "kubectl")
 OVERLAYS = ["all-namespaces", "chosen-namespaces", "monitoring", "standby"]
 
 
@@ -18,7 +19,7 @@ OVERLAYS = ["all-namespaces", "chosen-namespaces", "monitoring", "standby"]
 async def kubectl(embedded_cluster: EmbeddedCluster, tmp_path: Path) -> Kubectl:
     kubectl = Kubectl(NEWEST, embedded_cluster.kubeconfig, tmp_path)
     for namespace in ("kronkeep", "shop"):
-        kubectl.write_manifest(f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}")
+        kubectl.write_manifest(f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n")
         await kubectl("apply", "-f", str(tmp_path / "manifest.yaml"))
     return kubectl
 
