@@ -3,8 +3,8 @@
     python -m tests.local_volumes KUBECONFIG FOLDER
 
 binds each claim to the folder FOLDER/NAMESPACE/NAME by a volume of the type `local`, to which a kubelet
-applies fsGroup and subPath as to a disk, and deletes the volume once its claim is gone. It runs until it is
-stopped.
+applies fsGroup and subPath as to a disk, and deletes the volume once its claim is gone. A claim of a block
+volume is bound too, and no pod can use it. It runs until it is stopped.
 """
 
 import asyncio
@@ -45,6 +45,7 @@ def volume_of(claim: JsonObject, folder: Path, node: str) -> JsonObject:
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [node_is_this]}]}},
             "persistentVolumeReclaimPolicy": "Retain",
             "storageClassName": spec.get("storageClassName") or "",
+            "volumeMode": spec.get("volumeMode", "Filesystem"),
         },
     }
 
@@ -85,7 +86,7 @@ class VolumeProvisioner:
             try:
                 if event_type == "DELETED":
                     await self._delete_volume(claim)
-                elif not claim["spec"].get("volumeName") and claim["spec"].get("volumeMode") != "Block":
+                elif not claim["spec"].get("volumeName"):
                     await self._create_volume(claim)
             except KronkeepError as fault:
                 log.warning("%s: %s", claim["metadata"]["name"], fault)

@@ -49,7 +49,7 @@ class ClaimServer:
         return response
 
 
-async def test_each_claim_for_files_gets_a_folder_until_it_is_deleted(tmp_path: Path) -> None:
+async def test_each_claim_gets_a_volume_of_its_mode_until_it_is_deleted(tmp_path: Path) -> None:
     server = ClaimServer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.answer)
@@ -76,6 +76,7 @@ async def test_each_claim_for_files_gets_a_folder_until_it_is_deleted(tmp_path: 
         with suppress(asyncio.CancelledError):
             await task
         await runner.cleanup()
-    (volume,) = server.volumes.values()
+    volume, block = server.volumes.values()
+    assert [each["spec"]["volumeMode"] for each in (volume, block)] == ["Filesystem", "Block"]  # type: ignore[index]
     assert volume["spec"]["local"] == {"path": str(tmp_path / "claims" / "default" / "data")}  # type: ignore[index]
     assert (tmp_path / "claims" / "default" / "data").is_dir()
