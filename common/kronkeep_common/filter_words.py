@@ -54,6 +54,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "reason": FREE,
         **_OF_CRONJOB,
     },
+    "planned": {"status": ("planned",), "ns": FREE, "cluster": FREE, "name": FREE},
     "restores": {"status": tuple(RestoreStatus), "reason": FREE, **_OF_CRONJOB},
     "copies": {
         "status": tuple(CopyStatus),
@@ -93,7 +94,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "watches": {"status": FREE, "cluster": FREE, **_FOR_ALL},
 }
 NAMED_KEYS = ("ns", "cluster", "storage", "policy")
-_NOUNS = {"executions": "run", "policies": "policy"}
+_NOUNS = {"executions": "run", "policies": "policy", "planned": "planned run"}
 _WHOSE = {"ns": "namespace", "cluster": "cluster", "storage": "storage", "policy": "policy"}
 
 

@@ -1,9 +1,9 @@
 """Manifests in YAML or JSON, several in a file, for `kronkeep apply` and the daemon's manifest folder.
 
-    kind: CronJob               kind: BackupStorage              apiVersion: batch/v1
-    namespace: default          id: vault                        kind: CronJob
-    name: shop-db               kind_of_storage: local           metadata: {name: shop-db, annotations: {...}}
-    image: postgres:17          settings: {path: /backups}       spec: {...}
+    kind: CronJob               kind: BackupStorage
+    namespace: default          id: vault
+    name: shop-db               kind_of_storage: local
+    image: postgres:17          settings: {path: /backups}
     schedule: 0 2 * * *
     policy: {storage_id: vault}
 
@@ -11,6 +11,11 @@
     namespace: shop
     claim: data-db-0
     policy: {storage_id: vault, schedule: 0 3 * * *}
+
+    apiVersion: batch/v1
+    kind: CronJob
+    metadata: {name: shop-db, annotations: {...}}
+    spec: {...}
 
 The first two are the bodies of POST /v1/cronjobs and POST /v1/storages (`kind_of_storage` is a storage's
 `kind`). A manifest with an `apiVersion` is Kubernetes' own, with its policy in annotations. ClaimPolicy gives

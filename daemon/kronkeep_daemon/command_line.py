@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import KronkeepError
+from kronkeep_common.manual.help_formatter import HelpFormatter
 from kronkeep_common.version import VERSION
 from kronkeep_daemon import probe
 from kronkeep_daemon.history import store_commands
@@ -43,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         prog="kronkeepd",
         description="Watches Kubernetes CronJobs, records their runs and makes their backups.",
         epilog=f"{EXIT_CODES}\n\n{SIGNALS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"kronkeepd {VERSION}")
     _add_serve_options(top)

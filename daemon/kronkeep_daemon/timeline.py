@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from kronkeep_common.evidence import Period
 from kronkeep_common.models import BackupExecution, CronJobExecution
 from kronkeep_common.models.timeline import Timeline, TimelineBackup, TimelineRow, TimelineRun
+from kronkeep_common.record_filter import RecordFilter
 from kronkeep_common.states import BACKUP_TRANSITIONS, EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.timeline_records import has_waited, timeline_backup, timeline_run
 from kronkeep_daemon.cronjobs import CronJobService
@@ -42,20 +43,40 @@ class Planned(NamedTuple):
     until: datetime
 
 
+class PlannedRun(NamedTuple):
+    """A run of a schedule's future, as a filter sees it."""
+
+    cluster: str
+    namespace: str
+    cronjob: str
+    status: str = "planned"
+
+
+class TimelineQuestion(NamedTuple):
+    """The period that is asked for, which records of it, and the present moment; planned runs begin at it."""
+
+    period: Period
+    namespace: str | None
+    accepted: RecordFilter
+    now: datetime
+
+
 async def build_timeline(
-    period: Period, namespace: str | None, *, now: datetime, history: History, cronjobs: CronJobService
+    question: TimelineQuestion, *, history: History, cronjobs: CronJobService, clusters: dict[str, str]
 ) -> Timeline:
-    """Return the timeline of a period, of all namespaces or of one; planned runs begin at `now`."""
+    """Return the timeline of a period; `clusters` are names by id where there are several."""
+    period, namespace, accepted, now = question
     runs = await _read(history.executions, OPEN_RUNS, period, namespace)
     backups = await _read(history.backups, OPEN_BACKUPS, period, namespace)
-    planned = await _list_planned(cronjobs, Period(max(now, period.start), period.end), namespace)
+    planned = await _list_planned(cronjobs, question)
     timeline_runs: dict[RowKey, list[TimelineRun]] = {}
     timeline_backups: dict[RowKey, list[TimelineBackup]] = {}
     for run in reversed(runs):
-        if _ends_after(run.ended_at or run.gap_until, period, run.created_at):
+        if _ends_after(run.ended_at or run.gap_until, period, run.created_at) and accepted.matches(run, now):
             timeline_runs.setdefault(_key_of(run), []).append(timeline_run(run))
     for backup in reversed(backups):
-        if _ends_after(backup.ended_at, period, backup.created_at) and has_waited(backup):
+        is_in_period = _ends_after(backup.ended_at, period, backup.created_at) and has_waited(backup)
+        if is_in_period and accepted.matches(backup, now):
             timeline_backups.setdefault(_key_of(backup), []).append(timeline_backup(backup))
     keys = sorted({*timeline_runs, *timeline_backups, *planned.moments})
     return Timeline(
@@ -64,6 +85,7 @@ async def build_timeline(
         now=now,
         complete_since=max(period.start, _begin_of(runs), _begin_of(backups)),
         planned_until=planned.until,
+        clusters=clusters,
         rows=tuple(
             TimelineRow(
                 **key._asdict(),
@@ -127,18 +149,24 @@ def _ends_after(end: datetime | None, period: Period, created_at: datetime) -> b
     return created_at >= period.start or end is None or end > period.start
 
 
-async def _list_planned(cronjobs: CronJobService, period: Period, namespace: str | None) -> Planned:
+async def _list_planned(cronjobs: CronJobService, question: TimelineQuestion) -> Planned:
+    period = Period(max(question.now, question.period.start), question.period.end)
     moments: dict[RowKey, tuple[datetime, ...]] = {}
     count = 0
     until = period.end
-    for number, cronjob in enumerate(cronjobs.objects(namespace), 1):
+    for number, cronjob in enumerate(cronjobs.objects(question.namespace), 1):
+        key = _key_of_object(cronjob)
+        if not question.accepted.matches(
+            PlannedRun(cluster=key.cluster, namespace=key.namespace, cronjob=key.cronjob), question.now
+        ):
+            continue
         most = min(MOST_PLANNED_OF_ONE, MOST_PLANNED - count)
         slots = cronjobs.planned_runs(cronjob, period, most)
         count += len(slots)
         if len(slots) == most:
             until = min(until, slots[-1] if slots else period.start)
         if slots:
-            moments[_key_of_object(cronjob)] = slots
+            moments[key] = slots
         if number % SLICE == 0:
             await asyncio.sleep(0)
     return Planned(moments, until)

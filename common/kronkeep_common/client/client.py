@@ -137,10 +137,20 @@ class Client:
         return await self._connection.get("/v1/report/morning", MorningReportView, query)
 
     async def timeline(
-        self, from_at: datetime | None = None, to_at: datetime | None = None, namespace: str | None = None
+        self,
+        from_at: datetime | None = None,
+        to_at: datetime | None = None,
+        namespace: str | None = None,
+        *,
+        filter: str | None = None,
     ) -> Timeline:
         """Return the runs, backups and planned runs of a period, by default from a day ago to 12 h ahead."""
-        query = {"from": _as_text(from_at), "to": _as_text(to_at), "namespace": namespace}
+        query = {
+            "from": _as_text(from_at),
+            "to": _as_text(to_at),
+            "namespace": namespace,
+            "filter": filter,
+        }
         return await self._connection.get("/v1/timeline", Timeline, query)
 
     async def manifests(self) -> api.ListOf[api.ManifestFile]:

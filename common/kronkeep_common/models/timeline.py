@@ -51,7 +51,7 @@ class Timeline(Record, frozen=True, kw_only=True):
 
     Of a period with more records than are shown the newest are there: none is missing since
     `complete_since`, which is `from_at` where all are there. No planned run is missing before
-    `planned_until`.
+    `planned_until`. `clusters` are names by id where there are several.
     """
 
     from_at: Moment
@@ -59,4 +59,5 @@ class Timeline(Record, frozen=True, kw_only=True):
     now: Moment
     complete_since: Moment
     planned_until: Moment
+    clusters: dict[str, str] = {}
     rows: tuple[TimelineRow, ...] = ()

@@ -1,11 +1,14 @@
 """The timeline over the socket: what of the history lies in a period, and what the schedules plan."""
 
 import asyncio
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.records import make_backup, make_run
 
@@ -102,10 +105,63 @@ async def test_a_period_has_what_lies_in_it_and_what_is_planned(daemon: Daemon) 
         assert evening.rows[0].planned == ()
         with pytest.raises(InvalidRequest, match="8 days"):
             await client.timeline(NOW - 9 * 24 * HOUR, NOW)
-        with pytest.raises(InvalidRequest, match="8 days"):
+        with pytest.raises(InvalidRequest, match="ends before it begins"):
             await client.timeline(NOW, NOW - HOUR)
         with pytest.raises(InvalidFilter, match="no namespace 'nope'"):
             await client.timeline(namespace="nope")
+
+
+async def test_a_filter_chooses_runs_archives_and_planned_runs(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+
+        async def ids_of(text: str) -> set[str]:
+            timeline = await client.timeline(filter=text)
+            return {
+                *(run.id for row in timeline.rows for run in row.runs),
+                *(backup.id for row in timeline.rows for backup in row.backups),
+                *(row.cronjob for row in timeline.rows if row.planned),
+            }
+
+        assert await ids_of("status:missed") == {"missed"}
+        assert await ids_of("storage:s") == {"b"}
+        assert await ids_of("status:planned") == {"planned"}
+        assert await ids_of("ns:m") == {"other"}
+        with pytest.raises(InvalidFilter, match="'fialed'"):
+            await client.timeline(filter="status:fialed")
+        with pytest.raises(InvalidFilter, match="no namespace 'nope'"):
+            await client.timeline(filter="ns:nope")
+
+
+def test_the_command_line_tells_the_night_in_words(daemon: Daemon) -> None:
+    done = run_kronkeep(daemon, "timeline", "--zone", "utc")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["START", "TOOK", "WHAT", "CRONJOB", "STATUS", "NOTE"]
+    archive = next(line for line in lines if " archive " in line)
+    assert archive.endswith("to s, waited 5m00s")
+    assert any(" missed" in line for line in lines)
+    assert any(re.search(r"3\d runs +default/planned +planned +to ", line) for line in lines)
+    assert "it is " in done.stderr
+    assert "1 archive: 1 succeeded; " in done.stderr
+
+    records = json.loads(run_kronkeep(daemon, "timeline", "-o", "json", "--filter", "status:missed").stdout)
+    assert [record["id"] for record in records] == ["missed"]
+    names = run_kronkeep(daemon, "timeline", "-o", "name", "--filter", "status:planned").stdout.split()
+    assert names == ["default/planned"]
+    wide = run_kronkeep(daemon, "timeline", "-o", "wide", "--sort", "length", "--no-headers").stdout
+    assert "endless" in wide.splitlines()[0]
+    nothing = run_kronkeep(daemon, "timeline", "-n", "m", "--from", "+1h", "--to", "+2h")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr.startswith("Nothing found.")
+    for argv, words in (
+        (("--from", "9d", "--to", "1h"), "at most 8 days"),
+        (("--filter", "status:fialed"), "failed"),
+        (("-n", "nope"), "no namespace 'nope'"),
+        (("--sort", "colour"), "--sort"),
+    ):
+        refused = run_kronkeep(daemon, "timeline", *argv)
+        assert refused.returncode == 2
+        assert words in refused.stderr
 
 
 async def test_a_schedule_of_each_minute_is_cut_and_says_so(daemon: Daemon) -> None:

@@ -36,7 +36,6 @@ def add_parser(verbs: Verbs) -> None:
     apply = verbs.add_parser(
         "apply", help="create or change what manifests describe", description=manifests.__doc__
     )
-    apply.formatter_class = argparse.RawDescriptionHelpFormatter
     apply.add_argument(
         "-f", "--file", action="append", required=True, help="a file, a folder, or - for standard input"
     )

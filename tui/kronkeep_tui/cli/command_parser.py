@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from kronkeep_common.manual.help_formatter import HelpFormatter
 from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_common.text import clean
 
@@ -17,7 +18,8 @@ class CommandParser(argparse.ArgumentParser):
     """The parser of the command line or of one verb; it prints its own usage with what it refuses."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"formatter_class": HelpFormatter, **kwargs})
+        self.color = False  # of Python 3.14: the command line prints no colours
         self._has_verbs = False
 
     def add_subparsers(self, **kwargs: Any) -> Any:

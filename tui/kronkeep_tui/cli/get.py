@@ -42,7 +42,7 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `get`."""
     routes = [f"GET /v1/{kind}" for kind in KINDS]
     get = add_verb(verbs, "get", routes=routes, help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
-    get.add_argument("kind", choices=KINDS, type=plural_kind)
+    get.add_argument("kind", choices=KINDS, type=plural_kind, metavar="KIND", help=", ".join(KINDS))
     get.add_argument("id", nargs="?", help="one whole record: NAMESPACE/NAME of a CronJob, otherwise an id")
     get.add_argument("--filter", help="such as 'status:failed ns:pay age:<24h'")
     where = get.add_mutually_exclusive_group()

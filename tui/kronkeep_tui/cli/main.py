@@ -19,7 +19,7 @@ EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
 EXIT_CODES = """exit codes:
   0    done
-  1    refused or failed; with --wait or --follow: the run or its backup did not succeed
+  1    refused or failed; with --wait or --follow: it did not succeed
   2    bad input
   3    no daemon answers at the socket
   130  interrupted"""
@@ -51,6 +51,7 @@ VERB_MODULES = (
     VerbModule(("audit",), "audit"),
     VerbModule(("report",), "report"),
     VerbModule(("stats",), "stats"),
+    VerbModule(("timeline",), "timeline"),
     VerbModule(("coverage",), "coverage"),
     VerbModule(("diff", "find"), "file_changes"),
     VerbModule(("grep",), "grep"),
@@ -73,7 +74,6 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         prog="kronkeep",
         description="Scheduled jobs and their backups on Kubernetes.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"kronkeep {VERSION}")
     parser.add_argument(

@@ -1,6 +1,7 @@
 """What the command line prints: tables, JSON, JSON lines, YAML and names, without colours."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
@@ -12,7 +13,7 @@ import msgspec
 from kronkeep_common.display_zone import ZONE_HELP, read_display_zone
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.natural_order import natural_key
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, clip
 from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column, with_times
 
 T = TypeVar("T")
@@ -22,6 +23,7 @@ _NAMES = {
     "changes": "path",
     "matches": "path",
 }  # fields that name a record; elsewhere its id
+SHORTEST_CELL = 8  # of the last column, which is cut to the width of a screen
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
 
 
@@ -142,12 +144,35 @@ def _print_lines(lines: Sequence[str]) -> None:
 
 
 def _print_table(columns: Sequence[OutputColumn], records: Sequence[object], headers: bool) -> None:
-    rows = [[column.title for column in columns]] if headers else []
+    rows = [[column.title for column in columns]]
     rows += [[column.cell(record) for column in columns] for record in records]
-    if not records:
+    print_rows(rows, headers=headers)
+
+
+def print_rows(rows: Sequence[Sequence[str]], *, headers: bool = True) -> None:
+    """Print a table; the first of `rows` are its titles."""
+    if len(rows) < 2:
         sys.stderr.write("Nothing found.\n")
         return
-    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
-    for row in rows:
+    shown = rows if headers else rows[1:]
+    widths = _widths(shown)
+    for row in shown:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def screen_columns() -> int | None:
+    """Return how wide the screen is that output goes to; None where it goes to a file or another program."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def clip_last(rows: list[list[str]], columns: int | None) -> list[list[str]]:
+    """Return rows whose last cells are cut, so that lines are no longer than `columns`."""
+    if columns is None:
+        return rows
+    before = sum(width + 2 for width in _widths(rows)[:-1])
+    return [[*row[:-1], clip(row[-1], max(SHORTEST_CELL, columns - before))] for row in rows]

@@ -76,7 +76,6 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
         help=kind.description,
         description=kind.description,
         epilog="\n".join(["keys of the Secret:", *keys]) if keys else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name")
     for field in kind.fields:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import textwrap
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
 ROUTES = Path(__file__).parent / "routes.json"  # generated from the daemon's table of routes: make reference
-HELP_COLUMNS = 78
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Work: TypeAlias = "Callable[[Client, argparse.Namespace], Coroutine[None, None, int]]"
 Command = Callable[[argparse.Namespace], int]
@@ -32,9 +30,8 @@ def add_verb(
     verb = verbs.add_parser(
         name,
         help=help or sentence[0].lower() + sentence[1:].rstrip("."),
-        description="\n".join(textwrap.wrap(" ".join(table[route][1] for route in routes), HELP_COLUMNS)),
+        description=" ".join(table[route][1] for route in routes),
         epilog=f"routes of the API, with the access level that each needs:\n{levels}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if any("cluster" in table[route][2:] for route in routes):
         add_cluster(verb)

@@ -1,0 +1,217 @@
+"""What happened in a period and what is planned, one event after the other: pure functions of a timeline."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.models.timeline import Timeline, TimelineRow
+from kronkeep_common.natural_order import natural_key
+from kronkeep_tui.night.bars import Bar, NightRow, with_timeline
+
+FEWEST = 3  # events of one kind after each other, from which on they are one line
+
+
+class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, an archive, or a run that is planned; `count` of them from `begins_at` to `last_at`.
+
+    `id` is that of the run or backup; a planned run has NAMESPACE/NAME of its CronJob. `ends_at` is empty
+    while it goes on. An archive waited `waited_seconds` for its repository. `overlaps` are other events
+    that went on at the same time. `slots` are those of an interval in which kronkeep did not watch.
+    """
+
+    kind: str
+    cluster: str
+    namespace: str
+    cronjob: str
+    status: str
+    begins_at: datetime
+    ends_at: datetime | None = None
+    seconds: float | None = None
+    usual_seconds: float | None = None
+    waited_seconds: float | None = None
+    storage_id: str | None = None
+    reason: str | None = None
+    id: str
+    run_id: str | None = None
+    slots: int = 0
+    overlaps: int = 0
+    count: int = 1
+    last_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The CronJob's name with its namespace."""
+        return f"{self.namespace}/{self.cronjob}"
+
+
+def list_events(timeline: Timeline) -> list[TimelineEvent]:
+    """Return the events of a timeline by their begin; durations of what goes on are up to now."""
+    now = timeline.now.timestamp()
+    rows = with_timeline({}, timeline)
+    events = [event for row in timeline.rows for event in _events_of(row, rows[row.cronjob_id], now)]
+    return sorted(_with_overlaps(events, timeline.now), key=_begin_order)
+
+
+def _events_of(row: TimelineRow, bars: NightRow, now: float) -> Iterable[TimelineEvent]:
+    place: dict[str, Any] = {"cluster": row.cluster, "namespace": row.namespace, "cronjob": row.cronjob}
+    usual = bars.usual_seconds
+    slots = {run.id: run.gap_slots for run in row.runs}
+    for bar in bars.runs:
+        yield TimelineEvent(
+            kind="run", usual_seconds=usual, slots=slots.get(bar.id, 0), **place, **_times_of(bar, now)
+        )
+    for bar in bars.archives:
+        yield TimelineEvent(
+            kind="archive",
+            waited_seconds=_waited(bar, now),
+            storage_id=bar.storage,
+            run_id=bar.run_id,
+            **place,
+            **_times_of(bar, now),
+        )
+    for moment in bars.planned:
+        yield TimelineEvent(
+            kind="planned",
+            status="planned",
+            begins_at=datetime.fromtimestamp(moment, UTC),
+            usual_seconds=usual,
+            id=f"{row.namespace}/{row.cronjob}",
+            **place,
+        )
+
+
+def _times_of(bar: Bar, now: float) -> dict[str, Any]:
+    is_missed = bar.status == "missed"
+    took = bar.seconds if bar.end is not None else max(0.0, now - bar.begin)
+    return {
+        "id": bar.id,
+        "status": bar.status,
+        "begins_at": datetime.fromtimestamp(bar.begin, UTC),
+        "ends_at": None if bar.end is None else datetime.fromtimestamp(bar.end, UTC),
+        "seconds": None if is_missed or _is_waiting(bar) else took,
+        "reason": bar.reason,
+    }
+
+
+def _is_waiting(bar: Bar) -> bool:
+    return bar.end is None and bar.status != "running"
+
+
+def _waited(bar: Bar, now: float) -> float | None:
+    if _is_waiting(bar):
+        return max(0.0, now - bar.begin)
+    return None if bar.queued is None else max(0.0, bar.begin - bar.queued)
+
+
+def _with_overlaps(events: Sequence[TimelineEvent], now: datetime) -> list[TimelineEvent]:
+    """Count for each run and archive the others that went on at some moment between its begin and its end."""
+    lasting = [event for event in events if event.seconds is not None]
+    begins = sorted(event.begins_at for event in lasting)
+    ends = sorted(event.ends_at or now for event in lasting)
+    counted: list[TimelineEvent] = []
+    for event in events:
+        if event.seconds is None:
+            counted.append(event)
+            continue
+        end = max(event.ends_at or now, event.begins_at)
+        begun = max(bisect_left(begins, end), bisect_right(begins, event.begins_at))
+        others = begun - bisect_right(ends, event.begins_at) - 1
+        counted.append(msgspec.structs.replace(event, overlaps=max(0, others)))
+    return counted
+
+
+def _begin_order(event: TimelineEvent) -> Any:
+    return event.begins_at, _name_order(event), event.kind
+
+
+def _name_order(event: TimelineEvent) -> Any:
+    return event.cluster, natural_key(event.namespace), natural_key(event.cronjob)
+
+
+def _length_order(event: TimelineEvent) -> Any:
+    return -(event.seconds or 0.0), _begin_order(event)
+
+
+def _overlap_order(event: TimelineEvent) -> Any:
+    return -event.overlaps, _begin_order(event)
+
+
+def _name_then_begin_order(event: TimelineEvent) -> Any:
+    return _name_order(event), event.begins_at, event.kind
+
+
+SORT_ORDERS: dict[str, Callable[[TimelineEvent], Any]] = {
+    "start": _begin_order,
+    "length": _length_order,
+    "overlap": _overlap_order,
+    "name": _name_then_begin_order,
+}
+
+
+def fold_events(events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
+    """Return events with FEWEST or more of one CronJob that ended alike, one after the other, as one.
+
+    events: by their begin, as `list_events` returns them.
+    """
+    streaks: list[list[TimelineEvent]] = []
+    newest: dict[object, list[TimelineEvent]] = {}
+    for event in events:
+        owner = (event.cluster, event.namespace, event.cronjob, event.kind)
+        streak = newest.get(owner)
+        if streak is None or _end_of(streak[-1]) != _end_of(event):
+            streak = newest[owner] = []
+            streaks.append(streak)
+        streak.append(event)
+    folded: list[TimelineEvent] = []
+    for streak in streaks:
+        folded += [_merge(streak)] if len(streak) >= FEWEST else streak
+    return sorted(folded, key=_begin_order)
+
+
+def _end_of(event: TimelineEvent) -> object:
+    """Return what two events must have in common to be one line; what goes on is always one."""
+    is_open = event.ends_at is None and event.kind != "planned"
+    return (event.status, event.reason, event.storage_id, event.id if is_open else "")
+
+
+def _merge(streak: Sequence[TimelineEvent]) -> TimelineEvent:
+    """Return several events as one, with the longest duration and wait of them."""
+    return msgspec.structs.replace(
+        streak[0],
+        count=len(streak),
+        last_at=streak[-1].begins_at,
+        ends_at=streak[-1].ends_at,
+        seconds=_greatest(event.seconds for event in streak),
+        waited_seconds=_greatest(event.waited_seconds for event in streak),
+        overlaps=max(event.overlaps for event in streak),
+        slots=sum(event.slots for event in streak),
+    )
+
+
+def _greatest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def sum_up(events: Iterable[TimelineEvent]) -> str:
+    """Return how many runs and archives ended how, and how many runs are planned, in words."""
+    counts: dict[str, dict[str, int]] = {"run": {}, "archive": {}, "planned": {}}
+    for event in events:
+        of_kind = counts[event.kind]
+        of_kind[event.status] = of_kind.get(event.status, 0) + event.count
+    parts = [_count_words(kind, counts[kind]) for kind in ("run", "archive") if counts[kind]]
+    planned = counts["planned"].get("planned", 0)
+    parts += [f"{planned:,} planned"] if planned else []
+    return "; ".join(parts)
+
+
+def _count_words(kind: str, by_status: dict[str, int]) -> str:
+    total = sum(by_status.values())
+    each = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items(), key=_count_order))
+    return f"{total:,} {kind}{'' if total == 1 else 's'}: {each}"
+
+
+def _count_order(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
