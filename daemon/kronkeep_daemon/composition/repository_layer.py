@@ -143,5 +143,6 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
             settings=base.settings,
             supervisor=base.supervisor,
             leads=cronjobs.leads,
+            bus=base.bus,
         ),
     )

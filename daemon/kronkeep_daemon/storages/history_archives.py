@@ -9,7 +9,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -23,6 +23,7 @@ from kronkeep_common.models.storage import HistoryArchive
 from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.events import ActingChanged, Bus, StorageChanged
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.kube import paths
@@ -94,6 +95,7 @@ class HistoryArchives:
         settings: Callable[[], Settings],
         supervisor: Supervisor,
         leads: Leaderships,
+        bus: Bus,
     ) -> None:
         self._storages = storages
         self._history = history
@@ -108,6 +110,8 @@ class HistoryArchives:
         self._supervisor = supervisor
         self._leads = leads
         self._lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        bus.trigger(self._wake, StorageChanged, ActingChanged)
 
     def start(self) -> None:
         """Start to archive the history when that is due."""
@@ -116,8 +120,11 @@ class HistoryArchives:
     async def _run_forever(self) -> None:
         while True:
             await self._leads.wait_until_leading()
+            self._wake.clear()
             await self.archive_due()
-            await self._clock.sleep(ROUND_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await self._wake.wait()
 
     async def archive_due(self) -> None:
         """Archive the history into each storage of the settings where that is due."""
@@ -143,14 +150,9 @@ class HistoryArchives:
     async def archive(self, name: str) -> BackupStorage:
         """Archive the history into a storage now; raise StorageNotFound, NotAllowedNow, StorageFailed."""
         storage = self._storages.require_active(name)
-        if self._jobs.namespace_of(storage) != self._settings().namespace:
-            raise NotAllowedNow(
-                f"Only pods of {self._jobs.namespace_of(storage)} reach {name}, and whoever may create some "
-                "there could read the history of every namespace.",
-                next_step="Archive the history into a storage that pods of kronkeep's own namespace reach.",
-            )
         async with self._lock:
             try:
+                self._require_own_namespace(storage)
                 archive = await self._archive(storage)
             except KronkeepError as fault:
                 await self._note(
@@ -160,6 +162,15 @@ class HistoryArchives:
         return await self._storages.save(
             self._storages.get(name),
             msgspec.structs.replace(self._storages.get(name), history_archive=archive),
+        )
+
+    def _require_own_namespace(self, storage: BackupStorage) -> None:
+        if self._jobs.namespace_of(storage) == self._settings().namespace:
+            return
+        raise NotAllowedNow(
+            f"Only pods of {self._jobs.namespace_of(storage)} reach {storage.id}, and whoever may create some "
+            "there could read the history of every namespace.",
+            next_step="Archive the history into a storage that pods of kronkeep's own namespace reach.",
         )
 
     async def _note(self, name: str, **fields: object) -> None:
