@@ -168,8 +168,8 @@ class HistoryArchives:
         if self._jobs.namespace_of(storage) == self._settings().namespace:
             return
         raise NotAllowedNow(
-            f"Only pods of {self._jobs.namespace_of(storage)} reach {storage.id}, and whoever may create some "
-            "there could read the history of every namespace.",
+            f"Only pods of {self._jobs.namespace_of(storage)} reach {storage.id}, "
+            "and whoever may create some there could read the history of every namespace.",
             next_step="Archive the history into a storage that pods of kronkeep's own namespace reach.",
         )
 
