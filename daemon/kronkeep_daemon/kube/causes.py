@@ -139,10 +139,11 @@ def _refused_configuration_cause(text: str) -> Cause:
 
 
 def lost_node_cause(pod: Pod) -> Cause | None:
-    """Return since when the node of a running pod has not answered; None where it does.
+    """Return that the node of a running pod does not answer, and when that was noticed; None where it does.
 
-    A kubelet makes a pod ready as its containers are, so one that is not ready although all its containers
-    are was marked by the node controller (MarkPodsNotReady). A readiness gate looks the same: Jobs have none.
+    Kubernetes notices it after 50 s without a sign of the node (--node-monitor-grace-period). A kubelet makes
+    a pod ready as its containers are, so one that is not ready although all its containers are was marked by
+    the node controller (MarkPodsNotReady). A readiness gate looks the same: Jobs have none.
     """
     conditions = {condition.type: condition for condition in pod.status.conditions or ()}
     ready = conditions.get("Ready")
@@ -151,10 +152,10 @@ def lost_node_cause(pod: Pod) -> Cause | None:
         return None
     if ready.status != "False" or containers.status != "True":
         return None
-    since = parse_timestamp(ready.last_transition_time)
-    when = f" since {since:%d %b %H:%M:%S} UTC" if since else ""
+    noticed_at = parse_timestamp(ready.last_transition_time)
+    when = f", as Kubernetes noticed at {noticed_at:%d %b %H:%M:%S} UTC" if noticed_at else ""
     node = clean(pod.spec.node_name or "", 253)
-    message = f"The node {node} has not answered{when}; what its pod does is not known."
+    message = f"The node {node} does not answer{when}; what its pod does is not known."
     return _cause(Reason.NODE_NOT_READY, message)
 
 

@@ -162,7 +162,8 @@ def test_a_run_on_a_node_that_does_not_answer_says_so() -> None:
     assert seen.status == "running"
     assert seen.cause is not None
     assert seen.cause.reason == "NodeNotReady"
-    assert "The node node-1 has not answered since 30 Nov 08:10:05 UTC" in seen.cause.message
+    said = "The node node-1 does not answer, as Kubernetes noticed at 30 Nov 08:10:05 UTC"
+    assert said in seen.cause.message
     gone = pod("a", "Running", RUNNING, deleted=True, Ready="False", ContainersReady="True")
     successor = pod("bb", "Running", RUNNING, Ready="True", ContainersReady="True")
     assert observe(job(active=1, ready=1), [gone, successor]).cause is None
