@@ -191,7 +191,7 @@ def _insert_figures(connection: sqlite3.Connection) -> None:
             )
             for subject in subjects
         )
-    for number, (share, days) in enumerate(changes.rows(), 1):
+    for number, (share, days) in enumerate(changes.rows().values(), 1):
         row = row_of(number, msgspec.json.encode(add_days(new_week(share), days)))
         connection.execute(schema.put_row(TABLE), _value_of(TABLE, row))
 

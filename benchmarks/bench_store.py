@@ -60,6 +60,10 @@ def build_document(number: int, status: str = "succeeded") -> Document:
     }
 
 
+COUNT = (
+    "INSERT INTO counts VALUES(?, ?, ?)"
+    " ON CONFLICT(table_name, status) DO UPDATE SET documents = documents + excluded.documents"
+)
 QUERIED = {"cronjob_id": build_document(7)["cronjob_id"]}
 FAILED = {"status": "failed"}
 
@@ -106,10 +110,16 @@ class SqliteStore:
         self.database.execute("BEGIN")
         for document in documents:
             body = json.dumps(document)
-            stored = self.database.execute("SELECT number FROM executions WHERE id = ?", (document["id"],))
-            number = next(stored, (self.number + 1,))[0]
+            stored = self.database.execute(
+                "SELECT number, status FROM executions WHERE id = ?", (document["id"],)
+            )
+            number, status = next(stored, (self.number + 1, None))
             self.number = max(self.number, number)
             row = row_of(number, body.encode())
+            if status != row.status:
+                self.database.execute(COUNT, ("executions", row.status, 1))
+                if status is not None:
+                    self.database.execute(COUNT, ("executions", status, -1))
             values = (*row[:-1], checksum("executions", number, row.body), body)
             self.database.execute(schema.put_row("executions"), values)
             self.sequence += 1

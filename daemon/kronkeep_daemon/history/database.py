@@ -18,15 +18,15 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import DamagedHistory, HistoryTooNew
 from kronkeep_daemon.history import history_folder, schema
+from kronkeep_daemon.history.batch_writer import BatchWriter
 from kronkeep_daemon.history.change_log import ChangeLog, last_sequence
 from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.durable import sync_folder
-from kronkeep_daemon.history.figure_writer import FigureWriter
 from kronkeep_daemon.history.figures import COUNTED, TABLE
 from kronkeep_daemon.history.history_folder import NewestFile
 from kronkeep_daemon.history.migrations import migrate
-from kronkeep_daemon.history.rows import Row, checksum
+from kronkeep_daemon.history.rows import Row
 
 WRITER_CACHE = 16 * 1024  # KiB
 READER_CACHE = 8 * 1024  # KiB
@@ -153,21 +153,17 @@ class Database:
         new_tables = {change.table for change in batch} - self.tables
         if self.counts_figures and TABLE not in self.tables and any(each.table in COUNTED for each in batch):
             new_tables.add(TABLE)
-        figures = FigureWriter(connection, self.tables | new_tables)
+        rows = BatchWriter(connection, counts_figures=self.counts_figures)
         with _transaction(connection):
             for name in sorted(new_tables):
                 for statement in schema.create_table(name):
                     connection.execute(statement)
             for (table, is_put), changes in groupby(batch, key=_kind):
                 if is_put:
-                    rows = [change.row for change in changes if change.row]
-                    if self.counts_figures:
-                        figures.count(table, rows)
-                    _put_rows(connection, table, rows, replace)
+                    rows.put(table, [change.row for change in changes if change.row], replace=replace)
                 else:
-                    numbers = [(change.number,) for change in changes]
-                    connection.executemany(f"DELETE FROM {schema.quote(table)} WHERE number = ?", numbers)
-            figures.write()
+                    rows.remove(table, [change.number for change in changes])
+            rows.finish()
             self.changes.append(connection, _unnumbered(batch))
         self.tables |= new_tables
 
@@ -257,14 +253,6 @@ def _kind(change: RowChange) -> tuple[str, bool]:
 
 def _unnumbered(batch: Sequence[RowChange]) -> list[tuple[str, str, bytes | None]]:
     return [(change.table, change.id, change.row.body if change.row else None) for change in batch]
-
-
-def _put_rows(connection: sqlite3.Connection, table: str, rows: Sequence[Row], replace: bool) -> None:
-    if replace:
-        ids = [(row.id, row.number) for row in rows if row.id]
-        connection.executemany(f"DELETE FROM {schema.quote(table)} WHERE id = ? AND number <> ?", ids)
-    values = ((*row[:-1], checksum(table, row.number, row.body), row.body.decode()) for row in rows)
-    connection.executemany(schema.put_row(table), values)
 
 
 def check_format(connection: sqlite3.Connection) -> None:

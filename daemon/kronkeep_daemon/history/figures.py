@@ -6,7 +6,7 @@ kill and where a batch is undone. They stay when the records expire.
 """
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -18,6 +18,7 @@ from kronkeep_common.reasons import Reason
 Subject = Literal["namespace", "cronjob", "storage"]
 TABLE = "figures"
 COUNTED = ("executions", "backups")  # the tables whose records are counted
+COUNTED_STATUSES = frozenset({"succeeded", "partial", "failed", "missed", "unknown"})
 DAYS = 7
 
 
@@ -161,7 +162,7 @@ def _figures_of_run(run: _Record) -> DayFigures | None:
 
 
 def _figures_of_backup(backup: _Record) -> DayFigures | None:
-    if backup.status not in ("succeeded", "partial", "failed", "missed", "unknown"):
+    if backup.status not in COUNTED_STATUSES:
         return None
     if backup.reason == Reason.CRONJOB_FAILED:
         return None
@@ -173,6 +174,13 @@ def _figures_of_backup(backup: _Record) -> DayFigures | None:
         bytes_read=result.bytes_read,
         bytes_added=result.bytes_added,
     )
+
+
+class WeekChange(NamedTuple):
+    """One share of a row, and what is added to the row's days, by weekday."""
+
+    example: Share
+    days: dict[int, DayFigures]
 
 
 class FigureChanges:
@@ -193,14 +201,15 @@ class FigureChanges:
                 if figure:
                     sums[number] += sign * figure
 
-    def rows(self) -> Iterator[tuple[Share, dict[int, DayFigures]]]:
-        """Yield for each row that changes one share of it, and what is added to its days."""
-        by_row: dict[str, dict[int, DayFigures]] = {}
+    def rows(self) -> dict[str, WeekChange]:
+        """Return the rows that change, by their ids."""
+        changes: dict[str, WeekChange] = {}
         for (key, weekday), sums in self._days.items():
             if any(sums):
-                by_row.setdefault(key, {})[weekday] = DayFigures._make(sums)
-        for key, days in by_row.items():
-            yield self._examples[key], days
+                if key not in changes:
+                    changes[key] = WeekChange(self._examples[key], {})
+                changes[key].days[weekday] = DayFigures._make(sums)
+        return changes
 
 
 def new_week(share: Share) -> WeekFigures:
@@ -219,8 +228,8 @@ def new_week(share: Share) -> WeekFigures:
 
 def add_days(week: WeekFigures, days: dict[int, DayFigures]) -> WeekFigures:
     """Return the row with what is added to its days; the sums never fall below zero."""
-    summed = tuple(
-        DayFigures._make(max(0, value) for value in add(old, days.get(weekday, NOTHING)))
-        for weekday, old in enumerate(week.days)
-    )
-    return msgspec.structs.replace(week, days=summed)
+    summed = list(week.days)
+    for weekday, added in days.items():
+        sums = map(operator.add, summed[weekday], added)
+        summed[weekday] = DayFigures._make([value if value > 0 else 0 for value in sums])
+    return msgspec.structs.replace(week, days=tuple(summed))

@@ -1,7 +1,8 @@
 """The SQL of the database: one table a TinyDB table, its indexes, and the tables of kronkeep itself.
 
 An index of a shared field leaves out the rows without a value, so it costs nothing where a table has none.
-`counts` is kept by triggers: how many documents a table has of each status is then read, not counted.
+`counts` says how many documents a table has of each status, so that this is read, not counted; it is written
+with each batch (`batch_writer.py`).
 """
 
 from functools import lru_cache
@@ -33,22 +34,10 @@ CREATE_OWN_TABLES = (
     "CREATE TABLE changes(sequence INTEGER PRIMARY KEY, table_name TEXT NOT NULL, id TEXT NOT NULL,"
     " checksum INTEGER NOT NULL, place INTEGER NOT NULL, body TEXT)",
 )
-_COUNT = (
-    "INSERT INTO counts VALUES({text}, coalesce(new.status, ''), 1)"
-    " ON CONFLICT(table_name, status) DO UPDATE SET documents = documents + 1"
-)
-_DISCOUNT = (
-    "UPDATE counts SET documents = documents - 1"
-    " WHERE table_name = {text} AND status = coalesce(old.status, '')"
-)
 _CREATE_TABLE = (
     "CREATE TABLE {table}(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE,"
     " created_at TEXT NOT NULL, cronjob_id TEXT, cronjob TEXT, namespace TEXT, status TEXT,"
-    " policy_id TEXT, storage_id TEXT, cluster TEXT, checksum INTEGER NOT NULL, body TEXT NOT NULL)",
-    f"CREATE TRIGGER {{inserted}} AFTER INSERT ON {{table}} BEGIN {_COUNT}; END",
-    f"CREATE TRIGGER {{deleted}} AFTER DELETE ON {{table}} BEGIN {_DISCOUNT}; END",
-    "CREATE TRIGGER {changed} AFTER UPDATE OF status ON {table} WHEN old.status IS NOT new.status"
-    f" BEGIN {_DISCOUNT}; {_COUNT}; END",
+    " policy_id TEXT, storage_id TEXT, cluster TEXT, checksum INTEGER NOT NULL, body TEXT NOT NULL)"
 )
 
 
@@ -71,11 +60,11 @@ def index_name(table: str, columns: tuple[str, ...]) -> str:
 
 
 def create_table(name: str) -> list[str]:
-    """Return the statements that create a TinyDB table with its indexes and triggers."""
-    text = "'" + name.replace("'", "''") + "'"
-    triggers = {part: _quote(f"kronkeep_{name}_{part}") for part in ("inserted", "deleted", "changed")}
-    statements = [statement.format(table=quote(name), text=text, **triggers) for statement in _CREATE_TABLE]
-    return statements + [_create_index(name, columns) for columns in INDEXES]
+    """Return the statements that create a TinyDB table with its indexes."""
+    return [
+        _CREATE_TABLE.format(table=quote(name)),
+        *(_create_index(name, columns) for columns in INDEXES),
+    ]
 
 
 def _create_index(table: str, columns: tuple[str, ...]) -> str:
