@@ -22,10 +22,9 @@ from kronkeep_daemon.history import history_folder, schema
 from kronkeep_daemon.history.database import Database
 from kronkeep_daemon.history.figures import (
     TABLE,
+    Counted,
     DayFigures,
     FigureChanges,
-    Share,
-    Subject,
     add_days,
     new_week,
 )
@@ -175,21 +174,18 @@ def _check_runs(connection: sqlite3.Connection, runs: int) -> None:
 
 def _insert_figures(connection: sqlite3.Connection) -> None:
     changes = FigureChanges()
-    subjects: tuple[Subject, ...] = ("cronjob", "namespace")
     for namespace, cronjob, cronjob_id, day, status, count in connection.execute(COUNTED):
         figures = DayFigures(runs=count, failed=count * (status == "failed"), milliseconds=12_500 * count)
         changes.add(
-            Share(
-                subject=subject,
+            Counted(
                 cluster="prod",
                 namespace=namespace,
                 cronjob=cronjob,
                 cronjob_id=cronjob_id,
                 storage_id="",
                 day=date.fromisoformat(day),
-                figures=figures,
-            )
-            for subject in subjects
+            ),
+            figures,
         )
     for number, (share, days) in enumerate(changes.rows().values(), 1):
         row = row_of(number, msgspec.json.encode(add_days(new_week(share), days)))

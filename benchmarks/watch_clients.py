@@ -7,6 +7,7 @@ CPU is user and system time of the process, from before the first request until 
 """
 
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -59,11 +60,16 @@ def write_kubeconfig(port: int) -> Path:
 
 
 def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
-    """Measure kronkeep's run recorder, from the network to durable records."""
+    """Measure kronkeep's run recorder, from the network to durable records.
+
+    Modules are kept from the garbage collector, and threads take turns, as in kronkeepd.
+    """
     from kronkeep_common.clock import SystemClock
+    from kronkeep_common.states import ExecutionStatus
     from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
-    from kronkeep_daemon.events import Bus
+    from kronkeep_daemon.events import Bus, ExecutionChanged
     from kronkeep_daemon.history import History
+    from kronkeep_daemon.history.writer import SWITCH_SECONDS
     from kronkeep_daemon.kube.client import Cluster
     from kronkeep_daemon.supervisor import Supervisor
 
@@ -74,15 +80,27 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
         clock = SystemClock()
         cluster = await Cluster.connect(kubeconfig=write_kubeconfig(port))
         history = await History.open(folder, clock=clock)
-        recorder = RunRecorder(cluster=cluster, history=history, bus=Bus(), clock=clock)
+        bus = Bus()
+        recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock)
         recorder.log_collector.collect_artifacts = store_nothing  # type: ignore[method-assign]
         supervisor = Supervisor(clock)
+        expected = listed or events // 5
+        durable: set[str] = set()
+        has_all = asyncio.Event()
+
+        def note_end(change: ExecutionChanged) -> None:
+            if change.new.status is ExecutionStatus.SUCCEEDED:
+                durable.add(change.new.id)
+                if len(durable) == expected:
+                    has_all.set()
+
+        bus.subscribe(ExecutionChanged, note_end)
+        gc.freeze()
+        sys.setswitchinterval(SWITCH_SECONDS)
         meter = ResourceMeter()
         recorder.start(supervisor)
-        expected = listed or events // 5
-        while history.executions.count().get("succeeded", 0) < expected:
-            await asyncio.sleep(0.01)
-        await history.commit()
+        await has_all.wait()
+        assert history.executions.count()["succeeded"] == expected
         figures = meter.read(listed or events)
         await supervisor.close()
         await cluster.close()

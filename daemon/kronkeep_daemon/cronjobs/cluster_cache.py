@@ -252,4 +252,6 @@ class ClusterCache:
 def _is_older(item: ObjectMeta, cached: ObjectMeta) -> bool:
     new = item.resource_version
     old = cached.resource_version
+    if len(new) == len(old) and new >= old:  # as numbers too
+        return False
     return new.isdigit() and old.isdigit() and int(new) < int(old)

@@ -18,8 +18,11 @@ class RunChanges:
         self.is_empty = True
 
     def put(self, old: CronJobExecution | None, new: CronJobExecution) -> None:
-        """Add a new or changed record; `old` is what the history has now."""
-        self._history.executions.put(new)
+        """Add a new or changed record; `old` is what the history has now, None for nothing."""
+        if old is None:
+            self._history.executions.add(new)
+        else:
+            self._history.executions.put(new)
         self._events.append(ExecutionChanged(old, new))
         self.is_empty = False
 

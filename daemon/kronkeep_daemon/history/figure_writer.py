@@ -13,8 +13,8 @@ from kronkeep_daemon.history.figures import (
     FigureChanges,
     WeekFigures,
     add_days,
+    count_record,
     new_week,
-    shares_of,
 )
 from kronkeep_daemon.history.rows import Row, checksum, row_of
 
@@ -40,7 +40,8 @@ class FigureWriter:
 
     def count(self, table: str, body: bytes, sign: int = 1) -> None:
         """Count a record, or with `sign` -1 one that was counted before."""
-        self._changes.add(shares_of(table, body), sign)
+        if (record := count_record(table, body)) is not None:
+            self._changes.add(*record, sign)
 
     def write(self) -> list[Row]:
         """Write the rows that differ and return those that are new; raise sqlite3.Error, DamagedHistory."""

@@ -6,7 +6,7 @@ kill and where a batch is undone. They stay when the records expire.
 """
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -40,30 +40,36 @@ class DayFigures(NamedTuple):
 NOTHING = DayFigures()
 
 
-class Share(NamedTuple):
-    """What one record adds to one day of a subject."""
+class Counted(NamedTuple):
+    """Whom and what day one record counts for; a run counts for no storage."""
 
-    subject: Subject
     cluster: str
     namespace: str
     cronjob: str
     cronjob_id: str
     storage_id: str
     day: date
-    figures: DayFigures
+
+
+class Share(NamedTuple):
+    """What a record counts for in a row of one of its subjects."""
+
+    subject: Subject
+    counted: Counted
 
     @property
     def week(self) -> date:
         """The Monday of the day's week."""
-        return _monday_of(self.day)
+        return _monday_of(self.counted.day)
 
     @property
     def key(self) -> str:
         """The id of the row that holds it."""
-        name = self.cronjob_id if self.subject == "cronjob" else self.namespace
+        counted = self.counted
+        name = counted.cronjob_id if self.subject == "cronjob" else counted.namespace
         if self.subject == "storage":
-            name = self.storage_id
-        return f"{self.subject}/{self.cluster}/{name}/{_monday_of(self.day)}"
+            name = counted.storage_id
+        return f"{self.subject}/{counted.cluster}/{name}/{self.week}"
 
 
 @lru_cache(maxsize=1000)
@@ -113,37 +119,38 @@ class _Record(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_Record)
 
 
-def add(left: DayFigures, right: DayFigures) -> DayFigures:
+def add(left: DayFigures, right: Iterable[int]) -> DayFigures:
     """Return the sum of two days."""
     return DayFigures._make(map(operator.add, left, right))
 
 
-def shares_of(table: str, body: bytes) -> list[Share]:
-    """Return what a record adds to the figures of its subjects; nothing until it has ended."""
+def count_record(table: str, body: bytes) -> tuple[Counted, DayFigures] | None:
+    """Return whom a record counts for, and what; None until it has ended."""
     try:
         record = _DECODER.decode(body)
     except msgspec.ValidationError:  # a document of somebody else's
-        return []
-    figures = _figures_of_run(record) if table == "executions" else _figures_of_backup(record)
+        return None
+    is_run = table == "executions"
+    figures = _figures_of_run(record) if is_run else _figures_of_backup(record)
     if figures is None:
-        return []
-    subjects: tuple[Subject, ...] = ("cronjob", "namespace")
-    if table == "backups" and record.storage_id:
-        subjects = (*subjects, "storage")
-    day = record.created_at.astimezone(UTC).date()
-    return [
-        Share(
-            subject=subject,
-            cluster=record.cluster,
-            namespace=record.namespace,
-            cronjob=record.cronjob,
-            cronjob_id=record.cronjob_id,
-            storage_id=record.storage_id,
-            day=day,
-            figures=figures,
-        )
-        for subject in subjects
-    ]
+        return None
+    counted = Counted(
+        cluster=record.cluster,
+        namespace=record.namespace,
+        cronjob=record.cronjob,
+        cronjob_id=record.cronjob_id,
+        storage_id="" if is_run else record.storage_id,
+        day=record.created_at.astimezone(UTC).date(),
+    )
+    return counted, figures
+
+
+def shares_of(counted: Counted) -> Iterator[Share]:
+    """Yield the shares of a record in the rows of its subjects."""
+    yield Share("cronjob", counted)
+    yield Share("namespace", counted)
+    if counted.storage_id:
+        yield Share("storage", counted)
 
 
 def _figures_of_run(run: _Record) -> DayFigures | None:
@@ -184,45 +191,48 @@ class WeekChange(NamedTuple):
 
 
 class FigureChanges:
-    """What a batch of changes adds to the figures, summed by row and day."""
+    """What a batch of changes adds to the figures, summed by whom and what day its records count for."""
 
     def __init__(self) -> None:
-        self._days: dict[tuple[str, int], list[int]] = {}
-        self._examples: dict[str, Share] = {}
+        self._sums: dict[Counted, list[int]] = {}
 
-    def add(self, shares: Iterable[Share], sign: int = 1) -> None:
-        """Add what a record adds, or with `sign` -1 take it away."""
-        for share in shares:
-            key = share.key
-            self._examples.setdefault(key, share)
-            place = (key, share.day.weekday())
-            sums = self._days.setdefault(place, [0] * len(NOTHING))
-            for number, figure in enumerate(share.figures):
-                if figure:
-                    sums[number] += sign * figure
+    def add(self, counted: Counted, figures: DayFigures, sign: int = 1) -> None:
+        """Add what a record counts, or with `sign` -1 take it away."""
+        sums = self._sums.get(counted)
+        if sums is None:
+            sums = self._sums[counted] = [0] * len(NOTHING)
+        for place, figure in enumerate(figures):
+            if figure:
+                sums[place] += sign * figure
 
     def rows(self) -> dict[str, WeekChange]:
         """Return the rows that change, by their ids."""
         changes: dict[str, WeekChange] = {}
-        for (key, weekday), sums in self._days.items():
-            if any(sums):
+        for counted, sums in self._sums.items():
+            if not any(sums):
+                continue
+            weekday = counted.day.weekday()
+            for share in shares_of(counted):
+                key = share.key
                 if key not in changes:
-                    changes[key] = WeekChange(self._examples[key], {})
-                changes[key].days[weekday] = DayFigures._make(sums)
+                    changes[key] = WeekChange(share, {})
+                days = changes[key].days
+                days[weekday] = add(days.get(weekday, NOTHING), sums)
         return changes
 
 
 def new_week(share: Share) -> WeekFigures:
     """Return the row of a share, with nothing in it."""
+    counted = share.counted
     return WeekFigures(
         id=share.key,
         created_at=datetime(share.week.year, share.week.month, share.week.day, tzinfo=UTC),
         status=share.subject,
-        cluster=share.cluster,
-        namespace=share.namespace if share.subject == "namespace" else None,
-        cronjob_id=share.cronjob_id if share.subject == "cronjob" else None,
-        storage_id=share.storage_id if share.subject == "storage" else None,
-        owner=(share.namespace, share.cronjob) if share.subject == "cronjob" else ("", ""),
+        cluster=counted.cluster,
+        namespace=counted.namespace if share.subject == "namespace" else None,
+        cronjob_id=counted.cronjob_id if share.subject == "cronjob" else None,
+        storage_id=counted.storage_id if share.subject == "storage" else None,
+        owner=(counted.namespace, counted.cronjob) if share.subject == "cronjob" else ("", ""),
     )
 
 

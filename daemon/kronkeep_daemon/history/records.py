@@ -61,6 +61,10 @@ class Records(Generic[T]):
         elif old.body != body:
             self._table.put_row(row_of(old.number, body), old)
 
+    def add(self, record: T) -> None:
+        """Add a record whose id was just looked for and not found, without a second look."""
+        self._table.put_row(row_of(self.next_number(), self._encode(record)), None)
+
     def next_number(self) -> int:
         """Return the number that the next new record gets; numbers only grow."""
         return self._rows.last_number + 1
