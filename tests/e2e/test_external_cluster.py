@@ -72,6 +72,7 @@ def run_tests(cluster: ExternalCluster, *names: str) -> subprocess.CompletedProc
     return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.torture
 def test_a_backup_is_made_and_restored_on_a_cluster_that_fetches_logs(control_plane: ExternalCluster) -> None:
     completed = run_tests(control_plane, *CONTROL_PLANE_TESTS)
     assert completed.returncode == 0, completed.stdout[-4000:]

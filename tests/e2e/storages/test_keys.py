@@ -34,6 +34,7 @@ def count_keys(folder: Path, password: str) -> int:
     return len(json.loads(done.stdout))
 
 
+@pytest.mark.torture
 async def test_killed_in_each_state_the_secret_always_opens_and_one_key_is_left(site: BackupSite) -> None:
     first, second = await asyncio.gather(site.create_storage("first"), site.create_storage("second"))
     await site.write_copies_repository("second", second, "first")

@@ -185,6 +185,7 @@ def has_come_to(storage: BackupStorage, state: MoveState) -> bool:
     return storage.move is not None and order.index(storage.move.state) >= order.index(state)
 
 
+@pytest.mark.torture
 async def test_a_move_that_is_killed_in_each_state_loses_nothing_and_doubles_nothing(
     site: BackupSite,
 ) -> None:
