@@ -93,6 +93,10 @@ class AlertCode(StrEnum):
         "SinkNotShipped",
         "A sink of the history takes no changes; it is critical once changes that it needs are gone.",
     )
+    CLUSTER_NEVER_CONNECTED = (
+        "ClusterNeverConnected",
+        "A cluster of the settings has never been connected: nothing of it is recorded or backed up.",
+    )
     WATCH_NOT_LIVE = "WatchNotLive", "A watch of a cluster is not live: what is shown may be old."
     CHANNEL_STUCK = (
         "ChannelStuck",

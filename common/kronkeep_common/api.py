@@ -293,7 +293,10 @@ class EventView(Record, frozen=True, kw_only=True):
 
 
 class WatchView(Record, frozen=True, kw_only=True):
-    """The state of one watch; without a watch that is not `needed`, views are right but have less detail."""
+    """The state of one watch; without a watch that is not `needed`, views are right but have less detail.
+
+    A cluster that has never been connected has one of the name `connection`, and a placeholder as its id.
+    """
 
     name: str
     cluster: str = ""
@@ -301,6 +304,9 @@ class WatchView(Record, frozen=True, kw_only=True):
     since: Moment
     why: str | None = None
     needed: bool = True
+
+
+CONNECTION = "connection"  # the name of the watch of a cluster that has never been connected
 
 
 class Ready(Record, frozen=True, kw_only=True):

@@ -20,9 +20,9 @@ import msgspec
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidSettings, KronkeepError, ToolMissing
-from kronkeep_daemon import connect
 from kronkeep_daemon import settings as settings_file
 from kronkeep_daemon.composition import CurrentSettings, compose
+from kronkeep_daemon.connect import Configured, Connector
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.history import History, expiry
 from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
@@ -171,19 +171,21 @@ async def _start(
     if settings().history.sinks:  # before the first commit, which might remove what they still need
         history.hold_changes(0, settings().history.sink_backlog_bytes)
     supervisor = Supervisor(clock)
-    connections: connect.Configured = []
+    connections: Configured = []
     kubeconfig: Path | None = None
     if options.embedded:
         kubeconfig = await _start_embedded(options, state, supervisor, stack)
         cluster = await Cluster.connect(kubeconfig=kubeconfig, name="embedded")
         stack.push_async_callback(cluster.close)
         connections.append((cluster, ClusterSettings()))
-    configured = await connect.connect(settings().clusters, history, clock)
+    connector = Connector(history, clock)
+    configured = await connector.connect(settings().clusters)
     for cluster, _ in configured:
         stack.push_async_callback(cluster.close)
     connections += configured
     stack.push_async_callback(supervisor.close)
     composition = compose(connections, history, settings, supervisor)
+    connector.start(supervisor)
     composition.start()
     services = composition.services
     stack.push_async_callback(services.cronjobs.release_leases)

@@ -31,12 +31,15 @@ class ClusterSettings(Request, frozen=True, kw_only=True):
     context: a context of that file; without one, its current context.
     in_cluster: use the service account of the daemon's own pod instead.
     namespaces: the namespaces to watch; empty means all.
+    clone: whether the cluster was made from a copy of another's etcd, and so has that one's uids. Both can be
+        watched then, and keep their records apart by the section's name. Not to be changed later.
     """
 
     kubeconfig: str | None = None
     context: str | None = None
     in_cluster: bool = False
     namespaces: tuple[str, ...] = ()
+    clone: bool = False
 
 
 class AccessSettings(Request, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from tests.ui.canned import NOW, CannedClient, run
 from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import busy, many, run_at
 
+from kronkeep_common import api
 from kronkeep_common.errors import NameTaken
 from kronkeep_common.socket_path import shell_line
 from kronkeep_common.states import ExecutionStatus
@@ -67,6 +68,23 @@ async def test_before_anything_was_read_nothing_is_claimed() -> None:
         for claim in ("no CronJob", "no storage", "nothing is running", "0 jobs", "every run since", " 0"):
             assert claim not in screen(pilot).split("\n", 1)[1].replace("03:14", ""), claim
         assert "0 jobs" not in screen(pilot)
+
+
+async def test_of_a_cluster_that_was_never_connected_nothing_is_claimed() -> None:
+    """It says so in the first line and why below it; once the cluster is there, the view is as ever."""
+    client = CannedClient([], [])
+    why = "west does not answer: connection refused"
+    placeholder = "never connected: west"
+    client.clusters = [api.ClusterView(id=placeholder, name="west")]
+    client.watches = [
+        api.WatchView(name=api.CONNECTION, cluster=placeholder, status="failing", since=NOW, why=why)
+    ]
+    async with app_of(client, start="overview").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "never connected" in screen(pilot).split("\n", 1)[0])
+        await until(pilot, lambda: "The cluster west has never been connected" in screen(pilot))
+        assert why.split(": ")[1] in screen(pilot)
+        for claim in ("no CronJob", "no storage", "nothing is running", "0 jobs", "Welcome", "Nothing needs"):
+            assert claim not in screen(pilot), claim
 
 
 async def test_runs_that_come_above_the_first_row_in_sight_are_announced() -> None:

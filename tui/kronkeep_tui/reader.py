@@ -76,8 +76,8 @@ class Reader:
 
     @property
     def has_read(self) -> bool:
-        """Whether a snapshot was read, so that an empty store means an empty daemon."""
-        return self._store.at is not None
+        """Whether a snapshot was read of a daemon that knows its clusters: empty means that there is none."""
+        return self._store.at is not None and not self._store.is_unknown
 
     @property
     def has_changes(self) -> bool:

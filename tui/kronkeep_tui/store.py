@@ -13,7 +13,15 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from kronkeep_common.api import HISTORY_TABLES, LIVE_TABLES, ChangeEvent, ClusterView, Snapshot, WatchView
+from kronkeep_common.api import (
+    CONNECTION,
+    HISTORY_TABLES,
+    LIVE_TABLES,
+    ChangeEvent,
+    ClusterView,
+    Snapshot,
+    WatchView,
+)
 from kronkeep_common.models import (
     Alert,
     BackupCopy,
@@ -126,6 +134,12 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     def stale_watches(self) -> list[WatchView]:
         """The watches that do not show the cluster as it is now."""
         return [watch for watch in self.watches if watch.status != "live"]
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known, because no cluster has ever been connected."""
+        is_empty = not self.cronjobs and not len(self.executions)
+        return is_empty and bool(self.watches) and all(watch.name == CONNECTION for watch in self.watches)
 
     def cluster_name(self, cluster_id: str) -> str:
         """Return a cluster's name, or its id where it has no name."""

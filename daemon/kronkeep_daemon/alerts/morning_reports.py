@@ -6,8 +6,10 @@ its moment. Where the daemon was down then, it is made when it is back, for the 
 says who sends: a claim is written before the report is made, and that it was sent afterwards.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -35,6 +37,7 @@ from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
+LISTED_SECONDS = 60.0  # to wait at a start until every cluster has been listed
 LOOK_SECONDS = 15.0  # between two looks at whether a report is due
 LATEST = timedelta(hours=12)  # after its moment; then the next report says what there is to say
 LONGEST = timedelta(days=8)  # that a period may be
@@ -90,7 +93,9 @@ class MorningReports:
         self._supervisor.start("morning report", self._follow_schedule, death="restart")
 
     async def _follow_schedule(self) -> None:
-        await self._inputs.wait_until_listed()
+        with suppress(TimeoutError):  # a report names the clusters that are not listed
+            async with asyncio.timeout(LISTED_SECONDS):
+                await self._inputs.wait_until_listed()
         while True:
             try:
                 await self.send_due()

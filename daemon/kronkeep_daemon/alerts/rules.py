@@ -16,7 +16,6 @@ from kronkeep_common.models import (
     CronJobExecution,
     KeptLog,
 )
-from kronkeep_common.models.alert import Severity
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
@@ -42,10 +41,8 @@ from kronkeep_daemon.alerts.rule_results import (
     cronjob_finding,
     format_minute,
     storage_finding,
-    watch_finding,
 )
 from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
-from kronkeep_daemon.kube.watch import WatchState
 
 KIT_DAYS = 90
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
@@ -430,27 +427,6 @@ def storage_findings(storage: BackupStorage, now: datetime) -> list[AlertFinding
     results = [*(rule(storage) for rule in STORAGE_RULES)]
     results += [recovery_kit_due(storage, now), history_not_archived(storage, now)]
     return [storage_finding(storage, result) for result in results if result is not None]
-
-
-def watch_findings(watch: WatchState, now: datetime, limit: float) -> list[AlertFinding]:
-    """Return a finding where a watch has not been live for `limit` seconds: what is shown may be old."""
-    if watch.status == "live" or now - watch.since < timedelta(seconds=limit):
-        return []
-    message = f"The watch is {watch.status}: {watch.why or 'the cluster does not answer'}."
-    next_step = "Check the connection to the cluster: kronkeep doctor."
-    severity: Severity = "critical" if watch.needed else "warning"
-    return [
-        watch_finding(
-            watch,
-            RuleResult(
-                code=AlertCode.WATCH_NOT_LIVE,
-                severity=severity,
-                message=message,
-                next_step=next_step,
-                since=watch.since,
-            ),
-        )
-    ]
 
 
 def clock_findings(fault: ClockFault) -> list[AlertFinding]:

@@ -42,6 +42,7 @@ from kronkeep_daemon.alerts.shared_state import (
 )
 from kronkeep_daemon.alerts.silences import Silences
 from kronkeep_daemon.alerts.sink_rules import sink_findings
+from kronkeep_daemon.alerts.watch_rules import watch_findings
 from kronkeep_daemon.backups import unusual_backups
 from kronkeep_daemon.events import (
     BackupChanged,
@@ -222,7 +223,7 @@ class AlertService:
         findings += map(maintenance_finding, self._inputs.list_held_cronjobs())
         limit = self._settings().alerts.watch_seconds
         for watch in self._inputs.watch_states():
-            findings += rules.watch_findings(watch, self._clock.now(), limit)
+            findings += watch_findings(watch, self._clock.now(), limit)
         for sink in self._inputs.sinks():
             findings += sink_findings(sink, self._clock.now(), limit)
         for fault in self._inputs.clock_faults():

@@ -16,7 +16,7 @@ from kronkeep_common.errors import ClusterNotFound, KronkeepError
 from kronkeep_daemon.alerts.shared_state import SharedReport, SharedState, merge, prune, with_claim
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.clusters import ByCluster, Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.supervisor import Supervisor
@@ -153,7 +153,7 @@ class SharedAlerts:
 
     def __init__(self, clusters: Clusters, namespace: Callable[[], str], clock: Clock) -> None:
         self._clusters = clusters
-        self._each = {cluster.id: ClusterAlerts(cluster, namespace, clock) for cluster in clusters}
+        self._each = ByCluster([(cluster, ClusterAlerts(cluster, namespace, clock)) for cluster in clusters])
 
     def of(self, cluster_id: str) -> ClusterAlerts:
         """Return the shared state of a record's cluster."""

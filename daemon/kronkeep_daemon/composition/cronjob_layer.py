@@ -13,14 +13,15 @@ from kronkeep_daemon.history.facts import DAEMON_NAME
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.history.sequence_note import SequenceNote
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import ByCluster
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
 from kronkeep_daemon.settings import ClusterSettings, Settings
 
 
 def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, ClusterSettings]]) -> CronJobService:
-    recorders = {
-        cluster.id: _recorder(base, cluster, cluster_settings) for cluster, cluster_settings in clusters
-    }
+    recorders = ByCluster(
+        [(cluster, _recorder(base, cluster, cluster_settings)) for cluster, cluster_settings in clusters]
+    )
     holder = _lease_holder(base)
     return CronJobService(
         clusters=base.clusters,
@@ -76,5 +77,9 @@ def _leadership(base: Foundation, cluster: Cluster, holder: str) -> Leadership:
         holder=holder,
         clock=base.clock,
         note=SequenceNote(base.history, base.clock),
-        changed=partial(base.bus.publish, ActingChanged(cluster.id)),
+        changed=partial(_announce_acting, base, cluster),
     )
+
+
+def _announce_acting(base: Foundation, cluster: Cluster) -> None:
+    base.bus.publish(ActingChanged(cluster.id))

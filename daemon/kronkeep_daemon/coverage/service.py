@@ -172,6 +172,8 @@ class CoverageService:
     async def _list(self, fresh_seconds: float) -> None:
         """List the claims of each cluster whose last list is older."""
         async with self._listing:
+            ids = {cluster.id for cluster in self._cronjobs.clusters}
+            self._listed = {known: listed for known, listed in self._listed.items() if known in ids}
             now = self._clock.monotonic()
             for cluster in self._cronjobs.clusters:
                 listed = self._listed.get(cluster.id)

@@ -14,12 +14,14 @@ from kronkeep_daemon.kube.watch import WholeList
 class PolicyClaimCache:
     """The cached claims; those without a policy are not kept.
 
-    cluster: the cluster's id.
+    cluster_id: returns the cluster's id.
     on_change: called after each change of a claim's policy; a claim that has lost it counts as removed.
     """
 
-    def __init__(self, cluster: str, on_change: Callable[[ChangeKind, PolicyClaim], None]) -> None:
-        self._cluster = cluster
+    def __init__(
+        self, cluster_id: Callable[[], str], on_change: Callable[[ChangeKind, PolicyClaim], None]
+    ) -> None:
+        self._cluster_id = cluster_id
         self._on_change = on_change
         self._claims: dict[CronJobRef, PolicyClaim] = {}
 
@@ -40,7 +42,8 @@ class PolicyClaimCache:
 
     def sync(self, namespace: str | None, items: list[ClaimObject]) -> None:
         """Replace the claims of one namespace, or of all for None, by a full list."""
-        listed = {claim.ref for item in items if (claim := PolicyClaim.of(item, self._cluster)) is not None}
+        cluster_id = self._cluster_id()
+        listed = {claim.ref for item in items if (claim := PolicyClaim.of(item, cluster_id)) is not None}
         for ref in self.refs(namespace):
             if ref not in listed:
                 self._remove(ref)
@@ -49,10 +52,10 @@ class PolicyClaimCache:
 
     def update(self, event_type: str, item: ClaimObject) -> None:
         """Apply an event of the watch; `event_type` is ADDED, MODIFIED or DELETED."""
-        claim = PolicyClaim.of(item, self._cluster)
+        claim = PolicyClaim.of(item, self._cluster_id())
         if claim is None or event_type == "DELETED":
             name = subject_names.name_of_claim(item.metadata.name)
-            self._remove(CronJobRef(self._cluster, item.metadata.namespace, name), item.metadata.uid)
+            self._remove(CronJobRef(self._cluster_id(), item.metadata.namespace, name), item.metadata.uid)
             return
         old = self._claims.get(claim.ref)
         self._claims[claim.ref] = claim

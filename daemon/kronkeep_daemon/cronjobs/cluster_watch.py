@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from kronkeep_common.api import CONNECTION
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.cronjobs.claim_cache import PolicyClaimCache
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
@@ -222,7 +223,8 @@ class ClusterWatches:
 
     def awaits_claims(self) -> bool:
         """Whether claims have neither been listed nor refused yet."""
-        return any(watch.state.status == "starting" for watch in self._claim_watches)
+        is_unknown = self._cluster.fault is not None
+        return is_unknown or any(watch.state.status == "starting" for watch in self._claim_watches)
 
     async def wait_for_events(self, patience: float) -> None:
         """Wait until Events have been listed, at most `patience` seconds: a role may forbid them."""
@@ -233,8 +235,20 @@ class ClusterWatches:
             return
 
     def states(self) -> list[WatchState]:
-        """Return how fresh each watch is."""
-        return [watch.state for watch in self._watches]
+        """Return how fresh each watch is; of a cluster that has never answered one state says so."""
+        fault = self._cluster.fault
+        if fault is None:
+            return [watch.state for watch in self._watches]
+        return [
+            WatchState(
+                name=CONNECTION,
+                cluster=self._cluster.id,
+                status="failing",
+                since=fault.since,
+                why=fault.error.message,
+                next_step=fault.error.next_step,
+            )
+        ]
 
     def covers(self, namespace: str) -> bool:
         """Whether the cache shows the Jobs and pods of a namespace live."""

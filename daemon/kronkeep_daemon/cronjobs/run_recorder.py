@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 
 import msgspec
@@ -110,7 +111,7 @@ class RunRecorder:
         self._event_waits: dict[str, bool] = {}
         self.synced = asyncio.Event()
         self.cache = ClusterCache(on_job_change=self._touch, on_cronjob_change=self._announce_cronjob)
-        self.claims = PolicyClaimCache(cluster.id, on_change=self._announce_claim)
+        self.claims = PolicyClaimCache(self._cluster_id, on_change=self._announce_claim)
         self.log_collector = LogCollector(
             cluster=cluster, history=history, on_log_saved=self._add_log, clock=clock
         )
@@ -123,7 +124,7 @@ class RunRecorder:
             wait_for_records=self._wait_for_records,
         )
         self.slot_tracker = SlotTracker(
-            cluster_id=cluster.id,
+            cluster_id=self._cluster_id,
             cache=self.cache,
             history=history,
             bus=bus,
@@ -135,7 +136,19 @@ class RunRecorder:
         )
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start the watches, the writer, the slot tracker and the log copiers as tasks of the supervisor."""
+        """Start to record, as tasks of the supervisor; a cluster that has never answered is waited for."""
+        if self.cluster.fault is None:
+            self._start_tasks(supervisor)
+        else:
+            waiting = partial(self._start_when_connected, supervisor)
+            supervisor.start(f"recorder of a first connection {self.cluster.name}", waiting, death="quiet")
+
+    async def _start_when_connected(self, supervisor: Supervisor) -> None:
+        await self.cluster.wait_until_identified()
+        self._start_tasks(supervisor)
+
+    def _start_tasks(self, supervisor: Supervisor) -> None:
+        """Start the watches, the writer, the slot tracker and the log copiers."""
         self.watches.start(supervisor, self.take_first_lists)
         supervisor.start(f"recorder {self.cluster.name}", self._write_forever, death="restart")
         supervisor.start(f"slots {self.cluster.name}", self._track_slots_forever, death="restart")
@@ -174,6 +187,9 @@ class RunRecorder:
         while len(self._touched) > MOST_UNRECORDED and waited < LONGEST_RECORD_WAIT:
             await self._clock.sleep(RECORD_PAUSE)
             waited += RECORD_PAUSE
+
+    def _cluster_id(self) -> str:
+        return self.cluster.id
 
     def _touch(self, uid: str) -> None:
         self._touched[uid] = None

@@ -62,7 +62,7 @@ class SlotTracker:
     def __init__(
         self,
         *,
-        cluster_id: str,
+        cluster_id: Callable[[], str],
         cache: ClusterCache,
         history: History,
         bus: Bus,
@@ -117,7 +117,7 @@ class SlotTracker:
 
     def _load_watched_until(self, now: datetime) -> datetime:
         """Return until when an earlier process watched; set since when this cluster has been watched."""
-        fact = self._history.facts.get(watch_key(self._cluster_id))
+        fact = self._history.facts.get(watch_key(self._cluster_id()))
         if fact is None:
             self._watched_since = now
             return now
@@ -238,7 +238,7 @@ class SlotTracker:
                 changes.put(None, record)
         if changes.is_empty and self._saved_at is not None and now - self._saved_at < SAVE_INTERVAL:
             return
-        self._history.facts.set(watch_key(self._cluster_id), now, since=self._watched_since)
+        self._history.facts.set(watch_key(self._cluster_id()), now, since=self._watched_since)
         try:
             await changes.commit()
         except KronkeepError as fault:

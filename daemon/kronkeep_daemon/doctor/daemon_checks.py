@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 from kronkeep_common.api import VERSION, Check, Grade
@@ -16,6 +17,7 @@ from kronkeep_common.text import clean, size
 from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.doctor import cluster_checks, leftovers, storage_checks
 from kronkeep_daemon.doctor.history_checks import (
     HistoryPace,
@@ -39,6 +41,7 @@ from kronkeep_daemon.storages.service import StorageService
 Checks = list[Check]
 LEAST_SPACE = 64 * 2**20  # bytes
 LITTLE_SPACE = 2**30  # bytes
+CLUSTERS_AT_ONCE = 20  # each is asked some thirty questions, one after the other
 CRONJOBS_AT_ONCE = 100  # counted between two turns of the event loop
 
 
@@ -84,9 +87,7 @@ class Doctor:
         )
         checks += map(check_sink, self._sinks.views())
         checks += [check async for check in check_metrics(self._settings().metrics)]
-        for recorder in self._cronjobs.recorders.values():
-            own = self._settings().namespace
-            checks += await cluster_checks.check_cluster(recorder, own)
+        checks += await self._check_clusters()
         checks += [check async for check in check_volume_copies(self._cronjobs)]
         checks += self._check_storages()
         storages = self._storages.list()
@@ -101,6 +102,18 @@ class Doctor:
         checks += storage_checks.check_copies(self._cronjobs.subjects.objects(), by_name)
         checks.append(self._check_restic())
         return checks
+
+    async def _check_clusters(self) -> Checks:
+        """Return the checks of all clusters in their order; they are asked beside each other."""
+        own = self._settings().namespace
+        places = asyncio.Semaphore(CLUSTERS_AT_ONCE)
+
+        async def check(recorder: RunRecorder) -> Checks:
+            async with places:
+                return await cluster_checks.check_cluster(recorder, own)
+
+        each = await asyncio.gather(*map(check, self._cronjobs.recorders.values()))
+        return list(chain.from_iterable(each))
 
     async def list_leftovers(self) -> Leftovers:
         """Return what kronkeep created in the clusters, in the order in which it may be removed."""

@@ -12,6 +12,7 @@ nor once IDLE has passed since the last one; a client that resumes then must tak
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,6 +44,13 @@ MOST_REMOVED = 1000  # removed records that are remembered for those who resume
 
 RecordKey = tuple[str, str]  # table, id
 Listener = Callable[[Change], None]
+
+
+class Subscriber(NamedTuple):
+    """A function that takes each change, and one that is called where a new snapshot is needed."""
+
+    take: Listener
+    lose: Callable[[], None]
 
 
 class LatestChanges:
@@ -109,7 +117,8 @@ class ComputedChanges:
         self._history = history
         self._clock = clock
         self._latest = LatestChanges()
-        self._listeners: list[Listener] = []
+        self._listeners: list[Subscriber] = []
+        self._cluster_ids: tuple[str, ...] = ()
         self._touched: dict[str, CronJobRef] = {}  # by the CronJob's uid
         self._wake = asyncio.Event()
         self._in_use = asyncio.Event()
@@ -154,12 +163,16 @@ class ComputedChanges:
         """Return the latest changes of `seq` or later; None where a new snapshot is needed."""
         return self._latest.since(seq)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with each later change, until the function that is returned is called."""
-        self._listeners.append(listener)
+    def subscribe(self, take: Listener, lose: Callable[[], None]) -> Callable[[], None]:
+        """Call `take` with each later change, until the function that is returned is called.
+
+        lose: called where later changes do not follow on those before, and a new snapshot is needed.
+        """
+        subscriber = Subscriber(take, lose)
+        self._listeners.append(subscriber)
 
         def unsubscribe() -> None:
-            self._listeners.remove(listener)
+            self._listeners.remove(subscriber)
             self._mark_used()
 
         return unsubscribe
@@ -173,6 +186,11 @@ class ComputedChanges:
             if self._is_idle(began):
                 self._forget()
                 continue
+            if self._cluster_ids != self._list_cluster_ids():
+                self._forget()
+                for subscriber in list(self._listeners):
+                    subscriber.lose()
+                continue
             async with self._computing:
                 if began >= self._next_sweep:
                     await self._compute_all()
@@ -180,6 +198,10 @@ class ComputedChanges:
                     await self._compute_touched()
             took = self._clock.monotonic() - began
             await self._clock.sleep(max(MIN_PAUSE_SECONDS, REST_FACTOR * took))
+
+    def _list_cluster_ids(self) -> tuple[str, ...]:
+        """Return the ids of the clusters, which change when one is connected for the first time."""
+        return tuple(cluster.id for cluster in self._cronjobs.clusters)
 
     async def _wait_for_touch(self) -> None:
         try:
@@ -214,6 +236,7 @@ class ComputedChanges:
         first = self._latest.start is None
         if first:
             self._latest.start = self._history.seq
+            self._cluster_ids = self._list_cluster_ids()
             self._in_use.set()
         cronjobs = []
         self._touched.clear()
@@ -262,8 +285,8 @@ class ComputedChanges:
             self._notify(change)
 
     def _notify(self, change: Change) -> None:
-        for listener in list(self._listeners):
-            listener(change)
+        for subscriber in list(self._listeners):
+            subscriber.take(change)
 
 
 def watch_views(cronjobs: CronJobService) -> list[api.WatchView]:

@@ -41,7 +41,7 @@ async def send(call: ApiCall[object]) -> web.StreamResponse:
     past_live = live.since(after) if live is not None and after is not None else []
     unsubscribe = [history.subscribe(queue.offer)]
     if live is not None:
-        unsubscribe.append(live.subscribe(queue.offer_live))
+        unsubscribe.append(live.subscribe(queue.offer_live, queue.lose))
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     try:
         await response.prepare(call.request)
@@ -102,6 +102,11 @@ class StreamQueue:
             self._live.pop(key, None)
             self._live[key] = change
             self.filled.set()
+
+    def lose(self) -> None:
+        """Let the reader take a new snapshot."""
+        self.lost = True
+        self.filled.set()
 
     def next(self) -> Change | None:
         """Take the change that is to be sent next; None where none waits."""

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
-import msgspec
-
 from kronkeep_common.clock import Clock, SystemClock
-from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_common.errors import ClusterUnreachable, KronkeepError
+from kronkeep_common.text import clean
 from kronkeep_daemon.kube import credentials, paths, response_readers
 from kronkeep_daemon.kube.cluster_clock import ClusterClock
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, response_error
@@ -38,6 +37,7 @@ Page = tuple[list[T], str]
 PAGE = 500
 ANSWER_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
+PLACEHOLDER = "never connected: "  # and the name, in place of an id that is not known yet
 _CONTENT_TYPES = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
@@ -58,8 +58,20 @@ class ApiRequest(NamedTuple):
     stream: bool = False
 
 
+class ConnectionFault(NamedTuple):
+    """Why a cluster that has never answered cannot be identified, and since when that was tried."""
+
+    error: KronkeepError
+    since: datetime
+
+
 class Cluster:
-    """A cluster, identified by the uid of its kube-system namespace."""
+    """A cluster, identified by the uid of its kube-system namespace.
+
+    id_of: makes the cluster's id from that uid.
+    fault: why the cluster, which has never answered, has no identity yet. Until it has one `id` is a
+        placeholder, and requests are refused.
+    """
 
     def __init__(
         self,
@@ -69,7 +81,12 @@ class Cluster:
         *,
         name: str | None = None,
         clock: Clock | None = None,
+        id_of: Callable[[str], str] = str,
     ) -> None:
+        self._id_of = id_of
+        self.fault: ConnectionFault | None = None
+        self._identified = asyncio.Event()
+        self._refusal: tuple[float, KronkeepError] | None = None
         self.clock = ClusterClock(clock or SystemClock())
         self._kubeconfig = kubeconfig
         self._context = context
@@ -107,33 +124,70 @@ class Cluster:
 
     async def identify(self) -> Cluster:
         """Ask the cluster for its uid; raises ClusterUnreachable or Unauthorized."""
-        if self._client is None:
-            await self.reload()
-        self.id = await self._fetch_uid()
+        self.accept(await self.fetch_id())
         return self
 
-    def assume(self, uid: str) -> None:
-        """Assume the uid in the history; the first response must confirm it before any is used."""
-        self.id = uid
+    def accept(self, cluster_id: str) -> None:
+        """Take the id that the cluster's answer has given, and let requests pass."""
+        self.id = cluster_id
+        self.fault = None
+        self._assumed = False
+        self._identified.set()
+
+    def assume(self, cluster_id: str) -> None:
+        """Assume the id in the history; the first response must confirm it before any is used."""
+        self.accept(cluster_id)
         self._assumed = True
 
-    async def _fetch_uid(self) -> str:
+    def defer(self, error: KronkeepError) -> None:
+        """Leave open which cluster it is, because of an error; requests are refused until `accept`."""
+        since = self.fault.since if self.fault is not None else self.clock.now()
+        self.fault = ConnectionFault(error, since)
+        self.id = PLACEHOLDER + self.name
+        self._assumed = False
+        self._identified.clear()
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether its id is that of the history, and no response has confirmed it yet."""
+        return self._assumed
+
+    async def wait_until_identified(self) -> None:
+        """Wait until it is known which cluster it is."""
+        await self._identified.wait()
+
+    async def fetch_id(self) -> str:
+        """Ask the cluster for its id; raises ClusterUnreachable, Unauthorized and other refusals."""
+        if self._client is None:
+            await self.reload()
         path = paths.namespaces("kube-system")
-        namespace: JsonObject = msgspec.json.decode(
-            await response_readers.read_body(
-                await self._send_with_renewal(ApiRequest(method="GET", path=path))
-            )
+        body = await response_readers.read_body(
+            await self._send_with_renewal(ApiRequest(method="GET", path=path))
         )
-        return str(namespace["metadata"]["uid"])
+        namespace = response_readers.decode_object(body)
+        try:
+            return self._id_of(str(namespace["metadata"]["uid"]))
+        except (KeyError, TypeError) as fault:
+            raise response_readers.not_kubernetes_error(body) from fault
 
     async def _confirm(self) -> None:
-        """Raise ClusterUnreachable while the assumed cluster does not answer, or where another one does."""
+        """Raise ClusterUnreachable while the assumed cluster does not answer, or where another one does.
+
+        Requests that wait while one asks share its refusal: each would wait as long for its own.
+        """
+        asked_at = self.clock.monotonic()
         async with self._confirming:
             if not self._assumed:
                 return
-            if self._client is None:
-                await self.reload()
-            if await self._fetch_uid() != self.id:
+            if self._refusal is not None and self._refusal[0] >= asked_at:
+                raise self._refusal[1]
+            began = self.clock.monotonic()
+            try:
+                answer = await self.fetch_id()
+            except KronkeepError as refusal:
+                self._refusal = (began, refusal)
+                raise
+            if answer != self.id:
                 raise ClusterUnreachable(
                     f"Another cluster answers as {self.name} than the one of its history.",
                     next_step="Correct the kubeconfig, or restart kronkeepd if this is right.",
@@ -169,6 +223,12 @@ class Cluster:
             if loads == self.loads:
                 await self.reload()
 
+    def _never_connected_error(self, why: KronkeepError) -> ClusterUnreachable:
+        return ClusterUnreachable(
+            f"The cluster {clean(self.name, 80)} has never been connected: {clean(why.message, 500)}",
+            next_step=why.next_step,
+        )
+
     def _closed_error(self) -> ClusterUnreachable:
         return ClusterUnreachable(f"the connection to {self.name} is closed")
 
@@ -184,7 +244,7 @@ class Cluster:
         """Return the server's version and the Date header of its response."""
         response = await self._send_when_confirmed(ApiRequest(method="GET", path="/version"))
         date = response.headers.get("Date")
-        version: JsonObject = msgspec.json.decode(await response_readers.read_body(response))
+        version = response_readers.decode_object(await response_readers.read_body(response))
         return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> JsonObject:
@@ -321,14 +381,15 @@ class Cluster:
         )
 
     async def _fetch_json(self, request: ApiRequest) -> JsonObject:
-        decoded: JsonObject = msgspec.json.decode(await self._fetch_body(request))
-        return decoded
+        return response_readers.decode_object(await self._fetch_body(request))
 
     async def _fetch_body(self, request: ApiRequest) -> bytes:
         return await response_readers.read_body(await self._send_when_confirmed(request))
 
     async def _send_when_confirmed(self, request: ApiRequest) -> aiohttp.ClientResponse:
         """Send a request once the cluster's identity is confirmed."""
+        if self.fault is not None:
+            raise self._never_connected_error(self.fault.error)
         if self._assumed:
             await self._confirm()
         return await self._send_with_renewal(request)

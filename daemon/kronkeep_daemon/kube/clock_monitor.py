@@ -1,5 +1,6 @@
 """Measurement of each cluster's clock; a log line says when one is at fault and when it is right again."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -38,8 +39,9 @@ class ClockMonitor:
         clock = self._clusters.first.clock
         self._repair_at = clock.monotonic() + SETTLE_SECONDS
         while True:
+            # At once: one that hangs must not keep the fault of another's clock from being noticed.
+            await asyncio.gather(*map(self._ask_if_silent, self._clusters))
             for cluster in self._clusters:
-                await self._ask_if_silent(cluster)
                 self._log_change(cluster)
             await self._repair_if_due()
             await clock.sleep(LOOK_SECONDS)

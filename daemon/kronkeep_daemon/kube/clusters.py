@@ -1,10 +1,34 @@
 """The connected clusters, looked up by the id in a record or the name in a request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from kronkeep_common.errors import ClusterNotFound
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube.client import Cluster
+
+T = TypeVar("T")
+
+
+class ByCluster(Mapping[str, T], Generic[T]):
+    """What there is once for each cluster, by the cluster's id, which becomes known at its first answer."""
+
+    def __init__(self, rows: Sequence[tuple[Cluster, T]]) -> None:
+        self._rows = tuple(rows)
+        self._by_id: dict[str, tuple[Cluster, T]] = {}
+
+    def __getitem__(self, cluster_id: str) -> T:
+        row = self._by_id.get(cluster_id)
+        if row is None or row[0].id != cluster_id:
+            self._by_id = {row[0].id: row for row in self._rows}
+            row = self._by_id[cluster_id]
+        return row[1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([cluster.id for cluster, _ in self._rows])
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 class Clusters:

@@ -18,7 +18,7 @@ from kronkeep_common.errors import ClusterNotFound, KronkeepError
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.clusters import ByCluster, Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, Forbidden, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 
@@ -104,7 +104,8 @@ class Leadership:
             await self._lead_event.wait()
 
     async def run(self) -> None:
-        """Take and renew the Lease for ever."""
+        """Take and renew the Lease for ever, once it is known which cluster it is."""
+        await self._cluster.wait_until_identified()
         while True:
             await self.refresh()
             await self._clock.sleep(RENEW_SECONDS)
@@ -232,7 +233,7 @@ class Leaderships:
 
     def __init__(self, clusters: Clusters, each: Sequence[Leadership]) -> None:
         self._clusters = clusters
-        self._each = dict(zip((cluster.id for cluster in clusters), each, strict=True))
+        self._each = ByCluster(list(zip(clusters, each, strict=True)))
 
     def __iter__(self) -> Iterator[Leadership]:
         return iter(self._each.values())

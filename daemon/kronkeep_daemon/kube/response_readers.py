@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import msgspec
 
 from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_common.json_decoding import DECODING_ERRORS, JsonObject
+from kronkeep_common.text import clean
 from kronkeep_daemon.kube import objects
 from kronkeep_daemon.kube.objects import CronJobObject
 
@@ -29,6 +31,20 @@ def fault_message(fault: BaseException) -> str:
 async def read_body(response: aiohttp.ClientResponse) -> bytes:
     """Return the whole body; raises ClusterUnreachable where the connection breaks."""
     return b"".join([chunk async for chunk in iter_chunks(response)])
+
+
+def decode_object(body: bytes) -> JsonObject:
+    """Decode an object; raises ClusterUnreachable for what no API server sends, such as a proxy's page."""
+    try:
+        return msgspec.json.decode(body, type=JsonObject)
+    except DECODING_ERRORS as fault:
+        raise not_kubernetes_error(body) from fault
+
+
+def not_kubernetes_error(body: bytes) -> ClusterUnreachable:
+    """Return the error about an answer that no API server sends."""
+    beginning = clean(body[:80].decode(errors="replace"), 80)
+    return ClusterUnreachable(f"What answers is no Kubernetes API server: {beginning!r}")
 
 
 async def iter_chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -71,9 +87,12 @@ class ObjectDecoder(Generic[T]):
         if not self._splits:
             try:
                 return cast("objects.ListPage[T]", self._pages.decode(body))
-            except msgspec.ValidationError:
+            except msgspec.DecodeError:
                 pass  # one object is at fault: the others are read below
-        page = _RAW_PAGES.decode(body)
+        try:
+            page = _RAW_PAGES.decode(body)
+        except DECODING_ERRORS as fault:
+            raise not_kubernetes_error(body) from fault
         items: list[T] = []
         for item in page.items or []:
             try:

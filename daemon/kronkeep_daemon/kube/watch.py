@@ -39,7 +39,8 @@ LONGEST_PAUSE = 30.0
 class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     """How fresh a watch is: starting, live, stale since a time, or failing with a reason.
 
-    Without a watch that is not `needed`, what is shown is still right, only less detailed.
+    Without a watch that is not `needed`, what is shown is still right, only less detailed. `next_step` is
+    that of the fault, where there is one of its own.
     """
 
     name: str
@@ -47,6 +48,7 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["starting", "live", "stale", "failing"]
     since: datetime
     why: str | None = None
+    next_step: str | None = None
     needed: bool = True
 
 

@@ -121,7 +121,7 @@ async def test_a_sweep_finds_changes_without_an_event(services: Services) -> Non
     await services.live.ensure_started()
     seq = services.history.seq
     changes: list[Change] = []
-    stop = services.live.subscribe(changes.append)
+    stop = services.live.subscribe(changes.append, changes.clear)
     cache = services.cronjobs.recorders[CLUSTER].cache.cronjobs
     del cache[CronJobRef(CLUSTER, "ns-1", "job-1")]
     cache[CronJobRef(CLUSTER, "ns-2", "job-2")].spec.suspend = True

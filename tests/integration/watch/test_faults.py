@@ -319,3 +319,16 @@ class TestCredentials:
         world.write(config, server, {"exec": plugin})
         with pytest.raises(ClusterUnreachable, match="exec plugin false"):
             await Cluster.connect(kubeconfig=config)
+
+
+async def test_a_page_of_a_proxy_in_place_of_an_answer_is_a_fault_with_a_name(
+    world: World, watcher: Watcher
+) -> None:
+    """A sign-in page with the status 200 ended the watch's task with a decoding error."""
+    world.fault = lambda _: web.Response(text="<html>Sign in</html>", content_type="text/html")
+    world.hang_up()
+    await watcher.until(lambda: watcher.watch.state.status != "live")
+    await watcher.until(lambda: "no Kubernetes API server" in (watcher.watch.state.why or ""))
+    world.fault = lambda _: None
+    world.put("jobs", job("a", "1"))
+    await watcher.until(lambda: watcher.there == {"1": "a"})

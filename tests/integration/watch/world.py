@@ -36,12 +36,15 @@ class World:
         self.version = 100
         self.floor = 0
         self.token = ""
+        self.uid = "world"  # of kube-system
         self.fault: Fault = lambda _: None
         self.requests: list[str] = []
         self.objects: dict[str, dict[str, JsonObject]] = {kind: {} for kind in KINDS}
         self._events: dict[str, list[tuple[int, bytes]]] = {kind: [] for kind in KINDS}
         self._open: list[web.Request] = []
         self.silent = False
+        self.answers = asyncio.Event()  # while it is not set, requests are taken and not answered
+        self.answers.set()
         self.page = 500
 
     def put(self, kind: str, obj: JsonObject) -> None:
@@ -92,13 +95,15 @@ class World:
         return sum(what in request for request in self.requests)
 
     @asynccontextmanager
-    async def serve(self, folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[Path]:
-        """Serve on a free port and yield the kubeconfig for it, without the CA where there is TLS."""
+    async def serve(
+        self, folder: Path, tls: ssl.SSLContext | None = None, *, port: int = 0
+    ) -> AsyncIterator[Path]:
+        """Serve on a port, a free one for 0, and yield the kubeconfig for it, without the CA of TLS."""
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
         self._runner = runner
         file = folder / "kubeconfig"
         self.write(file, f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}", {"token": "x"})
@@ -123,13 +128,14 @@ class World:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.path_qs)
+        await self.answers.wait()
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")  # RFC 9110: any case
         if self.token and (scheme.lower(), token) != ("bearer", self.token):
             return status(401, "Unauthorized")
         if (fault := self.fault(request)) is not None:
             return fault
         if request.path.endswith("/kube-system"):
-            return web.json_response({"metadata": {"name": "kube-system", "uid": "world"}})
+            return web.json_response({"metadata": {"name": "kube-system", "uid": self.uid}})
         kind = request.path.rpartition("/")[2]
         if kind not in KINDS:
             return status(404, "NotFound")

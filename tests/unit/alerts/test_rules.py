@@ -26,6 +26,7 @@ from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus,
 from kronkeep_daemon.alerts import rules
 from kronkeep_daemon.alerts.rule_results import CronJobFacts
 from kronkeep_daemon.alerts.sink_rules import sink_findings
+from kronkeep_daemon.alerts.watch_rules import watch_findings
 from kronkeep_daemon.kube.watch import WatchState
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -242,7 +243,7 @@ def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
 )
 def test_a_watch(status: Any, minutes: float, needed: bool, severities: list[str]) -> None:
     watch = WatchState(name="c cronjobs", status=status, since=ago(minutes), why="refused", needed=needed)
-    assert [finding.severity for finding in rules.watch_findings(watch, NOW, 60)] == severities
+    assert [finding.severity for finding in watch_findings(watch, NOW, 60)] == severities
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Scene:
         self.history = await History.open(self.folder, clock=self.clock)
         self.recorder = make_recorder(self.history, self.clock)
         self.tracker = SlotTracker(
-            cluster_id="c",
+            cluster_id=lambda: "c",
             cache=self.recorder.cache,
             history=self.history,
             bus=Bus(),

@@ -16,7 +16,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
-        self.cache = PolicyClaimCache("c", lambda kind, claim: self.told.append((kind, claim.uid)))
+        self.cache = PolicyClaimCache(lambda: "c", lambda kind, claim: self.told.append((kind, claim.uid)))
 
 
 def claim(name: str = "data", uid: str = "u-1", policy: str | None = POLICY, **meta: Any) -> ClaimObject:

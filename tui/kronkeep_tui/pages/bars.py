@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from kronkeep_common.api import CONNECTION, WatchView
 from kronkeep_common.display_zone import zone_suffix
-from kronkeep_common.text import age
+from kronkeep_common.text import age, clean
 from kronkeep_tui.pages.alerts import open_alerts
 from kronkeep_tui.pages.status_words import cause, count_words, counts
 from kronkeep_tui.store import Store
@@ -24,7 +25,7 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     clusters = [c.name for c in store.clusters] or sorted({c.cluster for c in store.cronjobs}) or ["kronkeep"]
     found += [(clusters[0][:16] if len(clusters) == 1 else f"{len(clusters)} clusters", "strong"), ("  ", "")]
     found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
-    found += _count_spans(store, namespace) if store.at is not None else []
+    found += _count_spans(store, namespace) if reader.has_read else []
     found += _fresh(reader, now)
     used = sum(len(words) for words, _ in found)
     clock = _clock(now, width - used)
@@ -68,6 +69,8 @@ def _fresh(reader: "Reader", now: datetime) -> list[Span]:
             if store.at
             else [("connecting", "warn")]
         )
+    if store.watches and all(watch.name == CONNECTION for watch in store.watches):
+        return [("never connected", "bad")]
     if store.stale_watches:
         return [(f"stale {age(min(watch.since for watch in store.stale_watches), now)}", "warn")]
     return [("live", "ok")]
@@ -82,11 +85,24 @@ def trouble(reader: "Reader", width: int) -> list[Text]:
         return cause(reader.lost.message, f"{reader.lost.next_step} {RETRY}", width, "bad")
     if not reader.live or not (stale := reader.store.stale_watches):
         return []
+    unconnected = [watch for watch in stale if watch.name == CONNECTION]
+    if unconnected:
+        return _never_connected(reader.store, unconnected, width)
     watch = stale[0]
     more = f" {len(stale) - 1} more of the watches are not live." if len(stale) > 1 else ""
     why = f"The watch of {watch.name} is {watch.status}: {(watch.why or 'no reason is known').rstrip('.')}."
     step = "What is shown may be old; kronkeepd tries again by itself. kronkeep doctor checks the connection."
     return cause(why + more, step, width, "warn")
+
+
+def _never_connected(store: Store, watches: Sequence[WatchView], width: int) -> list[Text]:
+    """Return that nothing is known of clusters that have never answered, and what to do."""
+    names = ", ".join(clean(store.cluster_name(watch.cluster), 80) for watch in watches)
+    what = f"The cluster {names} has" if len(watches) == 1 else f"The clusters {names} have"
+    why = (watches[0].why or "no reason is known").rstrip(".")
+    step = "kronkeepd tries again by itself. kronkeep doctor checks the connection."
+    sentence = f"{what} never been connected, so nothing of it is known here: {why}."
+    return cause(sentence, step, width, "bad" if len(watches) == len(store.watches) else "warn")
 
 
 def tabs_line(tabs: Sequence[str], chosen: str, width: int) -> Text:
