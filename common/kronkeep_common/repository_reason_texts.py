@@ -45,6 +45,11 @@ REPOSITORIES = {
         "The certificate of the storage's server is not trusted.",
         "Put the certificate that signs it into the Secret as ca.crt, or correct the address.",
     ),
+    "TlsRefused": ReasonText(
+        "restic and the storage's server could not agree on TLS.",
+        "Write http:// or https:// into the address as the server speaks it (kronkeep storage set-address "
+        "NAME), or let it speak TLS 1.2 or later.",
+    ),
     "HostKeyRefused": ReasonText(
         "The SFTP server's host key is not the one in known_hosts.",
         "Compare it with ssh-keyscan; correct known_hosts in the Secret only if the server has a new key.",
@@ -62,7 +67,16 @@ REPOSITORIES = {
     ),
     "BucketMissing": ReasonText(
         "The bucket or container does not exist.",
-        "Create it, or correct its name in the storage's settings.",
+        "Create it, or correct its name (kronkeep storage set-address NAME).",
+    ),
+    "BucketNameRefused": ReasonText(
+        "The storage's server allows no bucket or container of that name.",
+        "Choose 3 to 63 lower-case letters, digits and hyphens (kronkeep storage set-address NAME); where "
+        "the name is right, set the bucket's region.",
+    ),
+    "BucketElsewhere": ReasonText(
+        "The bucket is in another region, or at another address, than the storage says.",
+        "Correct region or endpoint: kronkeep storage set-address NAME.",
     ),
     "FolderRefused": ReasonText(
         "The folder of the repository could not be made or read on the server.",

@@ -1,8 +1,7 @@
 """Why a command of restic failed: a reason, a sentence for people and a next step, from exit code and log.
 
 restic 0.14 ends almost every failure with exit code 1, and hides a server's refusal behind "unable to open
-config file"; so the texts of the servers are looked for first. Most texts were recorded from restic 0.14.0
-with OpenSSH 9.2, rclone 1.60 and a server that speaks S3.
+config file"; so the texts of the servers (`server_faults`) are looked for first.
 """
 
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from kronkeep_daemon.restic import (
     failed_files,
     file_owners,
     output,
+    server_faults,
     snapshots,
 )
 from kronkeep_daemon.restic.exit_codes import Meaning
@@ -54,55 +54,6 @@ _CERTAIN_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("not found in repository", Reason.REPOSITORY_DAMAGED),
     ("not found in index", Reason.REPOSITORY_DAMAGED),
     ("not found in any index", Reason.REPOSITORY_DAMAGED),
-)
-
-# Texts of servers, ssh and rclone in lower case; the first that the log contains decides.
-_CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
-    ("host key verification failed", Reason.HOST_KEY_REFUSED),
-    ("error in libcrypto", Reason.KEY_UNUSABLE),
-    ("invalid format", Reason.KEY_UNUSABLE),
-    ("permission denied (", Reason.CREDENTIALS_REFUSED),
-    ("401 unauthorized", Reason.CREDENTIALS_REFUSED),
-    ("403 forbidden", Reason.CREDENTIALS_REFUSED),
-    ("http response (401)", Reason.CREDENTIALS_REFUSED),
-    ("http response (403)", Reason.CREDENTIALS_REFUSED),
-    ("access denied", Reason.CREDENTIALS_REFUSED),
-    ("accessdenied", Reason.CREDENTIALS_REFUSED),
-    ("access key id", Reason.CREDENTIALS_REFUSED),
-    ("invalidaccesskeyid", Reason.CREDENTIALS_REFUSED),
-    ("request signature we calculated", Reason.CREDENTIALS_REFUSED),
-    ("authenticationfailed", Reason.CREDENTIALS_REFUSED),
-    ("failed to authenticate the request", Reason.CREDENTIALS_REFUSED),
-    ("statuscode=403", Reason.CREDENTIALS_REFUSED),
-    ("googleapi: error 401", Reason.CREDENTIALS_REFUSED),
-    ("googleapi: error 403", Reason.CREDENTIALS_REFUSED),
-    ("b2_authorize_account: 401", Reason.CREDENTIALS_REFUSED),
-    ("invalid_grant", Reason.CREDENTIALS_REFUSED),
-    ("x509:", Reason.CERTIFICATE_REFUSED),
-    ("server gave http response to https client", Reason.CERTIFICATE_REFUSED),
-    ("specified bucket does not exist", Reason.BUCKET_MISSING),
-    ("nosuchbucket", Reason.BUCKET_MISSING),
-    ("containernotfound", Reason.BUCKET_MISSING),
-    ("connection refused", Reason.SERVER_UNREACHABLE),
-    ("no such host", Reason.SERVER_UNREACHABLE),
-    ("could not resolve hostname", Reason.SERVER_UNREACHABLE),
-    ("i/o timeout", Reason.SERVER_UNREACHABLE),
-    ("connection timed out", Reason.SERVER_UNREACHABLE),
-    ("operation timed out", Reason.SERVER_UNREACHABLE),
-    ("no route to host", Reason.SERVER_UNREACHABLE),
-    ("network is unreachable", Reason.SERVER_UNREACHABLE),
-    ("connection reset by peer", Reason.SERVER_UNREACHABLE),
-    ("stale file handle", Reason.SERVER_UNREACHABLE),
-    ("context deadline exceeded", Reason.SERVER_UNREACHABLE),
-    ("handshake timeout", Reason.SERVER_UNREACHABLE),
-    ("http response (5", Reason.SERVER_UNREACHABLE),
-    ("503 service unavailable", Reason.SERVER_UNREACHABLE),
-    ("please reduce your request rate", Reason.SERVER_UNREACHABLE),
-    ('exec: "rclone"', Reason.RCLONE_MISSING),
-    ("didn't find section in config file", Reason.REMOTE_MISSING),
-    ('sftp: "failure"', Reason.FOLDER_REFUSED),
-    ("mkdirall", Reason.FOLDER_REFUSED),
-    ("unable to start the sftp session", Reason.SESSION_REFUSED),
 )
 
 # Texts of restic in lower case; the first that the log contains decides. Those of file systems come before
@@ -164,7 +115,12 @@ def explain(exit_code: int | None, log: bytes, command: str = "", version: Resti
     # What restic from 0.17 on says after a signal is the signal's doing: "unable to open config file".
     lines = failed_files.read_lines(log.partition(_SIGNAL_LINE)[0])
     lower_text = "\n".join(line.text for line in lines).lower()
-    for words, reason in (*_CERTAIN_TEXTS, *_CONNECTION_TEXTS, *_RESTIC_TEXTS):
+    for words, reason in _CERTAIN_TEXTS:
+        if words in lower_text:
+            return Fault.of(reason)
+    if server_fault := server_faults.find_server_fault([line.text for line in lines]):
+        return Fault(*server_fault)
+    for words, reason in _RESTIC_TEXTS:
         if words in lower_text:
             return _fault_of_file(reason, words, lines) if reason in _OF_FILE_SYSTEMS else Fault.of(reason)
     if meaning in _BY_MEANING:

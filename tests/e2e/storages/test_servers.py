@@ -120,7 +120,7 @@ async def create_refused_storage(
         ("s3", {}, {"AWS_SECRET_ACCESS_KEY": "wrong"}, "CredentialsRefused"),
         ("rest", {"url": "http://127.0.0.1:1/vault"}, {}, "ServerUnreachable"),
         ("rest", {}, {"RESTIC_REST_PASSWORD": "wrong"}, "CredentialsRefused"),
-        ("rest", {"url": "https"}, {}, "CertificateRefused"),
+        ("rest", {"url": "https"}, {}, "TlsRefused"),
         ("sftp", {"port": 1}, {}, "ServerUnreachable"),
         ("sftp", {}, {"known_hosts": "other"}, "HostKeyRefused"),
         ("sftp", {}, {"ssh-privatekey": "stranger"}, "CredentialsRefused"),
@@ -279,7 +279,7 @@ async def test_a_server_that_is_gone_fails_the_backup_with_that_reason(
     backup = await wait_for_backup(client, (await client.cronjobs.back_up("default", "job-away")).id)
     assert (backup.status, backup.reason) == ("failed", "ServerUnreachable"), backup
     assert backup.next_step
-    with pytest.raises(errors.StorageFailed, match="does not answer"):
+    with pytest.raises(errors.StorageFailed, match="refuses the connection"):
         await client.storages.test("away")
     storage = await client.storages.get("away")
     assert (storage.status, storage.reason) == ("active", "ServerUnreachable")
