@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import msgspec
-from tests.records import vault_with_usage
+from tests.records import make_backup, make_run, vault_with_usage
 from tests.ui.canned import BAD, NOW, OK, cronjob, run
 
 from kronkeep_common import api
-from kronkeep_common.states import StorageStatus
+from kronkeep_common.models.backup import Progress
+from kronkeep_common.states import BackupStatus, ExecutionStatus, StorageStatus
+from kronkeep_tui.pages import jobs
 from kronkeep_tui.pages import overview as page
 from kronkeep_tui.store import Store, store_from
 from kronkeep_tui.widgets.cells import plain
@@ -55,3 +57,63 @@ def test_all_sections_are_there_in_eleven_lines() -> None:
     assert any(line.startswith("SUCCESS") for line in text[:11])
     assert any("%" in line for line in text[:11])
     assert len(page.column(page.RIGHT, store, NOW, 38)) > 12
+
+
+def test_what_runs_and_is_held_up_says_by_what() -> None:
+    archiving = {
+        "status": BackupStatus.RUNNING,
+        "progress": Progress(percent=100, bytes_done=60, bytes_total=60),
+        "started_at": NOW - DAYS,
+    }
+    silent = {"reason": "NodeNotReady", "message": "The node node-1 does not answer.", "next_step": "Look."}
+    backups = [
+        make_backup(
+            id="b1", namespace="default", cronjob_id="id-lost", cronjob="lost", **archiving, **silent
+        ),
+        make_backup(id="b2", namespace="default", cronjob_id="id-well", cronjob="well", **archiving),
+        make_backup(
+            id="b3", namespace="default", cronjob="turn", status=BackupStatus.QUEUED, reason="RepositoryBusy"
+        ),
+    ]
+    runs = [
+        make_run(
+            id="r1",
+            namespace="default",
+            cronjob="held",
+            status=ExecutionStatus.PENDING,
+            reason="ImagePullFailed",
+        ),
+        make_run(
+            id="r2",
+            namespace="default",
+            cronjob="fine",
+            status=ExecutionStatus.RUNNING,
+            started_at=NOW - DAYS,
+        ),
+    ]
+    cronjobs = [cronjob("lost"), cronjob("well")]
+    store = store_from(
+        api.Snapshot(
+            seq=1,
+            now=NOW,
+            version="1",
+            cronjobs=cronjobs,
+            executions=runs,
+            backups=backups,
+            storages=[],
+            watches=[],
+        )
+    )
+    for width in (38, 80):
+        lines = {line[1][0].strip(): line for line in page.running(store, NOW, width)[1:]}
+        text = {name: plain(line) for name, line in lines.items()}
+        assert ("NodeNotReady", "warn") in lines["lost"]
+        assert "%" not in text["lost"]
+        assert "100%" in text["well"]
+        assert ("RepositoryBusy", "quiet") in lines["turn"]
+        assert "ImagePullFailed" in text["held"]
+        assert text["fine"].endswith("2d00h")
+        assert max(map(len, text.values())) <= width
+    panels = ["\n".join(map(plain, jobs.detail(each, store, NOW, 60))) for each in cronjobs]
+    assert ["node-1 does not answer" in panel for panel in panels] == [True, False]
+    assert ["100%" in panel for panel in panels] == [False, True]

@@ -75,7 +75,7 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     if run is not None:
         lines += cause(run.message, run.next_step, width, role(run.status))
     lines += fault_lines(cronjob, width)
-    lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now)]
+    lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now, width)]
     if cronjob.is_claim:
         return lines
     lines += [(), *plan_lines(cronjob, now)]
@@ -155,9 +155,14 @@ def _policy(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:
     ]
 
 
-def _running_backup(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:
+def _running_backup(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+    """Return what holds the running backup up, or else its progress."""
     backup = newest_backup(store, cronjob)
-    if backup is None or backup.status != "running" or backup.progress is None:
+    if backup is None or backup.status != "running":
+        return []
+    if backup.reason is not None:
+        return cause(backup.message, backup.next_step, width, "warn")
+    if backup.progress is None:
         return []
     return [((progress_words(backup.progress, backup.started_at, now, 20), "run"),)]
 

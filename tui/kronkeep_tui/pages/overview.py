@@ -32,29 +32,30 @@ def running(store: Store, now: datetime, width: int) -> list[Text]:
     for run in store.executions.newest()[:200]:
         if run.status in ("running", "pending"):
             took = duration((now - run.started_at).total_seconds() // 1) if run.started_at else "waits"
-            lines.append(
-                (
-                    ("run    ", "run"),
-                    (fit(store.label(run.namespace, run.cronjob), width - 18), ""),
-                    (f" {took:>7}", "quiet"),
-                )
-            )
+            state: Span = (run.reason, "warn") if run.reason else (f"{took:>7}", "quiet")
+            name = fit(store.label(run.namespace, run.cronjob), max(10, width - 11 - len(state[0])))
+            lines.append((("run    ", "run"), (name, ""), (" ", ""), state))
     for backup in store.backups.newest()[:200]:
         if backup.status in ("running", "queued", "waiting"):
-            words = _progress(backup, now, width)
-            room = max(10, width - len("backup ") - 1 - len(words))
+            state = _backup_state(backup, now, width)
+            room = max(10, width - len("backup ") - 1 - len(state[0]))
             name = fit(store.label(backup.namespace, backup.cronjob), room)
-            lines.append((("backup ", "run"), (name, ""), (" ", ""), (words, "quiet")))
+            lines.append((("backup ", "run"), (name, ""), (" ", ""), state))
     return lines if len(lines) > 1 else [*lines, (("nothing is running", "quiet"),)]
 
 
-def _progress(backup: BackupExecution, now: datetime, width: int) -> str:
-    """Return the progress of a backup; a narrow column holds only the bar."""
+def _backup_state(backup: BackupExecution, now: datetime, width: int) -> Span:
+    """Return what holds a backup up, or its progress, of which a narrow column holds only the bar.
+
+    Waiting for a turn is usual; one that runs and has a reason is not well: what it does is not known then.
+    """
+    if backup.reason is not None:
+        return (backup.reason, "warn" if backup.status == "running" else "quiet")
     if backup.progress is None:
-        return backup.status
+        return (backup.status, "quiet")
     if width < 60:
-        return bar(backup.progress.percent, 10)
-    return progress_words(backup.progress, backup.started_at, now, 10)
+        return (bar(backup.progress.percent, 10), "quiet")
+    return (progress_words(backup.progress, backup.started_at, now, 10), "quiet")
 
 
 def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
