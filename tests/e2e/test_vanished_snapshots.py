@@ -155,6 +155,18 @@ async def test_a_verify_or_a_look_into_a_vanished_snapshot_records_that_at_once(
         assert (await client.backups.get(backup.id)).snapshot_missing_at is not None
 
 
+async def test_an_archive_whose_parent_vanished_is_made_without_it_and_says_so(site: BackupSite) -> None:
+    folder = await site.create_storage("orphan")
+    async with site.client() as client:
+        older, parent = await make_backups(site, client, "orphan", 2)
+        await forget(site, "orphan", folder, parent)
+        backup = await site.back_up(client, "orphan")
+        assert (backup.status, backup.attempt) == ("succeeded", 2)
+        assert backup.result is not None
+        assert (await client.backups.get(parent.id)).snapshot_missing_at is not None
+        assert (await client.backups.get(older.id)).snapshot_missing_at is None
+
+
 async def test_another_repository_with_the_same_password_is_neither_written_nor_forgotten_from(
     site: BackupSite, tmp_path: Path
 ) -> None:
@@ -165,7 +177,7 @@ async def test_another_repository_with_the_same_password_is_neither_written_nor_
         password = await site.read_password("other")
         await asyncio.to_thread(site.run_restic, folder, password, "init")
         backup = await site.back_up(client, "other")
-        assert (backup.status, backup.reason) == ("failed", "WrongRepository")
+        assert (backup.status, backup.reason, backup.attempt) == ("failed", "WrongRepository", 1)
         storages = client.storages
         for work in (storages.test, storages.prune, storages.check, storages.measure):
             with pytest.raises(KronkeepError, match="Another repository"):

@@ -19,6 +19,7 @@ from kronkeep_daemon.repositories.job_manifests import (
 from kronkeep_daemon.repositories.job_names import archive_job_name
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import cat, restore, snapshots, version
+from kronkeep_daemon.restic.parent import with_parent
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.settings import ArchiveSettings
 
@@ -48,17 +49,20 @@ def archive_job(
     *,
     repository_id: str = "",
     is_first: bool = False,
+    parent: str | None = None,
     copies: Mapping[str, str] | None = None,
 ) -> JsonObject:
     """Return the Job of an archive; its steps run one after the other, in as few containers as may be.
 
     First come the probes (restic, the sources, the repository), then the dump, then the files, at last a list
-    of the snapshots that this has made. A step that fails ends the pod, so a dump that fails leaves no
+    of the snapshots that this has made. A parent takes the place of the repository's probe, unless there is a
+    dump, which has none. A step that fails ends the pod, so a dump that fails leaves no
     snapshot, and files of which some cannot be read have their dump beside them.
 
     files: the names of the configuration's files, which are in the Job's ConfigMap.
     repository_id: the id that the repository must have; empty where it is not known.
     is_first: whether the policy has no snapshot yet; then sockets are looked for, which restic leaves out.
+    parent: the id of the policy's last snapshot in the repository; None where restic is to look for one.
     copies: by claim the name of another claim that is read instead, at the same path.
     """
     name = archive_job_name(backup)
@@ -69,7 +73,10 @@ def archive_job(
         steps.append(("sources", probe_argv(paths)))
     if paths and is_first:
         steps.append((socket_search.STEP, socket_search.argv(paths)))
-    steps.append(("repository", cat.argv(repository_id)))
+    if backup.backup_type == "full":
+        parent = None  # it reads every file again
+    if parent is None or dump is not None or not paths:
+        steps.append(("repository", cat.argv(repository_id)))
     mounts = [*_claim_mounts(inputs.claims, read_only=True), *cronjob_configuration.mounts(files)]
     first_mounts = [*mounts, _TOOLS_MOUNT] if dump is not None else mounts
     containers = build_containers(steps, inputs.repository, settings, first_mounts)
@@ -84,8 +91,10 @@ def archive_job(
     if paths:
         options = _options(backup, inputs, "files" if dump else "")
         argv = restic_backup.argv(options, paths, inputs.policy.source)
+        if parent is not None:
+            argv = with_parent(argv, parent)
         containers += build_containers([("backup", argv)], inputs.repository, settings, mounts)
-    confirmation = (snapshots.STEP, snapshots.argv(tags_of(backup, inputs.policy).filter()))
+    confirmation = (snapshots.STEP, snapshots.confirmation_argv(tags_of(backup, inputs.policy), parent))
     containers += build_containers([confirmation], inputs.repository, settings, mounts)
     job = build_job(name, backup.namespace, "archive", join_containers(containers), settings)
     add_repository_access(job, inputs.repository, settings)

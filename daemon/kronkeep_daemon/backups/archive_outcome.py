@@ -50,7 +50,7 @@ def with_first_byte(outcome: BackupOutcome, finished: FinishedJob) -> BackupOutc
 
     It is not where a dump was made between the opening of the repository and the files.
     """
-    opening = finished.container("repository")
+    opening = finished.container("repository") or finished.container("sources")
     files = finished.container("backup")
     if outcome.result is None or opening is None or files is None or finished.container("database"):
         return outcome
@@ -186,7 +186,7 @@ def judge_snapshots(
     A Job that completed had exit code 0, so its snapshot is whole. Any other snapshot may lack files that
     could not be read, so the outcome stays unknown until somebody verifies it.
     """
-    ids = {snapshot.part: snapshot.short_id or snapshot.id for snapshot in listed}
+    ids = {snapshot.part: snapshot.id for snapshot in listed}
     main = ids.get("files") or ids.get("")
     if main is None:
         return None

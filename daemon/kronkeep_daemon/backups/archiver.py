@@ -21,6 +21,7 @@ from kronkeep_daemon.backups.archive_inputs import ArchiveInputs, ArchiveInputsR
 from kronkeep_daemon.backups.attempt_runner import LIST_SECONDS, AttemptRunner
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
+from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.backups.volume_copies import VolumeCopies
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.start_watch import OnWaiting
@@ -54,6 +55,7 @@ class Archiver:
         volume_copies: VolumeCopies,
         repository_jobs: RepositoryJobs,
         lock_removal: LockRemoval,
+        reconciliation: SnapshotReconciliation,
         clock: Clock,
     ) -> None:
         self._inputs = inputs
@@ -63,6 +65,7 @@ class Archiver:
         self._volume_copies = volume_copies
         self._repository_jobs = repository_jobs
         self._lock_removal = lock_removal
+        self._reconciliation = reconciliation
         self._clock = clock
 
     async def run(self, backup_id: str) -> None:
@@ -119,20 +122,27 @@ class Archiver:
     async def _archive_with_retries(
         self, backup_id: str, inputs: ArchiveInputs, on_waiting: OnWaiting
     ) -> BackupOutcome:
-        # One attempt is free, that is not counted against the policy's retries: the first that met a lock of
-        # a dead Job of ours. Removing that lock is the whole cure, so the next attempt follows at once.
-        # Whoever locks the repository after that is alive or not ours, so a second such end counts.
-        free_attempts = 0
+        # Two attempts are free, that are not counted against the policy's retries. The first that met a lock
+        # of a dead Job of ours: removing that lock is the whole cure, so the next attempt follows at once.
+        # Whoever locks the repository after that is alive or not ours, so a second such end counts. And the
+        # first whose parent is not there: without it restic looks for another.
+        is_unlocked = False
+        with_parent = True
         while True:
-            outcome = await self._attempts.run(backup_id, inputs, on_waiting)
+            outcome = await self._attempts.run(backup_id, inputs, on_waiting, with_parent=with_parent)
             backup = self._records.get(backup_id)
-            is_unlocked = False
-            if outcome.reason == Reason.REPOSITORY_LOCKED and free_attempts == 0:
-                is_unlocked = await self._lock_removal.remove_now(inputs.repository)
-            if is_unlocked:
-                free_attempts = 1
+            is_free = False
+            if outcome.reason == Reason.REPOSITORY_LOCKED and not is_unlocked:
+                is_unlocked = is_free = await self._lock_removal.remove_now(inputs.repository)
+            elif outcome.reason == Reason.SNAPSHOT_GONE and with_parent:
+                with_parent = False
+                other = await self._reconciliation.find_other_repository(inputs.repository)
+                if other is not None:
+                    return archive_outcome.outcome_of_fault(other)
+                is_free = True
+            free_attempts = int(is_unlocked) + int(not with_parent)
             ended = archive_outcome.with_outcome(backup, outcome)
-            may_retry = is_unlocked or planning_rules.may_retry(ended, inputs.policy, free_attempts)
+            may_retry = is_free or planning_rules.may_retry(ended, inputs.policy, free_attempts)
             if outcome.status is not BackupStatus.FAILED or not may_retry:
                 return archive_outcome.partial_if_dumped(outcome)
             await self._discard_dump(backup, outcome, inputs.repository)
@@ -146,7 +156,7 @@ class Archiver:
                 result=None,
             )
             await self._records.put(backup, queued)
-            if not is_unlocked:
+            if not is_free:
                 await self._clock.sleep(min(FIRST_PAUSE * 4 ** (backup.attempt - 1), LONGEST_PAUSE))
 
     async def _discard_dump(

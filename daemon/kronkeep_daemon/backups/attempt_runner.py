@@ -41,7 +41,7 @@ from kronkeep_daemon.repositories import job_manifests, job_names, volume_space
 from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.queue import ArchiveHold, ArchiveRequest, OnWait, RepositoryQueues
 from kronkeep_daemon.repositories.queue_rules import Work
-from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
@@ -89,9 +89,12 @@ class AttemptRunner:
         self._clock = clock
         self._settings = settings
 
-    async def run(self, backup_id: str, inputs: ArchiveInputs, on_waiting: OnWaiting) -> BackupOutcome:
+    async def run(
+        self, backup_id: str, inputs: ArchiveInputs, on_waiting: OnWaiting, *, with_parent: bool = True
+    ) -> BackupOutcome:
         """Run one attempt and return its outcome.
 
+        with_parent: False where the snapshot that the records name as the parent is not there.
         on_waiting: called with the reason while it waits: for a place of the repository, or one of its Jobs.
 
         Raises a fault of the daemon or cluster that may pass, and TimeoutError where the backup gets no place
@@ -102,7 +105,13 @@ class AttemptRunner:
         before = self._records.get(backup_id)
         try:
             request = await self._prepare(before, inputs)
-            attempt = _Attempt(before=before, inputs=inputs, request=request, on_waiting=on_waiting)
+            attempt = _Attempt(
+                before=before,
+                inputs=inputs,
+                request=request,
+                on_waiting=on_waiting,
+                with_parent=with_parent,
+            )
             async with AsyncExitStack() as preparation:
                 stage, hooks = await self._run_pre_hooks(attempt, preparation)
                 if stage.stopped_by is not None:
@@ -154,7 +163,7 @@ class AttemptRunner:
 
         preparation: is left once the archive has its place, and lets the hooks of another backup begin.
         """
-        backup, inputs, request, on_waiting = attempt
+        backup, inputs, request, on_waiting, _ = attempt
         if not inputs.policy.hooks.pre:
             return StageResult(None, ()), None
         work = None
@@ -170,17 +179,17 @@ class AttemptRunner:
         self, attempt: "_Attempt", hooks: Work | None, preparation: AsyncExitStack
     ) -> BackupOutcome:
         """Wait for a place of the repository, then make the archive in the time that its policy gives."""
-        before, inputs, request, on_waiting = attempt
+        before, inputs, request, on_waiting, _ = attempt
         patience = self._patience(self._records.get(before.id))
         place = self._queues.hold_for_archive(request, patience, _explainer(on_waiting), hooks=hooks)
         async with place as hold:
             await preparation.aclose()
             backup = await self._record_start(before.id)
-            note = partial(_note_stall, hold, on_waiting)
+            noted = attempt._replace(on_waiting=partial(_note_stall, hold, on_waiting))
             try:
                 async with asyncio.timeout(inputs.policy.deadline_seconds + SLACK_SECONDS):
                     outcome = await self._find_missed_result(before, inputs)
-                    return outcome or await self._archive(backup, inputs, request.node or None, note)
+                    return outcome or await self._archive(backup, noted)
             except TimeoutError:
                 message = "The archive's Job was not seen to end until long after its deadline."
                 lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
@@ -219,18 +228,13 @@ class AttemptRunner:
         lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
         return await self._find_snapshot(before, inputs.repository, lost, is_complete=False)
 
-    async def _archive(
-        self,
-        backup: BackupExecution,
-        inputs: ArchiveInputs,
-        node: str | None,
-        on_waiting: OnWaiting,
-    ) -> BackupOutcome:
+    async def _archive(self, backup: BackupExecution, attempt: "_Attempt") -> BackupOutcome:
         """Run the archive's Job; where its end leaves doubt, what the repository holds decides."""
+        inputs = attempt.inputs
         is_complete = False
         confirmed = None
         try:
-            finished = await self._run_job(backup, inputs, node, on_waiting)
+            finished = await self._run_job(backup, attempt)
             is_complete = finished.complete
             outcome = archive_outcome.with_first_byte(archive_outcome.judge_job(finished), finished)
             confirmed = archive_outcome.confirm(backup, outcome, finished)
@@ -260,29 +264,19 @@ class AttemptRunner:
             return archive_outcome.with_listed_snapshots(backup, outcome, listed, is_complete=is_complete)
         return outcome
 
-    async def _run_job(
-        self,
-        backup: BackupExecution,
-        inputs: ArchiveInputs,
-        node: str | None,
-        on_waiting: OnWaiting,
-    ) -> FinishedJob:
+    async def _run_job(self, backup: BackupExecution, attempt: "_Attempt") -> FinishedJob:
         """Run the archive's Job to its end, on volumes made for it where the policy says so; save logs."""
-        async with self._volume_copies.provide(backup, inputs, on_waiting) as copies:
-            finished = await self._run_job_on(backup, inputs, node, copies, on_waiting=on_waiting)
+        async with self._volume_copies.provide(backup, attempt.inputs, attempt.on_waiting) as copies:
+            finished = await self._run_job_on(backup, attempt, copies)
         logs = await self._logs.save(backup, finished)
         await self._records.change(backup.id, logs=(*self._records.get(backup.id).logs, *logs))
         return finished
 
     async def _run_job_on(
-        self,
-        backup: BackupExecution,
-        inputs: ArchiveInputs,
-        node: str | None,
-        copies: Mapping[str, str],
-        *,
-        on_waiting: OnWaiting,
+        self, backup: BackupExecution, attempt: "_Attempt", copies: Mapping[str, str]
     ) -> FinishedJob:
+        inputs = attempt.inputs
+        last = self._find_last(inputs)
         files: dict[str, str] = {}
         if inputs.policy.include.configuration:
             files = await cronjob_configuration.read_configuration(inputs.cluster, inputs.cronjob)
@@ -292,10 +286,11 @@ class AttemptRunner:
             sorted(files),
             self._settings().archive,
             repository_id=self._index.id_of(inputs.repository),
-            is_first=self._is_first(inputs),
+            is_first=last is None,
+            parent=_parent_in(inputs.repository, last) if attempt.with_parent else None,
             copies=copies,
         )
-        archive_manifests.assign_to_backup(manifest, backup, inputs, node)
+        archive_manifests.assign_to_backup(manifest, backup, inputs, attempt.request.node or None)
         try:
             if files:
                 await self._create_config_map(backup, inputs, files)
@@ -305,7 +300,7 @@ class AttemptRunner:
                 inputs.cluster,
                 owner=job_manifests.owner_reference(inputs.cronjob),
                 on_line=self._progress_listener(backup.id),
-                on_waiting=on_waiting,
+                on_waiting=attempt.on_waiting,
                 limits=JobLimits(unreachable_seconds=hook_runner.UNREACHABLE_SECONDS),
             )
         finally:
@@ -313,10 +308,10 @@ class AttemptRunner:
                 objects = self._repository_jobs.objects_on(inputs.cluster.id)
                 await objects.remove(_config_map_path(backup))
 
-    def _is_first(self, inputs: ArchiveInputs) -> bool:
-        """Whether the policy has no snapshot yet."""
+    def _find_last(self, inputs: ArchiveInputs) -> BackupExecution | None:
+        """Return the policy's newest backup that has a snapshot, so far as is known."""
         carrier = policy_annotations.carrier_of(inputs.cronjob)
-        return carrier is None or not self._records.has_snapshot(carrier)
+        return self._records.newest_with_snapshot(carrier) if carrier is not None else None
 
     async def _create_config_map(
         self, backup: BackupExecution, inputs: ArchiveInputs, files: dict[str, str]
@@ -367,6 +362,16 @@ def _config_map_path(backup: BackupExecution) -> str:
     return paths.configmaps(backup.namespace, name)
 
 
+def _parent_in(repository: Repository, last: BackupExecution | None) -> str | None:
+    """Return the snapshot of the policy's last backup, where that is in the repository and stays there."""
+    if last is None or last.result is None or last.forget_began_at is not None:
+        return None
+    if last.storage_id != repository.storage.id:
+        return None
+    is_here = repository_of_backup(last, repository.storage).id == repository.id
+    return last.result.snapshot_id if is_here else None
+
+
 class _Attempt(NamedTuple):
     """What an attempt goes on with: the backup as it was before, what it archives and asks of the queue."""
 
@@ -374,6 +379,7 @@ class _Attempt(NamedTuple):
     inputs: ArchiveInputs
     request: ArchiveRequest
     on_waiting: OnWaiting
+    with_parent: bool
 
 
 def _explainer(on_waiting: OnWaiting) -> OnWait:

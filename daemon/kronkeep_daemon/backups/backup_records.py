@@ -309,15 +309,16 @@ class BackupRecords:
             if backup.result is not None and self._clusters.same(backup.cluster, carrier.cluster)
         ]
 
-    def has_snapshot(self, carrier: PolicyCarrier) -> bool:
-        """Return whether a backup of a policy has a snapshot, so far as is known; reads until one has."""
+    def newest_with_snapshot(self, carrier: PolicyCarrier) -> BackupExecution | None:
+        """Return the newest backup of a policy that has a snapshot, as far as known; reads until one has."""
         pages = self._history.backups.pages(
             GOOD_PER_PAGE,
             policy_id=carrier.policy.id,
             namespace=carrier.namespace,
             cronjob=carrier.cronjob,
         )
-        return any(self._has_snapshot_of(carrier, backup) for backup in chain.from_iterable(pages))
+        every = chain.from_iterable(pages)
+        return next((backup for backup in every if self._has_snapshot_of(carrier, backup)), None)
 
     def _has_snapshot_of(self, carrier: PolicyCarrier, backup: BackupExecution) -> bool:
         is_present = backup.snapshot_state == "present"

@@ -51,20 +51,6 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
     records = BackupRecords(base.history, base.bus, base.clusters)
     logs = BackupLogs(base.history)
     volume_copies = VolumeCopies(runners=repositories.runners, clock=base.clock, settings=base.settings)
-    planner = BackupPlanner(
-        cronjobs=cronjobs,
-        policies=policies,
-        records=records,
-        archiver=_archiver(base, cronjobs, repositories, records, logs=logs, volume_copies=volume_copies),
-        history=base.history,
-        bus=base.bus,
-        clock=base.clock,
-        settings=base.settings,
-        supervisor=base.supervisor,
-    )
-    backups = BackupService(
-        cronjobs=cronjobs, records=records, planner=planner, history=base.history, clock=base.clock
-    )
     copy_records = CopyRecords(base.history, base.bus, base.clock)
     copy_reconciliation = CopyReconciliation(records=copy_records, history=base.history, clock=base.clock)
     reconciliation = SnapshotReconciliation(
@@ -89,6 +75,28 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         bus=base.bus,
         clock=base.clock,
         supervisor=base.supervisor,
+    )
+    planner = BackupPlanner(
+        cronjobs=cronjobs,
+        policies=policies,
+        records=records,
+        archiver=_archiver(
+            base,
+            cronjobs,
+            repositories,
+            records,
+            logs=logs,
+            volume_copies=volume_copies,
+            reconciliation=reconciliation,
+        ),
+        history=base.history,
+        bus=base.bus,
+        clock=base.clock,
+        settings=base.settings,
+        supervisor=base.supervisor,
+    )
+    backups = BackupService(
+        cronjobs=cronjobs, records=records, planner=planner, history=base.history, clock=base.clock
     )
     orphans = OrphanedPolicies(cronjobs=cronjobs, policies=policies, records=records, clock=base.clock)
     retention = RetentionService(
@@ -156,6 +164,7 @@ def _archiver(
     *,
     logs: BackupLogs,
     volume_copies: VolumeCopies,
+    reconciliation: SnapshotReconciliation,
 ) -> Archiver:
     hooks = HookRunner(
         records=records,
@@ -188,5 +197,6 @@ def _archiver(
         volume_copies=volume_copies,
         repository_jobs=repositories.jobs,
         lock_removal=repositories.lock_removal,
+        reconciliation=reconciliation,
         clock=base.clock,
     )

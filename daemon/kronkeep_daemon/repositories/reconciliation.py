@@ -67,13 +67,20 @@ def has_snapshot_in(backup: BackupExecution, snapshots: Iterable[ListedSnapshot]
 
 
 def with_trees(result: BackupResult, snapshots: Iterable[ListedSnapshot]) -> BackupResult:
-    """Return the result with the ids of what its snapshots contain, of those among the listed ones."""
+    """Return the result with the whole ids of its snapshots and of what they contain, as they are listed."""
     listed = list(snapshots)
+    database_id = result.database_snapshot_id
     return msgspec.structs.replace(
         result,
+        snapshot_id=_whole_id(result.snapshot_id, listed),
+        database_snapshot_id=_whole_id(database_id, listed) if database_id else None,
         tree=_tree_of(result.snapshot_id, listed) or result.tree,
         database_tree=_tree_of(result.database_snapshot_id or "", listed) or result.database_tree,
     )
+
+
+def _whole_id(snapshot_id: str, snapshots: Iterable[ListedSnapshot]) -> str:
+    return next((each.id for each in snapshots if _is_id_of(each, snapshot_id)), snapshot_id)
 
 
 def _tree_of(snapshot_id: str, snapshots: Iterable[ListedSnapshot]) -> str:

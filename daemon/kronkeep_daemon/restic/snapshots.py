@@ -44,6 +44,17 @@ _ID_KEY = b'"id":'  # in a JSON text the quotes would have backslashes before th
 # A list of 10,000 snapshots is one line of 5 to 12 MB. Broken at each brace it comes in short lines, which
 # the reader joins with braces again: JSON has no line feed inside a text. `sh` ends with restic's exit code.
 _BREAK_AT_BRACES = 'exec 3>&1; code=$({ { "$@"; echo $? >&4; } | tr "}" "\\n" >&3; } 4>&1); exit "$code"'
+MOST_NAMED = 8  # snapshots that are read by their ids; of more the repository is listed
+# $1 is the parent, or empty, $2 the filter, $3 the most ids; the others are restic's command line. restic
+# keeps each snapshot that it has read or written in its cache, under its id (its manual, "Caching"). The ids
+# go without their last character, see `reference`.
+_NAME_THE_NEW = (
+    'parent=$1 filter=$2 most=$3 count=0 ids=; shift 3; for file in "$RESTIC_CACHE_DIR"/*/snapshots/*/*; do '
+    "id=${file##*/}; [ ${#id} -eq 64 ] || continue; "
+    'case $id in "${parent:-none}"*) continue;; esac; count=$((count + 1)); ids="$ids ${id%?}"; done; '
+    'if [ "$count" -gt 0 ] && [ "$count" -le "$most" ]; then set -- "$@" $ids; '
+    'else set -- "$@" --tag "$filter"; fi; '
+)
 
 
 def reference(snapshot_id: str) -> str:
@@ -162,6 +173,19 @@ def argv(tag: str) -> list[str]:
 def list_argv() -> list[str]:
     """List all snapshots of the repository, without a lock, in lines that `SnapshotListParser` reads."""
     return ["sh", "-c", _BREAK_AT_BRACES, "sh", "restic", "snapshots", "--no-lock", "--json"]
+
+
+def confirmation_argv(tags: SnapshotTags, parent: str | None = None) -> list[str]:
+    """List the snapshots that this container's restic has just made, read from the repository itself.
+
+    Only those are read, not the whole repository, unless the cache has more than MOST_NAMED. What a snapshot
+    is believed for are its tags in this list.
+
+    parent: the snapshot that the archive was given as its parent.
+    """
+    script = _NAME_THE_NEW + _BREAK_AT_BRACES
+    words = [reference(parent) if parent else "", tags.filter(), str(MOST_NAMED)]
+    return ["sh", "-c", script, "sh", *words, "restic", "snapshots", "--no-lock", "--no-cache", "--json"]
 
 
 def step() -> tuple[str, list[str]]:

@@ -1,6 +1,6 @@
 """The manifests of a backup's Jobs: the order of the containers, and what a hook's Job can reach."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -55,6 +55,28 @@ def test_the_dump_comes_before_the_files_in_as_few_containers_as_may_be(
 ) -> None:
     job = archive_manifests.archive_job(BACKUP, archive_inputs(**include), [], ArchiveSettings())
     assert step_names(job) == steps
+
+
+@pytest.mark.parametrize(
+    ("include", "backup_type", "steps"),
+    [
+        ({}, "incremental", [["version", "sources", "backup", "snapshots"]]),
+        ({}, "full", [["version", "sources", "repository", "backup", "snapshots"]]),
+        (
+            {"database": DUMP},
+            "incremental",
+            [["version", "sources", "repository", "tools"], ["database"], ["backup", "snapshots"]],
+        ),
+    ],
+)
+def test_the_parent_takes_the_place_of_the_repositorys_probe(
+    include: dict[str, Any], backup_type: Literal["incremental", "full"], steps: list[list[str]]
+) -> None:
+    backup = msgspec.structs.replace(BACKUP, backup_type=backup_type)
+    inputs = archive_inputs(**include)
+    job = archive_manifests.archive_job(backup, inputs, [], ArchiveSettings(), parent="0123abcd" * 8)
+    assert step_names(job) == steps
+    assert ("--parent" in steps_of(containers_of(job)[-1])["backup"]) == (backup_type == "incremental")
 
 
 def test_a_validate_hook_reads_the_restored_content_and_no_claim() -> None:

@@ -164,7 +164,7 @@ def test_a_snapshot_is_confirmed_by_the_repositorys_list_and_the_tags_alone(
 @pytest.mark.parametrize(
     ("shown", "status", "reason", "snapshot_id"),
     [
-        ([listed()], "succeeded", None, "0123abcd"),
+        ([listed()], "succeeded", None, FULL_ID),
         ([listed(snapshot_id="ff" * 32)], "succeeded", None, "ff" * 32),
         ([], "failed", "SnapshotUnconfirmed", None),
         (None, "unknown", "SnapshotUnconfirmed", "0123abcd"),
