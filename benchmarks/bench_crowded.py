@@ -1,7 +1,9 @@
 """An archive of 1 MiB into repositories with 10, 1,000 and 10,000 snapshots, without a cache, as in a Job.
 
-On a local folder, a REST server (`rclone serve restic`) and S3 (moto, where `make servers` has run). The
-figure is the time to that with 10 snapshots; up to the advised number it must not be above 2.
+It is what an archive's Job runs: the archive with the policy's last snapshot as its parent, and the list that
+confirms it. On a local folder, a REST server (`rclone serve restic`) and S3 (moto, where `make servers` has
+run). The figure is the time to that with 10 snapshots; up to the advised number it must not be above 2. The
+first archive of a policy has no parent, so restic reads every snapshot: `crowded_first_...`.
 """
 
 import os
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from secrets import token_hex
 from statistics import median
 from typing import NamedTuple
 from urllib.parse import quote
@@ -21,6 +24,11 @@ from tests.e2e.backup_site import DEBIAN_RESTIC
 from tests.e2e.storages import servers
 
 from benchmarks.sealed_repository import write_repository
+from kronkeep_daemon.restic import backup, snapshots
+from kronkeep_daemon.restic.backup import BackupOptions
+from kronkeep_daemon.restic.command_line import complete
+from kronkeep_daemon.restic.parent import with_parent
+from kronkeep_daemon.restic.snapshots import SnapshotTags
 
 SIZES = tuple(int(size) for size in os.environ.get("CROWDED_SIZES", "10,1000,10000").split(","))
 RESTIC = os.environ.get("CROWDED_RESTIC", DEBIAN_RESTIC)
@@ -35,17 +43,40 @@ class Place(NamedTuple):
     environment: dict[str, str]
 
 
-def time_archive(place: Place, source: Path, folder: Path) -> float:
-    """Return the seconds of `restic backup` of a new file of 1 MiB, with a fresh cache."""
+class Archive(NamedTuple):
+    """How long an archive took, and the id of its snapshot."""
+
+    seconds: float
+    snapshot_id: str
+
+
+def make_archive(place: Place, source: Path, folder: Path, parent: str | None) -> Archive:
+    """Archive a new file of 1 MiB with a fresh cache, and confirm it."""
     (source / "file").write_bytes(os.urandom(MEBIBYTE))
     cache = folder / "cache"
     shutil.rmtree(cache, ignore_errors=True)
-    environment = {**os.environ, **place.environment, "RESTIC_PASSWORD": "x"}
-    argv = [RESTIC, "-r", place.address, "--cache-dir", str(cache), "backup", "--json", str(source)]
-    argv += ["--host", "kronkeep.shop.job-0", "--tag", "policy=0"]
+    cache.mkdir()
+    variables = {
+        "RESTIC_REPOSITORY": place.address,
+        "RESTIC_PASSWORD": "x",
+        "RESTIC_CACHE_DIR": str(cache),
+    }
+    environment = {**os.environ, **place.environment, **variables}
+    tags = SnapshotTags(policy="0", backup=token_hex(16))
+    options = BackupOptions(host="kronkeep.shop.job-0", tags=tags, compression="auto", force=False)
+    argv = backup.argv(options, [str(source)])
+    steps = [with_parent(argv, parent) if parent else argv, snapshots.confirmation_argv(tags, parent)]
     start = time.perf_counter()
-    subprocess.run(argv, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    logs = [
+        subprocess.run(
+            complete(step, program=RESTIC, options=[]), env=environment, check=True, stdout=subprocess.PIPE
+        ).stdout
+        for step in steps
+    ]
+    seconds = time.perf_counter() - start
+    (snapshot,) = snapshots.parse_list(logs[1]) or ()
+    assert snapshot.backup == tags.backup
+    return Archive(seconds, snapshot.id)
 
 
 @contextmanager
@@ -90,9 +121,12 @@ def run() -> dict[str, float]:
             source.mkdir()
             with open_places(folder, size) as places:
                 for kind, place in places.items():
-                    rounds = [time_archive(place, source, folder) for _ in range(ROUNDS)]
-                    seconds[kind, size] = median(rounds)
-                    print(f"  {kind} {size}: {seconds[kind, size]:.2f} s", file=sys.stderr, flush=True)
+                    first = make_archive(place, source, folder, None)
+                    rounds = [make_archive(place, source, folder, first.snapshot_id) for _ in range(ROUNDS)]
+                    seconds[kind, size] = median(each.seconds for each in rounds)
+                    seconds[f"first_{kind}", size] = first.seconds
+                    told = f"{seconds[kind, size]:.2f} s, the policy's first {first.seconds:.2f} s"
+                    print(f"  {kind} {size}: {told}", file=sys.stderr, flush=True)
     return {
         f"crowded_{kind}_{size}": round(value / seconds[kind, SIZES[0]], 2)
         for (kind, size), value in seconds.items()

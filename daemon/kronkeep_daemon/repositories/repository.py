@@ -144,8 +144,7 @@ class Repository(NamedTuple):
 
         restic takes the last snapshot of the same host and paths for the parent, whose unchanged files it
         does not read again. Claims of one name in two namespaces have equal paths, so each CronJob has a host
-        of its own, which its archives share. A parent given by its id (`--parent`) would make restic fail
-        where somebody has removed that snapshot.
+        of its own, which its archives share. So it is found where the records know of no parent.
         """
         cluster = "" if backup.cluster == self.storage.cluster else f"-{backup.cluster}"
         return f"{HOST}{cluster}.{backup.namespace}.{backup.cronjob}"
