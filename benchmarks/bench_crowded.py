@@ -74,9 +74,10 @@ def make_archive(place: Place, source: Path, folder: Path, parent: str | None) -
         for step in steps
     ]
     seconds = time.perf_counter() - start
-    (snapshot,) = snapshots.parse_list(logs[1]) or ()
-    assert snapshot.backup == tags.backup
-    return Archive(seconds, snapshot.id)
+    listed = snapshots.parse_list(logs[1])
+    assert listed is not None
+    assert [snapshot.backup for snapshot in listed] == [tags.backup]
+    return Archive(seconds, listed[0].id)
 
 
 @contextmanager
