@@ -15,6 +15,7 @@ from typing import Generic, Literal, TypeVar
 
 from kronkeep_daemon.cronjobs.event_cache import EventCache
 from kronkeep_daemon.cronjobs.job_store import JobStore
+from kronkeep_daemon.cronjobs.pod_store import PodStore
 from kronkeep_daemon.kube.objects import (
     CronJobObject,
     CronJobRef,
@@ -33,7 +34,6 @@ _KINDS: dict[str, ChangeKind] = {"ADDED": "added", "MODIFIED": "changed"}
 TOMBSTONES = 20_000  # uids of deleted objects; a late event of one of them must not bring it back
 # Pods may be listed before their Jobs. Whoever may create pods can name Jobs that never were.
 UNKNOWN_JOBS = 20_000
-PODS_PER_JOB = 1000  # the newest; a Job that retries for ever has any number
 
 
 class BoundedDict(OrderedDict[K, V], Generic[K, V]):
@@ -66,7 +66,7 @@ class ClusterCache:
         self.cronjobs: dict[CronJobRef, CronJobObject] = {}
         self.jobs = JobStore()
         self.deleted_jobs: set[str] = set()
-        self.pods: dict[str, dict[str, Pod]] = {}
+        self.pods = PodStore()
         self._unknown_jobs: OrderedDict[str, None] = OrderedDict()  # whose pods are cached
         self._events = EventCache()
         self._cronjob_namespaces: dict[str, str] = {}
@@ -181,19 +181,25 @@ class ClusterCache:
         self._forget_later.discard(uid)
         job = self.jobs.remove(uid)
         self.deleted_jobs.discard(uid)
-        metas = [pod.metadata for pod in self.pods.pop(uid, {}).values()]
+        metas = [pod.metadata for pod in self.pods.remove(uid).values()]
         for meta in [*metas, job.metadata] if job else metas:
             self._events.forget(meta.namespace, meta.uid)
 
-    def sync_pods(self, items: list[Pod]) -> None:
-        """Take a full list of pods; a pod that is no longer listed stays, as it explains its Job's end."""
+    def pack_job(self, uid: str) -> None:
+        """Keep a Job that has ended, and its pods, in fewer bytes."""
+        self.jobs.pack(uid)
+        self.pods.pack(uid)
+
+    def put_listed_pods(self, items: list[Pod]) -> None:
+        """Put a page of a list of pods; one that is no longer listed stays, as it explains its Job's end."""
         for item in items:
-            self._put_pod(item)
+            if not self.pods.has_version(job_uid_of(item) or "", item.metadata):
+                self._put_pod(item)
 
     def update_pod(self, event_type: str, item: Pod) -> None:
         """Apply an event of the pods' watch; a deleted pod's last state stays."""
         uid = job_uid_of(item)
-        old = self.pods.get(uid or "", {}).get(item.metadata.uid)
+        old = self.pods.of_job(uid or "").get(item.metadata.uid)
         if item.metadata.uid in self._deleted:
             return
         if old is not None and _is_older(item.metadata, old.metadata):
@@ -206,7 +212,7 @@ class ClusterCache:
         uid = job_uid_of(item)
         if uid is None or (uid in self._deleted and uid not in self.jobs):
             return
-        self.pods.setdefault(uid, BoundedDict(PODS_PER_JOB))[item.metadata.uid] = item
+        self.pods.put(uid, item)
         self._job_of_pod[item.metadata.uid] = uid
         if uid not in self.jobs:
             self._note_unknown_job(uid)
@@ -219,7 +225,7 @@ class ClusterCache:
         if len(self._unknown_jobs) > UNKNOWN_JOBS:
             oldest, _ = self._unknown_jobs.popitem(last=False)
             if oldest not in self.jobs:
-                self.pods.pop(oldest, None)
+                self.pods.remove(oldest)
 
     def pod_exists(self, pod: Pod) -> bool:
         """Whether the pod's deletion has not been seen."""
@@ -241,7 +247,7 @@ class ClusterCache:
 
     def pods_of(self, namespace: str, job_uid: str) -> list[Pod]:
         """Return the pods of a Job of a namespace, deleted ones included."""
-        pods = self.pods.get(job_uid, {}).values()
+        pods = self.pods.of_job(job_uid).values()
         return [pod for pod in pods if pod.metadata.namespace == namespace]
 
     def events_about(self, namespace: str, uid: str) -> Mapping[str, Event]:

@@ -110,6 +110,24 @@ class _JobList:
         self._cache.keep_listed_jobs(self._namespace, listed)
 
 
+class _PodList:
+    """A receiver of pods that waits, after each page, until most of their Jobs are recorded."""
+
+    def __init__(self, cache: ClusterCache, wait_for_records: Callable[[], Awaitable[None]]) -> None:
+        self._cache = cache
+        self._wait_for_records = wait_for_records
+
+    def begin(self) -> None:
+        """Do nothing: pods that a list lacks stay."""
+
+    async def add_page(self, items: list[Pod]) -> None:
+        self._cache.put_listed_pods(items)
+        await self._wait_for_records()
+
+    def end(self) -> None:
+        """Do nothing: each page is taken at once."""
+
+
 class ClusterWatches:
     """The watches of one cluster, of the given namespaces or, for none, of all.
 
@@ -161,7 +179,7 @@ class ClusterWatches:
             _WatchTarget(
                 path=paths.pods(namespace),
                 kind=Pod,
-                receiver=WholeList(cache.sync_pods),
+                receiver=_PodList(cache, self._wait_for_records),
                 update=cache.update_pod,
                 params=PODS_OF_JOBS,
             ),

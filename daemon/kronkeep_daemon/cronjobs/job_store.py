@@ -1,24 +1,16 @@
 """The Jobs of one cluster by uid; those that have ended and are recorded take a few hundred bytes each.
 
 A decoded Job takes 2 KB, and clusters with 260,000 ended Jobs exist. A Job that is recorded is hardly ever
-read again, so it is kept as MessagePack, compressed with a typical Job as the dictionary: what it shares with
-others (field names, conditions, labels) then costs nothing.
+read again, so it is kept packed.
 """
 
-import zlib
 from collections.abc import Iterable
 
-import msgspec
-
+from kronkeep_daemon.cronjobs.packed_objects import Packer
 from kronkeep_daemon.kube.objects import Condition, Job, JobAnnotations, JobStatus, ObjectMeta, OwnerReference
 
-WINDOW_BITS = -12  # raw deflate over 4 KiB: a Job and the dictionary fit
-_DECODER = msgspec.msgpack.Decoder(Job)
-_ENCODER = msgspec.msgpack.Encoder()
 
-
-def _make_dictionary() -> bytes:
-    """Return a typical ended Job; any text that Jobs share makes them smaller."""
+def _make_typical_job() -> Job:
     texts = (
         ("SuccessCriteriaMet", "CompletionsReached", "Reached expected number of succeeded pods"),
         ("Complete", "CompletionsReached", "Reached expected number of succeeded pods"),
@@ -43,10 +35,10 @@ def _make_dictionary() -> bytes:
     status = JobStatus(
         start_time=time, completion_time=time, terminating=0, ready=0, succeeded=1, conditions=conditions
     )
-    return _ENCODER.encode(Job(metadata=meta, status=status))
+    return Job(metadata=meta, status=status)
 
 
-_DICTIONARY = _make_dictionary()
+_PACKER = Packer(Job, _make_typical_job())
 
 
 class JobStore:
@@ -121,11 +113,8 @@ def _prefix(*texts: str) -> bytes:
 
 
 def _pack(job: Job) -> bytes:
-    compressor = zlib.compressobj(level=1, wbits=WINDOW_BITS, memLevel=5, zdict=_DICTIONARY)
-    body = compressor.compress(_ENCODER.encode(job)) + compressor.flush()
-    return _prefix(job.metadata.namespace, job.metadata.resource_version) + body
+    return _prefix(job.metadata.namespace, job.metadata.resource_version) + _PACKER.pack(job)
 
 
 def _unpack(packed: bytes) -> Job:
-    body = packed.split(b"\0", 2)[2]
-    return _DECODER.decode(zlib.decompressobj(WINDOW_BITS, _DICTIONARY).decompress(body))
+    return _PACKER.unpack(packed.split(b"\0", 2)[2])

@@ -388,7 +388,7 @@ class RunRecorder:
             if deleted and uid not in self._unknown_owners:
                 self.cache.forget_job(uid)
             elif job is not None and (job.true_condition("Complete") or job.true_condition("Failed")):
-                self.cache.jobs.pack(uid)
+                self.cache.pack_job(uid)
             return
         for pod in self.cache.pods_of(record.namespace, uid):
             if self.cache.pod_exists(pod):
@@ -398,7 +398,7 @@ class RunRecorder:
             if deleted:
                 self.cache.forget_job(uid)
             else:
-                self.cache.jobs.pack(uid)
+                self.cache.pack_job(uid)
 
     async def _add_log(self, record_id: str, saved: KeptLog) -> None:
         run = self._history.executions.get(record_id)

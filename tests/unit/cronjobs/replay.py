@@ -99,7 +99,7 @@ def sync_lists(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> Non
     seen = recorder.cache
     items = {kind: [decode(kind, obj) for obj in objects] for kind, objects in there.items()}
     seen.sync_cronjobs(None, items["cronjobs"])
-    seen.sync_pods(items["pods"])
+    seen.put_listed_pods(items["pods"])
     seen.sync_events(items["events"])
     seen.put_listed_jobs(items["jobs"])
     seen.keep_listed_jobs(None, {item.metadata.uid for item in items["jobs"]})

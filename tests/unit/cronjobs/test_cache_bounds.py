@@ -3,8 +3,9 @@
 import pytest
 
 from kronkeep_common import object_keys
-from kronkeep_daemon.cronjobs.cluster_cache import PODS_PER_JOB, UNKNOWN_JOBS, ClusterCache
+from kronkeep_daemon.cronjobs.cluster_cache import UNKNOWN_JOBS, ClusterCache
 from kronkeep_daemon.cronjobs.event_cache import MOST_NAMESPACE_BYTES, EventCache
+from kronkeep_daemon.cronjobs.pod_store import PODS_PER_JOB
 from kronkeep_daemon.kube.objects import Event, Job, Pod, convert_object
 
 

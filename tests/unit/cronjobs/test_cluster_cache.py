@@ -89,3 +89,16 @@ def test_a_list_of_what_is_cached_already_changes_nothing() -> None:
     seen.keep_listed_jobs(None, {"b"})
     assert touched == ["b", "a"]
     assert "a" not in seen.jobs
+
+
+def test_a_list_of_pods_that_are_cached_already_changes_nothing() -> None:
+    """A full list comes every ten minutes, and each touched Job is compared with its record."""
+    touched: list[str] = []
+    seen = ClusterCache(on_job_change=touched.append, on_cronjob_change=lambda *_: None)
+    seen.put_listed_jobs([job("a"), job("b")])
+    seen.put_listed_pods([pod("a"), pod("b")])
+    seen.pack_job("a")
+    touched.clear()
+    seen.put_listed_pods([pod("a"), pod("b")])
+    assert touched == []
+    assert [each.metadata.name for each in seen.pods_of("n", "a")] == [pod("a").metadata.name]

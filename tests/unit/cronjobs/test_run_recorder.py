@@ -123,3 +123,21 @@ async def test_a_restart_at_every_event_gives_the_same_history(
             assert (run["status"], run["reason"]) == UNKNOWN_END[name]
         else:
             assert runs == once, f"cut after event {cut}"
+
+
+async def test_the_job_and_the_pods_of_a_recorded_run_are_kept_packed(tmp_path: Path) -> None:
+    """A decoded pod takes 4 KB, and clusters with 260,000 ended Jobs keep as many pods."""
+    clock = FakeClock()
+    history = await open_history(tmp_path, clock)
+    recorder = replay.make_recorder(history, clock)
+    for kind, what, obj in replay.read_recording("job-success"):
+        if what != "DELETED":
+            replay.feed(recorder, kind, what, obj)
+    await recorder.flush()
+    (run,) = history.executions.all()
+    first, second = (recorder.cache.pods_of(run.namespace, run.id) for _ in range(2))
+    assert first == second
+    assert [each.status.phase for each in first] == ["Succeeded"]
+    assert all(one is not other for one, other in zip(first, second, strict=True))  # read anew each time
+    assert list(recorder.cache.jobs.list_unpacked()) == []
+    await history.close()
