@@ -126,7 +126,7 @@ async def test_a_restart_at_every_event_gives_the_same_history(
 
 
 async def test_the_job_and_the_pods_of_a_recorded_run_are_kept_packed(tmp_path: Path) -> None:
-    """A decoded pod takes 4 KB, and clusters with 260,000 ended Jobs keep as many pods."""
+    """A decoded pod takes 2.5 KB, and clusters with 260,000 ended Jobs keep as many pods."""
     clock = FakeClock()
     history = await open_history(tmp_path, clock)
     recorder = replay.make_recorder(history, clock)
