@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ui.canned import NOW, CannedClient, run
+from tests.ui.canned import BROKEN, NOW, CannedClient, run
 from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.night_scene import night
 from tests.ui.scenes import busy, many, run_at
 
 from kronkeep_common import api
-from kronkeep_common.errors import NameTaken
+from kronkeep_common.errors import DaemonUnreachable, NameTaken
 from kronkeep_common.socket_path import shell_line
 from kronkeep_common.states import ExecutionStatus
 
@@ -171,3 +172,69 @@ async def test_a_long_log_that_came_while_another_view_was_in_front_is_whole() -
         await until(pilot, lambda: "Log (45,000 lines)" in screen(pilot))
         await pilot.press("g")
         await until(pilot, lambda: " line 0 " in screen(pilot))
+
+
+async def test_what_cannot_come_while_the_daemon_is_away_says_so_and_comes_once_it_is_back() -> None:
+    client = CannedClient(*night())
+    away = "The daemon is away, so this was not read."
+    async with app_of(client, start="jobs").run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "part 311/402 uploaded" in screen(pilot))
+        client.away = BROKEN
+        client.lost.set()
+        await until(pilot, lambda: "NO DAEMON" in screen(pilot))
+        await pilot.press("j", "j")
+        await until(pilot, lambda: away in screen(pilot))  # the log of another row
+        assert "Reading ..." not in screen(pilot)
+        await pilot.press("4")
+        await until(pilot, lambda: "KEEP  The daemon is away" in screen(pilot))
+        await pilot.press("8")
+        await until(pilot, lambda: "not read: the daemon is away" in screen(pilot))
+        assert "reading ..." not in screen(pilot)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "The daemon is away; it is tried at once." in screen(pilot))
+        client.away = ""
+        client.lost.clear()
+        await pilot.press("ctrl+r", "2")
+        await until(pilot, lambda: "part 311/402 uploaded" in screen(pilot))
+
+
+async def test_the_plan_of_a_restore_comes_once_the_daemon_is_back() -> None:
+    client = CannedClient(*night())
+    async with app_of(client, start="restore").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: ">ok" in screen(pilot))
+        await pilot.press("r")
+        await until(pilot, lambda: "› restore all" in screen(pilot))
+        client.away = BROKEN
+        client.lost.set()
+        await until(pilot, lambda: "NO DAEMON" in screen(pilot))
+        await pilot.press(*"shop")
+        await until(pilot, lambda: "The daemon is away, so this was not read." in screen(pilot))
+        assert "Looking at the snapshot" not in screen(pilot)
+        client.away = ""
+        client.lost.clear()
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "1 new, 1 overwritten" in screen(pilot))
+
+
+async def test_a_page_that_was_opened_while_the_daemon_was_away_is_read_once_it_is_back() -> None:
+    client = CoverageClient(*busy())
+    async with app_of(client, start="runs").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: ">ok" in screen(pilot) or ">run" in screen(pilot))
+        client.away = BROKEN
+        client.lost.set()
+        await until(pilot, lambda: "NO DAEMON" in screen(pilot))
+        await pilot.press("V")
+        await until(pilot, lambda: "ctrl+r tries again" in screen(pilot) and "coverage" in screen(pilot))
+        client.away = ""
+        client.lost.clear()
+        pilot.app.reader.resync()  # type: ignore[attr-defined]
+        await until(pilot, lambda: "ctrl+r tries again, esc goes back." not in screen(pilot))
+
+
+class CoverageClient(CannedClient):
+    """A daemon whose coverage cannot be read while it is away."""
+
+    async def coverage(self) -> api.CoverageList:
+        if self.away:
+            raise DaemonUnreachable(self.away)
+        return await super().coverage()

@@ -1,8 +1,8 @@
 """Wide screens: a preview that follows the cursor, whole names, usual durations, help in columns."""
 
 import msgspec
-from tests.ui.canned import CannedClient, cronjob
-from tests.ui.driving import app_of, screen, until
+from tests.ui.canned import BACKUPS, POLICY, RUNS, CannedClient, cronjob
+from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.idleness import settle
 from tests.ui.night_scene import night
 from tests.ui.scenes import Scene, alert, busy
@@ -70,3 +70,36 @@ async def test_help_stands_in_columns_on_a_wide_screen() -> None:
         rows = [line for line in screen(pilot).splitlines() if line.count(" :") >= 3]
         assert len(rows) > 10, "three keys in a line"
         assert "Filters, here and in the API" in screen(pilot)
+
+
+async def test_policies_snapshots_and_storages_have_cause_plan_and_state_in_their_preview() -> None:
+    client = CannedClient(*night())
+    async with app_of(client, start="policies").run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "KEEP  7 stay, 4 go" in screen(pilot))
+        text = screen(pilot)
+        assert "4 snapshots would go at once." in text
+        assert "BACKUPS" in text
+        assert "PLAN  next run in" in text
+        await type_line(pilot, "/main-nightly")
+        await until(pilot, lambda: "part 311/402 uploaded" in screen(pilot))
+        assert "Container main was killed" in screen(pilot)
+        await pilot.press("6")
+        await until(pilot, lambda: "NOW" in screen(pilot) and "BACKUPS" in screen(pilot))
+        beside = [line.split("│")[-1] for line in screen(pilot).splitlines()]
+        assert any(line.startswith(" ok ") and "etcd-snap" in line and " new of " in line for line in beside)
+        await pilot.press("j")
+        await until(pilot, lambda: "25m00s  pg-ledger" in screen(pilot))
+        await pilot.press("5")
+        await until(pilot, lambda: "RUN   ok" in screen(pilot) and "part 311/402 uploaded" in screen(pilot))
+        await pilot.resize_terminal(130, 40)
+        await settle(pilot.app)
+        assert "RUN   ok" not in screen(pilot), "no space for it"
+
+
+async def test_a_preview_says_why_a_snapshot_stays_and_how_long_its_restore_takes() -> None:
+    jobs = [cronjob("pg-ledger", policy=POLICY, expected_restore_seconds=95)]
+    client = CannedClient(jobs, RUNS, [msgspec.structs.replace(BACKUPS[0], id="b3")])
+    async with app_of(client, start="restore").run_test(size=(200, 50)) as pilot:
+        words = "PLAN  stays: one of the newest 3 good ones, younger than 7"
+        await until(pilot, lambda: words in screen(pilot))
+        assert "1m35s" in screen(pilot)

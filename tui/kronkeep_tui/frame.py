@@ -29,6 +29,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.undo import UNDO_SECONDS, UndoOffer
 from kronkeep_tui.view_cache import Covered, ViewCache
 from kronkeep_tui.views.view import View
+from kronkeep_tui.views.waiting import again_text
 from kronkeep_tui.widgets.line_widget import LineWidget, TemporaryLines, TextLine
 from kronkeep_tui.widgets.message_line import MessageLine
 
@@ -128,6 +129,7 @@ class Frame(Screen[None], Covered):
         # The note of a lost daemon is the only thing that moves the view: it is rare, and read in full.
         self.query_one("#trouble", TemporaryLines).fit(trouble(self.reader, self.app.size.width - 2))
         if self.view.ready:
+            self.view.read_again_if_missed()
             self.view.show(self.store, now)
         self._bar("status").say(*status_line(self.reader, self.namespace, now, self.size.width))
         self.update_bars()
@@ -456,7 +458,7 @@ class Frame(Screen[None], Covered):
     def resync(self) -> None:
         """Read everything from the daemon again."""
         self.reader.resync()
-        self.tell("Reading again.", "quiet")
+        self.tell(again_text(self), "quiet")
 
     @handles(actions.LEAVE)
     def quit(self) -> None:

@@ -59,6 +59,7 @@ class Reader:
         self._clock = clock
         self._store = Store()
         self.live = False
+        self.connections = 0  # since the start, so that one knows of a later one
         self.lost: KronkeepError | None = None
         self.asked_at: datetime | None = None
         self.current_until: datetime | None = None
@@ -114,6 +115,7 @@ class Reader:
         self._store = fresh
         self.lost = None
         self.live = True
+        self.connections += 1
         self._changed = True
 
     async def _read_events(self) -> None:

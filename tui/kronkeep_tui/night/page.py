@@ -11,7 +11,7 @@ from kronkeep_tui.night.bars import Bar, NightRow
 from kronkeep_tui.night.batches import NightEntry
 from kronkeep_tui.night.chart import Look, draw_axis, draw_load
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Cell, Text
+from kronkeep_tui.widgets.cells import Cell, Span, Text
 from kronkeep_tui.widgets.row_table import Column
 
 SHORTEST_NAME = 16  # cells, for the words beside the lines above the rows
@@ -71,15 +71,18 @@ def _load_label(words: str, counts: Sequence[int]) -> Text:
     return ((words, "quiet"), (f" {max(counts, default=0)}", "strong"))
 
 
-def window_text(look: Look, timeline: Timeline | None) -> Text:
-    """Return which time is shown and how long a column is, and since when runs are there, if not all are."""
+def window_text(look: Look, timeline: Timeline | None, waiting: Span) -> Text:
+    """Return which time is shown and how long a column is, and since when runs are there, if not all are.
+
+    waiting: what stands there until the timeline was read.
+    """
     begin, end = (
         f"{datetime.fromtimestamp(moment, look.zone):%a %d %b %H:%M}"
         for moment in (look.window.begin, look.window.end)
     )
     spans: Text = ((f"  {begin} to {end}, a column is {duration(look.window.step)}", "quiet"),)
     if timeline is None:
-        return (*spans, ("  reading ...", "quiet"))
+        return (*spans, waiting)
     if timeline.complete_since.timestamp() > max(look.window.begin, timeline.from_at.timestamp()):
         since = datetime.fromtimestamp(timeline.complete_since.timestamp(), look.zone)
         return (*spans, (f"  all since {since:%H:%M}", "warn"))

@@ -26,6 +26,7 @@ from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 LAST_RUNS = 10
+MOST_RUNS = 12  # lines of a CronJob's details
 COLUMNS = (
     Column(title="ST", width=10, letter="s"),
     Column(title="LAST 10", width=11, drop=5),
@@ -68,7 +69,9 @@ def row(cronjob: CronJob, store: Store, now: datetime, runs: Sequence[CronJobExe
     return TableRow(cronjob.id, cells, job_role(cronjob))
 
 
-def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+def detail(
+    cronjob: CronJob, store: Store, now: datetime, width: int, most_runs: int = MOST_RUNS
+) -> list[Text]:
     """Return what is wrong, then policy and times, then the last runs."""
     lines = _head(cronjob, now, store.cluster_suffix(cronjob.cluster), width)
     run = store.executions.get(cronjob.last_execution_id)
@@ -82,7 +85,7 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     runs = runs_of(store, cronjob.id)
     lines += [(), *figures(runs), *sparkline_rows(store, runs, width)]
     lines += [(), (("RUNS", "title"),)]
-    return [*lines, *(_run_line(run, now) for run in runs[:12])]
+    return [*lines, *(_run_line(run, now) for run in runs[:most_runs])]
 
 
 def fault_lines(cronjob: CronJob, width: int) -> list[Text]:

@@ -7,8 +7,8 @@ import msgspec
 from kronkeep_common.models import BackupPolicy, CopyState, CronJob, Retention
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import age, duration
+from kronkeep_tui.pages.jobs import MOST_RUNS, fault_lines
 from kronkeep_tui.pages.jobs import detail as job_detail
-from kronkeep_tui.pages.jobs import fault_lines
 from kronkeep_tui.pages.moments import age_cell, wait_cell
 from kronkeep_tui.pages.status_words import backup_words, cause, good_age, role
 from kronkeep_tui.store import Store, newest_backup
@@ -94,10 +94,12 @@ def retention_words(retention: Retention) -> str:
     return ", ".join(days + [f"{count} {word}" for count, word in counts if count]) or "everything"
 
 
-def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+def detail(
+    cronjob: CronJob, store: Store, now: datetime, width: int, most_runs: int = MOST_RUNS
+) -> list[Text]:
     """Return the policy and its state, faults of policy and backup, then the CronJob and its run."""
     if cronjob.policy is None:
-        return job_detail(cronjob, store, now, width)
+        return job_detail(cronjob, store, now, width, most_runs)
     lines = [*_promise(cronjob, cronjob.policy, now, width), *fault_lines(cronjob, width)]
     for copy in cronjob.copies:
         lines += copy_lines(copy, now, width)
@@ -108,7 +110,7 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     rest = msgspec.structs.replace(
         cronjob, policy_findings=(), nothing_to_archive=None, storage_refusal=None, unarchived_volumes=()
     )
-    return lines + job_detail(rest, store, now, width)
+    return lines + job_detail(rest, store, now, width, most_runs)
 
 
 def copy_lines(copy: CopyState, now: datetime, width: int) -> list[Text]:

@@ -61,16 +61,16 @@ def claim_lines(claims: Sequence[ClaimCoverage] | None) -> list[Text]:
 
 
 def plan_lines(
-    planned: BackupStorage | None, error: KronkeepError | None, *, is_waiting: bool, width: int
+    planned: BackupStorage | None, error: KronkeepError | None, *, waiting: Sequence[Text], width: int
 ) -> list[Text]:
-    """Return what the daemon says to the storage as it stands in the form."""
+    """Return what the daemon says to the storage as it stands in the form; `waiting` until it has come."""
     if error is not None:
         return cause(error.message, error.next_step, width, "bad")
     if planned is not None:
         place = planned.repository
         words = f"The daemon would accept it. The repository: {place}"
         return [((part, "ok"),) for part in wrap(words, width)]
-    return [(("asking the daemon ...", "quiet"),)] if is_waiting else []
+    return list(waiting)
 
 
 def password_lines(name: str, has_password: bool, width: int) -> list[Text]:

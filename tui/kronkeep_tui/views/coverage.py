@@ -11,6 +11,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import coverage as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 
@@ -28,7 +29,7 @@ class CoverageView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         if self._coverage is None:
-            return [(("Reading ...", "quiet"),)]
+            return waiting_lines(self.context, width)
         return page.lines(self._coverage, now, width)
 
     async def load(self) -> None:

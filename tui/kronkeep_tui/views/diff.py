@@ -9,9 +9,11 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import diff as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 MOST = 1000
+LISTING = "Reading the listings; the first time that takes a while ..."
 
 
 class DiffView(PageView):
@@ -26,7 +28,7 @@ class DiffView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         if self._diff is None:
-            return [(("Reading the listings; the first time that takes a while ...", "quiet"),)]
+            return waiting_lines(self.context, width, LISTING)
         return page.lines(self._diff)
 
     async def load(self) -> None:

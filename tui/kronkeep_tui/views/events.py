@@ -12,6 +12,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text, wrap
 
 NO_EVENTS = "There are no Events of this run; Kubernetes keeps them for an hour."
@@ -32,7 +33,7 @@ class EventsView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         if self._events is None:
-            return [(("Reading ...", "quiet"),)]
+            return waiting_lines(self.context, width)
         if not self._events:
             return [((line, "quiet"),) for line in wrap(self._why_none, width)]
         return [line for event in self._events for line in _event_lines(event, now, width)]

@@ -1,6 +1,5 @@
-"""The last lines of a run's log beside a list; read once the cursor rests on the run, and remembered."""
+"""The last lines of a run's log beside a list."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from kronkeep_common.errors import KronkeepError
@@ -8,12 +7,12 @@ from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.text import clean_lines
 from kronkeep_tui.context import Context
-from kronkeep_tui.widgets.cells import Text, fit_text, rule
+from kronkeep_tui.views.row_reader import FROM_COLUMNS, RowReader
+from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.widgets.cells import Text, fit_text, rule, wrap
 from kronkeep_tui.widgets.log_pane import log_text
 
-FROM_COLUMNS = 160  # of the terminal; below there is no space beside the list
 LINES = 30
-MOST_KEPT = 50  # logs
 
 
 class LogPreview:
@@ -21,9 +20,7 @@ class LogPreview:
 
     def __init__(self, context: Context, on_read: Callable[[], None]) -> None:
         self._context = context
-        self._on_read = on_read
-        self._texts: OrderedDict[str, Sequence[str]] = OrderedDict()
-        self._asked = ""
+        self._texts = RowReader[Sequence[str]](context, self._read, on_read)
 
     @property
     def is_shown(self) -> bool:
@@ -36,26 +33,15 @@ class LogPreview:
             return []
         if not is_final(EXECUTION_TRANSITIONS, run.status):
             return [(), (("It goes on: l follows its log.", "quiet"),)]
+        head: list[Text] = [(), (rule(width, "Log"),)]
         text = self._texts.get(run.id)
         if text is None:
-            self._ask(run.id)
-            return [(), (rule(width, "Log"),), (("Reading ...", "quiet"),)]
-        return [(), (rule(width, "Log"),), *(fit_text(log_text(line), width) for line in text)]
+            return [*head, *waiting_lines(self._context, width)]
+        if isinstance(text, KronkeepError):
+            return [*head, *(((part, ""),) for part in wrap(text.message, width))]
+        return [*head, *(fit_text(log_text(line), width) for line in text)]
 
-    def _ask(self, run_id: str) -> None:
-        if self._asked != run_id and self._context.reader.live:
-            self._asked = run_id
-            self._context.start_work(self._read(run_id), "log preview")
-
-    async def _read(self, run_id: str) -> None:
-        """Read the end of a log; why it cannot be read stands in its place."""
-        try:
-            chunks = [chunk async for chunk in self._context.client.runs.log(run_id, tail=LINES)]
-            lines = clean_lines(b"".join(chunks).decode(errors="replace").rstrip("\n"))[-LINES:]
-        except KronkeepError as error:
-            lines = [error.message]
-        self._texts[run_id] = lines
-        while len(self._texts) > MOST_KEPT:
-            self._texts.popitem(last=False)
-        self._asked = ""
-        self._on_read()
+    async def _read(self, run_id: str) -> Sequence[str]:
+        """Read the end of a log."""
+        chunks = [chunk async for chunk in self._context.client.runs.log(run_id, tail=LINES)]
+        return clean_lines(b"".join(chunks).decode(errors="replace").rstrip("\n"))[-LINES:]

@@ -21,7 +21,8 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.views.night_board import NightBoard
 from kronkeep_tui.views.sort_orders import SortOrder
 from kronkeep_tui.views.table_view import TableView
-from kronkeep_tui.widgets.cells import Text, rule
+from kronkeep_tui.views.waiting import is_away
+from kronkeep_tui.widgets.cells import Span, Text, rule
 from kronkeep_tui.widgets.chart_table import ChartTable
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 from kronkeep_tui.widgets.row_table import Column, TableRow
@@ -162,7 +163,18 @@ class NightView(TableView[NightEntry]):
         first, *rest = super().headline() or (("", ""),)
         if self._records:
             first = (str(shown) if shown == self._total else f"{shown}/{self._total}", "strong")
-        return (first, *rows, *rest, *page.window_text(self.board.look(now), self.board.timeline))
+        return (
+            first,
+            *rows,
+            *rest,
+            *page.window_text(self.board.look(now), self.board.timeline, self._waiting()),
+        )
+
+    def _waiting(self) -> Span:
+        """Return what stands in the headline until the timeline was read."""
+        if is_away(self.context):
+            return "  not read: the daemon is away", "warn"
+        return ("  reading ...", "quiet") if self.load_error is None else ("  not read", "warn")
 
     def show_detail(self) -> None:
         """Show what is known of the selected bar."""

@@ -14,6 +14,7 @@ from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
+from kronkeep_tui.views.waiting import again_text
 from kronkeep_tui.widgets.cells import Text, add_role, plain
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 
@@ -80,7 +81,7 @@ class PageView(View):
         """Read the page again."""
         self.context.start_work(self.read(), f"load {type(self).__name__}")
         self.context.reader.resync()
-        self.context.tell("Reading again.", "quiet")
+        self.context.tell(again_text(self.context), "quiet")
 
     @handles(actions.NEXT_MATCH)
     def go_to_next_match(self) -> None:

@@ -7,14 +7,22 @@ from kronkeep_common.models import CronJob
 from kronkeep_common.natural_order import NaturalKey, natural_key
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
-from kronkeep_tui.pages import clusters
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import clusters, previews
 from kronkeep_tui.pages import policies as page
-from kronkeep_tui.store import Store
+from kronkeep_tui.store import Store, backups_of
 from kronkeep_tui.views.cronjob_table import CronJobTableView
+from kronkeep_tui.views.log_preview import LogPreview
 from kronkeep_tui.views.name_columns import cronjob_name, namespace_of
+from kronkeep_tui.views.retention_preview import RetentionPreview
+from kronkeep_tui.views.row_reader import FROM_COLUMNS
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
+
+RUNS_IN_PREVIEW = 5  # lines, which leave space for backups and log
 
 
 def _recovery_point_key(cronjob: CronJob) -> tuple[bool, float]:
@@ -46,6 +54,11 @@ class PoliciesView(CronJobTableView):
         "x": SortOrder("next backup", moment_key("next_backup_at", missing=float("inf"))),
     }
 
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self._retention = RetentionPreview(context, self.show_detail)
+        self._log = LogPreview(context, self.show_detail)
+
     def crumb(self, store: Store) -> str:
         return "Policies"
 
@@ -66,7 +79,21 @@ class PoliciesView(CronJobTableView):
         return page.row(record, store, now)
 
     def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-        return page.detail(record, store, now, width)
+        if self.context.view_size.width < FROM_COLUMNS:
+            return page.detail(record, store, now, width)
+        return [
+            *page.detail(record, store, now, width, RUNS_IN_PREVIEW),
+            *self._preview(record, store, now, width),
+        ]
+
+    def _preview(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+        """Return what retention does, the last backups, and the end of the newest run's log."""
+        lines: list[Text] = []
+        if record.policy is not None:
+            plan = self._retention.plan(record, store)
+            lines += previews.retention_lines(plan, waiting_lines(self.context, width), now, width)
+        lines += previews.backup_lines(backups_of(store, record.id), now)
+        return lines + self._log.lines(store.executions.get(record.last_execution_id), width)
 
     def refusal(self, action: Action) -> str:
         cronjob = self.subject()

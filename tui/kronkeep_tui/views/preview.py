@@ -13,7 +13,10 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import file_preview as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
+
+FETCHING = "Reading the file from the storage; that takes a while ..."
 
 
 class PreviewView(PageView):
@@ -33,7 +36,7 @@ class PreviewView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         if self._data is None:
-            return [(("Reading the file from the storage; that takes a while ...", "quiet"),)]
+            return waiting_lines(self.context, width, FETCHING)
         make = page.hex_lines if self._is_hex else page.text_lines
         head = page.head_line(self.path, len(self._data), self._whole, is_hex=self._is_hex)
         return [head, (), *(make(self._data, width) if self._data else [(("The file is empty.", "quiet"),)])]

@@ -11,6 +11,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import queue as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 
@@ -28,7 +29,7 @@ class QueueView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         if self._entries is None:
-            return [(("Reading ...", "quiet"),)]
+            return waiting_lines(self.context, width)
         if not self._entries:
             return [(("Nothing works on a repository, and nothing waits for one.", "quiet"),)]
         return page.lines(self._entries, now, width)

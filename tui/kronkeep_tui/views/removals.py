@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import DaemonUnreachable, KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
@@ -69,6 +69,9 @@ class RemovalsView(TableView[CronJob]):
             self.update()
 
         await asyncio.gather(*map(fetch_plan, self.records(self.store)))
+        missed = [plan for plan in self._plans.values() if isinstance(plan, DaemonUnreachable)]
+        if missed:
+            raise missed[0]
 
     @handles(actions.RESYNC)
     def reload(self) -> None:

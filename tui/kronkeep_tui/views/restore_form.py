@@ -19,6 +19,7 @@ from kronkeep_tui.pages.status_words import cause, count_words
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.short_form import ShortForm
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 NO_PATHS = "[]"
@@ -101,13 +102,9 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
         if self.plan_error is not None:
             return cause(self.plan_error.message, self.plan_error.next_step, width, "bad")
         if self.plan is None:
-            is_asked = self.request() is not None
-            words = (
-                "Looking at the snapshot and at the target ..."
-                if is_asked
-                else "The target is not whole yet."
-            )
-            return [((words, "quiet"),)]
+            if self.request() is None:
+                return [(("The target is not whole yet.", "quiet"),)]
+            return waiting_lines(self.context, width, "Looking at the snapshot and at the target ...")
         return plan_lines(self.plan, self._include, width)
 
     async def ask_plan(self, request: RestoreRequest) -> RestorePlan:

@@ -19,6 +19,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -105,7 +106,7 @@ class RestorePageView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         restore = self.subject()
-        return restore_lines(restore, now, width) if restore else [(("Reading ...", "quiet"),)]
+        return restore_lines(restore, now, width) if restore else waiting_lines(self.context, width)
 
     def refusal(self, action: Action) -> str:
         restore = self.subject()
@@ -146,7 +147,7 @@ class RestoreLogView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         if self._log_lines is None:
-            return [(("Reading ...", "quiet"),)]
+            return waiting_lines(self.context, width)
         return [((line, ""),) for line in self._log_lines] or [(("The log is empty so far.", "quiet"),)]
 
     async def load(self) -> None:

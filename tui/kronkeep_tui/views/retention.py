@@ -17,6 +17,7 @@ from kronkeep_tui.pages.status_words import count_words
 from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 
@@ -76,7 +77,7 @@ class RetentionView(PageView):
         if policy is None:
             return [(("The CronJob or its policy is gone.", "quiet"),)]
         if self._plan is None:
-            return [(("Fetching the plan ...", "quiet"),)]
+            return waiting_lines(self.context, width, "Fetching the plan ...")
         return plan_lines(self._plan, policy.owner(store), now, width)
 
     async def load(self) -> None:

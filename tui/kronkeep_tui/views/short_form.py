@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 from textual.timer import Timer
 
-from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
+from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError, NotAllowedNow
 from kronkeep_tui import actions
 from kronkeep_tui.actions import handles
 from kronkeep_tui.context import Context
@@ -45,6 +45,7 @@ class ShortForm(FormBase, Generic[R, P]):
         self.plan: P | None = None
         self.plan_error: KronkeepError | None = None
         self._planned: R | None = None  # what the plan is of, or is asked for
+        self._connection_of_plan = 0  # when it was asked for
         self._plan_timer: Timer | None = None
         self._touched: set[str] = set()
         self._is_tried = False
@@ -148,6 +149,7 @@ class ShortForm(FormBase, Generic[R, P]):
     def show(self, store: Store, now: datetime) -> None:
         """Show the preview again: what exists may have changed."""
         if self.ready and self.texts:
+            self._plan_again_if_missed()
             self.show_preview()
             self.show_hint()
 
@@ -171,7 +173,20 @@ class ShortForm(FormBase, Generic[R, P]):
             self._plan_timer.stop()
             self._plan_timer = None
 
+    def _plan_again_if_missed(self) -> None:
+        """Ask for the plan that could not come as the daemon was away, once it has answered again."""
+        reader = self.context.reader
+        was_missed = self.plan is None and (
+            self.plan_error is None or isinstance(self.plan_error, DaemonUnreachable)
+        )
+        if self._planned is None or not was_missed or not reader.live:
+            return
+        if 0 < self._connection_of_plan < reader.connections:
+            self.plan_error = None
+            self._start_planning(self._planned)
+
     def _start_planning(self, request: R) -> None:
+        self._connection_of_plan = self.context.reader.connections
         if self.context.reader.live:
             self.context.start_work(self._make_plan(request), f"plan {self._draft_key}")
 

@@ -8,13 +8,19 @@ from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import size
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import previews
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.runs import backup_lines
-from kronkeep_tui.pages.status_words import backup_state
+from kronkeep_tui.pages.status_words import backup_state, cause, state
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.files import open_restore_form
+from kronkeep_tui.views.log_preview import LogPreview
+from kronkeep_tui.views.retention_preview import RetentionPreview
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -47,6 +53,11 @@ class SnapshotsView(TableView[BackupExecution]):
         "z": SortOrder("size", _size_key, True),
     }
 
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self._retention = RetentionPreview(context, self.show_detail)
+        self._log = LogPreview(context, self.show_detail)
+
     def crumb(self, store: Store) -> str:
         return "Restore"
 
@@ -74,7 +85,19 @@ class SnapshotsView(TableView[BackupExecution]):
 
     def detail_lines(self, record: BackupExecution, store: Store, now: datetime, width: int) -> list[Text]:
         name = f"{record.namespace}/{record.cronjob}{store.cluster_suffix(record.cluster)}"
-        return [((name, "strong"),), *backup_lines(record, store, now, width)]
+        lines: list[Text] = [((name, "strong"),), *backup_lines(record, store, now, width)]
+        return lines + (self._preview(record, store, width) if self._log.is_shown else [])
+
+    def _preview(self, record: BackupExecution, store: Store, width: int) -> list[Text]:
+        """Return what becomes of the snapshot, and cause and log of its run."""
+        cronjob = store.cronjob(record.cronjob_id)
+        plan = self._retention.plan(cronjob, store) if cronjob is not None else None
+        lines = previews.snapshot_lines(record, cronjob, plan, waiting_lines(self.context, width), width)
+        run = store.executions.get(record.cronjob_execution_id)
+        if run is not None:
+            lines += [(), (("RUN   ", "title"), state(run.status), (f"  {run.job or run.cronjob}", ""))]
+            lines += cause(run.message, run.next_step, width, state(run.status)[1])
+        return lines + self._log.lines(run, width)
 
     def copy_text(self, record: BackupExecution) -> str:
         return record.result.snapshot_id if record.result else record.id

@@ -15,7 +15,10 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import storage_form as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.short_form import ShortForm
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text, wrap
+
+ASKING = "asking the daemon ..."
 
 
 class StorageForm(ShortForm[BackupStorageCreate, BackupStorage]):
@@ -94,11 +97,11 @@ class StorageForm(ShortForm[BackupStorageCreate, BackupStorage]):
     def preview_lines(self, width: int) -> list[Text]:
         kind = KINDS[self.kind]
         request = self.request()
-        is_waiting = request is not None and self.context.reader.live
+        waiting = waiting_lines(self.context, width, ASKING) if request is not None else []
         has_claim = any(field.name == "claim" for field in kind.fields)
         return [
             *page.kind_lines(kind, width),
-            *page.plan_lines(self.plan, self.plan_error, is_waiting=is_waiting, width=width),
+            *page.plan_lines(self.plan, self.plan_error, waiting=waiting, width=width),
             *page.user_lines(self.texts.get("namespaces", "").split(), width),
             *page.password_lines(
                 self.texts.get("id", ""), bool(self.texts.get("password", "").strip()), width
@@ -161,7 +164,8 @@ class StorageChangeForm(StorageForm):
         lines += [((part, ""),) for part in wrap(words, width)]
         if self._changes(request).address is not None:
             lines += [((part, "warn"),) for part in wrap(_ADDRESS_WORDS, width)]
-            lines += page.plan_lines(self.plan, self.plan_error, is_waiting=True, width=width)
+            waiting = waiting_lines(self.context, width, ASKING)
+            lines += page.plan_lines(self.plan, self.plan_error, waiting=waiting, width=width)
         chosen = self.texts.get("credentials", "")
         return lines + page.secret_lines(KINDS[self.kind], chosen, self._secrets, width)
 

@@ -10,10 +10,12 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import previews
 from kronkeep_tui.pages import storages as page
 from kronkeep_tui.pages.status_words import CAPACITY_WARNING, used_share
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
+from kronkeep_tui.views.row_reader import FROM_COLUMNS
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
@@ -97,7 +99,10 @@ class StoragesView(TableView[BackupStorage]):
         return page.row(record, store, now)
 
     def detail_lines(self, record: BackupStorage, store: Store, now: datetime, width: int) -> list[Text]:
-        return page.detail(record, self._usage.get(record.id, ()), store, now, width)
+        lines = page.detail(record, self._usage.get(record.id, ()), store, now, width)
+        if self.context.view_size.width < FROM_COLUMNS:
+            return lines
+        return lines + previews.storage_lines(record, page.users(record, store), store, now)
 
     def on_row_table_cursor_moved(self) -> None:
         """Read the past usage of the storage under the cursor."""
@@ -113,7 +118,7 @@ class StoragesView(TableView[BackupStorage]):
         if storage is None:
             return
         measured = storage.usage.measured_at if storage.usage else None
-        if measured != self._read_at.get(storage.id):
+        if measured != self._read_at.get(storage.id) and self.context.reader.live:
             self._read_at[storage.id] = measured
             self.context.start_work(self._read_usage(storage.id), "storage usage")
 

@@ -26,6 +26,7 @@ from kronkeep_tui.views.exportable_view import ExportableView
 from kronkeep_tui.views.name_columns import NameText, measure, with_contents
 from kronkeep_tui.views.selection import Selection
 from kronkeep_tui.views.sort_orders import SortOrder
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
@@ -34,6 +35,7 @@ R = TypeVar("R")
 FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
 MOST_COUNTED = 2_000  # records of which each candidate of a filter is counted
+EMPTY_CELLS = 70  # in which what stands in an empty list is wrapped
 SHORTEST_PREFIX = 4  # characters of an id that a command takes for it
 
 
@@ -185,10 +187,10 @@ class TableView(ExportableView, Generic[R]):
         if self.load_error is not None:
             return tuple(
                 ((("  ", ""), *line))
-                for line in cause(self.load_error.message, self.load_error.next_step, 70, "bad")
+                for line in cause(self.load_error.message, self.load_error.next_step, EMPTY_CELLS, "bad")
             )
         if not self.context.reader.has_read:
-            return ((("  Reading ...", "quiet"),),)
+            return tuple((("  ", ""), *line) for line in waiting_lines(self.context, EMPTY_CELLS))
         return tuple(((f"  {line}", ""),) for line in self.EMPTY_LINES)
 
     def _ways_back(self) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from textual.widget import Widget
 
-from kronkeep_common.errors import InvalidRequest, KronkeepError
+from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
@@ -43,6 +43,7 @@ class View(UnscrolledWidget):
         self.ready = False
         self._when_ready: list[Callable[[], None]] = []
         self.load_error: KronkeepError | None = None
+        self._connection_of_error = 0
         self._pane = 0
 
     @property
@@ -107,8 +108,17 @@ class View(UnscrolledWidget):
             await self.load()
         except KronkeepError as error:
             self.load_error = error
+            self._connection_of_error = self.context.reader.connections
             self.update()
             raise
+
+    def read_again_if_missed(self) -> None:
+        """Read what could not be read as the daemon was away, once it has answered again."""
+        reader = self.context.reader
+        was_away = isinstance(self.load_error, DaemonUnreachable)
+        if was_away and reader.live and reader.connections > self._connection_of_error:
+            self.load_error = None
+            self.context.start_work(self.read(), f"load {type(self).__name__} {self.argument}")
 
     def subject(self) -> Any:
         """Return the record that actions on a row are about, None without one."""

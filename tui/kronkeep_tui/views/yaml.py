@@ -12,6 +12,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
+from kronkeep_tui.views.waiting import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 
@@ -37,7 +38,7 @@ class YamlView(PageView):
         return (
             [_colour_line(line) for line in clean_lines(self._text)]
             if self._text
-            else [(("Reading ...", "quiet"),)]
+            else waiting_lines(self.context, width)
         )
 
     async def load(self) -> None:

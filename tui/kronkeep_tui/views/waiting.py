@@ -1,0 +1,24 @@
+"""What stands where an answer of the daemon is waited for."""
+
+from kronkeep_tui.context import Context
+from kronkeep_tui.widgets.cells import Text, wrap
+
+READING = "Reading ..."
+AWAY = "The daemon is away, so this was not read. It is read once the daemon answers again."
+
+
+def is_away(context: Context) -> bool:
+    """Whether nobody answers now, so that nothing can come."""
+    return context.reader.lost is not None
+
+
+def waiting_lines(context: Context, width: int, words: str = READING) -> list[Text]:
+    """Return that something is being read, in `words`; or that the daemon is away, so that nothing comes."""
+    if not is_away(context):
+        return [((words, "quiet"),)]
+    return [((part, "warn"),) for part in wrap(AWAY, width)]
+
+
+def again_text(context: Context) -> str:
+    """Return what is said once everything is to be read again."""
+    return "The daemon is away; it is tried at once." if is_away(context) else "Reading again."
