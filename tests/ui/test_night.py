@@ -137,7 +137,7 @@ async def test_cronjobs_of_one_schedule_are_one_row_where_rows_run_out() -> None
     async with app_of(client, start="night").run_test(size=(100, 30)) as pilot:
         await wait_for_night(pilot)
         assert "default: 60 × 0 3 * * *" in screen(pilot)
-        assert "61 in 2 rows" in screen(pilot)
+        assert "row 1/2, 61 CronJobs" in screen(pilot)
         await press(pilot, "enter")
         assert "shard-0" in screen(pilot)
         await press(pilot, "escape")

@@ -1,5 +1,7 @@
 """Wide screens: a preview that follows the cursor, whole names, usual durations, help in columns."""
 
+import re
+
 import msgspec
 from tests.ui.canned import BACKUPS, POLICY, RUNS, CannedClient, cronjob
 from tests.ui.driving import app_of, screen, type_line, until
@@ -7,6 +9,9 @@ from tests.ui.idleness import settle
 from tests.ui.night_scene import night
 from tests.ui.scenes import Scene, alert, busy
 
+from kronkeep_common.models import RestoreRequest, RestoreTarget
+
+NEW_CLAIM = RestoreRequest(target=RestoreTarget(kind="new-claim", claim="shop"))
 LONG = "a-name-of-forty-letters-that-is-not-cut-x"
 
 
@@ -103,3 +108,54 @@ async def test_a_preview_says_why_a_snapshot_stays_and_how_long_its_restore_take
         words = "PLAN  stays: one of the newest 3 good ones, younger than 7"
         await until(pilot, lambda: words in screen(pilot))
         assert "1m35s" in screen(pilot)
+
+
+async def test_the_cockpit_has_the_whole_reason_where_lines_are_free() -> None:
+    scene = night()
+    long = "The newest run failed. " + " ".join(f"word{n}" for n in range(40)) + " is its last line."
+    alerts = [msgspec.structs.replace(scene.alerts[0], message=long), *scene.alerts[1:]]
+    async with app_of(CannedClient(*scene._replace(alerts=alerts)), start="overview").run_test(
+        size=(200, 50)
+    ) as pilot:
+        await until(pilot, lambda: "is its last line." in screen(pilot))
+        lines = screen(pilot).splitlines()
+        missed = next(number for number, line in enumerate(lines) if "No run started at 01:30." in line)
+        assert "is its last line." in lines[missed - 1]
+        await pilot.press("j")
+        await until(pilot, lambda: screen(pilot).splitlines()[missed][:1] == ">")
+        await pilot.press("k")
+        await until(pilot, lambda: screen(pilot).splitlines()[missed][:1] == " ")
+        await pilot.resize_terminal(120, 30)
+        await until(pilot, lambda: "is its last line." not in screen(pilot))
+
+
+async def test_without_free_lines_a_reason_is_one_line_and_the_rows_scroll() -> None:
+    scene = busy()
+    alerts = [alert(f"Code{n}", f"job-{n}", "web", n + 1) for n in range(60)]
+    named = [msgspec.structs.replace(a, id=f"a{n}", message="word " * 60) for n, a in enumerate(alerts)]
+    async with app_of(CannedClient(*scene._replace(alerts=named)), start="overview").run_test(
+        size=(200, 50)
+    ) as pilot:
+        await until(pilot, lambda: "row 1/60" in screen(pilot))
+        await settle(pilot.app)
+        shown = [line for line in screen(pilot).splitlines() if "web/job-" in line]
+        assert len(shown) > 15
+        await pilot.press("G")
+        await until(pilot, lambda: "row 60/60" in screen(pilot) and "web/job-59" in screen(pilot))
+
+
+async def test_every_list_says_on_which_row_of_how_many_the_cursor_is() -> None:
+    client = CannedClient(*night())
+    client.restores_given = [await client.backups.restore("b1", NEW_CLAIM)]
+    async with app_of(client, start="jobs").run_test(size=(100, 30)) as pilot:
+        for key in "12345678":
+            await pilot.press(key)
+            await until(pilot, lambda: re.search(r"row 1/\d+", screen(pilot).splitlines()[2]))
+        await pilot.press("2", "down", "down")
+        await until(pilot, lambda: "row 3/16" in screen(pilot).splitlines()[2])
+        await type_line(pilot, "/name:crm")
+        await until(pilot, lambda: "row 2/2 of 16" in screen(pilot).splitlines()[2])
+        await pilot.press("5", "R")
+        await until(pilot, lambda: "row 1/1" in screen(pilot).splitlines()[2])
+        await pilot.press("escape", "enter")
+        await until(pilot, lambda: "row 1/3" in screen(pilot).splitlines()[2])

@@ -74,7 +74,7 @@ def snapshot_lines(
     waiting: Sequence[Text],
     width: int,
 ) -> list[Text]:
-    """Return what becomes of a snapshot, and how long a restore of it takes; `waiting` before that was read."""
+    """Return what becomes of a snapshot, and how long its restore takes; `waiting` before that was read."""
     words = ["pinned, so it stays"] if backup.pinned else []
     if isinstance(plan, RetentionPlan) and not backup.pinned:
         words += [f"stays: {each.why}" for each in plan.keep if each.backup_id == backup.id]

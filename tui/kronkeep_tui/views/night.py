@@ -158,17 +158,18 @@ class NightView(TableView[NightEntry]):
         now = self._now
         if now is None or self.board.window is None:
             return super().headline()
+        window = page.window_text(self.board.look(now), self.board.timeline, self._waiting())
+        return (*super().headline(), *window)
+
+    def _row_text(self) -> str:
+        """Return on which row the cursor is, and for how many CronJobs the rows stand."""
         shown = sum(entry.row.members for entry in self._records)
-        rows: Text = ((f" in {len(self._records)} rows", "quiet"),) if shown > len(self._records) else ()
-        first, *rest = super().headline() or (("", ""),)
-        if self._records:
-            first = (str(shown) if shown == self._total else f"{shown}/{self._total}", "strong")
-        return (
-            first,
-            *rows,
-            *rest,
-            *page.window_text(self.board.look(now), self.board.timeline, self._waiting()),
-        )
+        row = f"row {self.table.cursor + 1}/{len(self._records)}"
+        if not shown:
+            return "0" if not self._total else f"0 of {self._total}"
+        if shown != self._total:
+            return f"{row} of {self._total}"
+        return row if shown == len(self._records) else f"{row}, {shown} CronJobs"
 
     def _waiting(self) -> Span:
         """Return what stands in the headline until the timeline was read."""

@@ -27,7 +27,8 @@ from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.chart_table import ChartTable
 from kronkeep_tui.widgets.line_widget import ScrollablePage, UnscrolledWidget
-from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
+from kronkeep_tui.widgets.row_table import Column, Rows, TableRow
+from kronkeep_tui.widgets.wrapped_table import WrappedTable
 
 MOST_PAGES = 5  # of 1,000 runs
 NIGHT_HEAD = 2  # lines above the rows of the night: times, runs at once
@@ -83,7 +84,7 @@ class OverviewView(TableView[Alert]):
         night = ChartTable(night_page.COLUMNS, head_rows=NIGHT_HEAD, id="night")
         night.lit = night.display = False
         with TopPanes(id="top"):
-            yield RowTable(self.COLUMNS, id="attention")
+            yield WrappedTable(self.COLUMNS, id="attention")
             yield night
         with TwoColumns():
             left = ScrollablePage(id="left")
@@ -100,6 +101,11 @@ class OverviewView(TableView[Alert]):
         for _ in range(MOST_PAGES):
             if reader.store.complete_since <= begin or not await reader.read_older_runs():
                 return
+
+    @property
+    def attention(self) -> WrappedTable:
+        """The pane with what needs attention."""
+        return self.query_one("#attention", WrappedTable)
 
     @property
     def night(self) -> ChartTable:
@@ -141,6 +147,7 @@ class OverviewView(TableView[Alert]):
             pane = self.query_one("#welcome", ScrollablePage)
             pane.show(lambda width: page.welcome(store, min(76, max(20, width))))
             return
+        self.attention.wraps = self.context.view_size.width >= page.COCKPIT
         super().show(store, now)
         self._fit_panes()
         if self.night.display:
@@ -153,7 +160,11 @@ class OverviewView(TableView[Alert]):
         self.set_class(is_cockpit, "-cockpit")
         night_rows = len(self.board.rows) or len(self.store.cronjobs)
         heights = page.fit_panes(
-            size.width, size.height, len(self.table.rows) + 2, night_rows + NIGHT_HEAD + 1, self._own_height
+            size.width,
+            size.height,
+            self._wanted_lines(size.width),
+            night_rows + NIGHT_HEAD + 1,
+            self._own_height,
         )
         self.night.display = heights.night > 0
         for name, height in (
@@ -164,6 +175,12 @@ class OverviewView(TableView[Alert]):
             pane = self.query_one(name)
             if height and pane.styles.height != Scalar.from_number(height):
                 pane.styles.height = height
+
+    def _wanted_lines(self, width: int) -> int:
+        """Return how many lines show all that needs attention, in the cockpit with whole reasons."""
+        if width < page.COCKPIT:
+            return len(self.table.rows) + 2
+        return self.attention.wanted_lines(self.attention.size.width or width * 2 // 5) + 1
 
     def _show_night(self, store: Store, now: datetime) -> None:
         """Show the night, its longest and its failed rows first if there are more than fit."""

@@ -277,12 +277,10 @@ class TableView(ExportableView, Generic[R]):
         return len(self.table.marks)
 
     def headline(self) -> Text:
-        """Return counts, filter, sort order and marks; nothing before something was read."""
+        """Return row and counts, filter, sort order and marks; nothing before something was read."""
         if not self.context.reader.has_read and not self._records:
             return ()
-        count = len(self._records)
-        count_text = f"{count}" if count == self._total else f"{count}/{self._total}"
-        headline: list[tuple[str, str]] = [(count_text, "strong")]
+        headline: list[tuple[str, str]] = [(self._row_text(), "strong")]
         if self.filter_text:
             headline += [("  filter: ", "quiet"), (self.filter_text, "warn")]
         if self.order:
@@ -293,6 +291,12 @@ class TableView(ExportableView, Generic[R]):
         if self.table.marks:
             headline.append((f"  {len(self.table.marks)} marked", "mark"))
         return tuple(headline)
+
+    def _row_text(self) -> str:
+        """Return on which of the shown rows the cursor is, and of how many records those are filtered."""
+        shown = len(self._records)
+        row = f"row {self.table.cursor + 1}/{shown}" if shown else "0"
+        return row if shown == self._total else f"{row} of {self._total}"
 
     def on_row_table_cursor_moved(self) -> None:
         """Show the details once the cursor rests: while a key is held, only the cursor is sent."""

@@ -166,13 +166,21 @@ class RowTable(ScrollableLines):
         """Move the cursor to the row at `index`."""
         index = max(0, min(index, len(self._rows) - 1))
         if index != self.cursor and self._rows:
-            before = self.cursor
             top = self.top
+            left = self.lines_of(self.cursor)
             self.cursor = index
             self._follow()
-            lines = (before - top + self.head_rows, index - top + self.head_rows)
+            lines = (*left, *self.lines_of(index))
             self.sync(*(lines if top == self.top else ()))
             self.post_message(self.CursorMoved(self))
+
+    def lines_of(self, index: int) -> list[int]:
+        """Return the lines of the widget that show a row."""
+        return [index - self.top + self.head_rows]
+
+    def row_at(self, y: int) -> int:
+        """Return the index of the row in a line of the widget; that of no row where there is none."""
+        return self.top + y - self.head_rows
 
     def lay_out(self, size: Size) -> None:
         self._follow()
@@ -220,7 +228,7 @@ class RowTable(ScrollableLines):
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the clicked row, enter it on a second click; sort by the column of a title."""
-        index = self.top + event.y - self.head_rows
+        index = self.row_at(event.y)
         if event.y < self.head_rows:
             self._click_title(event.x)
         elif index < len(self._rows):
