@@ -251,3 +251,24 @@ class RefusingClient(CannedClient):
     async def timeline(self, from_at: Any, to_at: Any, namespace: str | None = None) -> Any:
         self.refused += 1
         raise NotFound("There is no such route, no such route.")
+
+
+async def test_the_load_of_each_storage_has_a_line_where_lines_are_free_and_by_a_key() -> None:
+    async with app_of(CannedClient(*night()), start="night").run_test(size=WIDE) as pilot:
+        await wait_for_night(pilot)
+        whole = line_with(pilot, " archives ")
+        nfs, s3 = line_with(pilot, "  nfs-1 "), line_with(pilot, "  s3-eu ")
+        assert re.search("nfs-1 [1-9] .*█", nfs)
+        assert whole not in (nfs, s3)
+        await press(pilot, "s")
+        assert "  nfs-1 " not in screen(pilot)
+        await pilot.resize_terminal(100, 24)
+        await wait_for_night(pilot)
+        assert view_of(pilot).chart.head_rows == 3
+        await press(pilot, "s")
+        assert "  nfs-1 " in screen(pilot)
+        await press(pilot, *["["] * 6, "s", "s")
+        assert "No archive is in the time that is shown." in screen(pilot)
+    async with app_of(CannedClient(*night()), start="night").run_test(size=(100, 24)) as pilot:
+        await wait_for_night(pilot)
+        assert "  nfs-1 " not in screen(pilot), "no line is free"

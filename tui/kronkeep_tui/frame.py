@@ -29,7 +29,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.undo import UNDO_SECONDS, UndoOffer
 from kronkeep_tui.view_cache import Covered, ViewCache
 from kronkeep_tui.views.view import View
-from kronkeep_tui.views.waiting import again_text
+from kronkeep_tui.views.wait_text import again_text
 from kronkeep_tui.widgets.line_widget import LineWidget, TemporaryLines, TextLine
 from kronkeep_tui.widgets.message_line import MessageLine
 

@@ -1,6 +1,6 @@
 """What the Night view shows around its bars: columns, names, the lines above and the headline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich.cells import cell_len
@@ -58,12 +58,18 @@ def is_identical(one: object, other: object) -> bool:
     return one is other or (isinstance(one, int) and one == other)
 
 
-def head(look: Look, runs: Sequence[int], archives: Sequence[int]) -> list[tuple[Cell, ...]]:
-    """Return the lines above the rows: times, runs at once, archives at once."""
+def head(
+    look: Look, runs: Sequence[int], archives: Sequence[int], storages: Mapping[str, Sequence[int]]
+) -> list[tuple[Cell, ...]]:
+    """Return the lines above the rows: times, runs at once, archives at once, those of each storage."""
     return [
         ((("CRONJOB", "title quiet"),), draw_axis(look)),
         (_load_label("runs at once", runs), draw_load(runs, look, "ok")),
         (_load_label("archives", archives), draw_load(archives, look, "accent")),
+        *(
+            (_load_label(f" {storage_id}", counts), draw_load(counts, look, "accent"))
+            for storage_id, counts in storages.items()
+        ),
     ]
 
 

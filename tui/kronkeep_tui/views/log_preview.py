@@ -8,7 +8,7 @@ from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.text import clean_lines
 from kronkeep_tui.context import Context
 from kronkeep_tui.views.row_reader import FROM_COLUMNS, RowReader
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text, fit_text, rule, wrap
 from kronkeep_tui.widgets.log_pane import log_text
 

@@ -1,19 +1,22 @@
 """The Night view: a row for each CronJob, time across."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from math import floor
 from operator import attrgetter
 
 from textual.app import ComposeResult
 
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_tui import actions
-from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.night import batches, page
 from kronkeep_tui.night.bars import Bar, NightRow, nearest_bar, selectable_bars
 from kronkeep_tui.night.batches import NightEntry
+from kronkeep_tui.night.chart import Look
 from kronkeep_tui.night.time_window import TimeWindow, place_window, scroll, scroll_to, zoom
 from kronkeep_tui.night.words import describe_bar
 from kronkeep_tui.pages.status_words import FAULTS, cause
@@ -21,13 +24,14 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.views.night_board import NightBoard
 from kronkeep_tui.views.sort_orders import SortOrder
 from kronkeep_tui.views.table_view import TableView
-from kronkeep_tui.views.waiting import is_away
+from kronkeep_tui.views.wait_text import is_away
 from kronkeep_tui.widgets.cells import Span, Text, rule
 from kronkeep_tui.widgets.chart_table import ChartTable
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 HEAD_ROWS = 3  # times, runs at once, archives at once
+MOST_STORAGES = 12  # with a line of their own
 
 
 class NightView(TableView[NightEntry]):
@@ -55,6 +59,7 @@ class NightView(TableView[NightEntry]):
         self.board = NightBoard(context)
         self._time: float | None = None
         self._has_batches: bool | None = None
+        self._has_storages: bool | None = None  # as the user wants it
         self._opened: frozenset[str] = frozenset()
         self._version: tuple[object, ...] = ()
         self._is_reading = False
@@ -151,8 +156,25 @@ class NightView(TableView[NightEntry]):
         self._place(now)
         self.board.update(store, now)
         look = self.board.look(now)
-        self.chart.head = page.head(look, self.board.runs_at_once, self.board.archives_at_once)
+        storages = self._shown_storages()
+        self._show_head(look, storages)
         super().show(store, now)
+        if self._shown_storages() != storages:  # there are more rows now, or fewer
+            self._show_head(look, self._shown_storages())
+            super().show(store, now)
+
+    def _show_head(self, look: Look, storages: Mapping[str, Sequence[int]]) -> None:
+        head = page.head(look, self.board.runs_at_once, self.board.archives_at_once, storages)
+        self.chart.head = head
+        self.chart.head_rows = len(head)
+
+    def _shown_storages(self) -> Mapping[str, Sequence[int]]:
+        """Return the storages with a line of their own: as the user wants it, else where lines are free."""
+        loads = dict(islice(self.board.archives_by_storage.items(), MOST_STORAGES))
+        if self._has_storages is not None:
+            return loads if self._has_storages else {}
+        free = self.chart.size.height - HEAD_ROWS - len(self._records)
+        return loads if 1 < len(loads) <= free else {}
 
     def headline(self) -> Text:
         now = self._now
@@ -161,7 +183,7 @@ class NightView(TableView[NightEntry]):
         window = page.window_text(self.board.look(now), self.board.timeline, self._waiting())
         return (*super().headline(), *window)
 
-    def _row_text(self) -> str:
+    def row_text(self) -> str:
         """Return on which row the cursor is, and for how many CronJobs the rows stand."""
         shown = sum(entry.row.members for entry in self._records)
         row = f"row {self.table.cursor + 1}/{len(self._records)}"
@@ -299,6 +321,20 @@ class NightView(TableView[NightEntry]):
         self._has_batches = not is_folded
         self._opened = frozenset()
         self.update()
+
+    @handles(actions.STORAGE_LOAD)
+    def toggle_storages(self) -> None:
+        """Show the archives of each storage in a line, or those of all in one line only."""
+        is_shown = self.chart.head_rows > HEAD_ROWS
+        if not is_shown and not self.board.archives_by_storage:
+            raise InvalidRequest(
+                "No archive is in the time that is shown.", next_step="[ shows an earlier one."
+            )
+        self._has_storages = not is_shown
+        self.update()
+
+    def refusal(self, action: Action) -> str:
+        return "The rows have no more columns." if action == actions.WIDE else ""
 
     def on_chart_table_chart_resized(self) -> None:
         """Fit the window to the width that the charts have now."""

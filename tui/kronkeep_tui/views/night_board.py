@@ -54,6 +54,7 @@ class NightBoard:
         self.entries: Sequence[NightEntry] = ()
         self.runs_at_once: Sequence[int] = ()
         self.archives_at_once: Sequence[int] = ()
+        self.archives_by_storage: Mapping[str, Sequence[int]] = {}
         self._asked: tuple[TimeWindow, datetime] | None = None
         self._seen_runs = NOTHING
         self._seen_backups = NOTHING
@@ -62,7 +63,7 @@ class NightBoard:
         self._stamp: tuple[TimeWindow, int] | None = None
         self._counted_rows: Rows | None = None
         self._run_changes: list[int] = []
-        self._archive_changes: list[int] = []
+        self._archive_changes: dict[str, list[int]] = {}  # by storage
         self._drawn: dict[str, DrawnRow] = {}
 
     def look(self, now: datetime) -> Look:
@@ -107,7 +108,7 @@ class NightBoard:
             self._stamp = stamp
             self._entry_by_id = {}
             self._run_changes = [0] * (look.window.columns + 1)
-            self._archive_changes = [0] * (look.window.columns + 1)
+            self._archive_changes = {}
         elif self.rows is self._counted_rows:
             return
         self._counted_rows = self.rows
@@ -117,15 +118,30 @@ class NightBoard:
                 self._replace_entry(before, row, look)
         self.entries = list(self._entry_by_id.values())
         self.runs_at_once = sum_changes(self._run_changes)
-        self.archives_at_once = sum_changes(self._archive_changes)
+        self._sum_archives(look.window.columns)
 
     def _replace_entry(self, before: NightEntry | None, row: NightRow, look: Look) -> None:
         if before is not None:
             add_changes(self._run_changes, before.row.runs, look, -1)
-            add_changes(self._archive_changes, before.row.archives, look, -1)
+            self._add_archives(before.row.archives, look, -1)
         add_changes(self._run_changes, row.runs, look, 1)
-        add_changes(self._archive_changes, row.archives, look, 1)
+        self._add_archives(row.archives, look, 1)
         self._entry_by_id[row.id] = entry_of(row, look)
+
+    def _add_archives(self, archives: Sequence[Bar], look: Look, number: int) -> None:
+        """Add a number where archives of a storage begin, and subtract it where they end."""
+        for storage_id in {bar.storage for bar in archives}:
+            own = [bar for bar in archives if bar.storage == storage_id]
+            changes = self._archive_changes.setdefault(storage_id, [0] * (look.window.columns + 1))
+            add_changes(changes, own, look, number)
+
+    def _sum_archives(self, columns: int) -> None:
+        """Sum up the archives of each storage that has any in the window, and of all."""
+        sums = {storage_id: sum_changes(each) for storage_id, each in self._archive_changes.items()}
+        self.archives_by_storage = {
+            storage_id: sums[storage_id] for storage_id in sorted(sums) if any(sums[storage_id])
+        }
+        self.archives_at_once = list(map(sum, zip(*sums.values(), strict=True))) or [0] * columns
 
     def draw(self, row: NightRow, selected: Bar | None, now: datetime) -> Text:
         """Return a row's line; it is made again only where row, window, time or selection differ."""

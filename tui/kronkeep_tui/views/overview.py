@@ -197,7 +197,7 @@ class OverviewView(TableView[Alert]):
         names = [night_page.label(entry.row, store) for entry in self._chosen]
         chart.columns = night_page.columns_for(night_page.longest(names), chart.size.width)
         look = board.look(now)
-        chart.head = night_page.head(look, board.runs_at_once, board.archives_at_once)[:NIGHT_HEAD]
+        chart.head = night_page.head(look, board.runs_at_once, board.archives_at_once, {})[:NIGHT_HEAD]
 
         def make_row(entry: NightEntry) -> TableRow:
             cells = (night_page.label(entry.row, store), board.draw(entry.row, None, now))

@@ -14,7 +14,7 @@ from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
-from kronkeep_tui.views.waiting import again_text
+from kronkeep_tui.views.wait_text import again_text
 from kronkeep_tui.widgets.cells import Text, add_role, plain
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 

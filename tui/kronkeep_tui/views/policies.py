@@ -15,10 +15,10 @@ from kronkeep_tui.store import Store, backups_of
 from kronkeep_tui.views.cronjob_table import CronJobTableView
 from kronkeep_tui.views.log_preview import LogPreview
 from kronkeep_tui.views.name_columns import cronjob_name, namespace_of
-from kronkeep_tui.views.retention_preview import RetentionPreview
+from kronkeep_tui.views.retention_outlook import RetentionOutlook
 from kronkeep_tui.views.row_reader import FROM_COLUMNS
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -56,7 +56,7 @@ class PoliciesView(CronJobTableView):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._retention = RetentionPreview(context, self.show_detail)
+        self._retention = RetentionOutlook(context, self.show_detail)
         self._log = LogPreview(context, self.show_detail)
 
     def crumb(self, store: Store) -> str:

@@ -13,7 +13,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import file_preview as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 FETCHING = "Reading the file from the storage; that takes a while ..."

@@ -19,7 +19,7 @@ from kronkeep_tui.pages.status_words import cause, count_words
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.short_form import ShortForm
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 NO_PATHS = "[]"

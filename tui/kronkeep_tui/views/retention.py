@@ -17,7 +17,7 @@ from kronkeep_tui.pages.status_words import count_words
 from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 

@@ -17,7 +17,7 @@ from kronkeep_tui.pages import runs as page
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
 from kronkeep_tui.views.view import View
-from kronkeep_tui.views.waiting import again_text
+from kronkeep_tui.views.wait_text import again_text
 from kronkeep_tui.widgets.cells import Text, rule
 from kronkeep_tui.widgets.line_widget import ScrollablePage, TextLine
 from kronkeep_tui.widgets.log_pane import LogPane

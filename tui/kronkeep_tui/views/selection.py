@@ -16,3 +16,9 @@ class Selection(NamedTuple):
     def equals(self, other: "Selection | None") -> bool:
         """Return whether the same records are selected; versions are compared by identity."""
         return other is not None and other.version is self.version and other[1:] == self[1:]
+
+
+def row_text(cursor: int, shown: int, total: int) -> str:
+    """Return on which of the shown rows the cursor is, and of how many records those are chosen."""
+    row = f"row {cursor + 1}/{shown}" if shown else "0"
+    return row if shown == total else f"{row} of {total}"

@@ -17,10 +17,10 @@ from kronkeep_tui.pages.status_words import backup_state, cause, state
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.files import open_restore_form
 from kronkeep_tui.views.log_preview import LogPreview
-from kronkeep_tui.views.retention_preview import RetentionPreview
+from kronkeep_tui.views.retention_outlook import RetentionOutlook
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -55,7 +55,7 @@ class SnapshotsView(TableView[BackupExecution]):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._retention = RetentionPreview(context, self.show_detail)
+        self._retention = RetentionOutlook(context, self.show_detail)
         self._log = LogPreview(context, self.show_detail)
 
     def crumb(self, store: Store) -> str:

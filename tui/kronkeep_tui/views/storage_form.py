@@ -15,7 +15,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import storage_form as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.short_form import ShortForm
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text, wrap
 
 ASKING = "asking the daemon ..."

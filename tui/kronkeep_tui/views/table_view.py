@@ -24,9 +24,9 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.store_names import StoreNames
 from kronkeep_tui.views.exportable_view import ExportableView
 from kronkeep_tui.views.name_columns import NameText, measure, with_contents
-from kronkeep_tui.views.selection import Selection
+from kronkeep_tui.views.selection import Selection, row_text
 from kronkeep_tui.views.sort_orders import SortOrder
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
@@ -59,9 +59,7 @@ class TableView(ExportableView, Generic[R]):
     .-plain TableView > .detail { border-left: none; }
     """
 
-    CLUSTER_COLUMN_INDEX: int | None = (
-        None  # where the column of the cluster belongs, which is there for several only
-    )
+    CLUSTER_COLUMN_INDEX: int | None = None  # of the cluster's column, which is there for several only
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
@@ -280,7 +278,7 @@ class TableView(ExportableView, Generic[R]):
         """Return row and counts, filter, sort order and marks; nothing before something was read."""
         if not self.context.reader.has_read and not self._records:
             return ()
-        headline: list[tuple[str, str]] = [(self._row_text(), "strong")]
+        headline: list[tuple[str, str]] = [(self.row_text(), "strong")]
         if self.filter_text:
             headline += [("  filter: ", "quiet"), (self.filter_text, "warn")]
         if self.order:
@@ -292,11 +290,9 @@ class TableView(ExportableView, Generic[R]):
             headline.append((f"  {len(self.table.marks)} marked", "mark"))
         return tuple(headline)
 
-    def _row_text(self) -> str:
-        """Return on which of the shown rows the cursor is, and of how many records those are filtered."""
-        shown = len(self._records)
-        row = f"row {self.table.cursor + 1}/{shown}" if shown else "0"
-        return row if shown == self._total else f"{row} of {self._total}"
+    def row_text(self) -> str:
+        """Return on which row the cursor is, of how many."""
+        return row_text(self.table.cursor, len(self._records), self._total)
 
     def on_row_table_cursor_moved(self) -> None:
         """Show the details once the cursor rests: while a key is held, only the cursor is sent."""

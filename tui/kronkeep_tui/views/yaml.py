@@ -12,7 +12,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.views.waiting import waiting_lines
+from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 

@@ -8,9 +8,9 @@ from kronkeep_tui.widgets.row_table import Column, RowTable, TableRow, choose_co
 
 
 class _RowLine(NamedTuple):
-    """One line of a row: the row's index, whether it is the row's first, and the text of the last column."""
+    """One line of a row: the row's number, whether it is the row's first, and the text of the last column."""
 
-    index: int
+    row_number: int
     is_first: bool
     text: str
 
@@ -56,13 +56,13 @@ class WrappedTable(RowTable):
     def lines_of(self, index: int) -> list[int]:
         if not self._row_lines:
             return super().lines_of(index)
-        return [self.head_rows + y for y, line in enumerate(self._row_lines) if line.index == index]
+        return [self.head_rows + y for y, line in enumerate(self._row_lines) if line.row_number == index]
 
     def row_at(self, y: int) -> int:
         if not self._row_lines or y < self.head_rows:
             return super().row_at(y)
         place = y - self.head_rows
-        return self._row_lines[place].index if place < len(self._row_lines) else len(self._rows)
+        return self._row_lines[place].row_number if place < len(self._row_lines) else len(self._rows)
 
     def line(self, y: int, width: int) -> Text:
         place = y - self.head_rows

@@ -9,7 +9,7 @@ from kronkeep_tui.store import Store, newest_backup
 from kronkeep_tui.views.row_reader import RowReader
 
 
-class RetentionPreview:
+class RetentionOutlook:
     """The plans of retention by CronJob, read again after each backup."""
 
     def __init__(self, context: Context, on_read: Callable[[], None]) -> None:
