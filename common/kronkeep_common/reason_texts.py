@@ -175,7 +175,8 @@ _JOBS = {
     ),
     "PodsDisagree": ReasonText(
         "The Job's condition and its pods tell different ends, or several pods claim to be its own.",
-        "Find out who may create pods in that namespace; look at the Job's pods, then start it again.",
+        "A node that was silent for five minutes explains it; else find out who may create pods in that "
+        "namespace. Look at the Job's pods, then start it again.",
     ),
     "NoSummary": ReasonText(
         "restic ended without an error but did not report its result.",

@@ -207,7 +207,8 @@ def judge_snapshots(
         reason=Reason.RESULT_LOST,
         message=(
             f"A snapshot is there, but how the archive ended was lost ({lost.reason}): it may lack files."
-        ),
+            f" {lost.message or ''}"
+        ).rstrip(),
         next_step=Reason.RESULT_LOST.next_step,
         warnings=(),
     )

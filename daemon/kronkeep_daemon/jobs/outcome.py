@@ -128,7 +128,9 @@ def describe_end(
     Whoever may create pods beside the Job can make one that names it as its owner. So the pod alone is not
     believed: where it and the condition, which the cluster's Job controller writes, tell different ends, or a
     second pod claims to be the Job's, the Job is not complete, for the reason PODS_DISAGREE, and no exit code
-    is known.
+    is known. The pod of a node that was silent for more than five minutes (tolerationSeconds of the taint
+    unreachable) ends so too: it was deleted meanwhile, and the Job failed by that. A tenant can delete it as
+    well, and show another, so it is not believed either.
     """
     entries = pod.container_statuses if pod is not None else ()
     doubt = _find_doubt(ending, pod, rival_pods, has_injected)
@@ -162,7 +164,15 @@ def _find_doubt(
     if ending.type == "Complete" and failed:
         return f"The Job is Complete, and its container {clean(failed[0], 63)} failed."
     is_stopped = ending.reason == Reason.DEADLINE_EXCEEDED
-    if ending.type == "Failed" and not has_injected and not is_stopped and _has_succeeded(pod):
+    if (
+        ending.type == "Failed"
+        and not has_injected
+        and not is_stopped
+        and pod is not None
+        and _has_succeeded(pod)
+    ):
+        if pod.metadata.deletion_timestamp is not None:
+            return "The pod was deleted before its node told that each of its containers had succeeded."
         return "The Job is Failed, and each of its containers succeeded."
     return None
 

@@ -117,6 +117,7 @@ def test_a_snapshot_whose_exit_code_was_lost_is_unknown_and_never_green() -> Non
     found = archive_outcome.judge_snapshots([snapshot], lost, is_complete=False)
     assert found is not None
     assert (found.status, found.reason) == (BackupStatus.UNKNOWN, "ResultLost")
+    assert (found.message or "").endswith("it may lack files. gone")
     whole = archive_outcome.judge_snapshots([snapshot], lost, is_complete=True)
     assert whole is not None
     assert whole.status is BackupStatus.SUCCEEDED

@@ -75,6 +75,7 @@ class FakeCluster:
         self.silent_streams = 0
         self.pods_deleted = False
         self.pods_outlive_job = False
+        self.pod_deleted_at: str | None = None
         self.other_pods: list[JsonObject] = []
         self.injected: dict[str, JsonObject] = {}
         self.events: list[JsonObject] = []
@@ -176,6 +177,7 @@ class FakeCluster:
             "uid": "pod-1",
             "resourceVersion": str(self._version),
             "creationTimestamp": "2026-01-15T10:00:00Z",
+            "deletionTimestamp": self.pod_deleted_at,
             "ownerReferences": [{"kind": "Job", "name": NAME, "uid": UID}],
         }
         spec = self.manifest["spec"]["template"]["spec"]

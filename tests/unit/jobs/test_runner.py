@@ -15,6 +15,7 @@ from tests.unit.jobs.running_jobs import runner_of, running
 
 from kronkeep_common import object_keys
 from kronkeep_common.errors import ClusterUnreachable, InvalidRequest, NameTaken
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.jobs import logs
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.jobs.runner import JobLimits
@@ -273,6 +274,20 @@ async def test_a_pod_and_a_condition_that_tell_different_ends_leave_doubt(
         cluster.finish(condition)
         finished = await task
     assert (finished.complete, finished.reason) == (False, "PodsDisagree")
+
+
+async def test_a_pod_that_was_deleted_while_its_node_was_silent_says_so() -> None:
+    """Seen on a kubelet that was away for seven minutes while a container came to its good end."""
+    cluster = FakeCluster("main")
+    async with running(cluster) as task:
+        cluster.start("main")
+        cluster.pod_deleted_at = "2026-01-15T10:05:30Z"
+        cluster.end("main", 0)
+        cluster.finish("Failed", "BackoffLimitExceeded")
+        finished = await task
+    assert (finished.complete, finished.reason) == (False, "PodsDisagree")
+    assert finished.message.startswith("The pod was deleted before its node told")
+    assert "silent for five minutes" in Reason.PODS_DISAGREE.next_step
 
 
 @pytest.mark.parametrize("is_created_again", [False, True])
