@@ -32,9 +32,9 @@ def running(store: Store, now: datetime, width: int) -> list[Text]:
     for run in store.executions.newest()[:200]:
         if run.status in ("running", "pending"):
             took = duration((now - run.started_at).total_seconds() // 1) if run.started_at else "waits"
-            state: Span = (run.reason, "warn") if run.reason else (f"{took:>7}", "quiet")
-            name = fit(store.label(run.namespace, run.cronjob), max(10, width - 11 - len(state[0])))
-            lines.append((("run    ", "run"), (name, ""), (" ", ""), state))
+            state: Span = (f" {run.reason}", "warn") if run.reason else (f" {took:>7}", "quiet")
+            name = fit(store.label(run.namespace, run.cronjob), max(10, width - 10 - len(state[0])))
+            lines.append((("run    ", "run"), (name, ""), state))
     for backup in store.backups.newest()[:200]:
         if backup.status in ("running", "queued", "waiting"):
             state = _backup_state(backup, now, width)
