@@ -30,13 +30,14 @@ from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner, StageResult
 from kronkeep_daemon.backups.volume_copies import VolumeCopies
-from kronkeep_daemon.jobs import node_placement
+from kronkeep_daemon.jobs import node_placement, pods
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
-from kronkeep_daemon.jobs.runner import JobLimits
+from kronkeep_daemon.jobs.runner import JobLimits, OnPod
 from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import Pod
 from kronkeep_daemon.repositories import job_manifests, job_names, volume_space
 from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.queue import ArchiveHold, ArchiveRequest, OnWait, RepositoryQueues
@@ -163,7 +164,7 @@ class AttemptRunner:
 
         preparation: is left once the archive has its place, and lets the hooks of another backup begin.
         """
-        backup, inputs, request, on_waiting, _ = attempt
+        backup, inputs, request, on_waiting, *_ = attempt
         if not inputs.policy.hooks.pre:
             return StageResult(None, ()), None
         work = None
@@ -179,13 +180,15 @@ class AttemptRunner:
         self, attempt: "_Attempt", hooks: Work | None, preparation: AsyncExitStack
     ) -> BackupOutcome:
         """Wait for a place of the repository, then make the archive in the time that its policy gives."""
-        before, inputs, request, on_waiting, _ = attempt
+        before, inputs, request, on_waiting, *_ = attempt
         patience = self._patience(self._records.get(before.id))
         place = self._queues.hold_for_archive(request, patience, _explainer(on_waiting), hooks=hooks)
         async with place as hold:
             await preparation.aclose()
             backup = await self._record_start(before.id)
-            noted = attempt._replace(on_waiting=partial(_note_stall, hold, on_waiting))
+            noted = attempt._replace(
+                on_waiting=partial(_note_stall, hold, on_waiting), on_pod=partial(_release_at_end, hold)
+            )
             try:
                 async with asyncio.timeout(inputs.policy.deadline_seconds + SLACK_SECONDS):
                     outcome = await self._find_missed_result(before, inputs)
@@ -301,6 +304,7 @@ class AttemptRunner:
                 owner=job_manifests.owner_reference(inputs.cronjob),
                 on_line=self._progress_listener(backup.id),
                 on_waiting=attempt.on_waiting,
+                on_pod=attempt.on_pod,
                 limits=JobLimits(unreachable_seconds=hook_runner.UNREACHABLE_SECONDS),
             )
         finally:
@@ -380,6 +384,7 @@ class _Attempt(NamedTuple):
     request: ArchiveRequest
     on_waiting: OnWaiting
     with_parent: bool
+    on_pod: OnPod | None = None
 
 
 def _explainer(on_waiting: OnWaiting) -> OnWait:
@@ -398,3 +403,13 @@ async def _note_stall(hold: ArchiveHold, on_waiting: OnWaiting, cause: Cause | N
     """
     hold.set_stalled(cause is not None and cause.reason != Reason.NODE_NOT_READY)
     await on_waiting(cause)
+
+
+async def _release_at_end(hold: ArchiveHold, pod: Pod) -> None:
+    """Give the archive's place to the next once restic has ended well.
+
+    Kubernetes ends the Job a second later, and then its log is read and its end recorded. After any other end
+    the repository may have a lock of it, so the place stays until that is known.
+    """
+    if pods.has_succeeded(pod):
+        hold.release()

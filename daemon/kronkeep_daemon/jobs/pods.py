@@ -82,6 +82,14 @@ def last_container(pod: Pod) -> str:
     return containers[-1].name if containers else ""
 
 
+def has_succeeded(pod: Pod) -> bool:
+    """Whether its last container has ended with exit code 0, and so all of them."""
+    status = container_status(pod, last_container(pod))
+    if status is None or status.state is None or status.state.terminated is None:
+        return False
+    return status.state.terminated.exit_code == 0
+
+
 class RuntimeLimit:
     """How long the last container of a Job may still run; None as `seconds` is without end.
 

@@ -76,6 +76,10 @@ class ArchiveHold:
         """
         self._queues.set_stalled(self._work, is_stalled)
 
+    def release(self) -> None:
+        """Give the place back before the end of the block, once nothing of the archive works any more."""
+        self._queues.release(self._work)
+
 
 class RepositoryQueues:
     """The queue before all repositories, by their ids."""
@@ -184,11 +188,16 @@ class RepositoryQueues:
 
     def set_stalled(self, work: Work, is_stalled: bool) -> None:
         """Say whether the Job of an archive at work waits to start."""
-        if is_stalled:
+        if is_stalled and work in self._working:
             self._stalled.add(work.ticket)
         else:
             self._stalled.discard(work.ticket)
         self._decide_soon()
+
+    def release(self, work: Work) -> None:
+        """End a work, if it has not ended."""
+        if work in self._working:
+            self._leave(work)
 
     def _archive_work(self, request: ArchiveRequest, kind: WorkKind, hooks: Work | None, task: str) -> Work:
         return Work(
@@ -220,7 +229,7 @@ class RepositoryQueues:
         try:
             yield
         finally:
-            self._leave(work)
+            self.release(work)
 
     async def _enter(self, work: Work, patience: float | None, on_wait: OnWait | None) -> None:
         chosen = asyncio.Event()

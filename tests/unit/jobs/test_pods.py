@@ -28,6 +28,19 @@ def running_since(started_at: str) -> Pod:
     return pod({"running": {"startedAt": started_at}})
 
 
+@pytest.mark.parametrize(
+    ("state", "succeeded"),
+    [
+        ({"terminated": {"exitCode": 0}}, True),
+        ({"terminated": {"exitCode": 137}}, False),
+        ({"running": {"startedAt": "2026-01-15T12:01:40Z"}}, False),
+        ({"waiting": {"reason": "PodInitializing"}}, False),
+    ],
+)
+def test_a_pod_has_succeeded_once_its_last_container_has(state: dict[str, object], succeeded: bool) -> None:
+    assert pods.has_succeeded(pod(state)) is succeeded
+
+
 async def test_a_limit_counts_from_when_the_container_was_first_seen_to_run() -> None:
     clock = FakeClock(NOON)
     limit = RuntimeLimit(60.0, clock.monotonic(), clock)

@@ -61,6 +61,26 @@ async def test_archives_work_side_by_side_up_to_the_limit_beside_readers() -> No
         await one.release()
 
 
+async def test_a_place_that_was_given_back_early_is_the_next_ones_and_is_left_once() -> None:
+    queues = new_queues()
+    async with queues.hold_for_archive(archive("a")) as first:
+        second = Holder(queues.hold_for_archive(archive("b")))
+        await settle()
+        assert not second.holds
+        first.release()
+        first.set_stalled(True)  # what is said of it after that changes nothing
+        await settle()
+        assert second.holds
+    third = Holder(queues.hold_for_archive(archive("c")))
+    await settle()
+    assert (second.holds, third.holds) == (True, False)
+    await second.release()
+    await settle()
+    assert third.holds
+    await third.release()
+    assert queues.list_work() == []
+
+
 async def test_archives_go_past_one_that_waits_to_start_and_exclusive_work_does_not() -> None:
     queues = new_queues()
     stalled = asyncio.Event()
