@@ -55,6 +55,7 @@ class CannedStorages:
             status=StorageStatus.PENDING,
             created_at=CREATED_AT,
             namespaces=storage.namespaces,
+            layout=storage.layout,
         )
 
     async def secrets(self) -> api.ListOf[SecretNames]:

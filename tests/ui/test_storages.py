@@ -14,6 +14,8 @@ from textual.pilot import Pilot
 from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import OrphanedPolicy, Retention, RetentionPlan, StorageSnapshots
 from kronkeep_common.states import StorageStatus
+from kronkeep_tui.pages import storage_form
+from kronkeep_tui.widgets.cells import Text
 
 
 def client(**more: object) -> CannedClient:
@@ -29,6 +31,37 @@ async def fill(pilot: Pilot[Any], **texts: str) -> None:
         await pilot.press("end", "ctrl+u")
         view.form_widget.post_message(events.Paste(text))
         await until(pilot, lambda: view.texts.get(path) == text)  # noqa: B023
+
+
+SECRETS_OF_VAULT = "Passwords are in the Secrets kronkeep-storage-vault and kronkeep-storage-vault-folders"
+
+
+def words(pilot: Pilot[Any]) -> str:
+    """Return what the screen says, with a space where a line ends."""
+    return " ".join(screen(pilot).split())
+
+
+def text_of(lines: list[Text]) -> str:
+    """Return lines without their colours."""
+    return " ".join(part for line in lines for part, _ in line)
+
+
+def test_both_secrets_are_named_where_a_namespace_has_a_repository_of_its_own() -> None:
+    default = storage("vault", 1, None, layout="namespace")
+    shared = storage("vault", 1, None, layout="shared")
+    assert default.password_secrets == ("kronkeep-storage-vault", "kronkeep-storage-vault-folders")
+    assert shared.password_secrets == ("kronkeep-storage-vault",)
+    assert "vault-folders" in text_of(storage_form.password_lines("vault", "mine", "namespace", 200))
+    assert "Secrets mine and" in text_of(storage_form.password_lines("vault", "mine", "policy", 200))
+    assert storage_form.password_lines("vault", "mine", "shared", 200) == []
+    assert "-folders" not in text_of(storage_form.password_lines("vault", "", "shared", 200))
+
+
+async def test_the_pane_of_a_storage_names_both_secrets_at_80_columns() -> None:
+    made = client()
+    made.storages_given = [msgspec.structs.replace(each, layout="namespace") for each in made.storages_given]
+    async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "s3-eu-folders" in words(pilot))
 
 
 async def test_the_form_asks_the_kind_first_then_its_fields_and_offers_what_exists() -> None:
@@ -55,8 +88,9 @@ async def test_the_form_asks_the_kind_first_then_its_fields_and_offers_what_exis
         await pilot.press("right")
         await until(pilot, lambda: "has   AWS_ACCESS_KEY_ID" in screen(pilot))
         await until(pilot, lambda: "The daemon would accept it" in screen(pilot))
+        await until(pilot, lambda: "kronkeep-storage-vault-folders: keep" in words(pilot))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "copy of the Secret kronkeep-storage-vault elsewhere" in screen(pilot))
+        await until(pilot, lambda: f"Creating vault. {SECRETS_OF_VAULT}" in words(pilot))
     sent = json.loads(made.asked[0][1])
     assert (sent["capacity_bytes"], sent["namespaces"]) == (2 * 2**40, ["a", "b"])
     assert (sent["credentials"], sent["settings"]["bucket"]) == ("bucket-keys", "vault")

@@ -6,7 +6,7 @@ import msgspec
 
 from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
 from kronkeep_common.models.policy import SecretKeyRef, ZoneText
-from kronkeep_common.models.storage_layout import Layout
+from kronkeep_common.models.storage_layout import Layout, password_secret_of_folders
 from kronkeep_common.models.storage_move import LayoutMove
 from kronkeep_common.states import MoveState, RotationState, StorageStatus
 
@@ -323,6 +323,13 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     def is_moving(self) -> bool:
         """Whether its backups are being moved to another layout, so that nothing of them may be removed."""
         return self.move is not None and self.move.state not in (MoveState.KEPT, MoveState.DONE)
+
+    @property
+    def password_secrets(self) -> tuple[str, ...]:
+        """The Secrets with its passwords; that of the folders is made with the first repository below it."""
+        has_folders = self.layout != "shared" or self.move is not None or self.history_archive is not None
+        folders = (password_secret_of_folders(self.id),) if has_folders else ()
+        return (self.password.secret, *folders)
 
     def serves(self, namespace: str) -> bool:
         """Whether policies and restores in that namespace may use the storage."""

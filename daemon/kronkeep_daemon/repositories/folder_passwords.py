@@ -11,6 +11,7 @@ from secrets import token_urlsafe
 
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage
+from kronkeep_common.models.storage_layout import password_secret_of_folders
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.clusters import Clusters
@@ -18,7 +19,6 @@ from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import (
     Repository,
-    password_secret_of_folders,
     repository_in_folder,
 )
 from kronkeep_daemon.repositories.secret_changes import EncodedData, change_data

@@ -14,7 +14,7 @@ import msgspec
 
 from kronkeep_common.bandwidth import limit_of
 from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, Encryption, SecretKeyRef
-from kronkeep_common.models.storage_layout import Layout
+from kronkeep_common.models.storage_layout import Layout, password_secret_of_folders
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.repositories import copy_access
@@ -148,11 +148,6 @@ class Repository(NamedTuple):
         """
         cluster = "" if backup.cluster == self.storage.cluster else f"-{backup.cluster}"
         return f"{HOST}{cluster}.{backup.namespace}.{backup.cronjob}"
-
-
-def password_secret_of_folders(storage_id: str) -> str:
-    """Return the name of the Secret with the passwords of a storage's repositories, by their folders."""
-    return f"kronkeep-storage-{storage_id}-folders"
 
 
 def repository_in_folder(folder: str, storage: BackupStorage) -> Repository:

@@ -11,12 +11,13 @@ from functools import partial
 from secrets import token_urlsafe
 
 from kronkeep_common.models import BackupStorage, SecretKeyRef
+from kronkeep_common.models.storage_layout import password_secret_of_folders
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.folder_passwords import PASSWORD_BYTES, PREVIOUS
-from kronkeep_daemon.repositories.repository import Repository, password_secret_of_folders
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.repositories.secret_changes import EncodedData, change_data
 from kronkeep_daemon.settings import Settings

@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,12 +30,14 @@ from kronkeep_common.models import (
     RestoreTarget,
     Source,
 )
+from kronkeep_common.models.storage_layout import password_secret_of_folders
 from kronkeep_common.states import MoveState, RotationState
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.repositories.repository import password_secret_of_folders
 
 NAMESPACES = ("default", "shop")
+ROOT = Path(__file__).parents[3]
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
 @pytest.fixture
@@ -95,6 +99,46 @@ async def prepare_namespaces(site: BackupSite) -> None:
     await cluster.close()
 
 
+def read_recipe() -> str:
+    """Return the lines of the README for whoever has lost kronkeep itself."""
+    row = "| kronkeep itself is lost"
+    after = (ROOT / "README.md").read_text().partition(row)[2].splitlines()
+    is_command = [line.startswith("    ") for line in after]
+    first = is_command.index(True)
+    return "\n".join(line.strip() for line in after[first : is_command.index(False, first)])
+
+
+async def follow_recipe(site: BackupSite, folder: Path, backup: BackupExecution) -> None:
+    """Do what the README says, with the names of this storage, and look at what comes back."""
+    place = site.daemon.state.parent / "lost"
+    place.mkdir()
+    script = read_recipe()
+    assert "offsite-folders" in script
+    assert "namespace-shop-" in script
+    names = {
+        "offsite": "vault",
+        "s3:https://s3.example.com/backups": str(folder),
+        "policy=ID": f"policy={backup.policy_id}",
+        "/back": f"{place}/back",
+    }
+    for name, here in names.items():
+        assert name in script
+        script = script.replace(name, here)
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(place.parent / "cluster" / "kubeconfig"),
+        "HOME": str(place),
+        "PATH": PATH,
+    }
+    done = await asyncio.to_thread(
+        subprocess.run, ["sh", "-ec", script], cwd=place, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert backup.result is not None
+    assert backup.result.snapshot_id[:8] in done.stdout
+    assert [path.read_text() for path in place.rglob("file")] == ["of shop"]
+
+
 async def test_each_namespace_has_a_repository_and_a_password_that_outlive_rotation_and_lost_records(
     site: BackupSite,
 ) -> None:
@@ -121,6 +165,10 @@ async def test_each_namespace_has_a_repository_and_a_password_that_outlive_rotat
         held = [opened[name, name] or [] for name in passwords if name]
         assert [len(ids) for ids in held] == [1, 1]
         assert opened["", ""] == []
+        if shutil.which("jq", path=PATH) and shutil.which(
+            "kubectl", path=PATH
+        ):  # as `make test` installs them
+            await follow_recipe(site, folder, backups[1])
         kit = await client.storages.recovery_kit("vault")
         assert {each.password for each in kit.repositories} == set(passwords.values())
 

@@ -5,12 +5,13 @@ import base64
 
 from tests.records import vault
 
+from kronkeep_common.models.storage_layout import password_secret_of_folders
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories.folder_passwords import FolderPasswords
-from kronkeep_daemon.repositories.repository import password_secret_of_folders, repository_in_folder
+from kronkeep_daemon.repositories.repository import repository_in_folder
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
 

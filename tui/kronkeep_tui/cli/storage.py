@@ -22,6 +22,7 @@ from kronkeep_tui.cli import (
 from kronkeep_tui.cli.arguments import add_cluster
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 from kronkeep_tui.form.value_texts import read_size
+from kronkeep_tui.password_words import password_words
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
@@ -200,11 +201,8 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
     if options.dry_run:
         output.print_answer(storage, f"{storage.id} would be created at {storage.repository}", options)
         return 0
-    if spec.password is None:
-        sys.stderr.write(
-            f"Its passwords are in the Secrets {' and '.join(_secrets_of(storage))} of kronkeep's "
-            "namespace: keep copies elsewhere, for without them nothing can be restored.\n"
-        )
+    if spec.password is None or storage.layout != "shared":
+        sys.stderr.write(f"{password_words(storage.password_secrets)}\n")
     if not storage.namespaces:
         sys.stderr.write(
             "It serves no namespace yet, so nobody can use it: "
@@ -235,12 +233,6 @@ def _spec_of(options: argparse.Namespace) -> BackupStorageCreate:
         layout=options.layout,
         capacity_bytes=_read_capacity(options),
     )
-
-
-def _secrets_of(storage: BackupStorage) -> list[str]:
-    """Return the Secrets with the passwords; the second is made with the first repository below."""
-    own = storage.password.secret
-    return [own] if storage.layout == "shared" else [own, f"kronkeep-storage-{storage.id}-folders"]
 
 
 async def _wait_until_settled(client: "Client", storage: BackupStorage) -> BackupStorage:

@@ -7,8 +7,10 @@ from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_common.models.storage import SecretNames
 from kronkeep_common.models.storage_kinds import StorageKind
+from kronkeep_common.models.storage_layout import password_secret_of_folders
 from kronkeep_common.text import size
 from kronkeep_tui.pages.status_words import cause
+from kronkeep_tui.password_words import password_words
 from kronkeep_tui.widgets.cells import Text, wrap
 
 LISTED = 8
@@ -73,13 +75,17 @@ def plan_lines(
     return list(waiting)
 
 
-def password_lines(name: str, has_password: bool, width: int) -> list[Text]:
-    """Return who knows the repository's password."""
-    if has_password:
+def password_lines(name: str, own_secret: str, layout: str, width: int) -> list[Text]:
+    """Return where the passwords will be.
+
+    own_secret: the Secret with the storage's password; empty for a random one, which gets a Secret.
+    """
+    if own_secret and layout == "shared":
         return []
-    secret = f"kronkeep-storage-{name or 'NAME'}"
-    words = f"Its password will be random, in the Secret {secret}: keep a copy of it elsewhere."
-    return [((part, "warn"),) for part in wrap(words, width)]
+    secrets = [own_secret or f"kronkeep-storage-{name or 'NAME'}"]
+    if layout != "shared":
+        secrets.append(password_secret_of_folders(name or "NAME"))
+    return [((part, "warn"),) for part in wrap(password_words(secrets), width)]
 
 
 def user_lines(namespaces: Sequence[str], width: int) -> list[Text]:

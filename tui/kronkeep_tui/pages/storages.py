@@ -17,6 +17,7 @@ from kronkeep_tui.pages.status_words import (
     state,
     used_share,
 )
+from kronkeep_tui.password_words import password_words
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
@@ -87,6 +88,7 @@ def detail(
     lines += _usage_history(past, width)
     lines.append((("check  ", "quiet"), *_check_words(storage, now), *_data_check_words(storage, now)))
     lines += _snapshot_lines(storage, width)
+    lines += _labelled_lines("keys", password_words(storage.password_secrets), width)
     names = ", ".join(store.label(c.namespace, c.name) for c in users(storage, store)) or "no policy uses it"
     lines += _labelled_lines("used by", names, width)
     lines += _labelled_lines("serves", _served_words(storage), width)
@@ -94,9 +96,7 @@ def detail(
         limits = f"{storage.bandwidth} ({storage.bandwidth_zone or 'UTC'})"
         lines += _labelled_lines("network", limits, width)
     lines += _key_lines(storage, now, width)
-    more = "" if storage.layout == "shared" else f" and kronkeep-storage-{storage.id}-folders"
-    secret = f"the Secret {storage.password.secret}{more}; without a copy elsewhere nothing can be restored"
-    return lines + _labelled_lines("password", secret, width)
+    return lines
 
 
 def _key_lines(storage: BackupStorage, now: datetime, width: int) -> list[Text]:

@@ -13,6 +13,7 @@ from kronkeep_tui.form.short_fields import Sections, Suggestion
 from kronkeep_tui.form.storage_fields import KINDS, StorageChanges
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import storage_form as page
+from kronkeep_tui.password_words import password_words
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.short_form import ShortForm
 from kronkeep_tui.views.wait_text import waiting_lines
@@ -103,12 +104,14 @@ class StorageForm(ShortForm[BackupStorageCreate, BackupStorage]):
             *page.kind_lines(kind, width),
             *page.plan_lines(self.plan, self.plan_error, waiting=waiting, width=width),
             *page.user_lines(self.texts.get("namespaces", "").split(), width),
-            *page.password_lines(
-                self.texts.get("id", ""), bool(self.texts.get("password", "").strip()), width
-            ),
+            *self._password_lines(width),
             *page.secret_lines(kind, self.texts.get("credentials", ""), self._secrets, width),
             *(page.claim_lines(self._claims) if has_claim else []),
         ]
+
+    def _password_lines(self, width: int) -> list[Text]:
+        secret = self.texts.get("password", "").strip().partition("/")[0]
+        return page.password_lines(self.texts.get("id", ""), secret, self.texts.get("layout", ""), width)
 
     async def ask_plan(self, request: BackupStorageCreate) -> BackupStorage:
         return await self.context.client.storages.create(request, dry_run=True)
@@ -117,9 +120,8 @@ class StorageForm(ShortForm[BackupStorageCreate, BackupStorage]):
         created = await self.context.client.storages.create(request)
         if self.is_in_front:
             self.context.show_row("storages", created.id)
-        if request.password is None:
-            secret = created.password.secret
-            self.context.tell(f"Creating {created.id}. Keep a copy of the Secret {secret} elsewhere.")
+        if request.password is None or created.layout != "shared":
+            self.context.tell(f"Creating {created.id}. {password_words(created.password_secrets)}")
         else:
             self.context.tell(f"Creating {created.id}.", "ok")
 
