@@ -18,6 +18,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
+from kronkeep_daemon.kube.shared_uids import uid_of
 
 REPORTED = "kronkeep.dev/reported"  # the annotation with the hash of what an Event reports
 
@@ -56,7 +57,7 @@ def _manifest(event: CronJobEvent) -> JsonObject:
         "kind": "CronJob" if claim is None else "PersistentVolumeClaim",
         "namespace": event.ref.namespace,
         "name": claim or event.ref.name,
-        "uid": event.uid,
+        "uid": uid_of(event.uid),
     }
     beginning = subject_names.as_object_name(event.ref.name)[:200]
     return {

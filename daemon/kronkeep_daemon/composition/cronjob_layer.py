@@ -9,18 +9,22 @@ from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import ActingChanged
+from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import DAEMON_NAME
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.history.sequence_note import SequenceNote
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import ByCluster
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
+from kronkeep_daemon.kube.shared_uids import SharedUids
 from kronkeep_daemon.settings import ClusterSettings, Settings
 
 
 def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, ClusterSettings]]) -> CronJobService:
+    uids = SharedUids(partial(_recorded_cluster, base.history), base.clusters.same)
+    shared = uids if len(base.clusters) > 1 else None
     recorders = ByCluster(
-        [(cluster, _recorder(base, cluster, cluster_settings)) for cluster, cluster_settings in clusters]
+        [(cluster, _recorder(base, cluster, section, shared)) for cluster, section in clusters]
     )
     holder = _lease_holder(base)
     return CronJobService(
@@ -34,7 +38,17 @@ def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, Cluster
     )
 
 
-def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSettings) -> RunRecorder:
+def _recorded_cluster(history: History, record_id: str) -> str | None:
+    """Return the cluster whose CronJob or claim has records under an id; None where there are none."""
+    runs = history.executions.newest(limit=1, cronjob_id=record_id).items
+    backups = history.backups.newest(limit=1, cronjob_id=record_id).items
+    clusters = [run.cluster for run in runs] + [backup.cluster for backup in backups]
+    return clusters[0] if clusters else None
+
+
+def _recorder(
+    base: Foundation, cluster: Cluster, cluster_settings: ClusterSettings, uids: SharedUids | None
+) -> RunRecorder:
     return RunRecorder(
         cluster=cluster,
         history=base.history,
@@ -45,6 +59,7 @@ def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSetti
         grace=partial(_late_after, base.settings),
         controller_zone=partial(_controller_zone, base.settings),
         bare_jobs=partial(_bare_jobs, base.settings),
+        uids=uids,
     )
 
 

@@ -6,7 +6,7 @@ than a watch of all of them. A request lists them again, unless that was done tw
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain, islice
@@ -205,8 +205,10 @@ class CoverageService:
     async def _list_namespace(self, cluster: Cluster, namespace: str | None) -> list[ClaimFacts]:
         """Return the claims of a namespace, or of all for None, a page more than MOST_CLAIMS at most."""
         claims: list[ClaimFacts] = []
+        record_id_of = self._cronjobs.recorders[cluster.id].record_id_of
         async for page, _ in cluster.pages_of(paths.claims(namespace), ClaimObject):
-            claims += [facts_of(claim, cluster.id, self._clock.now()) for claim in page]
+            now = self._clock.now()
+            claims += [facts_of(claim, cluster.id, now, record_id_of) for claim in page]
             if len(claims) > MOST_CLAIMS:
                 break
         return claims
@@ -234,8 +236,13 @@ def _order(claim: ClaimCoverage) -> tuple[bool, str, str, str]:
     return not claim.is_uncovered, claim.namespace, claim.name, claim.cluster
 
 
-def facts_of(claim: ClaimObject, cluster: str, now: datetime) -> ClaimFacts:
-    """Return what the rules know of a claim; `now` stands in for a time that the server leaves out."""
+def facts_of(
+    claim: ClaimObject, cluster: str, now: datetime, record_id_of: Callable[[str], str] = str
+) -> ClaimFacts:
+    """Return what the rules know of a claim; `now` stands in for a time that the server leaves out.
+
+    record_id_of: makes the id in records from a uid.
+    """
     meta = claim.metadata
     amount = quantity_amount(claim.size)
     is_size = amount is not None and 0 <= amount < MOST_BYTES
@@ -243,7 +250,7 @@ def facts_of(claim: ClaimObject, cluster: str, now: datetime) -> ClaimFacts:
         cluster=cluster,
         namespace=meta.namespace,
         name=meta.name,
-        uid=meta.uid,
+        uid=record_id_of(meta.uid),
         created_at=claim.created_at or now,
         is_bound=claim.status.phase != "Pending",
         is_block=claim.spec.volume_mode == "Block",

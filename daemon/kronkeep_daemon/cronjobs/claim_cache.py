@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from kronkeep_common import subject_names
 from kronkeep_daemon.cronjobs.cluster_cache import ChangeKind
 from kronkeep_daemon.kube.claims import ClaimObject
@@ -15,12 +17,17 @@ class PolicyClaimCache:
     """The cached claims; those without a policy are not kept.
 
     cluster_id: returns the cluster's id.
+    record_id_of: makes the id of records from a uid.
     on_change: called after each change of a claim's policy; a claim that has lost it counts as removed.
     """
 
     def __init__(
-        self, cluster_id: Callable[[], str], on_change: Callable[[ChangeKind, PolicyClaim], None]
+        self,
+        cluster_id: Callable[[], str],
+        on_change: Callable[[ChangeKind, PolicyClaim], None],
+        record_id_of: Callable[[str], str] = str,
     ) -> None:
+        self._record_id_of = record_id_of
         self._cluster_id = cluster_id
         self._on_change = on_change
         self._claims: dict[CronJobRef, PolicyClaim] = {}
@@ -55,8 +62,10 @@ class PolicyClaimCache:
         claim = PolicyClaim.of(item, self._cluster_id())
         if claim is None or event_type == "DELETED":
             name = subject_names.name_of_claim(item.metadata.name)
-            self._remove(CronJobRef(self._cluster_id(), item.metadata.namespace, name), item.metadata.uid)
+            ref = CronJobRef(self._cluster_id(), item.metadata.namespace, name)
+            self._remove(ref, self._record_id_of(item.metadata.uid))
             return
+        claim = msgspec.structs.replace(claim, uid=self._record_id_of(claim.uid))
         old = self._claims.get(claim.ref)
         self._claims[claim.ref] = claim
         if old is None:

@@ -26,6 +26,7 @@ from kronkeep_daemon.kube.objects import (
     drop_long_annotations,
     job_uid_of,
 )
+from kronkeep_daemon.kube.shared_uids import uid_of
 
 ChangeKind = Literal["added", "changed", "removed"]
 K = TypeVar("K")
@@ -54,13 +55,16 @@ class ClusterCache:
 
     on_job_change: called with the uid of a Job after each change of it, its pods or the Events about them.
     on_cronjob_change: called after each change of a CronJob.
+    record_id_of: makes the id of records from a uid.
     """
 
     def __init__(
         self,
         on_job_change: Callable[[str], None],
         on_cronjob_change: Callable[[ChangeKind, CronJobObject], None],
+        record_id_of: Callable[[str], str] = str,
     ) -> None:
+        self._record_id_of = record_id_of
         self._on_job_change = on_job_change
         self._on_cronjob_change = on_cronjob_change
         self.cronjobs: dict[CronJobRef, CronJobObject] = {}
@@ -113,6 +117,7 @@ class ClusterCache:
     def update_cronjob(self, event_type: str, item: CronJobObject) -> None:
         """Apply an event of the CronJobs' watch; `event_type` is ADDED, MODIFIED or DELETED."""
         ref = item.ref
+        item.record_id = self._record_id_of(item.metadata.uid)
         old = self.cronjobs.get(ref)
         if event_type == "DELETED":
             if old is not None and old.uid != item.uid:
@@ -124,13 +129,13 @@ class ClusterCache:
         if old is not None and old.uid != item.uid:
             self._note_removed(old)
         self.cronjobs[ref] = item
-        self._cronjob_namespaces[item.uid] = item.namespace
+        self._cronjob_namespaces[item.metadata.uid] = item.namespace
         if old is None or old.metadata.resource_version != item.metadata.resource_version:
             self._on_cronjob_change(_KINDS.get(event_type, "changed"), item)
 
     def _note_removed(self, item: CronJobObject) -> None:
-        self._cronjob_namespaces.pop(item.uid, None)
-        self._deleted_cronjob_namespaces[item.uid] = item.namespace
+        self._cronjob_namespaces.pop(item.metadata.uid, None)
+        self._deleted_cronjob_namespaces[item.metadata.uid] = item.namespace
 
     def namespace_of_cronjob(self, uid: str) -> str | None:
         """Return the namespace in which a CronJob is or was; None where it was never seen."""
@@ -251,8 +256,11 @@ class ClusterCache:
         return [pod for pod in pods if pod.metadata.namespace == namespace]
 
     def events_about(self, namespace: str, uid: str) -> Mapping[str, Event]:
-        """Return the newest Event about one object of a namespace by reason, see EventCache.about."""
-        return self._events.about(namespace, uid)
+        """Return the newest Event about one object of a namespace by reason, see EventCache.about.
+
+        uid: the object's uid, or the id of its records.
+        """
+        return self._events.about(namespace, uid_of(uid))
 
 
 def _is_older(item: ObjectMeta, cached: ObjectMeta) -> bool:

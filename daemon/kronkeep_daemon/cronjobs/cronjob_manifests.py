@@ -116,7 +116,7 @@ def build_manual_job(
         "apiVersion": "batch/v1",
         "kind": "CronJob",
         "name": cronjob.name,
-        "uid": cronjob.uid,
+        "uid": cronjob.metadata.uid,
         "controller": True,
     }
     meta: JsonObject = {

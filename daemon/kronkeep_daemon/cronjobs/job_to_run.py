@@ -1,6 +1,6 @@
 """The record of a run, made from its Job and the Job's pods; pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -20,6 +20,7 @@ from kronkeep_daemon.kube.objects import (
     Pod,
     cronjob_owner_of,
 )
+from kronkeep_daemon.kube.shared_uids import uid_of
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 # The CronJob controller starts a Job within seconds of its slot; one that begins later than this after it
@@ -56,10 +57,9 @@ def _parse_aware_time(text: str) -> datetime | None:
 def job_uid(run: CronJobExecution) -> str:
     """Return the uid of a run's Job.
 
-    A run's id is that uid; where the history has a run of another cluster under it, as of a cluster that was
-    restored from the other's etcd, `@` and the cluster's id follow.
+    A run's id is that uid, or where the history has a run of another cluster under it, see `shared_uids`.
     """
-    return run.id.partition("@")[0]
+    return uid_of(run.id)
 
 
 def run_of_job(
@@ -69,8 +69,11 @@ def run_of_job(
     pods: Sequence[Pod],
     events: EventsByObject,
     old: CronJobExecution | None,
+    owner_id_of: Callable[[str], str] = str,
 ) -> CronJobExecution | None:
     """Return the run's record as of now; `old` itself where nothing has changed or it is final.
+
+    owner_id_of: makes the id in records from the uid of a CronJob.
 
     None for a Job that something else owns. Raises ValueError for a Job without a creation time.
     """
@@ -79,6 +82,7 @@ def run_of_job(
     owner = cronjob_owner_of(job) or bare_owner_of(cluster, job)
     if owner is None:
         return None
+    owner = msgspec.structs.replace(owner, uid=owner_id_of(owner.uid))
     base = old or _new_run(cluster, record_id, job, owner)
     new = _with_observation(base, observe(job, pods, events, base.pods, _cause_of(base)))
     return old if new == old else new

@@ -40,6 +40,7 @@ from kronkeep_daemon.kube.objects import (
     convert_object,
     cronjob_owner_of,
 )
+from kronkeep_daemon.kube.shared_uids import SharedUids, qualify
 from kronkeep_daemon.kube.subjects import PolicyClaim
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -80,6 +81,7 @@ class RunRecorder:
     event_patience: seconds to wait for an Event that explains why a Job was deleted.
     bare_jobs: of how many Jobs without a CronJob a namespace keeps the runs; of none for 0.
     cluster_clock: the clock by which slots are judged; `clock` where there is none.
+    uids: the uids that other clusters have too; None where there is no other.
     """
 
     def __init__(
@@ -95,7 +97,9 @@ class RunRecorder:
         event_patience: float = EVENT_PATIENCE,
         bare_jobs: Callable[[], int] = record_no_bare_jobs,
         cluster_clock: ClusterClock | None = None,
+        uids: SharedUids | None = None,
     ) -> None:
+        self._uids = uids
         self.cluster = cluster
         self._history = history
         self._bus = bus
@@ -110,8 +114,14 @@ class RunRecorder:
         # Deleted Jobs whose explaining Event is waited for; True once the wait is over.
         self._event_waits: dict[str, bool] = {}
         self.synced = asyncio.Event()
-        self.cache = ClusterCache(on_job_change=self._touch, on_cronjob_change=self._announce_cronjob)
-        self.claims = PolicyClaimCache(self._cluster_id, on_change=self._announce_claim)
+        self.cache = ClusterCache(
+            on_job_change=self._touch,
+            on_cronjob_change=self._announce_cronjob,
+            record_id_of=self.record_id_of,
+        )
+        self.claims = PolicyClaimCache(
+            self._cluster_id, on_change=self._announce_claim, record_id_of=self.record_id_of
+        )
         self.log_collector = LogCollector(
             cluster=cluster, history=history, on_log_saved=self._add_log, clock=clock
         )
@@ -188,6 +198,10 @@ class RunRecorder:
             await self._clock.sleep(RECORD_PAUSE)
             waited += RECORD_PAUSE
 
+    def record_id_of(self, uid: str) -> str:
+        """Return the id that records about a CronJob or a claim of this cluster have."""
+        return uid if self._uids is None else self._uids.record_id(uid, self.cluster.id)
+
     def _cluster_id(self) -> str:
         return self.cluster.id
 
@@ -198,7 +212,7 @@ class RunRecorder:
 
     def _announce_cronjob(self, kind: ChangeKind, cronjob: CronJobObject) -> None:
         for job, owner in self._unknown_owners.items():
-            if owner == cronjob.uid:
+            if owner == cronjob.metadata.uid:
                 self._touch(job)
         self._bus.publish(CronJobChanged(kind, cronjob))
 
@@ -275,6 +289,7 @@ class RunRecorder:
                 pods=pods,
                 events={meta.uid: self.cache.events_about(namespace, meta.uid) for meta in metas},
                 old=old,
+                owner_id_of=self._owner_id_of,
             )
         # Its slot may be recorded as missed: the controller was later than the grace allows.
         if new is not None and old is None:
@@ -302,7 +317,7 @@ class RunRecorder:
             return self._bare_jobs() > 0 and job_to_run.is_bare(job)
         known = self.cache.namespace_of_cronjob(owner.uid)
         if known is None:
-            known = self._recorded_namespace(owner.uid)
+            known = self._recorded_namespace(self.record_id_of(owner.uid))
         if known is None and not self.synced.is_set():
             self._unknown_owners[uid] = owner.uid
             return False
@@ -322,10 +337,16 @@ class RunRecorder:
     def _find_record(self, uid: str) -> tuple[str, CronJobExecution | None]:
         """Return the id and the record of a Job's run, see `job_to_run.job_uid`."""
         run = self._history.executions.get(uid)
-        if run is None or run.cluster == self.cluster.id:
+        if run is not None and run.cluster == self.cluster.id:
             return uid, run
-        own_id = f"{uid}@{self.cluster.id}"
-        return own_id, self._history.executions.get(own_id)
+        # The other cluster's run may have expired before this one's.
+        own_id = qualify(uid, self.cluster.id)
+        own = self._history.executions.get(own_id)
+        return (uid, None) if run is None and own is None else (own_id, own)
+
+    def _owner_id_of(self, uid: str) -> str:
+        """Return the id of an owner in records; what stands for the owner of a bare Job is an id already."""
+        return uid if uid.startswith(subject_names.BARE_ID_PREFIX) else self.record_id_of(uid)
 
     def _reconcile_new_run(self, new: CronJobExecution, changes: RunChanges) -> CronJobExecution:
         """Remove the record that its slot was missed, and explain a run that began late."""
@@ -374,7 +395,7 @@ class RunRecorder:
             return True
         return any(
             (owner := cronjob_owner_of(job)) is not None
-            and owner.uid == run.cronjob_id
+            and self.record_id_of(owner.uid) == run.cronjob_id
             and job.metadata.namespace == run.namespace
             and (job.metadata.creation_timestamp or "") > f"{run.created_at:%Y-%m-%dT%H:%M:%SZ}"
             for job in self.cache.jobs.list_unpacked()

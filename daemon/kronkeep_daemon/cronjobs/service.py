@@ -302,6 +302,7 @@ class CronJobService:
     def _take_answer(self, body: JsonObject, cluster: Cluster, dry_run: bool) -> CronJobObject:
         """Return the CronJob of an answer; unless that was of a dry run, cache it before the watch."""
         cronjob = CronJobObject.from_manifest(body, cluster.id)
+        cronjob.record_id = self.recorders[cluster.id].record_id_of(cronjob.metadata.uid)
         if not dry_run:
             self.recorders[cronjob.cluster].cache.update_cronjob("MODIFIED", cronjob)
         return cronjob
@@ -399,7 +400,7 @@ class CronJobService:
         runs = [r for r in self.recent_runs(cronjob.uid) if not is_final(EXECUTION_TRANSITIONS, r.status)]
         await self._record_canceller(runs, user)
         try:
-            await cluster.delete(paths.cronjobs(ref.namespace, ref.name), uid=cronjob.uid)
+            await cluster.delete(paths.cronjobs(ref.namespace, ref.name), uid=cronjob.metadata.uid)
         except KronkeepError:
             await self._record_canceller(runs, None)
             raise
@@ -448,7 +449,7 @@ def _is_of_request(job: JsonObject, cronjob: CronJobObject, request: str | None)
     meta = job["metadata"]
     owners = {owner.get("uid") for owner in meta.get("ownerReferences") or []}
     recorded = (meta.get("annotations") or {}).get(object_keys.REQUEST)
-    return request is not None and recorded == request and cronjob.uid in owners
+    return request is not None and recorded == request and cronjob.metadata.uid in owners
 
 
 def _title(namespace: str, name: str) -> str:

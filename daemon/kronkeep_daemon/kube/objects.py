@@ -200,6 +200,7 @@ class CronJobObject(_ApiStruct, kw_only=True):
     """A CronJob of batch/v1: the fields that are read, and its whole JSON for showing and patching it.
 
     `cluster` is the id of the cluster that it was read from, `json` the object as that cluster sent it.
+    `record_id` is what its records have as its id, where another cluster has its uid too.
     """
 
     metadata: CronJobMeta = msgspec.field(default_factory=CronJobMeta)
@@ -207,6 +208,7 @@ class CronJobObject(_ApiStruct, kw_only=True):
     status: CronJobObjectStatus = msgspec.field(default_factory=CronJobObjectStatus)
     cluster: str = ""
     json: bytes = b""
+    record_id: str = ""
 
     @classmethod
     def from_json(cls, body: bytes | msgspec.Raw, cluster: str) -> CronJobObject:
@@ -234,8 +236,8 @@ class CronJobObject(_ApiStruct, kw_only=True):
 
     @property
     def uid(self) -> str:
-        """The identity that no later CronJob of the same name has."""
-        return self.metadata.uid
+        """The identity in records, which no later CronJob of the same name and no other cluster's has."""
+        return self.record_id or self.metadata.uid
 
     @property
     def namespace(self) -> str:

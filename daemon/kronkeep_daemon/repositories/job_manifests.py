@@ -12,6 +12,7 @@ from typing import Any
 from kronkeep_common import object_keys
 from kronkeep_daemon.jobs import step_chain
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.shared_uids import uid_of
 from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restic.command_line import complete
@@ -98,8 +99,8 @@ def owner_reference(cronjob: PolicySubject) -> JsonObject:
     """Return a reference without `controller`, so that the CronJob's history limits do not count our Jobs."""
     if isinstance(cronjob, PolicyClaim):
         kind = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": cronjob.claim}
-        return kind | {"uid": cronjob.uid}
-    return {"apiVersion": "batch/v1", "kind": "CronJob", "name": cronjob.name, "uid": cronjob.uid}
+        return kind | {"uid": uid_of(cronjob.uid)}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "name": cronjob.name, "uid": uid_of(cronjob.uid)}
 
 
 def labels_of(role: str) -> dict[str, str]:

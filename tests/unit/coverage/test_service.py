@@ -65,7 +65,7 @@ class CronJobs:
 
     def __init__(self, cluster: ListingCluster) -> None:
         self.clusters = [cluster]
-        self.recorders = {"c": SimpleNamespace(watches=SimpleNamespace(namespaces=()))}
+        self.recorders = {"c": SimpleNamespace(record_id_of=str, watches=SimpleNamespace(namespaces=()))}
         self.pending: frozenset[str] = frozenset()
         self.subjects = self
 
