@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -179,7 +180,8 @@ class FleetServer:
         for step in range(steps):
             part = lines[step * len(lines) // steps : (step + 1) * len(lines) // steps]
             for response in list(self._watches):
-                await response.write(b"".join(part))
+                with suppress(ConnectionResetError):  # the client may open its watch again
+                    await response.write(b"".join(part))
             await asyncio.sleep(max(0.0, start + (step + 1) * seconds / steps - loop.time()))
 
     def _write_burst(self, jobs: int) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from kronkeep_daemon.settings import ClusterSettings, Settings
 
 
 def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, ClusterSettings]]) -> CronJobService:
-    uids = SharedUids(partial(_recorded_cluster, base.history), base.clusters.same)
+    uids = SharedUids(partial(_find_recorded_cluster, base.history), base.clusters.same)
     shared = uids if len(base.clusters) > 1 else None
     recorders = ByCluster(
         [(cluster, _recorder(base, cluster, section, shared)) for cluster, section in clusters]
@@ -38,7 +38,7 @@ def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, Cluster
     )
 
 
-def _recorded_cluster(history: History, record_id: str) -> str | None:
+def _find_recorded_cluster(history: History, record_id: str) -> str | None:
     """Return the cluster whose CronJob or claim has records under an id; None where there are none."""
     runs = history.executions.newest(limit=1, cronjob_id=record_id).items
     backups = history.backups.newest(limit=1, cronjob_id=record_id).items

@@ -1,6 +1,6 @@
 """The route that searches kept logs; its answer is streamed, a line of JSON for each hit."""
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import msgspec
 from aiohttp import web
@@ -36,10 +36,11 @@ async def search_logs(call: ApiCall[None]) -> web.StreamResponse:
     with count_stream(call):
         response = web.StreamResponse(headers={"Content-Type": LINES})
         search = LogSearch(call.services.history, question, _number(call, "limit", MOST_HITS, MOST_HITS))
-        await response.prepare(call.request)
-        async with aclosing(search.run(accepts, equal, since)) as lines:
-            async for line in lines:
-                await response.write(msgspec.json.encode(line) + b"\n")
+        with suppress(ConnectionResetError):  # the client may be gone, also before the headers are sent
+            await response.prepare(call.request)
+            async with aclosing(search.run(accepts, equal, since)) as lines:
+                async for line in lines:
+                    await response.write(msgspec.json.encode(line) + b"\n")
     return response
 
 

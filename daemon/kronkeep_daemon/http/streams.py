@@ -1,7 +1,7 @@
 """Responses that last: each counts against its user's streams, and logs are sent as text."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from aiohttp import web
 
@@ -40,13 +40,12 @@ async def send_text(request: web.Request, chunks: AsyncIterator[bytes]) -> web.S
     if request.method == "HEAD":
         return web.Response(content_type="text/plain", charset="utf-8")
     response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
-    await response.prepare(request)
-    try:
-        await response.write(first)
-        async for chunk in chunks:
-            await response.write(chunk)
-    except KronkeepError as fault:
-        await response.write(f"\n[kronkeep: {fault}]\n".encode())
-    except ConnectionResetError:
-        return response
+    with suppress(ConnectionResetError):  # the client may be gone, also before the headers are sent
+        await response.prepare(request)
+        try:
+            await response.write(first)
+            async for chunk in chunks:
+                await response.write(chunk)
+        except KronkeepError as fault:
+            await response.write(f"\n[kronkeep: {fault}]\n".encode())
     return response

@@ -199,8 +199,7 @@ class CronJobObjectStatus(_ApiStruct):
 class CronJobObject(_ApiStruct, kw_only=True):
     """A CronJob of batch/v1: the fields that are read, and its whole JSON for showing and patching it.
 
-    `cluster` is the id of the cluster that it was read from, `json` the object as that cluster sent it.
-    `record_id` is what its records have as its id, where another cluster has its uid too.
+    `cluster` is the id of the cluster that it was read from, `json` what that sent, `record_id` see `uid`.
     """
 
     metadata: CronJobMeta = msgspec.field(default_factory=CronJobMeta)
@@ -213,10 +212,9 @@ class CronJobObject(_ApiStruct, kw_only=True):
     @classmethod
     def from_json(cls, body: bytes | msgspec.Raw, cluster: str) -> CronJobObject:
         """Decode an object that the cluster sent; raises msgspec.ValidationError."""
-        copied = bytes(body)  # a Raw of the page of a list would keep the whole page in memory
-        cronjob = _CRONJOBS.decode(copied)
+        cronjob = _CRONJOBS.decode(body)
         cronjob.cluster = cluster
-        cronjob.json = copied
+        cronjob.json = bytes(body)  # a Raw of the page of a list would keep the whole page in memory
         return cronjob
 
     @classmethod
@@ -236,7 +234,7 @@ class CronJobObject(_ApiStruct, kw_only=True):
 
     @property
     def uid(self) -> str:
-        """The identity in records, which no later CronJob of the same name and no other cluster's has."""
+        """The identity in records, which no later CronJob of the name and no other cluster's has."""
         return self.record_id or self.metadata.uid
 
     @property

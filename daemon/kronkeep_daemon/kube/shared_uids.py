@@ -24,14 +24,14 @@ def qualify(uid: str, cluster_id: str) -> str:
 class SharedUids:
     """The clusters that were the first to have each uid.
 
-    recorded_cluster: returns the cluster of the records with an id; None where there are none.
+    find_cluster: returns the cluster of the records with an id; None where there are none.
     is_same: whether two ids mean one cluster, or a cluster and its stand-in.
     """
 
     def __init__(
-        self, recorded_cluster: Callable[[str], str | None], is_same: Callable[[str, str], bool]
+        self, find_cluster: Callable[[str], str | None], is_same: Callable[[str, str], bool]
     ) -> None:
-        self._recorded_cluster = recorded_cluster
+        self._find_cluster = find_cluster
         self._is_same = is_same
         self._first: dict[str, str] = {}
 
@@ -41,6 +41,6 @@ class SharedUids:
         if first is None:
             if len(self._first) >= MOST_OWNERS:
                 self._first.clear()
-            first = self._recorded_cluster(uid) or cluster_id
+            first = self._find_cluster(uid) or cluster_id
             self._first[uid] = first
         return uid if self._is_same(first, cluster_id) else qualify(uid, cluster_id)

@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 
 from kronkeep_common.errors import InvalidSettings, ToolMissing
+from kronkeep_daemon.embedded.apiserver.http_responses import stream_response
 from kronkeep_daemon.embedded.apiserver.log_reader import open_log
 from kronkeep_daemon.embedded.apiserver.log_store import LogStore
 from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
@@ -105,11 +106,7 @@ class LogServer:
         except Refusal as refusal:
             body = msgspec.json.encode(refusal.body)
             return web.Response(status=refusal.code, body=body, content_type="application/json")
-        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        await response.prepare(request)
-        async for chunk in chunks:
-            await response.write(chunk)
-        return response
+        return await stream_response(request, chunks, "text/plain")
 
 
 class LogFileWriter:

@@ -1,6 +1,7 @@
 """The two forms of an answer: one JSON document, or a stream of lines."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 from aiohttp import web
@@ -19,10 +20,8 @@ async def stream_response(
     """Send the chunks as they come, until they end or the client disconnects."""
     response = web.StreamResponse(headers={"Content-Type": content_type})
     response.enable_chunked_encoding()
-    await response.prepare(request)
-    try:
+    with suppress(ConnectionResetError):  # a client may be gone before the headers are sent
+        await response.prepare(request)
         async for chunk in chunks:
             await response.write(chunk)
-    except ConnectionResetError:
-        return response
     return response
