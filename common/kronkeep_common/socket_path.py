@@ -2,7 +2,9 @@
 
 import os
 import shlex
+import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from kronkeep_common.errors import DaemonUnreachable, InvalidSettings
@@ -12,22 +14,47 @@ LONGEST = 107  # bytes; sockaddr_un has 108 with the final NUL
 
 
 def socket_path(given: Path | None = None) -> Path:
-    """Return `given`, else $KRONKEEP_SOCKET, else the user's own socket, the system's, or a demo's."""
+    """Return `given`, else $KRONKEEP_SOCKET, else the user's own socket, the system's, or the running demo's.
+
+    Raise DaemonUnreachable where several demos run, for a command must not hit one by chance.
+    """
     if given is not None:
         return given
     if text := os.environ.get("KRONKEEP_SOCKET"):
         return Path(text)
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     own = Path(runtime) / "kronkeepd" / "api.sock" if runtime else None
-    demo = demo_link() / "api.sock"
-    existing = [path for path in (own, SYSTEM_SOCKET, demo) if path is not None and path.exists()]
-    return existing[0] if existing else SYSTEM_SOCKET
+    existing = [path for path in (own, SYSTEM_SOCKET) if path is not None and path.exists()]
+    return existing[0] if existing else _demo_socket() or SYSTEM_SOCKET
 
 
-def demo_link() -> Path:
-    """Return the path of the link to the folder of the user's newest demo, which is there while it runs."""
+def demo_links() -> Path:
+    """Return the folder with a link to the folder of each demo of the user, while it runs."""
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "kronkeep" / "demo"
+    return (Path(cache) if cache else Path.home() / ".cache") / "kronkeep" / "demos"
+
+
+def _demo_socket() -> Path | None:
+    """Return the socket of the demo that runs, None without one; raise DaemonUnreachable for several."""
+    links = sorted(demo_links().iterdir()) if demo_links().is_dir() else []
+    sockets = [link / "api.sock" for link in links if (link / "api.sock").exists()]
+    if len(sockets) > 1:  # one that was killed leaves its link
+        sockets = [path for path in sockets if _is_served(path)]
+    if len(sockets) > 1:
+        places = [str(path.resolve()) for path in sockets]
+        raise DaemonUnreachable(
+            f"{len(places)} demos run: {', '.join(places)}.",
+            next_step=f"Name the one that you mean: export KRONKEEP_SOCKET={shlex.quote(places[0])}.",
+        )
+    return sockets[0] if sockets else None
+
+
+def _is_served(path: Path) -> bool:
+    """Whether a process listens at a socket."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as trial:
+        trial.connect(str(path))
+        return True
+    return False
 
 
 def shell_line(socket: Path, kubeconfig: str | None = None) -> str:

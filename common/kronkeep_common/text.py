@@ -68,6 +68,11 @@ def short_id(record_id: str) -> str:
     return text[:12] if _MADE_ID.fullmatch(text) else text
 
 
+def count_words(count: int, noun: str) -> str:
+    """Write a number of things as `1 snapshot` or `2,000 snapshots`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def size(count: float | None) -> str:
     """Write bytes as 512 B or 41.2 GiB; None as `-`."""
     if count is None:

@@ -12,7 +12,7 @@ from kronkeep_common.models.morning_report import (
     UnusualBackup,
 )
 from kronkeep_common.schedule.zone import load_zone
-from kronkeep_common.text import age, clip, days, duration, size
+from kronkeep_common.text import age, clip, count_words, days, duration, size
 from kronkeep_daemon.alerts.chat_text import neutralise
 
 _TITLE_PARTS = (
@@ -70,22 +70,23 @@ def _lines(report: MorningReport) -> Iterator[str]:
         report.overdue_total,
     )
     yield from _section(
-        f"Unusual: {report.unusual_total} backups.",
+        f"Unusual: {count_words(report.unusual_total, 'backup')}.",
         map(_describe_unusual, report.unusual),
         report.unusual_total,
     )
     for name in report.claims_unknown:
         yield f"Which claims of {neutralise(name)} no policy archives is not known (kronkeep coverage)."
     yield from _section(
-        f"Uncovered: {report.uncovered_total} claims (kronkeep coverage).",
+        f"Uncovered: {count_words(report.uncovered_total, 'claim')} (kronkeep coverage).",
         map(_describe_uncovered, report.uncovered),
         report.uncovered_total,
     )
     yield from _section(
         "Storages by days until full:", map(_describe_storage, report.storages), report.storages_total
     )
+    warnings = count_words(report.warning_alerts, "warning")
     yield (
-        f"Alerts that have not ended: {report.critical_alerts} critical, {report.warning_alerts} warnings"
+        f"Alerts that have not ended: {report.critical_alerts} critical, {warnings}"
         f"{' (kronkeep get alerts).' if report.critical_alerts or report.warning_alerts else '.'}"
     )
 
@@ -100,7 +101,7 @@ def _describe_period(report: MorningReport) -> str:
     what = f" ({neutralise(report.filter)})" if report.filter else ""
     return (
         f"{moment(report.from_at)} to {moment(report.to_at)} {report.time_zone}, "
-        f"{report.cronjobs} CronJobs on {where}{what}."
+        f"{count_words(report.cronjobs, 'CronJob')} on {where}{what}."
     )
 
 

@@ -235,14 +235,43 @@ def test_a_log_in_a_file_has_every_byte(daemon: Daemon, long_log: str) -> None:
     assert subprocess.run([*command, name], capture_output=True, check=True).stdout == done.stdout
 
 
-def test_who_reads_the_start_of_a_log_gets_no_traceback(daemon: Daemon, long_log: str) -> None:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], "logs"]
-    with subprocess.Popen([*command, long_log], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+@pytest.mark.parametrize(
+    ("argv", "first"),
+    [(("logs", "default/long-log"), b"1\n"), (("watch", "--since", "0", "--zone", "utc"), b"20")],
+)
+def test_who_reads_only_the_start_gets_no_traceback(
+    daemon: Daemon, long_log: str, argv: tuple[str, ...], first: bytes
+) -> None:
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.readline() == b"1\n"
+        assert process.stdout.readline().startswith(first)
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_changes_of_before_have_the_time_of_then(daemon: Daemon, long_log: str) -> None:
+    run = json.loads(
+        run_kronkeep(daemon, "get", "executions", "--filter", "name:long-log", "-o", "json").stdout
+    )[0]
+    command = [
+        sys.executable,
+        "-m",
+        "kronkeep_tui",
+        "--socket",
+        daemon.announcement["socket"],
+        "watch",
+        "runs",
+    ]
+    with subprocess.Popen(
+        [*command, "--since", "0", "--zone", "utc"], stdout=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None
+        lines = iter(watching.stdout.readline, "")
+        line = next(line for line in lines if run["id"][:12] in line and "succeeded" in line)
+        watching.terminate()
+    assert line.split()[0] == f"{run['ended_at'][:19]}Z"
 
 
 def test_a_terminal_that_lacks_a_character_gets_another(daemon: Daemon, long_log: str) -> None:

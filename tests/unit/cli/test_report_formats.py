@@ -124,7 +124,7 @@ def test_claims_that_nobody_archives_and_exemptions_are_listed() -> None:
         coverage_faults=(CoverageFault(cluster="c", message="The claims of far cannot be listed."),),
     )
     page = report_formats.as_html(report).decode()
-    assert "1 claims may lose data, 1 are exempt" in page
+    assert "1 claim may lose data, 1 are exempt" in page
     assert "<td>shop/lost</td><td>nobody</td><td>1.0 GiB</td><td>-</td><td>&lt;script&gt;" in page
     assert "<td>shop/cache</td><td>exempt</td><td>1.0 GiB</td><td>-</td><td>It is a cache.</td>" in page
     assert "<p>The claims of far cannot be listed.</p>" in page

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kronkeep_common.json_decoding import JsonObject
-from kronkeep_common.socket_path import demo_link, shell_line
+from kronkeep_common.socket_path import demo_links, shell_line
 from kronkeep_tui.cli.verb import Verbs
 
 STARTING = "kronkeep demo: the daemon did not start; the end of its log:\n"
@@ -90,20 +90,18 @@ def _serve(options: argparse.Namespace, folder: Path) -> int:
 
 @contextmanager
 def _link_to(folder: Path) -> Iterator[None]:
-    """Let the command line find the demo by a link to its folder; of several demos it finds the newest."""
-    link = demo_link()
+    """Let the command line find the demo by a link to its folder, while no other demo runs."""
+    link = demo_links() / f"{folder.name}-{os.getpid()}"
     try:
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder)
+        link.symlink_to(folder.absolute())
     except OSError:  # a home that cannot be written to: the printed line does as well
         yield
         return
     try:
         yield
     finally:
-        if link.is_symlink() and link.readlink() == folder:
-            link.unlink(missing_ok=True)
+        link.unlink(missing_ok=True)
 
 
 def _read_announcement(daemon: subprocess.Popen[bytes]) -> JsonObject | None:

@@ -91,19 +91,27 @@ def _lines_of(value: Any, zone: tzinfo) -> list[str]:
         return [format_rfc3339(value, zone)]
     if isinstance(value, dict):
         return [line for key, each in value.items() for line in _labelled_lines(key, each, zone)] or ["-"]
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if _is_of_dicts(value):
         return [
             f"{'  ' if at else '- '}{line}" for item in value for at, line in enumerate(_lines_of(item, zone))
         ]
-    if isinstance(value, list):
-        return [clean(" ".join(map(str, value)))]
+    if isinstance(value, list | tuple):
+        return [", ".join(_lines_of(item, zone)[0] for item in value) or "-"]
+    if value is None or value == "":
+        return ["-"]
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
     return [clean(str(value))]
+
+
+def _is_of_dicts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], dict)
 
 
 def _labelled_lines(key: str, value: Any, zone: tzinfo) -> list[str]:
     lines = _lines_of(value, zone)
     label = clean(key.replace("_", " "))
-    is_nested = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict))
+    is_nested = isinstance(value, dict) or _is_of_dicts(value)
     return (
         [f"{label}:", *(f"  {line}" for line in lines)] if is_nested and value else [f"{label}: {lines[0]}"]
     )

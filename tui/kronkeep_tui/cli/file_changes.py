@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kronkeep_common.path_text import escape_bytes
-from kronkeep_common.text import clean, size
+from kronkeep_common.text import clean, count_words, size
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
 from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
@@ -21,7 +21,7 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "M"}
 def add_parser(verbs: Verbs) -> None:
     """Add the verbs `diff` and `find`."""
     diff = add_verb(verbs, "diff", routes=["GET /v1/backups/{id}/diff"])
-    diff.add_argument("older", help="the id of the older backup")
+    diff.add_argument("older", help="the older backup's id, or its first characters")
     diff.add_argument("newer", help=BACKUP_HELP)
     diff.add_argument("--path", default="/", type=escape_bytes, help="only below this folder")
     diff.add_argument("--limit", type=int, default=MOST, help=f"how many differences (default: {MOST})")
@@ -61,7 +61,8 @@ async def _find(client: "Client", options: argparse.Namespace) -> int:
     output.print_records("matches", matches.items, options.output, headers=not options.no_headers)
     if options.output in ("table", "wide"):
         cut = "; there are more paths or older backups" if matches.is_cut else ""
-        print(f"{len(matches.items)} paths in {matches.backups} backups{cut}")
+        paths = count_words(len(matches.items), "path")
+        print(f"{paths} in {count_words(matches.backups, 'backup')}{cut}")
     for reason in matches.unread:
         sys.stderr.write(f"not searched: {clean(reason)}\n")
     return 1 if matches.unread else 0

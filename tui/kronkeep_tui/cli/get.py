@@ -53,7 +53,7 @@ def add_parser(verbs: Verbs) -> None:
     get.add_argument(
         "--sort-by",
         metavar="FIELD",
-        help="a field of the JSON, such as created_at; -FIELD: descending",
+        help="a field of the JSON, or a column such as took; -FIELD: descending",
     )
     output.add_options(get)
     output.add_zone(get)
@@ -97,7 +97,7 @@ async def _get(client: "Client", options: argparse.Namespace) -> int:
         page = await _fetch_all(client, options.kind, filter_text)
         records = page.items[: options.limit]
     if options.sort_by:
-        records = output.sort_records(records, options.sort_by)
+        records = output.sort_records(options.kind, records, options.sort_by)
     names = {cluster.id: cluster.name for cluster in page.clusters}
     output.print_records(
         options.kind,

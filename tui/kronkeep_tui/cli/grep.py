@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kronkeep_common.text import clean, short_id
+from kronkeep_common.text import clean, count_words, short_id
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def _search(client: "Client", options: argparse.Namespace) -> int:
         sys.stderr.write("kronkeep: the search was broken off.\n")
         return 1
     if end.limited:
-        sys.stderr.write(f"kronkeep: ended after {end.hits} hits.\n")
+        sys.stderr.write(f"kronkeep: ended after {count_words(end.hits, 'hit')}.\n")
     if end.removed:
         sys.stderr.write(f"kronkeep: {end.removed} logs were removed for space (kronkeep doctor).\n")
     return 0 if end.hits else 1

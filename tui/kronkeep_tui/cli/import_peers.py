@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kronkeep_common import manifests
 from kronkeep_common.errors import InvalidRequest, KronkeepError, StorageNotFound
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, count_words
 from kronkeep_tui.cli import wait_for_end
 from kronkeep_tui.cli.arguments import add_cluster, split_name, split_pairs
 from kronkeep_tui.cli.verb import Verbs, with_client
@@ -141,7 +141,7 @@ async def _import_restic(client: "Client", options: argparse.Namespace) -> int:
         _print_groups(chosen)
         return 0
     if not options.yes:
-        print(f"would make {len(chosen)} snapshots backups of {clean(options.to)}:")
+        print(f"would make {count_words(len(chosen), 'snapshot')} backups of {clean(options.to)}:")
         _print_groups(chosen)
         print("Nothing was changed: --yes does it.", file=sys.stderr)
         return 0
@@ -150,7 +150,9 @@ async def _import_restic(client: "Client", options: argparse.Namespace) -> int:
         ids = tuple(each.id for each in chosen[start : start + AT_ONCE])
         request = SnapshotImport(namespace=namespace, cronjob=name, snapshots=ids)
         await client.storages.import_snapshots(options.storage, request)
-        print(f"{start + len(ids)} of {len(chosen)} snapshots are backups of {clean(options.to)}")
+        print(
+            f"{start + len(ids)} of {count_words(len(chosen), 'snapshot')} are backups of {clean(options.to)}"
+        )
     print("They count as good once verified: kronkeep verify ID. Switch the other tool's retention off.")
     return 0
 

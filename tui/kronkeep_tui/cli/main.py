@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -114,7 +115,7 @@ def main(argv: list[str]) -> int:
     """
     _replace_unknown_characters()
     try:
-        words, command = _split_command(argv)
+        words, command = _split_command(_join_values(argv))
         if _opens_terminal(words):
             words = [*words, "terminal"]
         options = build_parser(_find_verb(words)).parse_args(words)
@@ -132,6 +133,19 @@ def main(argv: list[str]) -> int:
     except BrokenPipeError:  # whoever read standard output is gone; Python must not write to it at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_REFUSED
+
+
+# Options whose values may begin with a hyphen, which argparse takes for another option.
+_WITH_HYPHENS = ("--sort-by", "--from", "--to")
+
+
+def _join_values(argv: list[str]) -> list[str]:
+    """Join such options with their values: `--sort-by -created_at` is `--sort-by=-created_at`."""
+    words: list[str] = []
+    for word in argv:
+        is_value = bool(words) and words[-1] in _WITH_HYPHENS and re.match(r"-[^-]", word)
+        words[-1:] = [f"{words[-1]}={word}"] if is_value else [*words[-1:], word]
+    return words
 
 
 def _replace_unknown_characters() -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from kronkeep_common.display_zone import ZONE_HELP, read_display_zone
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean, clip
 from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column, with_times
@@ -70,14 +71,23 @@ def _read_zone(name: str) -> tzinfo:
         raise argparse.ArgumentTypeError(f"{error.message} {error.next_step}") from error
 
 
-def sort_records(records: Sequence[object], field: str) -> list[object]:
-    """Sort by one field, records without it last; `-field` is descending. Raise InvalidRequest."""
-    name = field.removeprefix("-")
+def sort_records(kind: str, records: Sequence[object], field: str) -> list[object]:
+    """Sort by a field or the title of a column, records without it last; `-field` is descending.
+
+    Raise InvalidRequest.
+    """
+    asked = field.removeprefix("-")
+    by_title = {
+        column.title.lower(): column.field for column in (*COLUMNS[kind], *WIDE_COLUMNS.get(kind, ()))
+    }
+    name = by_title.get(asked.lower().replace("_", " "), asked) or asked
     if records and not hasattr(records[0], name):
-        raise InvalidRequest(f"There is no field {clean(repr(name), 60)}.", next_step="See -o json.")
+        fields = (each for each in getattr(records[0], "__struct_fields__", ()))
+        advice = suggest_name(asked, [*fields, *by_title])
+        raise InvalidRequest(f"There is no field {clean(repr(asked), 60)}.", next_step=advice)
     with_value = [record for record in records if getattr(record, name) is not None]
     without = [record for record in records if getattr(record, name) is None]
-    descending = field != name
+    descending = field.startswith("-")
 
     def sort_key(record: object) -> Any:
         value = getattr(record, name)

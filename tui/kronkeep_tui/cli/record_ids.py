@@ -1,13 +1,16 @@
-"""The ids that verbs take: an id, its beginning, NAMESPACE/ID, or NAMESPACE/CRONJOB for the newest one."""
+"""The ids that verbs take: an id, its beginning, NAMESPACE/ID, or a CronJob's name for the newest one."""
 
+import re
 from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import BackupNotFound, CronJobNotFound, ExecutionNotFound
 from kronkeep_common.models import CronJob
+from kronkeep_tui.cli.arguments import split_name
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
+_LIKE_AN_ID = re.compile(r"[0-9a-f]{4,}(-[0-9a-f]*)*(@.*)?")
 RUN_HELP = "the run's id, or NAMESPACE/CRONJOB for its newest run"
 BACKUP_HELP = "the backup's id, or NAMESPACE/CRONJOB for its newest one with a snapshot"
 
@@ -36,12 +39,11 @@ async def find_backup_id(client: "Client", name: str) -> str:
 
 
 async def _find_cronjob(client: "Client", name: str) -> CronJob | None:
-    """Return the CronJob of NAMESPACE/CRONJOB; None where the name is an id."""
-    namespace, slash, rest = name.partition("/")
-    if not slash:
+    """Return the CronJob of NAMESPACE/CRONJOB, or of CRONJOB in `default`; None where the name is an id."""
+    if "/" not in name and _LIKE_AN_ID.fullmatch(name):
         return None
     try:
-        return await client.cronjobs.get(namespace, rest)
+        return await client.cronjobs.get(*split_name(name))
     except CronJobNotFound:
         return None
 

@@ -11,7 +11,7 @@ import msgspec
 
 from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_common.models.report import Deletion, EvidenceReport, PolicyEvidence
-from kronkeep_common.text import clean, duration, size
+from kronkeep_common.text import clean, count_words, duration, size
 
 STYLE = """
 @page { size: A4 landscape; margin: 12mm }
@@ -36,7 +36,9 @@ def as_html(report: EvidenceReport) -> bytes:
     rows = "".join(_row(policy) for policy in report.policies)
     deletions = "".join(_cells(_deletion_cells(deletion)) for deletion in report.deletions)
     titles = ("When", "Who", "Program", "Request", "What")
-    summary += f" {len(report.uncovered)} claims may lose data, {len(report.exempt)} are exempt."
+    summary += (
+        f" {count_words(len(report.uncovered), 'claim')} may lose data, {len(report.exempt)} are exempt."
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Backup evidence</title>'
         '<meta http-equiv="Content-Security-Policy"'

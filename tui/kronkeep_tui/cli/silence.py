@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.durations import parse_duration
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.text import clean, short_id
+from kronkeep_common.text import clean, count_words, short_id
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
@@ -47,7 +47,7 @@ async def _silence(client: "Client", options: argparse.Namespace) -> int:
         options.filter, for_seconds=parse_duration(options.duration), because=options.because
     )
     words = (
-        f"{short_id(silence.id)} holds back {silence.alerts} open alerts and new ones "
+        f"{short_id(silence.id)} holds back {count_words(silence.alerts, 'open alert')} and new ones "
         f"until {silence.ends_at:%Y-%m-%d %H:%M} UTC"
     )
     output.print_answer(silence, words, options)

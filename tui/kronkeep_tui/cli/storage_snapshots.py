@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from kronkeep_common.models import StorageSnapshots
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, count_words
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
@@ -48,7 +48,7 @@ async def _rescan(client: "Client", options: argparse.Namespace) -> int:
         output.print_document(storage, "json")
         return 0
     counts = storage.snapshots or StorageSnapshots(listed_at=storage.created_at)
-    print(f"{counts.snapshots} snapshots; {counts.recovered} backups have a record again")
+    print(f"{count_words(counts.snapshots, 'snapshot')}; {counts.recovered} backups have a record again")
     notes = (
         (counts.recovered, "of them count as good once their runs' records agree, or: kronkeep verify ID"),
         (counts.missing, "backups whose snapshots are missing (kronkeep get backups)"),

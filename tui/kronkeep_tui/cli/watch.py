@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -35,27 +36,49 @@ def add_parser(verbs: Verbs) -> None:
 
 
 async def _watch(client: "Client", options: argparse.Namespace) -> int:
-    await print_changes(client, options, options.since, options.filter)
+    newest = (await client.snapshot()).seq if options.since is not None else 0
+    await print_changes(client, options, options.since, options.filter, past_until=newest)
     return 0
 
 
 async def print_changes(
-    client: "Client", options: argparse.Namespace, since: int | None, filter_text: str | None
+    client: "Client",
+    options: argparse.Namespace,
+    since: int | None,
+    filter_text: str | None,
+    *,
+    past_until: int = 0,
 ) -> None:
-    """Print changes of the kind of `options` as they come, from the one after `since` on."""
+    """Print changes of the kind of `options` as they come, from the one after `since` on.
+
+    past_until: up to the change of this number they are of before, and have the time that their record has.
+    """
     tables = [options.kind] if options.kind else None
     zone = options.zone or local_zone()
     shown: dict[str, str] = {}
-    async for event in client.events(since, tables=tables, filter=filter_text):
-        if options.output == "jsonl":
-            sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
-        elif (line := _describe(event)) != shown.get(event.id):
-            shown.pop(event.id, None)
-            shown[event.id] = line
-            if len(shown) > MOST_REMEMBERED:
-                shown.pop(next(iter(shown)))
-            sys.stdout.write(f"{format_rfc3339(datetime.now(UTC), zone)}  {line}\n")
-        sys.stdout.flush()
+    async with aclosing(client.events(since, tables=tables, filter=filter_text)) as events:
+        async for event in events:
+            if options.output == "jsonl":
+                sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
+            elif (line := _describe(event)) != shown.get(event.id):
+                shown.pop(event.id, None)
+                shown[event.id] = line
+                if len(shown) > MOST_REMEMBERED:
+                    shown.pop(next(iter(shown)))
+                moment = _newest_moment(event) if event.seq <= past_until else datetime.now(UTC)
+                stamp = format_rfc3339(moment, zone) if moment else "-"
+                sys.stdout.write(f"{stamp}  {line}\n")
+            sys.stdout.flush()
+
+
+# When something happened to a record; those of a schedule, such as `due_at`, may lie ahead.
+_HAPPENED = ("created_at", "started_at", "ended_at", "since", "resolved_at", "acknowledged_at", "checked_at")
+
+
+def _newest_moment(event: "ChangeEvent") -> datetime | None:
+    """Return when the newest thing happened that the record tells of; None where it tells of none."""
+    texts = [text for key in _HAPPENED if isinstance(text := (event.record or {}).get(key), str)]
+    return max(map(datetime.fromisoformat, texts), default=None)
 
 
 def _describe(event: "ChangeEvent") -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.api import CONNECTION, WatchView
 from kronkeep_common.display_zone import zone_suffix
-from kronkeep_common.text import age, clean
+from kronkeep_common.text import age, clean, count_words
 from kronkeep_tui.pages.alerts import open_alerts
-from kronkeep_tui.pages.status_words import cause, count_words, counts
+from kronkeep_tui.pages.status_words import cause, counts
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text
 

@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta, tzinfo
 from statistics import median, quantiles
 
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
-from kronkeep_common.text import clean, duration, size
+from kronkeep_common.text import clean, count_words, duration, size
 from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.plots import AXIS, Point, axis, plot
-from kronkeep_tui.pages.status_words import BLOCKS, STRIP, backup_state, blocks, count_words, state, strip
+from kronkeep_tui.pages.status_words import BLOCKS, STRIP, backup_state, blocks, state, strip
 from kronkeep_tui.store import Store, backup_of, backups_of, runs_of
 from kronkeep_tui.widgets.cells import Drawing, Span, Text, put_side_by_side
 

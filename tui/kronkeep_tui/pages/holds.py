@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from kronkeep_common.models import SilenceView
 from kronkeep_common.models.maintenance import MaintenanceView
-from kronkeep_common.text import age, short_id
-from kronkeep_tui.pages.status_words import count_words
+from kronkeep_common.text import age, count_words, short_id
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 

@@ -3,9 +3,8 @@
 from datetime import datetime
 
 from kronkeep_common.models.log_search import LogHit, SearchEnd
-from kronkeep_common.text import clean, size
+from kronkeep_common.text import clean, count_words, size
 from kronkeep_tui.pages.moments import age_cell, local_time
-from kronkeep_tui.pages.status_words import count_words
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from kronkeep_common.models import OrphanedPolicy
-from kronkeep_common.text import age, size
+from kronkeep_common.text import age, count_words, size
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.policies import retention_words
-from kronkeep_tui.pages.status_words import cause, count_words
+from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from kronkeep_common.models import Restore, RestorePlan, RestoreTarget
 from kronkeep_common.states import RestoreStatus
-from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.status_words import cause, count_words, progress_words, state
+from kronkeep_common.text import age, count_words, duration, size
+from kronkeep_tui.pages.status_words import cause, progress_words, state
 from kronkeep_tui.widgets.cells import Text, wrap
 
 CHAIN = (

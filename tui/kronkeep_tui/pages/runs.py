@@ -5,10 +5,10 @@ from datetime import datetime
 from operator import attrgetter
 
 from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
-from kronkeep_common.text import age, duration, size
+from kronkeep_common.text import age, count_words, duration, size
 from kronkeep_tui.pages.durations import since_run, slow_role, trend, usual_seconds
 from kronkeep_tui.pages.moments import age_cell, local_time
-from kronkeep_tui.pages.status_words import backup_state, cause, count_words, progress_words, state
+from kronkeep_tui.pages.status_words import backup_state, cause, progress_words, state
 from kronkeep_tui.store import Store, backup_of
 from kronkeep_tui.widgets.cells import Cell, Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow

@@ -209,11 +209,6 @@ def used_share(storage: BackupStorage) -> float | None:
     return usage.used_bytes / capacity if left is None else 1 - left / capacity
 
 
-def count_words(count: int, word: str) -> str:
-    """Return `1 snapshot` or `2 snapshots`."""
-    return f"{count} {word}{'' if count == 1 else 's'}"
-
-
 def good_age(cronjob: CronJob, now: datetime) -> Span:
     """Return the age of the last good backup."""
     if cronjob.last_good_backup_at is None:

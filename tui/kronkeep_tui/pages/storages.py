@@ -7,16 +7,8 @@ from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import MoveState, RotationState
-from kronkeep_common.text import age, days, duration, growth, size
-from kronkeep_tui.pages.status_words import (
-    CAPACITY_WARNING,
-    bar,
-    blocks,
-    cause,
-    count_words,
-    state,
-    used_share,
-)
+from kronkeep_common.text import age, count_words, days, duration, growth, size
+from kronkeep_tui.pages.status_words import CAPACITY_WARNING, bar, blocks, cause, state, used_share
 from kronkeep_tui.password_words import password_words
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text, wrap

@@ -8,12 +8,12 @@ from typing import Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import OrphanedPolicy
+from kronkeep_common.text import count_words
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import orphans as page
-from kronkeep_tui.pages.status_words import count_words
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder

@@ -7,7 +7,7 @@ import msgspec
 from kronkeep_common.errors import KronkeepError, NotAllowedNow
 from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest
 from kronkeep_common.models.coverage import ClaimCoverage
-from kronkeep_common.text import clean, size
+from kronkeep_common.text import clean, count_words, size
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
@@ -15,7 +15,7 @@ from kronkeep_tui.form import restore_fields
 from kronkeep_tui.form.short_fields import Sections, Suggestion
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.restores import plan_lines
-from kronkeep_tui.pages.status_words import cause, count_words
+from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.short_form import ShortForm

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_common.models import RetentionPlan
+from kronkeep_common.text import count_words
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.retention import PlanOwner, plan_lines
-from kronkeep_tui.pages.status_words import count_words
 from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView

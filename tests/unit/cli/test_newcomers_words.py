@@ -1,0 +1,140 @@
+"""What a newcomer tripped over: values with hyphens, columns' titles, nested fields, names, two demos."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+from tests.records import make_backup, make_run
+
+from kronkeep_common import socket_path
+from kronkeep_common.api import ChangeEvent
+from kronkeep_common.client import Client
+from kronkeep_common.errors import CronJobNotFound, DaemonUnreachable, InvalidRequest
+from kronkeep_tui.cli import describe, main, output, record_ids, watch
+from kronkeep_tui.cli.main import build_parser
+
+EARLY = datetime(2026, 1, 1, 2, tzinfo=UTC)
+LATE = datetime(2026, 1, 1, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("get executions --sort-by -took", "sort_by", "-took"),
+        ("get executions --sort-by took -n pay", "sort_by", "took"),
+        ("timeline --from -6h --to +2h", "from_at", "-6h"),
+    ],
+)
+def test_a_value_may_begin_with_a_hyphen(line: str, field: str, value: str) -> None:
+    words = main._join_values(line.split())
+    assert getattr(build_parser(words[0]).parse_args(words), field) == value
+
+
+def test_another_option_is_no_value(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser("get").parse_args(main._join_values(["get", "executions", "--sort-by", "--limit", "3"]))
+    assert "expected one argument" in capsys.readouterr().err
+
+
+def test_lists_are_sorted_by_fields_and_by_what_columns_are_called() -> None:
+    runs = [make_run(id="b", duration_seconds=2.0), make_run(id="a", duration_seconds=30.0)]
+
+    def ids(field: str) -> list[str]:
+        return [cast(Any, run).id for run in output.sort_records("executions", runs, field)]
+
+    assert ids("took") == ids("duration_seconds") == ["b", "a"]
+    assert ids("-TOOK") == ["a", "b"]
+    assert ids("id") == ["a", "b"]
+    with pytest.raises(InvalidRequest) as refusal:
+        output.sort_records("executions", runs, "-statsu")
+    assert "status" in refusal.value.next_step
+
+
+def test_nested_fields_are_described_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    pods = ({"name": "one", "started_at": EARLY, "phases": ("a", "b")}, {"name": "two", "ready": True})
+    lines = describe._lines_of(pods, UTC)
+    assert lines == [
+        "- name: one",
+        "  started at: 2026-01-01T02:00:00Z",
+        "  phases: a, b",
+        "- name: two",
+        "  ready: yes",
+    ]
+    for record in (make_run(), make_backup()):
+        describe._print_fields(record, UTC)
+    said = capsys.readouterr().out
+    for python in ("datetime", "{'", "({", "None", "True", "False", ",)"):
+        assert python not in said
+
+
+class KnownCronJobs:
+    """The calls of CronJobs of a daemon that knows `default/n1-dump` only."""
+
+    async def get(self, namespace: str, name: str) -> object:
+        if (namespace, name) != ("default", "n1-dump"):
+            raise CronJobNotFound("none")
+        return msgspec.defstruct("Known", ["last_execution_id"])("run-of-n1-dump")
+
+
+@pytest.mark.parametrize(
+    ("word", "run_id"),
+    [
+        ("n1-dump", "run-of-n1-dump"),
+        ("default/n1-dump", "run-of-n1-dump"),
+        ("709642a5", "709642a5"),
+        ("shop/709642a5-0000", "709642a5-0000"),
+        ("other", "other"),
+    ],
+)
+async def test_a_bare_name_is_a_cronjob_of_the_namespace_default(word: str, run_id: str) -> None:
+    client = argparse.Namespace(cronjobs=KnownCronJobs())
+    assert await record_ids.find_run_id(cast(Client, client), word) == run_id
+
+
+def test_an_old_change_has_the_time_of_its_record() -> None:
+    record = {"created_at": EARLY.isoformat(), "ended_at": LATE.isoformat(), "due_at": "2030-01-01T00:00:00Z"}
+    event = ChangeEvent(seq=7, table="executions", id="r", op="put", record=record)
+    assert watch._newest_moment(event) == LATE
+    assert watch._newest_moment(ChangeEvent(seq=8, table="executions", id="r", op="delete")) is None
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("KRONKEEP_SOCKET", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(socket_path, "SYSTEM_SOCKET", tmp_path / "system.sock")
+    socket_path.demo_links().mkdir(parents=True)
+    return tmp_path
+
+
+def serve_demo(cache: Path, name: str) -> socket_path.socket.socket:
+    listener = socket_path.socket.socket(socket_path.socket.AF_UNIX)
+    (cache / name).mkdir()
+    listener.bind(str(cache / name / "api.sock"))
+    listener.listen()
+    (socket_path.demo_links() / name).symlink_to(cache / name)
+    return listener
+
+
+def test_a_running_demo_is_found_and_of_two_none_is_taken_by_chance(cache: Path) -> None:
+    assert socket_path.socket_path() == cache / "system.sock"
+    with serve_demo(cache, "a"):
+        assert socket_path.socket_path().resolve() == cache / "a/api.sock"
+        with serve_demo(cache, "b"):
+            with pytest.raises(DaemonUnreachable) as refusal:
+                socket_path.socket_path()
+            assert str(cache / "a/api.sock") in refusal.value.message
+            assert str(cache / "b/api.sock") in refusal.value.message
+            assert "KRONKEEP_SOCKET" in refusal.value.next_step
+        # A demo that was killed leaves its link and its socket.
+        assert socket_path.socket_path().resolve() == cache / "a/api.sock"
+
+
+def test_one_thing_is_not_several() -> None:
+    from kronkeep_common.text import count_words
+
+    assert [count_words(n, "claim") for n in (0, 1, 2000)] == ["0 claims", "1 claim", "2,000 claims"]
