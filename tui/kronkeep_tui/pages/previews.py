@@ -6,10 +6,10 @@ from datetime import datetime
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, RetentionPlan
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
-from kronkeep_common.text import age, duration, size
+from kronkeep_common.text import age, count_words, duration, size
 from kronkeep_tui.pages.moments import local_time, time_until
 from kronkeep_tui.pages.policies import retention_words
-from kronkeep_tui.pages.status_words import backup_state, cause, count_words, progress_words
+from kronkeep_tui.pages.status_words import backup_state, cause, progress_words
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text, fit, wrap
 
