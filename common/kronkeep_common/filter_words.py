@@ -75,6 +75,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "status": tuple(AlertStatus),
         "severity": get_args(Severity),
         "code": tuple(AlertCode),
+        "job": FREE,
         **_OF_CRONJOB,
     },
     "manifests": {"status": MANIFEST_STATUSES, "code": FREE, **_FOR_ALL},

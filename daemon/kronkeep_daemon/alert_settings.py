@@ -101,6 +101,8 @@ class AlertSettings(Request, frozen=True, kw_only=True):
     failing_runs: so many failed runs in a row are critical.
     repeat_seconds: an open alert that nobody acknowledges is sent again after this time (0: never).
     watch_seconds: a watch that is not live for this time is an alert.
+    bare_job_hours: for so long a failed Job without a CronJob is an alert, unless a later one of its name is
+        good; 0: it is none.
     uncovered: which claims that no policy archives are an alert: those made since kronkeepd first listed the
         claims of their cluster and those that have a good backup (`new`), all, or none (`never`).
     uncovered_seconds: how long after its creation such a claim becomes an alert.
@@ -112,6 +114,7 @@ class AlertSettings(Request, frozen=True, kw_only=True):
     failing_runs: Annotated[int, msgspec.Meta(ge=2, le=20)] = 3
     repeat_seconds: Annotated[float, msgspec.Meta(ge=0)] = 4 * 3600
     watch_seconds: Annotated[float, msgspec.Meta(ge=1)] = 60
+    bare_job_hours: Annotated[float, msgspec.Meta(ge=0, le=720)] = 24
     uncovered: Literal["new", "all", "never"] = "new"
     uncovered_seconds: Annotated[float, msgspec.Meta(ge=0)] = 86400
     channels: Annotated[tuple[ChannelSettings, ...], msgspec.Meta(max_length=20)] = ()

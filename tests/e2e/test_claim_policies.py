@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.command_line import run_kronkeep
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
@@ -107,8 +108,21 @@ async def test_a_job_that_nothing_owns_is_recorded_under_its_own_name(site: Back
         log = await asyncio.to_thread(run_kronkeep, site.daemon, "logs", run.id)
         assert "migrated" in log.stdout
         assert "job/migrate" in await run_cli(site, "get", "runs", "--filter", "job:*")
+        body = msgspec.json.decode(msgspec.json.encode({"metadata": meta, "spec": {"template": template}}))
+        body["metadata"]["name"] = "upgrade"
+        body["spec"] |= {"backoffLimit": 0}
+        body["spec"]["template"]["spec"]["containers"][0]["command"] = ["sh", "-c", "echo no space; exit 3"]
+        await site.create_object(paths.jobs("default"), body)
+        page = await eventually(lambda: client.alerts.list(filter="job:*"), lambda page: bool(page.items))
+        (alert,) = page.items
+        assert (alert.code, alert.cronjob, alert.severity) == ("RunFailed", "job/upgrade", "warning")
+        assert "job/upgrade" in await run_cli(site, "get", "alerts", "--filter", "job:upgrade")
         everything = (await client.runs.list()).items
-        assert not any(each.cronjob.startswith("job/") for each in everything if each.id != run.id)
+        assert not any(
+            each.cronjob.startswith("job/")
+            for each in everything
+            if each.cronjob != "job/upgrade" and each.id != run.id
+        )
 
 
 async def restore_both_ways(client: Client, backup: BackupExecution, folder: Path) -> None:

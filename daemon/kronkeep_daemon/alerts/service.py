@@ -24,6 +24,7 @@ from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import delivery_rules, rules
 from kronkeep_daemon.alerts.alert_changes import compare_alerts
+from kronkeep_daemon.alerts.bare_jobs import BareJobAlerts
 from kronkeep_daemon.alerts.channel_rules import apply_silences
 from kronkeep_daemon.alerts.coverage_rules import coverage_findings
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
@@ -89,6 +90,9 @@ class AlertService:
         self._clusters = clusters
         self._shared = shared
         self._wake = asyncio.Event()
+        self._bare_jobs = BareJobAlerts(
+            history=history, bus=bus, clock=clock, clusters=clusters, settings=settings
+        )
         self.silences = Silences(history=history, clock=clock, shared=shared, changed=self._wake.set)
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._dispatcher = AlertDispatcher(
@@ -219,6 +223,7 @@ class AlertService:
             undecided |= rules.keys_not_decided(facts)
         for storage in self._inputs.storages():
             findings += rules.storage_findings(storage, self._clock.now())
+        findings += await self._bare_jobs.find()
         findings += self._find_uncovered(undecided)
         findings += map(maintenance_finding, self._inputs.list_held_cronjobs())
         limit = self._settings().alerts.watch_seconds

@@ -199,10 +199,11 @@ class Daemon:
         self.clock = MovableClock()
         clusters = Clusters([cluster])  # type: ignore[list-item]
         self.shared = SharedAlerts(clusters, lambda: "kronkeep", self.clock)
+        self.bus = Bus()
         self.service = AlertService(
             inputs=Inputs(self),
             history=history,
-            bus=Bus(),
+            bus=self.bus,
             clock=self.clock,
             settings=self.current_settings,
             supervisor=supervisor,
