@@ -108,6 +108,7 @@ async def measure(folder: Path, server: "subprocess.Popen[bytes]") -> dict[str, 
     (folder / "kronkeepd.toml").write_text(SETTINGS.format(kubeconfig=folder / "kubeconfig"))
     daemon = Daemon(folder / "s")
     daemon.embedded = False
+    daemon.environment = {"PYTHONUNBUFFERED": "1"}  # a process of its own, forked from no other
     daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
     began = time.monotonic()
     await daemon.start()

@@ -135,12 +135,23 @@ class FleetServer:
         if "watch" in request.query:
             return await self._watch(request, plural)
         if request.method != "GET":
-            return web.json_response({"kind": "Status", "code": 404, "reason": "NotFound"}, status=404)
+            return _not_found()
         if plural == "cronjobs":
             return self._list(request, self._cronjobs, self._write_cronjob)
         if plural == "jobs":
             return self._list(request, self._jobs, self._write_ended_job)
+        if "/namespaces/" in path and plural != "kube-system":
+            return self._get(*path.split("/")[-2:])
         return web.json_response(discovery_document(path, CORE, GROUPS))
+
+    def _get(self, plural: str, name: str) -> web.Response:
+        """Return one Job of the list, or an empty list of Events; there is no other object."""
+        number = name.rpartition("-")[2]
+        if name == "events":
+            return web.json_response({"kind": "List", "metadata": {}, "items": []})
+        if plural == "jobs" and number.isdecimal() and int(number) < self._jobs:
+            return web.Response(body=self._write_ended_job(int(number)), content_type="application/json")
+        return _not_found()
 
     def _write_cronjob(self, number: int) -> bytes:
         return json.dumps(make_cronjob(number, self._began)).encode()
@@ -193,6 +204,10 @@ class FleetServer:
                 job = self._writer.write(number, state, now, version)
                 kind = b"MODIFIED" if state else b"ADDED"
                 yield b'{"type":"' + kind + b'","object":' + job + b"}\n"
+
+
+def _not_found() -> web.Response:
+    return web.json_response({"kind": "Status", "code": 404, "reason": "NotFound"}, status=404)
 
 
 async def main(cronjobs: int, jobs: int) -> None:

@@ -24,7 +24,7 @@ from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.durable import sync_folder
 from kronkeep_daemon.history.figures import COUNTED, TABLE
-from kronkeep_daemon.history.history_folder import NewestFile
+from kronkeep_daemon.history.history_folder import NewestFile, WalIndex
 from kronkeep_daemon.history.migrations import migrate
 from kronkeep_daemon.history.rows import Row
 
@@ -80,6 +80,7 @@ class Database:
         self.path = folder / history_folder.DATABASE
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        self._wal_index: WalIndex | None = None
         self.counts_figures = True
         with translate_faults(folder):
             self._lock = history_folder.lock(folder)
@@ -104,6 +105,7 @@ class Database:
         migrate(self._writer, self.path)
         check_format(self._writer)
         self._reader = connect(self.path)
+        self._wal_index = WalIndex(self.folder)
         self.history_id = read_history_id(self._writer)
         self.changes = ChangeLog(self._writer)
         self.tables = read_tables(self._writer)
@@ -177,7 +179,8 @@ class Database:
 
     def wants_checkpoint(self) -> bool:
         """Whether enough of the WAL is not in the database yet."""
-        return history_folder.waiting_wal_bytes(self.folder) >= CHECKPOINT_BYTES
+        assert self._wal_index is not None
+        return self._wal_index.waiting_bytes() >= CHECKPOINT_BYTES
 
     def checkpoint(self) -> None:
         """Write the WAL into the database; raise ReadOnlyHistory, DamagedHistory.
@@ -218,6 +221,8 @@ class Database:
                 self._reader.close()
             if self._writer is not None:
                 self._writer.close()
+        if self._wal_index is not None:  # after the connections, see WalIndex
+            self._wal_index.close()
 
 
 def configure_writer(connection: sqlite3.Connection) -> None:

@@ -101,19 +101,32 @@ class NewestFile:
         os.close(self._handle)
 
 
-def waiting_wal_bytes(folder: Path) -> int:
-    """Return how many bytes of the WAL no checkpoint has written into the database, 0 where there is none.
+class WalIndex:
+    """The file beside the WAL in which SQLite counts its frames, open for as long as the database is.
 
-    SQLite keeps both counts of frames in the file beside it, mxFrame and nBackfill
-    (https://sqlite.org/walformat.html#the_wal_index_header), in the byte order of the machine.
+    It must not be closed earlier: whoever closes a file gives up every lock that the process has on it
+    (https://sqlite.org/howtocorrupt.html, section 2.2). The next process that opens the database then takes
+    this file for an abandoned one and truncates it, while it is mapped here: SIGBUS.
     """
-    try:
-        with (folder / WAL_INDEX).open("rb") as file:
-            header = file.read(100)
+
+    def __init__(self, folder: Path) -> None:
+        self._handle = os.open(folder / WAL_INDEX, os.O_RDONLY | os.O_CLOEXEC)
+
+    def waiting_bytes(self) -> int:
+        """Return how many bytes of the WAL no checkpoint has written into the database.
+
+        Both counts of frames, mxFrame and nBackfill (https://sqlite.org/walformat.html#the_wal_index_header),
+        are in the byte order of the machine.
+        """
+        header = os.pread(self._handle, 100, 0)
+        if len(header) < 100:
+            return 0
         frames, backfilled = map(int, struct.unpack("=16xI76xI", header))
-    except (FileNotFoundError, struct.error):
-        return 0
-    return max(0, frames - backfilled) * FRAME_BYTES
+        return max(0, frames - backfilled) * FRAME_BYTES
+
+    def close(self) -> None:
+        """Close the file, once no connection to the database is open."""
+        os.close(self._handle)
 
 
 def database_size(folder: Path) -> int:
