@@ -351,6 +351,18 @@ class CannedPolicies(CannedResource):
             else None,
         )
 
+    async def preview_retention(self, namespace: str, name: str, rules: Retention) -> RetentionPlan:
+        self._canned.asked.append(("try rules", f"{namespace}/{name}", msgspec.json.encode(rules).decode()))
+        plan = await self.retention("p1")
+        count = len(plan.keep) + len(plan.remove)
+        kept = min(count, rules.keep_last or 0) if rules.days is None else count
+        return msgspec.structs.replace(
+            plan,
+            retention=rules,
+            keep=(*plan.keep, *plan.remove)[:kept],
+            remove=(*plan.keep, *plan.remove)[kept:],
+        )
+
     async def approve_retention(self, policy_id: str, token: str, namespace: str | None = None) -> None:
         self._canned.answer("approve", policy_id, token)
         self._canned.removed = 0

@@ -1,7 +1,13 @@
 """Retention in the terminal: what would go, what stays and why; an approval needs the CronJob's name."""
 
+import json
+
+import msgspec
 from tests.ui.canned import CannedClient
-from tests.ui.driving import app_of, screen, until
+from tests.ui.driving import app_of, fill_field, form, screen, until
+from tests.ui.scenes import storage
+
+from kronkeep_common.models import BackupPolicySpec, VolumeMount
 
 
 async def test_what_goes_is_shown_and_approved_with_the_typed_name() -> None:
@@ -43,3 +49,28 @@ async def test_what_nobody_need_approve_and_read_only_refuse_the_approval() -> N
         await pilot.press("a")
         await until(pilot, lambda: "Read-only" in screen(pilot))
     assert client.asked == []
+
+
+async def test_rules_are_tried_in_the_form_on_the_snapshots_that_there_are_before_they_are_saved() -> None:
+    client = CannedClient()
+    client.spec = msgspec.structs.replace(client.spec, volumes=(VolumeMount(claim="data", mount_path="/d"),))
+    client.spec = msgspec.structs.replace(client.spec, policy=BackupPolicySpec(storage_id="s3-eu"))
+    client.storages_given = [storage("s3-eu", 1, 2)]
+    async with app_of(client, start="policies").run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "pg-ledger" in screen(pilot))
+        await pilot.press("e")
+        await until(pilot, lambda: "[Backup]" in screen(pilot) and "s3-eu" in screen(pilot))
+        assert "With these rules" not in screen(pilot)
+        form(pilot).refresh_fields(at="policy.retention.days")
+        await until(pilot, lambda: "With these rules 0 of 11 snapshots would go, 11 stay." in screen(pilot))
+        await fill_field(pilot, "policy.retention.days", "")
+        await fill_field(pilot, "policy.retention.keep_last", "3")
+        await until(pilot, lambda: "With these rules 8 of 11 snapshots would go, 3 stay." in screen(pilot))
+        assert "GO  8" in screen(pilot)
+        tried = [json.loads(asked[2]) for asked in client.asked if asked[0] == "try rules"]
+        assert (tried[-1].get("days"), tried[-1]["keep_last"]) == (None, 3)
+        assert {name for name, *_ in client.asked} == {"try rules"}, "nothing was saved"
+        await fill_field(pilot, "policy.retention.keep_last", "x")
+        await until(pilot, lambda: "once nothing in the form is wrong" in screen(pilot))
+        form(pilot).refresh_fields(at="policy.storage_id")
+        await until(pilot, lambda: "when the run has ended" in screen(pilot))

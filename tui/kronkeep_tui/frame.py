@@ -379,6 +379,8 @@ class Frame(Screen[None], Covered):
     @handles(actions.NAMESPACES)
     def show_all_namespaces(self) -> None:
         """Show all namespaces again."""
+        if not self.namespace:
+            self.tell("All namespaces are shown already.", "quiet")
         self.set_namespace("")
 
     def set_namespace(self, namespace: str) -> None:

@@ -1,12 +1,13 @@
 """Content of the retention pages: whether removals wait for approval, what is removed, what stays and why."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import age, size
+from kronkeep_common.text import age, count_words, size
 from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.policies import retention_words
 from kronkeep_tui.pages.status_words import cause, state
@@ -89,6 +90,30 @@ def plan_lines(plan: RetentionPlan, owner: PlanOwner, now: datetime, width: int)
         ((f"TO KEEP  {len(plan.keep)}", "title"),),
     ]
     return [*lines, *(line for verdict in plan.keep for line in _verdict_lines(verdict, now, width))]
+
+
+def trial_lines(plan: RetentionPlan, now: datetime, width: int) -> list[Text]:
+    """Return what rules that are not saved would do: counts, the snapshots that go, then those that stay."""
+    count = len(plan.keep) + len(plan.remove)
+    if not count:
+        return [(("There is no snapshot yet that these rules could remove.", "quiet"),)]
+    goes = f"{len(plan.remove)} of {count_words(count, 'snapshot')} would go"
+    head: Text = ((f"With these rules {goes}, {len(plan.keep)} stay.", "warn" if plan.remove else "ok"),)
+    approval = f"Once saved: {plan.blocked_by}" if plan.blocked_by is not None else ""
+    return [
+        head,
+        *(((part, "warn"),) for part in wrap(approval, width) if part),
+        *_unknown(plan, width),
+        *_section_lines("GO", plan.remove, now, width),
+        *_section_lines("STAY", plan.keep, now, width),
+    ]
+
+
+def _section_lines(title: str, verdicts: Sequence[SnapshotVerdict], now: datetime, width: int) -> list[Text]:
+    if not verdicts:
+        return []
+    lines = [line for verdict in verdicts for line in _verdict_lines(verdict, now, width)]
+    return [(), ((f"{title}  {len(verdicts)}", "title"),), *lines]
 
 
 def _unknown(plan: RetentionPlan, width: int) -> list[Text]:

@@ -17,6 +17,7 @@ from kronkeep_common.models import (
     BackupStorageChange,
     CronJob,
     CronJobCreate,
+    Retention,
     ScheduleCheckRequest,
 )
 from kronkeep_tui import actions
@@ -26,16 +27,22 @@ from kronkeep_tui.form import concurrent_changes, schedule_fit, templates
 from kronkeep_tui.form.draft import draft_of
 from kronkeep_tui.form.form_rows import FormRow, completions, hint_for
 from kronkeep_tui.form.form_state import FormState
+from kronkeep_tui.form.retention_trial import RULES, RetentionTrial
 from kronkeep_tui.form.schedule_fit import ScheduleFit
 from kronkeep_tui.form.submit import submit_form
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages import retention as retention_page
+from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.form_base import FormBase
+from kronkeep_tui.views.wait_text import waiting_lines
+from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.line_widget import FormPanel
 from kronkeep_tui.widgets.meaning_panel import MeaningPanel
 
 CHECK_SECONDS = 0.12  # seconds without a key before the daemon is asked how schedules fit
+TRIAL_SECONDS = 0.3  # the same before it is asked what rules of retention would do
 MOST_DRAFTS = 20
 _FIRST_FIELDS = {"": "name", "copy": "name", "edit": "schedule", "policy": "policy.storage_id"}
 
@@ -56,6 +63,9 @@ class FormView(FormBase):
         self.form_state = FormState(self._of)
         self._schedule_fit = ScheduleFit()
         self._check_timer: Timer | None = None
+        self._trial = RetentionTrial()
+        self._trial_timer: Timer | None = None
+        self._was_on_rules = False
         self._changed_storages: dict[str, BackupStorage] = {}  # by this view; the store hears of it later
 
     @property
@@ -111,6 +121,16 @@ class FormView(FormBase):
         """Parse the fields and show them with their preview."""
         super().refresh_fields(at=at)
         self._check_schedules_soon()
+        self._try_rules_soon()
+
+    def show_hint(self) -> None:
+        """Show the hint of the row under the cursor; on a rule of retention, what the rules would do."""
+        was_on_rules = self._was_on_rules
+        super().show_hint()
+        self._was_on_rules = self._is_on_rules
+        if self._was_on_rules != was_on_rules:
+            self._try_rules_soon()
+            self.show_preview()
 
     def hint(self, row: FormRow) -> tuple[str, str]:
         change = self.form_state.change_at(row.key)
@@ -120,11 +140,18 @@ class FormView(FormBase):
 
     def show_preview(self) -> None:
         for pane in self.query(MeaningPanel):  # none while the terminal is being left
-            pane.show_draft(self.form_state, self._schedule_fit, self.context.clock, self._known_storages)
+            pane.show_draft(
+                self.form_state,
+                self._schedule_fit,
+                self.context.clock,
+                self._known_storages,
+                trial=self._trial_lines if self._is_on_rules else None,
+            )
 
     def show(self, store: Store, now: datetime) -> None:
         """Show the preview again: storages may have come, and fire times have passed."""
         if self.draft and self.ready:
+            self._try_rules_soon()
             self.show_preview()
             self.show_hint()
 
@@ -174,6 +201,47 @@ class FormView(FormBase):
         )
         if self.is_mounted:
             self.show_preview()
+
+    # what the rules of retention would do
+
+    @property
+    def _is_on_rules(self) -> bool:
+        """Whether the cursor is on a rule of retention, of a policy that may have backups."""
+        has_target = self.form_state.target is not None and not self.form_state.is_unread
+        return has_target and bool(self.query("#hint")) and self.form_widget.row.key.startswith(RULES)
+
+    def _try_rules_soon(self) -> None:
+        """Ask what the rules would do once nothing was typed for TRIAL_SECONDS."""
+        spec = self.form_state.spec
+        if not self._is_on_rules or spec is None or spec.policy is None or not self.context.reader.live:
+            return
+        rules = spec.policy.retention
+        if not self._trial.set_rules(rules):
+            return
+        if self._trial_timer is not None:
+            self._trial_timer.stop()
+        self._trial_timer = self.set_timer(TRIAL_SECONDS, partial(self._start_trial, rules))
+
+    def _start_trial(self, rules: Retention) -> None:
+        self.context.start_work(self._try_rules(rules), f"try rules {self.argument}")
+
+    async def _try_rules(self, rules: Retention) -> None:
+        assert self.form_state.target is not None
+        client = self.form_state.client_for(self.context.client)
+        await self._trial.ask(rules, client, *self.form_state.target)
+        if self.is_mounted:
+            self.show_preview()
+
+    def _trial_lines(self, width: int) -> list[Text]:
+        trial = self._trial
+        if self.form_state.spec is None:
+            words = "What the rules would do is said once nothing in the form is wrong."
+            return [((part, "quiet"),) for part in wrap(words, width)]
+        if trial.error is not None:
+            return cause(trial.error.message, trial.error.next_step, width, "bad")
+        if trial.plan is None:
+            return waiting_lines(self.context, width, "Trying the rules on the snapshots ...")
+        return retention_page.trial_lines(trial.plan, self.context.clock.now(), width)
 
     def refusal(self, action: Action) -> str:
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)

@@ -1,6 +1,6 @@
 """Panel beside or below a form that explains it: in words, or as the manifest that would be sent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -22,13 +22,28 @@ class MeaningPanel(FormPanel):
     as_yaml = False
 
     def show_draft(
-        self, filling: FormState, fit: ScheduleFit, clock: Clock, storages: Sequence[BackupStorage] | None
+        self,
+        filling: FormState,
+        fit: ScheduleFit,
+        clock: Clock,
+        storages: Sequence[BackupStorage] | None,
+        *,
+        trial: Callable[[int], list[Text]] | None = None,
     ) -> None:
-        """Show what a form means now; `storages` is None until they have been read."""
+        """Show what a form means now.
+
+        storages: None until they have been read.
+        trial: makes the lines about rules of retention for a width, while the cursor is on one.
+        """
 
         def make(width: int) -> list[Text]:
             wide = max(30, width - 2)
-            lines = _yaml(filling, storages) if self.as_yaml else _meaning(filling, fit, clock, wide)
+            if self.as_yaml:
+                lines = _yaml(filling, storages)
+            elif trial is not None:
+                lines = trial(wide)
+            else:
+                lines = _meaning(filling, fit, clock, wide)
             return [((" ", ""), *line) for line in lines]
 
         self.show(make)
