@@ -71,6 +71,6 @@ async def test_rules_are_tried_in_the_form_on_the_snapshots_that_there_are_befor
         assert (tried[-1].get("days"), tried[-1]["keep_last"]) == (None, 3)
         assert {name for name, *_ in client.asked} == {"try rules"}, "nothing was saved"
         await fill_field(pilot, "policy.retention.keep_last", "x")
-        await until(pilot, lambda: "once nothing in the form is wrong" in screen(pilot))
+        await until(pilot, lambda: "What the rules would do is said once" in screen(pilot))
         form(pilot).refresh_fields(at="policy.storage_id")
         await until(pilot, lambda: "when the run has ended" in screen(pilot))
