@@ -69,6 +69,12 @@ class StorageChanged(msgspec.Struct, frozen=True):
     new: BackupStorage | None
 
 
+class RepositoryMade(msgspec.Struct, frozen=True):
+    """A repository of a storage was recorded durably for the first time."""
+
+    storage_id: str
+
+
 class ActingChanged(msgspec.Struct, frozen=True):
     """This daemon began or stopped acting on a cluster, or has listed it for the first time."""
 

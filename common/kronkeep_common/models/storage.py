@@ -248,6 +248,40 @@ class KitRepository(Record, frozen=True, kw_only=True):
     options: tuple[str, ...] = ()
 
 
+class KitOutdated(Record, frozen=True, kw_only=True):
+    """Why the newest recovery kit does not open everything, since `at`.
+
+    Since then there are more `repositories` than it has (cause `repository`), the passwords were changed
+    (`rotation`), or the address or the credentials (`address`).
+    """
+
+    at: Moment
+    cause: Literal["repository", "rotation", "address"]
+    repositories: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What the kits that were made before lack."""
+        since = f"{self.at:%Y-%m-%d %H:%M} UTC"
+        match self.cause:
+            case "rotation":
+                return (
+                    f"The storage's passwords were changed at {since}: recovery kits and copies of its "
+                    "Secrets that were made before open nothing any more."
+                )
+            case "address":
+                return (
+                    f"The storage's address or credentials were changed at {since}: "
+                    "its newest recovery kit has the old ones."
+                )
+        if self.repositories == 1:
+            return "The newest recovery kit lacks a repository that was made after it, and its password."
+        return (
+            f"The newest recovery kit lacks {self.repositories} repositories that were made after it, "
+            "and their passwords."
+        )
+
+
 class RecoveryKit(Record, frozen=True, kw_only=True):
     """All that opens a storage's repositories without kronkeep; whoever has it can read every backup."""
 
@@ -277,8 +311,9 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     `checked_without_lock` where no lock could be written, as in a repository that can only be read.
     `prune_waits` is why the space of removed snapshots is not freed. `kit_made_at` is when its newest
     recovery kit was made, `kit_confirmed_at` when somebody last gave its fingerprint, whose hash `kit_hash`
-    is; a rotation of the key clears them. `crowded` are repositories (20 at most) in which archives begin
-    late, the slowest first.
+    is. It has `kit_repositories` repositories, and `kit_outdated` is why it does not open everything; a
+    rotation of the key or another address clears the others. `crowded` are repositories (20 at most) in
+    which archives begin late, the slowest first.
     """
 
     id: str
@@ -295,6 +330,8 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     kit_made_at: Moment | None = None
     kit_confirmed_at: Moment | None = None
     kit_hash: str | None = None
+    kit_repositories: int = 0
+    kit_outdated: KitOutdated | None = None
     credential_keys: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     layout: Layout = "shared"

@@ -30,6 +30,7 @@ from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
 from kronkeep_daemon.alerts.crowding_rules import repository_crowded
 from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
 from kronkeep_daemon.alerts.history_rules import history_not_archived
+from kronkeep_daemon.alerts.recovery_kit_rules import recovery_kit_due
 from kronkeep_daemon.alerts.recovery_rules import backup_unusual, restore_too_slow
 from kronkeep_daemon.alerts.rule_results import (
     AlertFinding,
@@ -44,7 +45,6 @@ from kronkeep_daemon.alerts.rule_results import (
 )
 from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 
-KIT_DAYS = 90
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
 BAD_BACKUPS = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
 
@@ -400,26 +400,6 @@ STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
     prune_waits,
     repository_crowded,
 )
-
-
-def recovery_kit_due(storage: BackupStorage, now: datetime) -> RuleResult | None:
-    """Nobody has shown for KIT_DAYS that they have the storage's recovery kit, or none was ever made."""
-    times = (storage.kit_confirmed_at, storage.kit_made_at, storage.created_at)
-    due = max(time for time in times if time is not None) + timedelta(days=KIT_DAYS)
-    if storage.status is not StorageStatus.ACTIVE or now < due:
-        return None
-    message = f"Nobody has shown for {KIT_DAYS} days that the storage's recovery kit can be found."
-    if storage.kit_made_at is None:
-        message = "No recovery kit of the storage was made: without the cluster its backups cannot be read."
-    verb = f"kronkeep storage recovery-kit {storage.id}"
-    confirm = f"Look for it, then: {verb} --confirm FINGERPRINT; where it is lost: {verb}."
-    return RuleResult(
-        code=AlertCode.RECOVERY_KIT_DUE,
-        severity="warning",
-        message=message,
-        next_step=confirm if storage.kit_made_at is not None else f"Make one, and keep it elsewhere: {verb}.",
-        since=due,
-    )
 
 
 def storage_findings(storage: BackupStorage, now: datetime) -> list[AlertFinding]:

@@ -57,7 +57,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         recorders=cronjobs.recorders,
         settings=base.settings,
     )
-    index = RepositoryIndex(base.history, base.clock)
+    index = RepositoryIndex(base.history, base.clock, base.bus)
     secrets = RepositorySecrets(clusters=base.clusters, settings=base.settings)
     copies = CredentialCopies(
         clusters=base.clusters, history=base.history, clock=base.clock, secrets=secrets, runners=runners
@@ -130,7 +130,14 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
             clock=base.clock,
             supervisor=base.supervisor,
         ),
-        recovery_kits=RecoveryKits(storages=storages, index=index, secrets=secrets, clock=base.clock),
+        recovery_kits=RecoveryKits(
+            storages=storages,
+            index=index,
+            secrets=secrets,
+            bus=base.bus,
+            clock=base.clock,
+            supervisor=base.supervisor,
+        ),
         history_archives=HistoryArchives(
             storages=storages,
             history=base.history,

@@ -65,6 +65,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.cronjobs.start(self.supervisor)
         services.storages.resume()
         services.key_rotations.resume()
+        services.recovery_kits.start()
         services.layout_moves.resume()
         services.history_archives.start()
         services.storage_upkeep.start()

@@ -92,6 +92,7 @@ class Doctor:
         checks += self._check_storages()
         storages = self._storages.list()
         checks += storage_checks.check_snapshots(storages, await self._orphans.views())
+        checks += storage_checks.check_kits(storages, self._cronjobs.clusters.first.clock.now())
         checks += storage_checks.check_moves(storages)
         checks += storage_checks.check_crowded(storages)
         by_name = {storage.id: storage for storage in storages}

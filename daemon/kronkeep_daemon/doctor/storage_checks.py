@@ -1,11 +1,13 @@
 """The checks of what storages hold: snapshots that are missing, without a record, or of no policy; pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from kronkeep_common.api import Check
 from kronkeep_common.models import BackupExecution, BackupStorage, OrphanedPolicy
 from kronkeep_common.states import MoveState
 from kronkeep_common.text import clean, duration
+from kronkeep_daemon.alerts.recovery_kit_rules import check_kit
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.repositories import copy_access
@@ -38,6 +40,14 @@ def check_snapshots(storages: Sequence[BackupStorage], orphans: Sequence[Orphane
             message=f"{snapshots} snapshots are of {len(orphans)} policies that no CronJob has any more.",
             next_step="kronkeep storage orphans; then kronkeep adopt, or kronkeep retention --policy ID.",
         )
+
+
+def check_kits(storages: Iterable[BackupStorage], now: datetime) -> Iterator[Check]:
+    """Yield a line for each active storage: whether its recovery kit is there, complete and confirmed."""
+    for storage in storages:
+        check = check_kit(storage, now)
+        if check is not None:
+            yield check
 
 
 def check_moves(storages: Iterable[BackupStorage]) -> Iterator[Check]:

@@ -9,6 +9,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.base import Record
 from kronkeep_common.models.storage import StorageRepository
+from kronkeep_daemon.events import Bus, RepositoryMade
 from kronkeep_daemon.history import History, Records, time_repair
 from kronkeep_daemon.repositories.repository import PolicyKey, Repository
 
@@ -69,9 +70,10 @@ def _describe(repository: Repository, entry: RepositoryEntry | None, limit: floa
 class RepositoryIndex:
     """The table of repositories."""
 
-    def __init__(self, history: History, clock: Clock) -> None:
+    def __init__(self, history: History, clock: Clock, bus: Bus) -> None:
         self._history = history
         self._clock = clock
+        self._bus = bus
         self._entries: Records[RepositoryEntry] = Records(history.table("repositories"), RepositoryEntry)
 
     def contains(self, repository: Repository) -> bool:
@@ -80,15 +82,18 @@ class RepositoryIndex:
 
     async def record(self, repository: Repository, **times: datetime) -> None:
         """Record that the repository exists, and when something was forgotten or pruned in it."""
-        entry = self._entries.get(repository.id) or self._new_entry(repository)
-        self._entries.put(msgspec.structs.replace(entry, **times))
-        await self._history.commit()
+        await self._put(repository, **times)
 
     async def pin(self, repository: Repository, repository_id: str) -> None:
         """Record that the repository exists, and which id restic gave it."""
-        entry = self._entries.get(repository.id) or self._new_entry(repository)
-        self._entries.put(msgspec.structs.replace(entry, repository_id=repository_id))
+        await self._put(repository, repository_id=repository_id)
+
+    async def _put(self, repository: Repository, **fields: object) -> None:
+        known = self._entries.get(repository.id)
+        self._entries.put(msgspec.structs.replace(known or self._new_entry(repository), **fields))
         await self._history.commit()
+        if known is None:
+            self._bus.publish(RepositoryMade(repository.storage.id))
 
     def id_of(self, repository: Repository) -> str:
         """Return the id that restic gave the repository; empty where it is not known."""

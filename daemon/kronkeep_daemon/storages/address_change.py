@@ -11,7 +11,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, NotAllowedNow, StorageInUse
 from kronkeep_common.models import BackupStorage
-from kronkeep_common.models.storage import StorageAddress
+from kronkeep_common.models.storage import KitOutdated, StorageAddress
 from kronkeep_common.states import RotationState, StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
@@ -131,6 +131,9 @@ class AddressChanges:
         """Record the address; the last failure and the recovery kit were those of the old one."""
         storage = self._storages.get(moved.id)
         is_active = storage.status is StorageStatus.ACTIVE
+        outdated = storage.kit_outdated
+        if storage.kit_made_at is not None:
+            outdated = KitOutdated(at=self._clock.now(), cause="address")
         changed = msgspec.structs.replace(
             storage,
             settings=moved.settings,
@@ -142,6 +145,7 @@ class AddressChanges:
             kit_made_at=None,
             kit_confirmed_at=None,
             kit_hash=None,
+            kit_outdated=outdated,
             reached_at=self._clock.now() if is_active else storage.reached_at,
             reason=None if is_active else storage.reason,
             message=None if is_active else storage.message,

@@ -16,7 +16,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, NotAllowedNow, StorageFailed
 from kronkeep_common.models import BackupStorage, SecretKeyRef
-from kronkeep_common.models.storage import KeyRotation
+from kronkeep_common.models.storage import KeyRotation, KitOutdated
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ROTATION_TRANSITIONS, RotationState, may_follow
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -186,8 +186,18 @@ class KeyRotations:
                 steps = [("remove-key", key_changes.remove_argv(key_id))]
                 await self._run(repository.for_deleting(), steps)
         await self._secrets.remove_previous(storage)
-        await self._enter(storage.id, RotationState.DONE, ended_at=self._clock.now(), old_keys={})
-        storage = self._storages.get(storage.id)
-        await self._storages.save(
-            storage, msgspec.structs.replace(storage, kit_made_at=None, kit_confirmed_at=None, kit_hash=None)
+        await self._end(storage.id)
+
+    async def _end(self, name: str) -> None:
+        """Record that every kit that was made before is useless, then the end; both again after a kill."""
+        now = self._clock.now()
+        storage = self._storages.get(name)
+        ended = msgspec.structs.replace(
+            storage,
+            kit_made_at=None,
+            kit_confirmed_at=None,
+            kit_hash=None,
+            kit_outdated=KitOutdated(at=now, cause="rotation"),
         )
+        await self._storages.save(storage, ended)
+        await self._enter(name, RotationState.DONE, ended_at=now, old_keys={})

@@ -1,9 +1,11 @@
 """The recovery kit of a storage: all that opens its repositories without kronkeep, and without the cluster.
 
 Its fingerprint is made of the passwords, so that only whoever has the kit knows it; of it the record keeps a
-hash. After 90 days somebody has to type it in again, which shows that the kit can still be found.
+hash. After 90 days somebody has to type it in again, which shows that the kit can still be found. A repository
+that is made after the kit is not in it, and a rotation of the passwords makes it useless: then it is due at once.
 """
 
+import asyncio
 import hashlib
 import hmac
 
@@ -12,12 +14,14 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage
-from kronkeep_common.models.storage import KitRepository, RecoveryKit
+from kronkeep_common.models.storage import KitOutdated, KitRepository, RecoveryKit
+from kronkeep_daemon.events import Bus, RepositoryMade
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets, SecretData
 from kronkeep_daemon.storage_kinds.access import KEYS, MOUNT
 from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.supervisor import Supervisor
 
 GROUPS = 4  # of four hexadecimal digits: 64 bits
 
@@ -26,12 +30,22 @@ class RecoveryKits:
     """The recovery kits of storages; nothing of them but a hash is kept."""
 
     def __init__(
-        self, *, storages: StorageService, index: RepositoryIndex, secrets: RepositorySecrets, clock: Clock
+        self,
+        *,
+        storages: StorageService,
+        index: RepositoryIndex,
+        secrets: RepositorySecrets,
+        bus: Bus,
+        clock: Clock,
+        supervisor: Supervisor,
     ) -> None:
         self._storages = storages
         self._index = index
         self._secrets = secrets
         self._clock = clock
+        self._supervisor = supervisor
+        self._wake = asyncio.Event()
+        bus.trigger(self._wake, RepositoryMade)
 
     async def make(self, name: str) -> RecoveryKit:
         """Return the kit of a storage as it is now, and record that it was made.
@@ -54,10 +68,16 @@ class RecoveryKits:
             repositories=tuple(repositories),
         )
         storage = self._storages.get(name)
-        await self._storages.save(
+        made = msgspec.structs.replace(
             storage,
-            msgspec.structs.replace(storage, kit_made_at=now, kit_hash=_hash_of(fingerprint)),
+            kit_made_at=now,
+            kit_confirmed_at=None,
+            kit_hash=_hash_of(fingerprint),
+            kit_repositories=len(repositories),
+            kit_outdated=None,
         )
+        await self._storages.save(storage, made)
+        await self.note_repositories(name)  # one may have been made meanwhile
         return kit
 
     async def confirm(self, name: str, fingerprint: str) -> BackupStorage:
@@ -70,9 +90,39 @@ class RecoveryKits:
                 next_step=f"Look at the kit; where it is lost: kronkeep storage recovery-kit {name}.",
                 field="fingerprint",
             )
+        if storage.kit_outdated is not None:
+            raise InvalidRequest(
+                storage.kit_outdated.sentence,
+                next_step=f"Make a new one: kronkeep storage recovery-kit {name}.",
+                field="fingerprint",
+            )
         return await self._storages.save(
             storage, msgspec.structs.replace(storage, kit_confirmed_at=self._clock.now())
         )
+
+    def start(self) -> None:
+        """Start to look after each new repository, and now, whether the newest kits lack any."""
+        self._supervisor.start("recovery kits", self._look_forever, death="restart")
+
+    async def _look_forever(self) -> None:
+        while True:
+            self._wake.clear()
+            for storage in self._storages.list():
+                await self.note_repositories(storage.id)
+            await self._wake.wait()
+
+    async def note_repositories(self, name: str) -> None:
+        """Record on the storage how many repositories its newest kit lacks."""
+        storage = self._storages.find(name)
+        if storage is None or storage.kit_made_at is None:
+            return
+        lacking = len(self._index.repositories_of(storage)) - storage.kit_repositories
+        outdated = storage.kit_outdated
+        if lacking <= 0 or (outdated is not None and outdated.repositories == lacking):
+            return
+        at = outdated.at if outdated is not None else self._clock.now()
+        outdated = KitOutdated(at=at, cause="repository", repositories=lacking)
+        await self._storages.save(storage, msgspec.structs.replace(storage, kit_outdated=outdated))
 
 
 def describe_repository(repository: Repository, data: SecretData) -> KitRepository:

@@ -11,9 +11,10 @@ from tests.cluster_proxy import daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite
 from tests.waiting import eventually
 
+from kronkeep_common.api import Check
 from kronkeep_common.client import Client
 from kronkeep_common.errors import InvalidRequest, KronkeepError
-from kronkeep_common.models import BackupStorage, PolicyCopy
+from kronkeep_common.models import Alert, BackupStorage, PolicyCopy
 from kronkeep_common.states import RotationState
 from kronkeep_tui.cli.storage_keys import kit_lines
 
@@ -92,28 +93,61 @@ def has_reached(storage: BackupStorage, state: RotationState) -> bool:
     return storage.rotation is not None and order.index(storage.rotation.state) >= order.index(state)
 
 
-async def test_a_kit_opens_each_repository_with_restic_alone(site: BackupSite, tmp_path: Path) -> None:
-    folder = await site.create_storage("kept")
+async def find_kit_alert(client: Client) -> Alert | None:
+    """Return the open alert about the storage's kit."""
+    alerts = (await client.alerts.list(filter="code:RecoveryKitDue status:open")).items
+    return alerts[0] if alerts else None
+
+
+async def read_doctor_on_kit(client: Client) -> Check:
+    """Return the doctor's line about the kit."""
+    (line,) = [each for each in (await client.doctor()).items if each.name == "recovery kit of kept"]
+    return line
+
+
+async def test_a_kit_opens_each_repository_and_is_due_when_there_are_more_or_other_passwords(
+    site: BackupSite, tmp_path: Path
+) -> None:
+    folder = await site.create_storage("kept", layout="namespace")
     (await site.create_claim("data") / "file").write_bytes(b"x" * 1000)
     async with site.client() as client:
-        await site.create_cronjob(client, "job", "data", "kept")
-        backup = await site.back_up(client, "job")
+        assert "No recovery kit" in (await read_doctor_on_kit(client)).message
         kit = await client.storages.recovery_kit("kept")
         stored = await client.storages.get("kept")
         with pytest.raises(InvalidRequest, match="newest recovery kit"):
             await client.storages.confirm_recovery_kit("kept", "0000-0000-0000-0000")
         typed = kit.fingerprint.upper().replace("-", " ")
         confirmed = await client.storages.confirm_recovery_kit("kept", typed)
+        assert "confirmed" in (await read_doctor_on_kit(client)).message
+
+        await site.create_cronjob(client, "job", "data", "kept")
+        backup = await site.back_up(client, "job")
+        alert = await eventually(lambda: find_kit_alert(client), bool)
+        assert alert is not None
+        assert "lacks a repository" in alert.message
+        assert (await read_doctor_on_kit(client)).status == "warn"
+        with pytest.raises(InvalidRequest, match="lacks a repository"):
+            await client.storages.confirm_recovery_kit("kept", kit.fingerprint)
+        fuller = await client.storages.recovery_kit("kept")
+        assert len(fuller.repositories) == 2
+        await eventually(lambda: find_kit_alert(client), lambda found: found is None)
+        await client.storages.confirm_recovery_kit("kept", fuller.fingerprint)
+
         rotated = await client.storages.rotate_key("kept")
         with pytest.raises(InvalidRequest):
-            await client.storages.confirm_recovery_kit("kept", kit.fingerprint)
+            await client.storages.confirm_recovery_kit("kept", fuller.fingerprint)
+        alert = await eventually(lambda: find_kit_alert(client), bool)
+        assert alert is not None
+        assert "passwords were changed" in alert.message
         again = await client.storages.recovery_kit("kept")
+        line = await read_doctor_on_kit(client)
+        assert (line.status, "nobody has confirmed it" in line.message) == ("ok", True)
     assert stored.kit_made_at is not None
     assert confirmed.kit_confirmed_at is not None
     assert (rotated.kit_made_at, rotated.kit_hash) == (None, None)
-    assert again.fingerprint != kit.fingerprint
-    (repository,) = again.repositories
-    assert (repository.address, repository.is_mounted) == ("/repository", True)
+    assert again.fingerprint != fuller.fingerprint
+    assert all(repository.is_mounted for repository in again.repositories)
+    assert again.repositories[0].address == "/repository"
     script = "\n".join(kit_lines(again)).replace("/repository", str(folder))
     done = await asyncio.to_thread(
         subprocess.run,

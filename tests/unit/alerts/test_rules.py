@@ -1,7 +1,7 @@
 """Each rule on records that meet it and on records that just fail to."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -22,8 +22,10 @@ from kronkeep_common.models import (
     StorageSnapshots,
     StorageUsage,
 )
+from kronkeep_common.models.storage import KitOutdated
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_daemon.alerts import rules
+from kronkeep_daemon.alerts.recovery_kit_rules import check_kit, recovery_kit_due
 from kronkeep_daemon.alerts.rule_results import CronJobFacts
 from kronkeep_daemon.alerts.sink_rules import sink_findings
 from kronkeep_daemon.alerts.watch_rules import watch_findings
@@ -201,6 +203,10 @@ def storage(**fields: Any) -> BackupStorage:
     )
 
 
+def outdated(cause: Literal["repository", "rotation", "address"], repositories: int = 0) -> KitOutdated:
+    return KitOutdated(at=NOW, cause=cause, repositories=repositories)
+
+
 def usage(level: str, used: int) -> StorageUsage:
     return msgspec.convert(
         {"measured_at": NOW, "used_bytes": used, "capacity_bytes": 1000, "level": level}, StorageUsage
@@ -230,6 +236,35 @@ def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
     assert [
         (finding.code, finding.severity) for finding in rules.storage_findings(found, found.created_at)
     ] == codes
+
+
+@pytest.mark.parametrize(
+    ("fields", "days", "words"),
+    [
+        ({}, 89, None),
+        ({}, 90, "No recovery kit"),
+        ({"kit_made_at": NOW + timedelta(days=5)}, 94, None),
+        ({"kit_made_at": NOW + timedelta(days=5)}, 95, "Nobody has shown"),
+        ({"kit_outdated": outdated("repository", 1)}, 0, "lacks a repository that"),
+        ({"kit_outdated": outdated("repository", 3)}, 0, "lacks 3 repositories that"),
+        ({"kit_outdated": outdated("rotation")}, 0, "passwords were changed at 2026-06-01 12:00 UTC"),
+        ({"kit_outdated": outdated("address")}, 0, "address or credentials"),
+        ({"kit_outdated": outdated("rotation"), "status": StorageStatus.DELETING}, 0, None),
+    ],
+)
+def test_a_recovery_kit(fields: dict[str, Any], days: int, words: str | None) -> None:
+    kept = storage(**fields)
+    now = NOW + timedelta(days=days)
+    due = recovery_kit_due(kept, now)
+    line = check_kit(kept, now)
+    if words is None:
+        assert due is None
+        assert line is None or "No recovery kit" in line.message or line.status == "ok"
+        return
+    assert due is not None
+    assert line is not None
+    assert (words in due.message, line.message, line.status) == (True, due.message, "warn")
+    assert "kronkeep storage recovery-kit vault" in due.next_step
 
 
 @pytest.mark.parametrize(

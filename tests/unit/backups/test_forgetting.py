@@ -145,7 +145,7 @@ class Scene:
             cronjobs=self.cronjobs,  # type: ignore[arg-type]
             policies=nothing,
             records=self.records,
-            index=RepositoryIndex(history, self.clock),
+            index=RepositoryIndex(history, self.clock, Bus()),
             storages=Storages(),  # type: ignore[arg-type]
             upkeep=nothing,
             maintenance=self.repository,  # type: ignore[arg-type]

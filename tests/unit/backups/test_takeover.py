@@ -145,7 +145,7 @@ class Scene:
         self.cronjobs = CronJobs()
         clusters: Any = self.cronjobs.clusters
         self.records = BackupRecords(history, self.bus, clusters)
-        index = RepositoryIndex(history, self.clock)
+        index = RepositoryIndex(history, self.clock, Bus())
         queues = RepositoryQueues(clock=self.clock, settings=Settings)
         nothing: Any = None
         policies: Any = Policies()

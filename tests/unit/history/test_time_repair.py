@@ -18,6 +18,7 @@ from kronkeep_common.models import (
     StorageUsage,
 )
 from kronkeep_common.states import AlertStatus, ExecutionStatus, StorageStatus
+from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History, time_repair
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
@@ -133,7 +134,7 @@ async def test_a_storage_is_checked_and_measured_again_and_keeps_its_deadline(hi
 
 
 async def test_what_is_pruned_and_measured_is_due_again(history: History) -> None:
-    index = RepositoryIndex(history, FakeClock(AHEAD))
+    index = RepositoryIndex(history, FakeClock(AHEAD), Bus())
     storage = BackupStorage(
         id="vault",
         cluster="c",

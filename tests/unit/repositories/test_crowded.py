@@ -10,6 +10,7 @@ from tests.records import vault
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.alerts.crowding_rules import repository_crowded
 from kronkeep_daemon.doctor import storage_checks
+from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories.repository import repository_in_folder
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
@@ -21,7 +22,7 @@ SHOP = repository_in_folder("namespace-shop-1", STORAGE)
 @pytest.fixture
 async def index(tmp_path: Path) -> AsyncIterator[RepositoryIndex]:
     history = await History.open(tmp_path / "h", clock=SystemClock())
-    yield RepositoryIndex(history, SystemClock())
+    yield RepositoryIndex(history, SystemClock(), Bus())
     await history.close()
 
 

@@ -54,7 +54,7 @@ async def history(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def index(history: History) -> RepositoryIndex:
-    return RepositoryIndex(history, SystemClock())
+    return RepositoryIndex(history, SystemClock(), Bus())
 
 
 def maintenance(index: RepositoryIndex, jobs: Jobs) -> RepositoryMaintenance:

@@ -70,6 +70,8 @@ def kit_lines(kit: RecoveryKit) -> list[str]:
         "# keep it on paper or in a safe, not beside the data.",
         f"# Fingerprint, which kronkeep asks for every 90 days: {kit.fingerprint}",
         f"# The storage: {clean(settings, 2000)}",
+        f"# Repositories: {len(kit.repositories)}. One that is made later, as by the first backup of another",
+        "# namespace, is not in it, and after rotate-key it opens nothing: make a new kit then.",
     ]
     for repository in kit.repositories:
         lines += ["", *_repository_lines(repository)]

@@ -118,10 +118,19 @@ def _key_lines(storage: BackupStorage, now: datetime, width: int) -> list[Text]:
         copied = f"copied {age(archive.archived_at, now)} ago" if archive.archived_at else "never copied"
         lines += _labelled_lines("history", copied, width)
         lines += cause(archive.message, archive.next_step, width, "bad") if archive.message else []
-    if storage.kit_made_at is not None:
-        shown = storage.kit_confirmed_at or storage.kit_made_at
-        lines += _labelled_lines("kit", f"was there {age(shown, now)} ago", width)
-    return lines
+    return lines + _labelled_lines("kit", _kit_words(storage, now), width)
+
+
+def _kit_words(storage: BackupStorage, now: datetime) -> str:
+    """Return whether its recovery kit is there and opens everything."""
+    verb = f"kronkeep storage recovery-kit {storage.id}"
+    if storage.kit_outdated is not None:
+        return f"{storage.kit_outdated.sentence} Make a new one: {verb}"
+    if storage.kit_made_at is None:
+        return f"no recovery kit was made: {verb}"
+    if storage.kit_confirmed_at is None:
+        return f"complete, made {age(storage.kit_made_at, now)} ago, not confirmed yet"
+    return f"complete, was there {age(storage.kit_confirmed_at, now)} ago"
 
 
 def _served_words(storage: BackupStorage) -> str:
