@@ -60,8 +60,8 @@ class AlertCode(StrEnum):
     STORAGE_FILLING = "StorageFilling", "85 % of the storage's capacity is used; from 95 % on it is critical."
     RECOVERY_KIT_DUE = (
         "RecoveryKitDue",
-        "The storage's recovery kit lacks a repository or has old passwords, nobody has shown it for 90 days, "
-        "or none was made.",
+        "The storage's recovery kit lacks a repository or has old passwords, nobody has shown it for 90 "
+        "days, or none was made.",
     )
     DELETING_ALLOWED = (
         "DeletingAllowed",

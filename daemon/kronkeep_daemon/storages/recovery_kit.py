@@ -1,8 +1,9 @@
 """The recovery kit of a storage: all that opens its repositories without kronkeep, and without the cluster.
 
 Its fingerprint is made of the passwords, so that only whoever has the kit knows it; of it the record keeps a
-hash. After 90 days somebody has to type it in again, which shows that the kit can still be found. A repository
-that is made after the kit is not in it, and a rotation of the passwords makes it useless: then it is due at once.
+hash. After 90 days somebody has to type it in again, which shows that the kit can still be found. A
+repository that is made after the kit is not in it, and a rotation of the passwords makes it useless: then
+another is due at once.
 """
 
 import asyncio
