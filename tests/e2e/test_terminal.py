@@ -16,6 +16,7 @@ from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import CronJobCreate
+from kronkeep_tui.widgets.message_line import REST_SECONDS
 
 
 class Tmux:
@@ -54,6 +55,12 @@ class Tmux:
         """Send special keys by their names in tmux."""
         self.keys += len(keys)
         await asyncio.to_thread(self._run, "send-keys", *keys)
+
+    async def answer(self, key: str, question: str) -> None:
+        """Answer a question once it could be read: keys that come before do not count."""
+        await self.see(question)
+        await asyncio.sleep(REST_SECONDS)
+        await self.press(key)
 
     async def type(self, text: str) -> None:
         """Send every character as a key."""
@@ -108,10 +115,10 @@ async def test_a_whole_session(
     await tmux.press("Enter")
     assert "other" not in await tmux.see("filter: shop", "1/2")
     await tmux.press("t")
-    await tmux.see("Run now default/shop-dump? y/n")
-    await tmux.press("n")
+    await tmux.answer("n", "Run now default/shop-dump? y/n")
     await tmux.see("Nothing was done")
-    await tmux.press("t", "y")
+    await tmux.press("t")
+    await tmux.answer("y", "Run now default/shop-dump? y/n")
     await tmux.see("Started default/shop-dump")
     runs = await eventually(lambda: client.runs.list(), lambda page: bool(page.items))
     await eventually(lambda: client.runs.get(runs.items[0].id), lambda run: run.status == "succeeded")
@@ -129,8 +136,7 @@ async def test_a_whole_session(
     await tmux.press("Escape")
     await tmux.see("other")
     await tmux.press("Space", "Space", "s")
-    await tmux.see("Suspend", "?")
-    await tmux.press("y")
+    await tmux.answer("y", "?")
     await tmux.see("Suspended 2 of them")
     await eventually(lambda: client.cronjobs.list(), lambda page: all(c.suspended for c in page.items))
     await tmux.press("E")
@@ -203,7 +209,8 @@ async def test_from_an_empty_start_to_the_first_good_backup(
     await tmux.see("Filled from claim-nightly", "when the run has ended")
     await tmux.press("C-s")
     await tmux.see("default/db runs every day", ">new")
-    await tmux.press("t", "y")
+    await tmux.press("t")
+    await tmux.answer("y", "Run now default/db? y/n")
     backups = await eventually(
         lambda: client.backups.list(), lambda page: bool(page.items) and page.items[0].status == "succeeded"
     )

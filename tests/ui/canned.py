@@ -133,15 +133,17 @@ def verdict(days: int, why: str) -> SnapshotVerdict:
 
 
 class FixedClock:
-    """A clock that stands still, for pictures that repeat."""
+    """A clock that stands still, for pictures that repeat; each look at `monotonic` is a second later."""
 
     moment = NOW
+    looks = 0
 
     def now(self) -> datetime:
         return self.moment
 
     def monotonic(self) -> float:
-        return 0.0
+        self.looks += 1
+        return float(self.looks)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

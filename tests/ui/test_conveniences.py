@@ -14,12 +14,12 @@ from kronkeep_tui.user_commands import UserCommand
 
 
 class MovingClock(FixedClock):
-    """A clock whose monotonic time is set by the test."""
+    """A clock whose monotonic time the test moves by `seconds`."""
 
     seconds = 0.0
 
     def monotonic(self) -> float:
-        return self.seconds
+        return self.seconds + super().monotonic()
 
 
 async def test_a_suspension_is_undone_by_one_key_for_some_seconds() -> None:

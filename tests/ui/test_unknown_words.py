@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from tests.ui.canned import CannedClient, cronjob
+from tests.ui.canned import CannedClient, FixedClock, cronjob
 from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import busy
 
@@ -134,3 +134,51 @@ async def test_a_filter_is_completed_with_keys_values_and_counts() -> None:
         assert "task-2" not in screen(pilot)
         await pilot.press("slash", "space", "n", "s", "colon", "p", "tab", "enter")
         await until(pilot, lambda: "filter: status:suspended ns:pay" in screen(pilot))
+
+
+@pytest.mark.parametrize(
+    ("opening", "refused", "correction", "accepted"),
+    [
+        ("/", "status:faild ns:pay", ("backspace", "e", "d"), "filter: status:failed ns:pay"),
+        ("/", "ns:pay status:", ("ctrl+w",), "filter: ns:pay"),
+        (":", "sort nmae", ("ctrl+w", *"name"), "sort: name"),
+        (":", "triger", ("home", "ctrl+k", *"sort name"), "sort: name"),
+        (":", "filter nmae:zeta", ("ctrl+w", *"zeta"), "filter: zeta"),
+    ],
+)
+async def test_what_was_refused_stays_open_for_correction(
+    opening: str, refused: str, correction: tuple[str, ...], accepted: str
+) -> None:
+    client = CannedClient(several(), [])
+    async with app_of(client).run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "task-11" in screen(pilot))
+        await type_line(pilot, opening + refused)
+        # What one types next is text, not keys: here `t` and `y`, which start a job.
+        await type_line(pilot, "ty")
+        assert client.asked == []
+        await pilot.press("backspace", "backspace", *correction, "enter")
+        await until(pilot, lambda: accepted in screen(pilot))
+
+
+async def test_a_command_that_is_refused_in_another_view_is_asked_again() -> None:
+    client = CannedClient(several(), [])
+    async with app_of(client, start="overview").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "task-11" in screen(pilot))
+        await type_line(pilot, ":trigger zet")
+        await until(pilot, lambda: "Did you mean zeta?" in screen(pilot) and ":trigger zet_" in screen(pilot))
+        await pilot.press("a", "enter")
+        await until(pilot, lambda: "Run now pay/zeta? y/n" in screen(pilot))
+
+
+async def test_a_key_from_before_a_question_does_not_answer_it() -> None:
+    clock = FixedClock()
+    client = CannedClient(several(), [])
+    async with app_of(client, clock=clock).run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "task-11" in screen(pilot))
+        clock.monotonic = lambda: 7.0  # type: ignore[method-assign]
+        await pilot.press("t", "y", "p")
+        await until(pilot, lambda: "answer it now" in screen(pilot) and "Run now" in screen(pilot))
+        assert client.asked == []
+        clock.monotonic = lambda: 7.4  # type: ignore[method-assign]
+        await pilot.press("y")
+        await until(pilot, lambda: [name for name, *_ in client.asked] == ["trigger"])

@@ -36,8 +36,8 @@ class CommandTarget(Protocol):
     def perform(self, action: Action) -> None:
         """Do an action in the view in front, or show why it cannot be done."""
 
-    def attempt(self, do: Callable[[], None]) -> None:
-        """Call a function; show a KronkeepError."""
+    def attempt_command(self, do: Callable[[], None]) -> None:
+        """Do what the last `:` command waited for; ask for the command again where that is refused."""
 
     def set_namespace(self, namespace: str) -> None:
         """Limit every view to one namespace; empty is all."""
@@ -73,7 +73,15 @@ def _go_to_tab(target: CommandTarget, tab: str, question: str) -> None:
     target.go((Place(tab),))
     view = target.view
     if question:
-        view.when_ready(partial(target.attempt, partial(view.accept_filter, question)))
+        _do_when_ready(target, partial(view.accept_filter, question))
+
+
+def _do_when_ready(target: CommandTarget, do: Callable[[], None]) -> None:
+    """Do something once the view's widgets exist; raise what it raises where they do."""
+    if target.view.ready:
+        do()
+    else:
+        target.view.when_ready(partial(target.attempt_command, do))
 
 
 def _perform(target: CommandTarget, action: Action, argument: str) -> None:
@@ -91,7 +99,7 @@ def _perform(target: CommandTarget, action: Action, argument: str) -> None:
         if Scope.JOBS in action.scopes and not target.view.has_row(argument):
             target.go((Place("jobs"),))
         _require_scope(target.view, action)
-        target.view.when_ready(partial(target.attempt, partial(_perform_on_row, target, action, argument)))
+        _do_when_ready(target, partial(_perform_on_row, target, action, argument))
 
 
 def _perform_on_row(target: CommandTarget, action: Action, name: str) -> None:

@@ -77,7 +77,7 @@ class Frame(Screen[None], Covered):
         self.drafts: dict[str, FormState] = {}
         self.saved_filters = SavedFilters(settings.filters, settings_path().with_name("filters.json"))
         self.short_drafts: dict[str, dict[str, str]] = {}
-        self.message_line = MessageLine()
+        self.message_line = MessageLine(clock)
         self._views = ViewCache()
         self._create_view = create_view
         self._key_input = KeyInput(self)
@@ -295,13 +295,15 @@ class Frame(Screen[None], Covered):
     def perform(self, action: Action) -> None:
         """Do an action in the view in front, or show why it cannot be done."""
         self.tell("")
-        if why_not := self.view.why_not(action):
+        if why_not := self.view.why_not(action) or self.view.slip_refusal(action):
             self.tell(why_not)
         elif action.tab:
             self.go((Place(action.tab),))
         else:
             handler = handler_of(self.view, action) or handler_of(self, action)
             handler = handler or partial(self._ask_user_command, action)
+            if action.needs_row:
+                self.view.hold_row()
             self.attempt(handler)
 
     def _ask_user_command(self, action: Action) -> None:
@@ -418,8 +420,20 @@ class Frame(Screen[None], Covered):
     @handles(actions.COMMAND)
     def ask_command(self) -> None:
         """Ask for a `:` command."""
+        self.ask(self._command_prompt())
+
+    def _command_prompt(self, text: str = "") -> LinePrompt:
         complete = commands.completer(self.store)
-        self.ask(LinePrompt(":", self.run_command, complete=complete, history=self._past_commands))
+        return LinePrompt(":", self.run_command, text=text, complete=complete, history=self._past_commands)
+
+    def attempt_command(self, do: Callable[[], None]) -> None:
+        """Do what the last `:` command waited for; ask for the command again where that is refused."""
+        try:
+            do()
+        except KronkeepError as error:
+            prompt = self._command_prompt(self._past_commands[-1])
+            prompt.refuse(error)
+            self.ask(prompt)
 
     def run_command(self, text: str) -> None:
         """Run a `:` command; raise InvalidRequest for one that does not exist."""

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from kronkeep_common.errors import KronkeepError
+from kronkeep_tui.form.line_edit import EditedLine
+
 
 class Prompt(Protocol):
     """A question that gets every key until it has ended."""
@@ -24,8 +27,19 @@ class Prompt(Protocol):
     def completion(self) -> str:
         """What `tab` would add to the text."""
 
+    @property
+    def cursor(self) -> int | None:
+        """Where in `shown` the next letter goes; None where that is its end, or nothing is typed."""
+
+    @property
+    def must_rest(self) -> bool:
+        """Whether keys count only once the question could be read, as one of them changes something."""
+
     def press(self, key: str, character: str | None) -> bool:
         """Handle a key; return whether the prompt has ended."""
+
+    def refuse(self, error: KronkeepError) -> bool:
+        """Take the refusal of an answer; return whether the prompt stays open for another."""
 
     def paste(self, text: str) -> None:
         """Insert pasted text into the answer."""
@@ -47,7 +61,12 @@ class LinePrompt:
     returns whole texts that may follow what is typed. `history` holds earlier texts, the newest last; with
     `on_arrow`, up (-1) and down (1) go there instead. Where `required` is set, only that text is accepted.
     `describe` returns what stands above the text as it is; `on_save` gets the text at ctrl+s.
+
+    An answer that is refused stays open for correction. With `is_filter` the columns of a refusal are those
+    of the text, and the cursor goes behind the word at fault.
     """
+
+    must_rest = False
 
     def __init__(
         self,
@@ -64,10 +83,13 @@ class LinePrompt:
         on_arrow: Callable[[int], None] | None = None,
         describe: Callable[[str], str] | None = None,
         on_save: Callable[[str], None] | None = None,
+        is_filter: bool = False,
     ) -> None:
         self.role = "bad" if required else "accent"
         self.notice = ""
         self.text = text
+        self._at = len(text)
+        self._refusal = ""
         self._question = question
         self._describe = describe
         self._lead = lead
@@ -80,21 +102,28 @@ class LinePrompt:
         self._history_steps = 0
         self._on_arrow = on_arrow
         self._on_save = on_save
+        self._is_filter = is_filter
 
     @property
     def question(self) -> str:
-        """What is asked, or what the text that is typed may become."""
-        return self._describe(self.text) if self._describe is not None else self._question
+        """What is asked, what the text may become, or why it was refused."""
+        asked = self._describe(self.text) if self._describe is not None else self._question
+        return " ".join(filter(None, (asked, self._refusal)))
 
     @property
     def shown(self) -> str:
-        """The question, the text and a cursor."""
-        return f"{self._lead}{self.text}_"
+        """The lead, the text, and a cursor at its end."""
+        return f"{self._lead}{self.text}{'_' if self.cursor is None else ''}"
+
+    @property
+    def cursor(self) -> int | None:
+        """Where the next letter goes; None at the end of the text."""
+        return len(self._lead) + self._at if self._at < len(self.text) else None
 
     @property
     def completion(self) -> str:
         """What `tab` would add to the text."""
-        texts = self._complete(self.text)
+        texts = self._complete(self.text) if self.cursor is None else ()
         return texts[0][len(self.text) :] if texts and texts[0].startswith(self.text) else ""
 
     def press(self, key: str, character: str | None) -> bool:
@@ -104,8 +133,7 @@ class LinePrompt:
                 self._on_cancel()
             return True
         if key == "enter":
-            self._finish()
-            return True
+            return self._finish()
         if key == "ctrl+s" and self._on_save is not None and self.text.strip():
             self._on_save(self.text.strip())
             return True
@@ -115,38 +143,53 @@ class LinePrompt:
     def paste(self, text: str) -> None:
         """Insert the first line of pasted text."""
         if text:
-            self._set_text(self.text + text.splitlines()[0])
+            self._set_line(self._line.insert(text.splitlines()[0]))
 
-    def _finish(self) -> None:
+    def refuse(self, error: KronkeepError) -> bool:
+        """Show why the text was refused, and put the cursor behind the word at fault."""
+        self._refusal = f"{error.message} {error.next_step}".strip()
+        column = error.details.get("column")
+        if self._is_filter and isinstance(column, int) and 0 < column <= len(self.text):
+            word = self.text[column - 1 :].split(" ", 1)[0]
+            self._at = column - 1 + len(word)
+        return True
+
+    @property
+    def _line(self) -> EditedLine:
+        return EditedLine(self.text, self._at)
+
+    def _finish(self) -> bool:
+        """Hand the text on; return whether that has ended the prompt: a name that does not match has not."""
         if not self._required or self.text == self._required:
             self._accept(self.text)
-        else:
-            self.notice = "The name does not match; nothing was done." if self.text else "Nothing was done."
+            return True
+        self.notice = "" if self.text else "Nothing was done."
+        self._refusal = "The name does not match; nothing was done." if self.text else ""
+        return not self.text
 
     def _edit(self, key: str, character: str | None) -> None:
-        if key in ("backspace", "ctrl+h"):
-            self._set_text(self.text[:-1])
-        elif key == "ctrl+u":
-            self._set_text("")
-        elif key == "ctrl+w":
-            self._set_text("".join(self.text.rstrip().rpartition(" ")[:2]))
-        elif key in ("tab", "right"):
+        if key in ("tab", "right") and self.cursor is None:
             self._set_text(self.text + self.completion)
         elif key in ("up", "down") and self._on_arrow is not None:
             self._on_arrow(-1 if key == "up" else 1)
         elif key in ("up", "down") and self._history:
             self._recall(1 if key == "up" else -1)
-        elif character is not None and character.isprintable():
-            self._set_text(self.text + character)
+        elif (line := self._line.press(key, character)) is not None:
+            self._set_line(line)
 
     def _recall(self, step: int) -> None:
         self._history_steps = max(0, min(self._history_steps + step, len(self._history)))
         self._set_text(self._history[-self._history_steps] if self._history_steps else "")
 
     def _set_text(self, text: str) -> None:
-        if text != self.text:
-            self.text = text
-            self._on_change(text)
+        self._set_line(EditedLine(text, len(text)))
+
+    def _set_line(self, line: EditedLine) -> None:
+        self._at = line.cursor
+        if line.text != self.text:
+            self.text = line.text
+            self._refusal = ""
+            self._on_change(line.text)
 
 
 class LetterPrompt:
@@ -158,12 +201,18 @@ class LetterPrompt:
         self.question = question
         self.shown = ""
         self.completion = ""
+        self.cursor = None
+        self.must_rest = False
         self._choose = choose
 
     def press(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - a prompt gets both
         """Hand the character on."""
         self._choose(character or "")
         return True
+
+    def refuse(self, error: KronkeepError) -> bool:  # noqa: ARG002 - as every prompt
+        """End: the message line shows why."""
+        return False
 
     def paste(self, text: str) -> None:
         """Ignore pasted text: it answers nothing."""
@@ -178,6 +227,8 @@ class YesNoPrompt:
         self.question = f"{question} y/n"
         self.shown = ""
         self.completion = ""
+        self.cursor = None
+        self.must_rest = True
         self._confirm = confirm
 
     def press(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - a prompt gets both
@@ -187,6 +238,10 @@ class YesNoPrompt:
         else:
             self.notice = "Nothing was done."
         return True
+
+    def refuse(self, error: KronkeepError) -> bool:  # noqa: ARG002 - as every prompt
+        """End: the message line shows why."""
+        return False
 
     def paste(self, text: str) -> None:
         """Ignore pasted text: it confirms nothing."""

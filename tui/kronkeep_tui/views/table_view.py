@@ -10,22 +10,21 @@ from textual.timer import Timer
 
 from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.filter_words import FilterWords
-from kronkeep_common.name_suggestions import closest_name, suggest_name
+from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.record_filter import RecordFilter, parse_filter
 from kronkeep_tui import actions
-from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.filter_completion import complete_filter, describe_filter
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages.status_words import cause
-from kronkeep_tui.prompt import LetterPrompt, LinePrompt
+from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.store_names import StoreNames
-from kronkeep_tui.views.exportable_view import ExportableView
 from kronkeep_tui.views.name_columns import NameText, measure, with_contents
 from kronkeep_tui.views.selection import Selection, row_text
-from kronkeep_tui.views.sort_orders import SortOrder
+from kronkeep_tui.views.sortable_view import SortableView
 from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans
 from kronkeep_tui.widgets.line_widget import ScrollablePage
@@ -34,18 +33,18 @@ from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 R = TypeVar("R")
 FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
+SLIP_SECONDS = 0.5  # about as long as it takes to see that there is another row, and not to press a key
 MOST_COUNTED = 2_000  # records of which each candidate of a filter is counted
 EMPTY_CELLS = 70  # in which what stands in an empty list is wrapped
 SHORTEST_PREFIX = 4  # characters of an id that a command takes for it
 
 
-class TableView(ExportableView, Generic[R]):
+class TableView(SortableView, Generic[R]):
     """Records as rows; a subclass gives `records`, `row_of` and whatever else differs."""
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.TABLE, Scope.ANY)
     FILTER_KIND: ClassVar[str] = ""  # what the records are, of filter_words.KEYS; empty without a filter
     NAME_COLUMNS: ClassVar[Mapping[str, NameText]] = {}  # by title, what is not cut while there is space
-    SORT_ORDERS: ClassVar[dict[str, SortOrder]] = {}
     EMPTY_LINES: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
     SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
     DEFAULT_CSS = """
@@ -65,8 +64,6 @@ class TableView(ExportableView, Generic[R]):
         super().__init__(context, place)
         self.filter_text = ""
         self.faults_only = False
-        self.order = ""
-        self.is_reversed = False
         self._filter: RecordFilter = parse_filter("")
         self._selection: Selection | None = None
         self._records: Sequence[R] = ()
@@ -77,6 +74,7 @@ class TableView(ExportableView, Generic[R]):
         self._filter_timer: Timer | None = None
         self._now: datetime | None = None
         self._awaited_key = ""
+        self._slipped_at = float("-inf")  # when another record came under the cursor, of the monotonic clock
 
     def compose(self) -> ComposeResult:
         yield RowTable(self.COLUMNS)
@@ -143,6 +141,7 @@ class TableView(ExportableView, Generic[R]):
             is_reversed=self.is_reversed,
             namespace=self.context.namespace,
         )
+        key_before = self._key_under_cursor(selection)
         if not selection.equals(self._selection):
             self._selection = selection
             self._records = self._select(store, now)
@@ -157,8 +156,27 @@ class TableView(ExportableView, Generic[R]):
             return clusters.row(self.row_of(record, store, now), cluster_index, record, store)
 
         table.show(Rows(self._records, self.key_of, make_row))
+        if key_before not in (None, table.key):
+            self._slipped_at = self.context.clock.monotonic()
         self._find_awaited_row()
         self.show_detail()
+
+    def _key_under_cursor(self, selection: Selection) -> str | None:
+        """Return what the cursor is on, None where it is the user who selects other records."""
+        before = self._selection
+        is_same = before is not None and selection.equals(before._replace(version=selection.version))
+        return self.table.key if is_same else None
+
+    def hold_row(self) -> None:
+        self.table.follows = True
+
+    def slip_refusal(self, action: Action) -> str:
+        is_at_risk = action.changes and action.needs_row and not self.table.marks
+        if is_at_risk and self.context.clock.monotonic() - self._slipped_at < SLIP_SECONDS:
+            return (
+                "Another row came under the cursor just now: nothing was done. Look, and press the key again."
+            )
+        return ""
 
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
         records = self.records(store)
@@ -344,6 +362,7 @@ class TableView(ExportableView, Generic[R]):
             complete=self._complete_filter,
             describe=self._describe_filter,
             on_save=self._ask_filter_name,
+            is_filter=True,
         )
         self.context.ask(prompt)
 
@@ -403,29 +422,6 @@ class TableView(ExportableView, Generic[R]):
             return False
         self.update()
         return True
-
-    @handles(actions.SORT)
-    def ask_sort_order(self) -> None:
-        """Ask for the letter of a sort order."""
-        if not self.SORT_ORDERS:
-            raise InvalidRequest("The rows of this view have one order.", next_step="/ filters them.")
-        orders = " ".join(f"{letter}:{order.name}" for letter, order in self.SORT_ORDERS.items())
-        self.context.ask(LetterPrompt(f"Sort {orders} -:as at first", self.sort_by))
-
-    def sort_by(self, letter: str) -> None:
-        """Sort by the order with a letter, reversed where it is the order already; `-` is the first order."""
-        if letter not in (*self.SORT_ORDERS, "-"):
-            raise InvalidRequest("That is no order: nothing was changed.", next_step="S shows the letters.")
-        self.is_reversed = letter == self.order and not self.is_reversed
-        self.order = "" if letter == "-" else letter
-        self.update()
-
-    def sort_by_name(self, name: str) -> None:
-        letters = {order.name: letter for letter, order in self.SORT_ORDERS.items()}
-        letter = letters.get(name, name)
-        if letter not in self.SORT_ORDERS:
-            raise InvalidRequest(f"There is no order {name!r}.", next_step=suggest_name(name, letters))
-        self.sort_by(letter)
 
     @handles(actions.FAULTS)
     def toggle_faults(self) -> None:

@@ -150,6 +150,13 @@ class View(UnscrolledWidget):
         """Put the cursor on the row with a name; raise InvalidRequest where there is none, or several."""
         raise InvalidRequest("This view has no rows to choose from.", next_step="Repeat it without a name.")
 
+    def hold_row(self) -> None:
+        """Keep the cursor on its record, as something is done with it. Views without rows ignore it."""
+
+    def slip_refusal(self, action: Action) -> str:
+        """Return why an action comes too soon after another record came under the cursor; nothing if not."""
+        return ""
+
     def await_row(self, key: str) -> None:
         """Put the cursor on the row of a key, now or when it comes. Views without rows ignore it."""
 

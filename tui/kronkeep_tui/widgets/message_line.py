@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.widgets.cells import Text, wrap, wrap_anywhere
 from kronkeep_tui.widgets.line_widget import TemporaryLines, TextLine
 
 ROWS_BELOW = 1  # the key bar
+REST_SECONDS = (
+    0.3  # that a question is on the screen before a key answers it: what was typed before it does not
+)
 
 
 class MessageLine(TextLine):
@@ -15,9 +20,12 @@ class MessageLine(TextLine):
     What has several lines is drawn by `overflow` alone, which then covers this line, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(id="message")
         self.overflow = TemporaryLines(id="more")
+        self._clock = clock
+        self._asked_at = 0.0  # of the monotonic clock
+        self._was_early = False
         self._prompt: Prompt | None = None
         self._message = ("", "")
 
@@ -65,6 +73,8 @@ class MessageLine(TextLine):
     def ask(self, prompt: Prompt) -> None:
         """Open a prompt, which gets the keys until it has ended."""
         self._prompt = prompt
+        self._asked_at = self._clock.monotonic()
+        self._was_early = False
         self._show_prompt()
 
     def cancel(self) -> None:
@@ -73,13 +83,18 @@ class MessageLine(TextLine):
         self.tell("", "")
 
     def press(self, key: str, character: str | None) -> None:
-        """Give a key to the prompt; raise KronkeepError if its answer is refused, which ends it too."""
+        """Give a key to the prompt; raise KronkeepError if its answer is refused and that ends it."""
         prompt = self._prompt
         if prompt is None:
             return
-        ended = True
+        self._was_early = self._is_early(prompt) and key != "escape"
+        ended = not self._was_early
         try:
-            ended = prompt.press(key, character)
+            ended = ended and prompt.press(key, character)
+        except KronkeepError as error:
+            ended = not prompt.refuse(error)
+            if ended:
+                raise
         finally:
             # An answer may have opened another prompt, which stays.
             if self._prompt is prompt:
@@ -87,6 +102,9 @@ class MessageLine(TextLine):
                     self._end(prompt)
                 else:
                     self._show_prompt()
+
+    def _is_early(self, prompt: Prompt) -> bool:
+        return prompt.must_rest and self._clock.monotonic() - self._asked_at < REST_SECONDS
 
     def _end(self, prompt: Prompt) -> None:
         self._prompt = None
@@ -106,8 +124,22 @@ class MessageLine(TextLine):
             return
         question = wrap(prompt.question, self.width) if prompt.question else []
         lines: list[Text] = [((line, prompt.role),) for line in question]
+        if self._was_early:
+            lines.append((("That key came before the question could be read: answer it now.", "warn"),))
         if prompt.shown:
-            typed = wrap_anywhere(prompt.shown, self.width)
-            lines += [((line, prompt.role),) for line in typed[:-1]]
-            lines.append(((typed[-1], prompt.role), (prompt.completion, "quiet")))
+            lines += _typed_lines(prompt, self.width)
         self._put_lines(lines)
+
+
+def _typed_lines(prompt: Prompt, width: int) -> list[Text]:
+    """Return what was typed on lines of `width` cells, with the cursor where it is not at the end."""
+    lines: list[Text] = []
+    before = 0
+    for typed in wrap_anywhere(prompt.shown, width):
+        at = -1 if prompt.cursor is None else prompt.cursor - before
+        before += len(typed)
+        if 0 <= at < len(typed):
+            lines.append(((typed[:at], prompt.role), (typed[at], "cursor"), (typed[at + 1 :], prompt.role)))
+        else:
+            lines.append(((typed, prompt.role),))
+    return [*lines[:-1], (*lines[-1], (prompt.completion, "quiet"))]

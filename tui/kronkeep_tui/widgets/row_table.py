@@ -139,6 +139,7 @@ class RowTable(ScrollableLines):
         self.marks: frozenset[str] = frozenset()
         self.cursor = self.top = self.left = 0
         self.wide = False
+        self.follows = False  # whether the cursor is on a record that somebody chose, not on the first row
         self.sorted_by = ""
         self._clicked_key = ""
 
@@ -153,9 +154,12 @@ class RowTable(ScrollableLines):
         return self._rows
 
     def show(self, rows: "Rows[R]") -> None:
-        """Show `rows`; the cursor stays on its row, and only what differs is sent."""
+        """Show `rows`; the cursor stays on its row, and only what differs is sent.
+
+        On the first row it stays there, whatever comes, until it is moved or its record is acted on.
+        """
         key = self.key
-        at_top = self.cursor == self.top == 0
+        at_top = self.cursor == self.top == 0 and not self.follows
         self._rows = rows  # type: ignore[assignment]  # from here on only rows come out
         index = rows.find(key, self.cursor) if key is not None and not at_top else None
         self.cursor = index if index is not None else max(0, min(self.cursor, len(rows) - 1))
@@ -165,6 +169,7 @@ class RowTable(ScrollableLines):
     def go(self, index: int) -> None:
         """Move the cursor to the row at `index`."""
         index = max(0, min(index, len(self._rows) - 1))
+        self.follows = True
         if index != self.cursor and self._rows:
             top = self.top
             left = self.lines_of(self.cursor)
@@ -202,6 +207,7 @@ class RowTable(ScrollableLines):
 
     def edge(self, end: int) -> None:
         self.go(len(self._rows) - 1 if end else 0)
+        self.follows = bool(end)
 
     def sideways(self, step: int) -> None:
         """Scroll wide rows horizontally."""

@@ -1,0 +1,47 @@
+"""The base of views whose rows can be sorted by a letter or a name."""
+
+from typing import ClassVar
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.name_suggestions import suggest_name
+from kronkeep_tui import actions
+from kronkeep_tui.actions import handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.prompt import LetterPrompt
+from kronkeep_tui.views.exportable_view import ExportableView
+from kronkeep_tui.views.sort_orders import SortOrder
+
+
+class SortableView(ExportableView):
+    """Rows in an order; `order` is its letter, empty for that of the records."""
+
+    SORT_ORDERS: ClassVar[dict[str, SortOrder]] = {}
+
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self.order = ""
+        self.is_reversed = False
+
+    @handles(actions.SORT)
+    def ask_sort_order(self) -> None:
+        """Ask for the letter of a sort order."""
+        if not self.SORT_ORDERS:
+            raise InvalidRequest("The rows of this view have one order.", next_step="/ filters them.")
+        orders = " ".join(f"{letter}:{order.name}" for letter, order in self.SORT_ORDERS.items())
+        self.context.ask(LetterPrompt(f"Sort {orders} -:as at first", self.sort_by))
+
+    def sort_by(self, letter: str) -> None:
+        """Sort by the order with a letter, reversed where it is the order already; `-` is the first order."""
+        if letter not in (*self.SORT_ORDERS, "-"):
+            raise InvalidRequest("That is no order: nothing was changed.", next_step="S shows the letters.")
+        self.is_reversed = letter == self.order and not self.is_reversed
+        self.order = "" if letter == "-" else letter
+        self.update()
+
+    def sort_by_name(self, name: str) -> None:
+        letters = {order.name: letter for letter, order in self.SORT_ORDERS.items()}
+        letter = letters.get(name, name)
+        if letter not in self.SORT_ORDERS:
+            raise InvalidRequest(f"There is no order {name!r}.", next_step=suggest_name(name, letters))
+        self.sort_by(letter)
