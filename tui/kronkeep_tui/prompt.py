@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_tui.form.line_edit import EditedLine
+from kronkeep_tui.line_edit import EditedLine
 
 
 class Prompt(Protocol):

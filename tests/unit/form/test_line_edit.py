@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronkeep_tui.form.line_edit import EditedLine
+from kronkeep_tui.line_edit import EditedLine
 
 
 @given(

@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 
 from kronkeep_tui.form.form_rows import FormRow
-from kronkeep_tui.form.line_edit import EditedLine
+from kronkeep_tui.line_edit import EditedLine
 from kronkeep_tui.widgets.cells import Text, fit, rule
 from kronkeep_tui.widgets.line_widget import LineWidget
 
