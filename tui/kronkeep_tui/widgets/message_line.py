@@ -127,11 +127,11 @@ class MessageLine(TextLine):
         if self._was_early:
             lines.append((("That key came before the question could be read: answer it now.", "warn"),))
         if prompt.shown:
-            lines += _typed_lines(prompt, self.width)
+            lines += _wrap_answer(prompt, self.width)
         self._put_lines(lines)
 
 
-def _typed_lines(prompt: Prompt, width: int) -> list[Text]:
+def _wrap_answer(prompt: Prompt, width: int) -> list[Text]:
     """Return what was typed on lines of `width` cells, with the cursor where it is not at the end."""
     lines: list[Text] = []
     before = 0
