@@ -7,6 +7,7 @@ SQLite's (below 1: we are faster), `stock_to_ours` stock TinyDB's by ours, up to
 """
 
 import asyncio
+import gc
 import json
 import os
 import sqlite3
@@ -293,7 +294,8 @@ async def measure_size(size: int, folder: Path) -> dict[str, float]:
 def run(sizes: Iterable[int] = SIZES) -> dict[str, float]:
     """Return all figures of all sizes."""
     figures: dict[str, float] = {}
-    sys.setswitchinterval(SWITCH_SECONDS)  # as kronkeepd does
+    sys.setswitchinterval(SWITCH_SECONDS)  # as kronkeepd does, and the modules kept from the collector
+    gc.freeze()
     for size in sizes:
         with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
             figures |= asyncio.run(measure_size(size, Path(name)))
