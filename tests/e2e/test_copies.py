@@ -27,6 +27,7 @@ from kronkeep_common.states import ENDED_COPIES
 from kronkeep_daemon.kube import paths
 
 COPIES = "copies-of-first"
+MOVING = ("copying", "checking", "pointing")
 
 
 @pytest.fixture
@@ -92,6 +93,50 @@ async def test_copies_are_made_once_kept_by_their_rules_and_cut_as_the_first(sit
     ]
     lines = {line.strip() for config in configs for line in config.splitlines()}
     assert sum("chunker_polynomial" in line for line in lines) == 1
+
+
+async def test_the_move_of_a_storage_takes_the_copies_in_it_along(site: BackupSite) -> None:
+    """They are copies at each moment; the old ones go last, and what was copied is what is restored."""
+    first, second, data = await prepare(site)
+    async with site.client() as client:
+        backups = []
+        for text in ("one", "two"):
+            (data / "file").write_text(text)
+            backups.append(await site.back_up(client, "job"))
+            await wait_for_copy(client, backups[-1])
+        before = [await wait_for_copy(client, backup) for backup in backups]
+        plan = await client.storages.plan_move("second", "namespace")
+        assert (plan.backups, plan.sources) == (2, (f"second/{COPIES}",))
+        await client.storages.move("second", "namespace")
+        kept = await eventually(
+            lambda: client.storages.get("second"),
+            lambda storage: storage.move is not None and storage.move.state not in MOVING,
+        )
+        assert kept.move is not None
+        assert (kept.move.state, kept.move.copied) == ("kept", 2)
+        moved = [await wait_for_copy(client, backup) for backup in backups]
+        assert [(copy.id, copy.layout, copy.snapshot_state) for copy in moved] == [
+            (copy.id, "namespace", "present") for copy in before
+        ]
+        assert not {copy.snapshot_id for copy in before} & {copy.snapshot_id for copy in moved}
+        assert len(await list_copies(site, second)) == 2, "the old ones stay"
+        (data / "file").write_text("three")
+        backups.append(await site.back_up(client, "job"))
+        assert (await wait_for_copy(client, backups[-1])).layout == "namespace"
+        await client.storages.remove_originals("second")
+        await eventually(
+            lambda: client.storages.get("second"),
+            lambda storage: storage.move is not None and storage.move.state == "done",
+        )
+        assert await list_copies(site, second) == []
+        rescanned = await client.storages.rescan("second")
+        assert rescanned.snapshots is not None
+        assert (rescanned.snapshots.missing, rescanned.snapshots.unrecorded) == (0, 0)
+        shutil.rmtree(first)
+        request = RestoreRequest(target=RestoreTarget(claim="back"), from_copy="second")
+        restore = await client.backups.restore(backups[0].id, request)
+        assert (await wait_until_ended(client, restore)).status == "completed"
+    assert [path.read_text() for path in (data.parent / "back").rglob("file")] == ["one"]
 
 
 def job_of_copy(copy: BackupCopy) -> bool:

@@ -12,6 +12,7 @@ from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.copies.copy_retention import CopyRetention
 from kronkeep_daemon.copies.copy_service import CopyService
 from kronkeep_daemon.copies.layout_moves import LayoutMoves
+from kronkeep_daemon.copies.moved_copies import MovedCopies
 from kronkeep_daemon.cronjobs import CronJobService
 
 
@@ -79,6 +80,7 @@ def compose_copies(
         layout_moves=LayoutMoves(
             storages=repositories.storages,
             records=backups.records,
+            copies=MovedCopies(records, base.history),
             history=base.history,
             index=repositories.index,
             maker=repositories.maker,

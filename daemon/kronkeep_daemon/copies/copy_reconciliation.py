@@ -79,6 +79,8 @@ class CopyReconciliation:
         backup, snapshots = found
         now = self._clock.now()
         old = self._records.find(backup.id, repository.storage.id)
+        if old is not None and old.is_present:
+            return  # in another repository of the storage, as while that is moved to another layout
         copy = old or new_copy(backup, repository.storage.id, "after-backup", now)
         changed = msgspec.structs.replace(
             copy,

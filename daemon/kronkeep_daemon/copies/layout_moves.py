@@ -1,4 +1,4 @@
-"""The move of a storage's backups into the repositories of another layout, by `restic copy`.
+"""The move of a storage's backups and copies into the repositories of another layout, by `restic copy`.
 
 Each state is recorded before its work begins, and its work may be repeated: what a repository shows decides
 what is still to be done (see `moved_backups`). Until all copies are made and all their data was read the
@@ -32,6 +32,7 @@ from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliati
 from kronkeep_daemon.copies import moved_backups
 from kronkeep_daemon.copies.copy_manifests import COPY_STEP, SOURCE_STEP
 from kronkeep_daemon.copies.moved_backups import MovedGroup
+from kronkeep_daemon.copies.moved_copies import MovedCopies
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.job_manifests import Steps
@@ -67,6 +68,7 @@ class LayoutMoves:
         *,
         storages: StorageService,
         records: BackupRecords,
+        copies: MovedCopies,
         history: History,
         index: RepositoryIndex,
         maker: RepositoryMaker,
@@ -79,6 +81,7 @@ class LayoutMoves:
     ) -> None:
         self._storages = storages
         self._records = records
+        self._copies = copies
         self._history = history
         self._index = index
         self._maker = maker
@@ -211,7 +214,8 @@ class LayoutMoves:
 
     async def _group(self, storage: BackupStorage, layout: Layout) -> list[MovedGroup]:
         backups = [backup async for backup in self._records.iter_in_storage(storage.id)]
-        return await asyncio.to_thread(moved_backups.group_backups, backups, storage, layout)
+        own = await asyncio.to_thread(moved_backups.group_backups, backups, storage, layout)
+        return [*own, *await self._copies.group(storage, layout)]
 
     async def _go_back(self, name: str) -> None:
         """Let new archives go to the old layout again, and remove the copies."""
@@ -258,8 +262,8 @@ class LayoutMoves:
 
     async def _copy_page(self, group: MovedGroup, backups: list[BackupExecution]) -> None:
         """Copy some backups in one Job, which then shows what the new repository has."""
-        current = [self._records.get(backup.id) for backup in backups]
-        present = [backup for backup in current if backup.snapshot_state == "present"]
+        current = [self._find_record(group.source, backup.id) for backup in backups]
+        present = [each for each in current if each is not None and each.snapshot_state == "present"]
         ids = [snapshot_id for backup in present for snapshot_id in snapshot_ids(backup)]
         if not ids:
             return
@@ -295,7 +299,8 @@ class LayoutMoves:
         """Return how many archives that have not ended go to an old repository."""
         storage = self._storages.get(name)
         layout = self._move_of(name).layout
-        return len(
+        copies = await self._copies.count_running_elsewhere(storage, layout)
+        return copies + len(
             [
                 backup
                 async for backup in self._records.iter_in_storage(name)
@@ -322,16 +327,33 @@ class LayoutMoves:
             listed = await self._list(group.target)
             _require_copied(group.backups, listed)
             for backup in group.backups:
-                result = moved_backups.find_result(self._records.get(backup.id), listed)
-                await self._records.change(backup.id, layout=layout, result=result)
+                await self._point_record(group, backup.id, layout, listed)
         await self._enter(name, MoveState.KEPT, read_parts={})
         if self._move_of(name).backups == 0:
             await self._enter(name, MoveState.REMOVING)
 
+    async def _point_record(
+        self, group: MovedGroup, backup_id: str, layout: Layout, listed: SnapshotsByBackup
+    ) -> None:
+        current = self._find_record(group.source, backup_id)
+        result = moved_backups.find_result(current, listed) if current is not None else None
+        if result is None:
+            return
+        if group.source.first_storage_id:
+            await self._copies.point(backup_id, group.source.storage.id, layout, result)
+        else:
+            await self._records.change(backup_id, layout=layout, result=result)
+
+    def _find_record(self, repository: Repository, backup_id: str) -> BackupExecution | None:
+        """Return the record of a backup, or of its copy where the repository has copies."""
+        if repository.first_storage_id:
+            return self._copies.find(backup_id, repository.storage.id)
+        return self._history.backups.get(backup_id)
+
     async def _remove_superseded(self, name: str) -> None:
         """Forget what the repository that a record names shows, too, and free the space."""
         every = self._index.repositories_of(self._storages.get(name))
-        repositories = [repository for repository in every if not repository.first_storage_id]
+        repositories = [repository for repository in every if not repository.is_of_history]
         shown = {repository.id: await self._list(repository) for repository in repositories}
         for repository in repositories:
             await self._remove_from(repository, shown)
@@ -349,7 +371,7 @@ class LayoutMoves:
         superseded = moved_backups.choose_superseded(
             repository,
             shown[repository.id],
-            find_record=self._history.backups.get,
+            find_record=partial(self._find_record, repository),
             shown_in=partial(_shown_in, shown),
         )
         for start in range(0, len(superseded), IDS_PER_COMMAND):

@@ -40,20 +40,27 @@ def is_elsewhere(backup: BackupExecution, storage: BackupStorage, layout: Layout
 
 
 def group_backups(
-    backups: Iterable[BackupExecution], storage: BackupStorage, layout: Layout
+    backups: Iterable[BackupExecution], storage: BackupStorage, layout: Layout, *, copies_of: str = ""
 ) -> list[MovedGroup]:
-    """Return the backups with a snapshot that are to be moved, by where they are and where they go."""
+    """Return the backups with a snapshot that are to be moved, by where they are and where they go.
+
+    copies_of: the storage that they are copies of; empty for the storage's own backups.
+    """
     groups: dict[tuple[str, str], MovedGroup] = {}
     for backup in backups:
         if backup.snapshot_state != "present" or not is_final(BACKUP_TRANSITIONS, backup.status):
             continue
-        source = repository_of_backup(backup, storage)
-        target = place_in_layout(backup, storage, layout)
+        source = _for_copies(repository_of_backup(backup, storage), copies_of)
+        target = _for_copies(place_in_layout(backup, storage, layout), copies_of)
         if source.id == target.id:
             continue
         group = groups.get((source.id, target.id)) or MovedGroup(source, target, ())
         groups[source.id, target.id] = group._replace(backups=(*group.backups, backup))
     return [groups[key] for key in sorted(groups)]
+
+
+def _for_copies(repository: Repository, first_storage_id: str) -> Repository:
+    return repository.as_copies_of(first_storage_id) if first_storage_id else repository
 
 
 def describe_plan(groups: Sequence[MovedGroup], layout: Layout) -> MovePlan:
@@ -106,7 +113,7 @@ def choose_superseded(
     them, or of backups that retention has removed since.
 
     listed: the snapshots of `repository`.
-    find_record: returns the record of a backup.
+    find_record: returns the record of a backup, or of its copy where the repository has copies.
     shown_in: returns the snapshots of another repository of the storage by its id; empty where it was not
         listed.
     """
@@ -115,7 +122,7 @@ def choose_superseded(
         backup = find_record(backup_id) if backup_id else None
         if backup is None or backup.storage_id != repository.storage.id:
             continue
-        own = repository_of_backup(backup, repository.storage)
+        own = _for_copies(repository_of_backup(backup, repository.storage), repository.first_storage_id)
         if own.id == repository.id or not is_final(BACKUP_TRANSITIONS, backup.status):
             continue
         there = shown_in(own.id).get(backup_id, ())

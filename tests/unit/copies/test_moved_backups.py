@@ -96,3 +96,27 @@ def test_what_has_a_repository_of_its_own_in_any_layout_is_not_moved() -> None:
     assert sorted(backup.id for group in groups for backup in group.backups) == ["one", "two"]
     assert {group.source.id for group in groups} == {"vault"}
     assert len({group.target.id for group in groups}) == 2
+
+
+def test_copies_go_to_the_repository_of_copies_that_the_layout_gives_them() -> None:
+    copy = backup_with(OLD, "shared")
+    (group,) = group_backups([copy], STORAGE, "namespace", copies_of="first")
+    assert (group.source.folder, group.source.first_storage_id) == ("copies-of-first", "first")
+    assert group.target.folder.startswith("copies-of-first.namespace-")
+    moved = msgspec.structs.replace(
+        copy, layout="namespace", result=BackupResult(snapshot_id=NEW, tree="t" * 64)
+    )
+    listed = group_by_backup([shown(OLD, copy)])
+
+    def find_record(_: str) -> BackupExecution:
+        return moved
+
+    def shown_in(repository_id: str) -> SnapshotsByBackup:
+        return group_by_backup([shown(NEW, copy)]) if repository_id == group.target.id else {}
+
+    chosen = choose_superseded(group.source, listed, find_record=find_record, shown_in=shown_in)
+    assert chosen == [OLD]
+    backups = choose_superseded(
+        Repository(storage=STORAGE), listed, find_record=find_record, shown_in=shown_in
+    )
+    assert backups == [], "what has only a copy elsewhere stays"
