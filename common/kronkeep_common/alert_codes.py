@@ -18,7 +18,10 @@ class AlertCode(StrEnum):
 
     RUN_FAILED = "RunFailed", "The newest run that ended failed, or how it ended is not known."
     RUN_MISSED = "RunMissed", "No run was started for the newest slot, or it is late."
-    BACKUP_FAILED = "BackupFailed", "The newest backup that ended made no snapshot."
+    BACKUP_FAILED = (
+        "BackupFailed",
+        "The newest backup that ended made no snapshot, or how it ended is not known.",
+    )
     BACKUP_PARTIAL = "BackupPartial", "The newest backup that ended could not read everything."
     BACKUP_UNUSUAL = (
         "BackupUnusual",

@@ -26,8 +26,9 @@ class CronJobFacts(NamedTuple):
 
     `unusual` are backups that were unusual and that nobody has acknowledged, oldest first. `drills_since` is
     when each drill of its policy was first seen, by the storage of the copy that it is of (None for the
-    policy's own). Unless `live`, its cluster is not watched now;
-    unless `checked`, its schedules have not been compared yet.
+    policy's own). Unless `live`, its cluster is not watched now; unless `settled`, it has not been watched
+    for long enough to know all that happened before; unless `checked`, its schedules have not been compared
+    yet.
     """
 
     cronjob: CronJob
@@ -40,6 +41,7 @@ class CronJobFacts(NamedTuple):
     drills_since: Mapping[str | None, datetime] = {}
     unusual: Sequence[BackupExecution] = ()
     live: bool = True
+    settled: bool = True
     checked: bool = True
 
 

@@ -46,26 +46,48 @@ from kronkeep_daemon.alerts.rule_results import (
 from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
-BAD_BACKUPS = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
+_BACKUP_WORDS = {
+    BackupStatus.FAILED: "The newest backup failed.",
+    BackupStatus.MISSED: "The newest backup was not made.",
+    BackupStatus.UNKNOWN: "How the newest backup ended is not known.",
+}
+_OF_ITS_RUN = (Reason.CRONJOB_FAILED, Reason.CRONJOB_UNKNOWN)  # why a backup ended so: its run has an alert
 
 
 def run_failed(facts: CronJobFacts) -> RuleResult | None:
-    """The newest run that ended failed, or its end is not known; `failing_runs` in a row are critical."""
+    """The newest run that ended failed, or its end is not known; `failing_runs` failures in a row are
+    critical.
+    """
     failures = list(takewhile(_is_bad, _final_runs(facts, missed=False)))
-    if not failures:
+    if not failures or _waits_for_news(facts, failures[0].status):
         return None
     newest = failures[0]
-    message = f"The last {len(failures)} runs failed." if len(failures) > 1 else "The newest run failed."
+    failed = sum(run.status is ExecutionStatus.FAILED for run in failures)
     return RuleResult(
         code=AlertCode.RUN_FAILED,
-        severity="critical" if len(failures) >= facts.failing_runs else "warning",
-        message=f"{message} {newest.message or newest.reason or ''}".strip(),
+        severity="critical" if failed >= facts.failing_runs else "warning",
+        message=f"{_failure_words(len(failures), failed)} {newest.message or newest.reason or ''}".strip(),
         next_step=newest.next_step or "Read the run's log.",
         since=failures[-1].ended_at or failures[-1].created_at,
         record_id=newest.id,
         node=newest.node,
         last_line=_last_line(newest.logs),
     )
+
+
+def _failure_words(runs: int, failed: int) -> str:
+    """Return a sentence about the last runs, of which so many failed; how the others ended is not known."""
+    if failed == runs:
+        return f"The last {runs} runs failed." if runs > 1 else "The newest run failed."
+    if not failed:
+        which = f"the last {runs} runs" if runs > 1 else "the newest run"
+        return f"How {which} ended is not known."
+    return f"Of the last {runs} runs {failed} failed, and how the others ended is not known."
+
+
+def _waits_for_news(facts: CronJobFacts, status: str) -> bool:
+    """Whether later records may still tell more: a daemon that was away is catching up."""
+    return status == "unknown" and not facts.settled
 
 
 def run_missed(facts: CronJobFacts) -> RuleResult | None:
@@ -95,17 +117,18 @@ def run_missed(facts: CronJobFacts) -> RuleResult | None:
 
 
 def backup_failed(facts: CronJobFacts) -> RuleResult | None:
-    """The newest backup that ended created no snapshot, and not because its run failed, which has its own
-    alert.
+    """The newest backup that ended created no snapshot, or its end is not known; not because of its run,
+    which has its own alert.
     """
     newest = _newest_backup(facts)
-    if newest is None or newest.status not in BAD_BACKUPS:
+    if newest is None or newest.status not in _BACKUP_WORDS or _waits_for_news(facts, newest.status):
         return None
-    message = f"The newest backup is {newest.status}. {newest.message or newest.reason or ''}".strip()
+    is_unknown = newest.status is BackupStatus.UNKNOWN
+    message = f"{_BACKUP_WORDS[newest.status]} {newest.message or newest.reason or ''}".strip()
     next_step = newest.next_step or "Read the backup's log, and back up again."
     return RuleResult(
         code=AlertCode.BACKUP_FAILED,
-        severity="critical",
+        severity="warning" if is_unknown else "critical",
         message=message,
         next_step=next_step,
         since=newest.ended_at or newest.created_at,
@@ -269,6 +292,11 @@ def keys_not_decided(facts: CronJobFacts) -> set[AlertKey]:
     """Return the keys of alerts about a CronJob that cannot be judged now, and so stay as they are."""
     codes = [] if facts.live else [AlertCode.RUN_MISSED, AlertCode.RUN_FAILED]
     codes += [] if facts.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED]
+    if not facts.settled:
+        runs = _final_runs(facts, missed=False)
+        backup = _newest_backup(facts)
+        codes += [AlertCode.RUN_FAILED] if runs and _waits_for_news(facts, runs[0].status) else []
+        codes += [AlertCode.BACKUP_FAILED] if backup and _waits_for_news(facts, backup.status) else []
     return {(code, "cronjob", facts.cronjob.id) for code in codes}
 
 
@@ -445,7 +473,7 @@ def _newest_backup(facts: CronJobFacts) -> BackupExecution | None:
         return None
     for backup in sorted(facts.backups, key=attrgetter("recording_order"), reverse=True):
         ended = is_final(BACKUP_TRANSITIONS, backup.status) and backup.status is not BackupStatus.CANCELLED
-        if ended and not backup.is_unconfirmed and backup.reason != Reason.CRONJOB_FAILED:
+        if ended and not backup.is_unconfirmed and backup.reason not in _OF_ITS_RUN:
             return backup
     return None
 

@@ -61,6 +61,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
+SETTLING_SECONDS = 120.0  # of a watch, before a run whose end is not known is a reason for an alert
 SHARE = 10  # times as long as an evaluation took is the pause after it
 RECENT_RECORDS = 20  # records of each kind that the rules read of a CronJob
 ACTIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
@@ -90,6 +91,7 @@ class AlertService:
         self._clusters = clusters
         self._shared = shared
         self._wake = asyncio.Event()
+        self._live_since: dict[str, float] = {}  # by the id of a cluster; seconds of the monotonic clock
         self._bare_jobs = BareJobAlerts(
             history=history, bus=bus, clock=clock, clusters=clusters, settings=settings
         )
@@ -261,6 +263,7 @@ class AlertService:
         history = self._history
         settings = self._settings()
         soon = self._clock.now() + timedelta(seconds=1)  # a run that is dated later hides no other
+        live = self._inputs.is_live(cronjob.cluster)
         restores = history.restores.newest(limit=RECENT_RECORDS, cronjob_id=cronjob.id).items
         return CronJobFacts(
             cronjob=cronjob,
@@ -272,9 +275,18 @@ class AlertService:
             controller_zone=settings.controller_zone,
             drills_since=self._drills_since(cronjob),
             unusual=unusual_backups.list_unacknowledged(history, cronjob.id),
-            live=self._inputs.is_live(cronjob.cluster),
+            live=live,
+            settled=self._has_settled(cronjob.cluster, live=live),
             checked=self._inputs.has_findings(cronjob),
         )
+
+    def _has_settled(self, cluster: str, *, live: bool) -> bool:
+        """Whether a cluster has been watched for so long that what happened before was recorded."""
+        now = self._clock.monotonic()
+        if not live:
+            self._live_since.pop(cluster, None)
+            return False
+        return now - self._live_since.setdefault(cluster, now) >= SETTLING_SECONDS
 
     def _drills_since(self, cronjob: CronJob) -> dict[str | None, datetime]:
         """Return when the drills' planner first saw each drill of the policy, by the copy that it is of."""

@@ -174,6 +174,9 @@ class MovableClock(SystemClock):
     def now(self) -> datetime:
         return super().now() + self.ahead
 
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead.total_seconds()
+
 
 class Daemon:
     """The alert service with its history; `cronjob` is the CronJob that it reads."""

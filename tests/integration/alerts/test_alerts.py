@@ -1,6 +1,6 @@
 """Alerts over a history on disk, and channels over real sockets: a web server counts what it receives."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -8,11 +8,12 @@ import pytest
 from tests.integration.alerts.alert_scene import WELL, WRONG, Receiver, channel, daemon
 
 from kronkeep_common.errors import AlertNotFound, NotAllowedNow
-from kronkeep_common.models import BackupPolicy
+from kronkeep_common.models import BackupPolicy, CronJobExecution
 from kronkeep_common.models.coverage import ClaimCoverage
-from kronkeep_common.states import AlertStatus
+from kronkeep_common.states import AlertStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.alerts import dispatch
 from kronkeep_daemon.alerts.rule_results import ClockFault
+from kronkeep_daemon.alerts.service import SETTLING_SECONDS
 
 
 async def test_a_restart_neither_repeats_nor_loses(tmp_path: Path, receiver: Receiver) -> None:
@@ -220,3 +221,32 @@ async def test_alerts_of_one_cause_are_one_message_and_later_ones_are_gathered(
             await it.service.evaluate()
             await it.wait_until_sent()
         assert pauses == [0.0] * 5 + [60.0]
+
+
+async def test_a_run_that_a_restart_lost_pages_nobody_until_all_is_recorded_that_happened(
+    tmp_path: Path,
+) -> None:
+    lost = CronJobExecution(
+        id="lost",
+        cluster="c",
+        namespace="shop",
+        cronjob="dump",
+        cronjob_id="j0",
+        status=ExecutionStatus.UNKNOWN,
+        trigger=Trigger.SCHEDULED,
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        reason="GoneWhileAway",
+        message="The Job is gone.",
+    )
+    async with daemon(tmp_path) as it:
+        it.cronjob = WELL
+        it.history.executions.put(lost)
+        await it.service.evaluate()
+        it.clock.ahead = timedelta(seconds=SETTLING_SECONDS - 1)
+        await it.service.evaluate()
+        assert it.service.active_alerts() == []
+        it.clock.ahead = timedelta(seconds=SETTLING_SECONDS + 1)
+        await it.service.evaluate()
+        (alert,) = it.service.active_alerts()
+        assert alert.severity == "warning"
+        assert alert.message == "How the newest run ended is not known. The Job is gone."

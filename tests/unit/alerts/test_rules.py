@@ -102,6 +102,9 @@ RESULT = BackupResult(snapshot_id="s")
         (facts(runs=[run(1, E.SUCCEEDED), run(9, E.FAILED)]), []),
         (facts(runs=[run(1, E.FAILED), run(9, E.SUCCEEDED)]), [("RunFailed", "warning")]),
         (facts(runs=[run(1, E.RUNNING), run(9, E.UNKNOWN)]), [("RunFailed", "warning")]),
+        (facts(runs=[run(1, E.UNKNOWN), run(9, E.SUCCEEDED)])._replace(settled=False), []),
+        (facts(runs=[run(1, E.FAILED)])._replace(settled=False), [("RunFailed", "warning")]),
+        (facts(runs=[run(n, E.UNKNOWN) for n in (1, 2, 3)]), [("RunFailed", "warning")]),
         (facts(runs=[run(1, E.CANCELLED), run(9, E.SUCCEEDED)]), []),
         (facts(runs=[run(n, E.FAILED) for n in (1, 2)]), [("RunFailed", "warning")]),
         (facts(runs=[run(n, E.FAILED) for n in (1, 2, 3)]), [("RunFailed", "critical")]),
@@ -113,6 +116,9 @@ RESULT = BackupResult(snapshot_id="s")
         (facts(backups=[backup(1, B.MISSED)]), [("BackupFailed", "critical")]),
         (facts(backups=[backup(1, B.RUNNING), backup(9, B.SUCCEEDED)]), []),
         (facts(backups=[backup(1, B.FAILED, reason="CronJobFailed"), backup(9, B.SUCCEEDED)]), []),
+        (facts(backups=[backup(1, B.UNKNOWN, reason="CronJobUnknown"), backup(9, B.SUCCEEDED)]), []),
+        (facts(backups=[backup(1, B.UNKNOWN, reason="ResultLost")]), [("BackupFailed", "warning")]),
+        (facts(backups=[backup(1, B.UNKNOWN, reason="ResultLost")])._replace(settled=False), []),
         (facts(backups=[backup(1, B.FAILED)], policy={}, policy_fault=None), [("BackupFailed", "critical")]),
         (facts(backups=[backup(1, B.PARTIAL, result=RESULT)]), [("BackupPartial", "warning")]),
         (facts(policy={"rto_seconds": 3600}, expected_restore_seconds=3599), []),
@@ -184,6 +190,52 @@ def test_since_is_the_first_of_a_row_and_the_newest_is_named() -> None:
     assert finding.record_id == "r1"
     assert finding.message == "The last 3 runs failed. Exit code 3."
     assert (finding.object, finding.storage_id, finding.next_step) == ("shop/dump", "vault", "Fix it.")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "severity", "words"),
+    [
+        ([E.UNKNOWN], "warning", "How the newest run ended is not known. Gone."),
+        ([E.UNKNOWN, E.UNKNOWN, E.UNKNOWN], "warning", "How the last 3 runs ended is not known. Gone."),
+        (
+            [E.UNKNOWN, E.FAILED],
+            "warning",
+            "Of the last 2 runs 1 failed, and how the others ended is not known. Gone.",
+        ),
+        (
+            [E.FAILED, E.UNKNOWN, E.FAILED, E.FAILED],
+            "critical",
+            "Of the last 4 runs 3 failed, and how the others ended is not known. Gone.",
+        ),
+    ],
+)
+def test_a_run_whose_end_is_not_known_did_not_fail(
+    statuses: list[ExecutionStatus], severity: str, words: str
+) -> None:
+    runs = [run(1 + number, status, message="Gone.") for number, status in enumerate(statuses)]
+    (finding,) = rules.cronjob_findings(facts(runs=runs))
+    assert (finding.severity, finding.message) == (severity, words)
+
+
+def test_a_backup_is_told_in_words_not_by_its_status() -> None:
+    words = {}
+    for status in (B.FAILED, B.MISSED, B.UNKNOWN):
+        (finding,) = rules.cronjob_findings(facts(backups=[backup(1, status, message="So.")]))
+        words[status] = finding.message
+    assert words == {
+        B.FAILED: "The newest backup failed. So.",
+        B.MISSED: "The newest backup was not made. So.",
+        B.UNKNOWN: "How the newest backup ended is not known. So.",
+    }
+
+
+def test_until_all_is_recorded_an_alert_about_an_unknown_end_neither_opens_nor_ends() -> None:
+    unknown = facts(runs=[run(1, E.UNKNOWN)], backups=[backup(1, B.UNKNOWN)])
+    assert rules.keys_not_decided(unknown) == set()
+    keys = rules.keys_not_decided(unknown._replace(settled=False))
+    assert keys == {("RunFailed", "cronjob", "j"), ("BackupFailed", "cronjob", "j")}
+    failed = facts(runs=[run(1, E.FAILED)], backups=[backup(1, B.FAILED)])
+    assert rules.keys_not_decided(failed._replace(settled=False)) == set()
 
 
 def test_without_a_policy_old_backups_are_no_concern() -> None:
