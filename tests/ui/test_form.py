@@ -1,11 +1,13 @@
 """The form over a canned client: what it says as one types, what it sends, what it keeps."""
 
 import json
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.ui.canned import CannedCronJobs, cronjob
+from tests.ui.canned import POLICY, CannedClient, CannedCronJobs, cronjob
 from tests.ui.driving import (
     HOSTILE,
     ClientWithStorage,
@@ -18,10 +20,11 @@ from tests.ui.driving import (
     wait_for_jobs,
 )
 from tests.ui.idleness import settle
+from tests.ui.scenes import storage
 
 from kronkeep_common import errors
 from kronkeep_common.client.cronjobs import TaggedSpec
-from kronkeep_common.models import BackupPolicySpec, CronJob, CronJobCreate, VolumeMount
+from kronkeep_common.models import BackupPolicy, BackupPolicySpec, CronJob, CronJobCreate, VolumeMount
 from kronkeep_tui.form.draft import new_draft
 from kronkeep_tui.form.form_rows import rows_of_draft
 
@@ -320,3 +323,65 @@ async def test_after_saving_the_cursor_is_on_the_new_job_once_it_has_come() -> N
         await until(
             pilot, lambda: any(line[0] == ">" and "zz-new " in line for line in screen(pilot).splitlines())
         )
+
+
+CLAIM = "pvc/data"
+
+
+def client_with_claim() -> CannedClient:
+    policy = msgspec.convert({**msgspec.to_builtins(POLICY), "schedule": "0 4 * * *"}, BackupPolicy)
+    claim = msgspec.structs.replace(
+        cronjob(CLAIM), kind="PersistentVolumeClaim", schedule="", schedule_text="", policy=policy
+    )
+    return CannedClient([claim], [], [], storages=[storage("s3-eu", 1, 2)])
+
+
+async def test_the_policy_of_a_claim_has_the_form_with_its_own_schedule_and_a_fixed_source() -> None:
+    client = client_with_claim()
+    sent: list[BackupPolicySpec] = []
+
+    async def set_for_claim(namespace: str, claim: str, policy: BackupPolicySpec, **_: Any) -> CronJob:
+        assert (namespace, claim) == ("default", "data")
+        sent.append(policy)
+        return client.cronjobs_given[0]
+
+    client.policies.set_for_claim = set_for_claim  # type: ignore[attr-defined]
+    async with app_of(client, start="policies").run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: CLAIM in screen(pilot))
+        await pilot.press("e")
+        await until(pilot, lambda: "[Backup]" in screen(pilot) and "0 4 * * *" in screen(pilot))
+        text = screen(pilot)
+        assert "every day at 04:00" in text
+        for words in ("overlap", "on conflict", "a run takes", "suspended"):
+            assert words not in text, words
+        assert all(
+            row.locked for row in form(pilot).form_widget.rows if row.key.startswith("policy.source.cl")
+        )
+        await fill_field(pilot, "policy.schedule", "")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "A claim has no runs that its backups could follow" in screen(pilot))
+        assert not sent
+        await fill_field(pilot, "policy.schedule", "0 5 * * *")
+        await fill_field(pilot, "policy.retention.days", "9")
+        await pilot.press("f3")
+        await until(pilot, lambda: "kind: ClaimPolicy" in screen(pilot) and "claim: data" in screen(pilot))
+        await pilot.press("f3", "ctrl+s")
+        await until(pilot, lambda: sent)
+        assert (sent[0].schedule, sent[0].retention.days) == ("0 5 * * *", 9)
+        await until(pilot, lambda: "keeps its own policy. Changed: " in screen(pilot))
+
+
+async def test_the_policy_of_a_claim_that_somebody_else_changed_is_not_overwritten_unseen() -> None:
+    client = client_with_claim()
+    async with app_of(client, start="policies").run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: CLAIM in screen(pilot))
+        await pilot.press("e")
+        await until(pilot, lambda: "[Backup]" in screen(pilot) and "0 4 * * *" in screen(pilot))
+        await fill_field(pilot, "policy.retention.days", "9")
+        theirs = client.cronjobs_given[0]
+        assert theirs.policy is not None
+        policy = msgspec.structs.replace(theirs.policy, schedule="0 6 * * *")
+        client.cronjobs_given = [msgspec.structs.replace(theirs, policy=policy)]
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "Somebody else changed" in screen(pilot))
+        assert not [name for name, *_ in client.asked if name != "try rules"]

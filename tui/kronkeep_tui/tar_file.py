@@ -45,7 +45,7 @@ class TarFile:
         """Open the file, and read what there is of it, to the last whole block; raise InvalidRequest."""
         name = clean(str(self.target), 300)
         if self.target.exists():
-            raise InvalidRequest(f"{name} exists already.", next_step="Name another file with --to.")
+            raise InvalidRequest(f"{name} exists already.", next_step="Name another file.")
         try:
             self._file = self.part.open("a+b")
             self._file.truncate(self.part.stat().st_size // BLOCK * BLOCK)
@@ -88,7 +88,7 @@ class TarFile:
 
 def _unwritable(path: Path, fault: OSError) -> InvalidRequest:
     message = f"{clean(str(path), 300)} cannot be written: {fault.strerror}."
-    return InvalidRequest(message, next_step="Free space, or name another file with --to.")
+    return InvalidRequest(message, next_step="Free space, or name another file.")
 
 
 async def fetch_tar(
@@ -146,7 +146,7 @@ async def _fill(client: "Client", backup_id: str, path: str, file: TarFile, prog
 
 
 def _interrupted(fault: KronkeepError, file: TarFile) -> KronkeepError:
-    fault.next_step = f"Run the same command again: it continues {clean(str(file.part), 300)}."
+    fault.next_step = f"Download it again to the same file: it continues {clean(str(file.part), 300)}."
     return fault
 
 
@@ -157,5 +157,5 @@ def _require_space(target: Path, expected: int, had: int) -> None:
     if expected - had + MARGIN > free:
         raise InvalidRequest(
             f"The archive has about {size(expected)}, and {clean(folder, 300)} has {size(free)} free.",
-            next_step="Name a file on another file system with --to, or restore the folder to a claim.",
+            next_step="Name a file on another file system, or restore the folder to a claim.",
         )

@@ -12,6 +12,7 @@ from kronkeep_tui.form.draft import Draft, entries_of, is_used
 from kronkeep_tui.form.fields import FIELDS, SECTIONS, FormField
 
 LISTED = 6  # completions in a hint
+_FIXED_NAME = "A CronJob keeps its namespace and name."
 
 
 class FormRow(NamedTuple):
@@ -26,15 +27,22 @@ class FormRow(NamedTuple):
 
 
 def rows_of_draft(
-    draft: Draft, faults: Mapping[str, str], locked: frozenset[str] = frozenset()
+    draft: Draft,
+    faults: Mapping[str, str],
+    locked: frozenset[str] = frozenset(),
+    hidden: frozenset[str] = frozenset(),
 ) -> list[FormRow]:
-    """Return every row; the rows of a `many` field end with an empty one, absent sections are left out."""
+    """Return every row; the rows of a `many` field end with an empty one, absent sections are left out.
+
+    locked, hidden: paths of fields that cannot be changed, and of those that are not shown.
+    """
     rows = []
     for section in SECTIONS:
         if section.leads and not draft.get(section.leads, "").strip():
             continue
-        rows.append(FormRow(key="", label=section.title))
-        for field in section.fields:
+        fields = [field for field in section.fields if field.path not in hidden]
+        rows += [FormRow(key="", label=section.title)] if fields else []
+        for field in fields:
             if field.path == "policy.storage_id" or is_used(draft, field.path):
                 rows += _rows_of_field(draft, field, faults, field.path in locked)
     return rows
@@ -55,10 +63,10 @@ def _rows_of_field(draft: Draft, field: FormField, faults: Mapping[str, str], lo
         ]
     entries = entries_of(draft, field.path)
     last = max((int(key.rpartition(".")[2]) for key, _ in entries), default=-1)
-    if not entries or entries[-1][1].strip():
+    if (not entries or entries[-1][1].strip()) and not locked:
         entries.append((f"{field.path}.{last + 1}", ""))
     return [
-        FormRow(key=key, label=field.label, text=text, choices=(), fault=faults.get(key, ""))
+        FormRow(key=key, label=field.label, text=text, choices=(), fault=faults.get(key, ""), locked=locked)
         for key, text in entries
     ]
 
@@ -132,7 +140,7 @@ def storage_error(text: str, namespace: str, storages: Sequence[BackupStorage]) 
 def hint_for(row: FormRow, storages: Sequence[BackupStorage], claims: Sequence[str]) -> str:
     """Return the line below the fields: what is wrong, else what may be typed."""
     if row.locked:
-        return "A CronJob keeps its namespace and name."
+        return "The policy of a claim archives that claim." if row.key.startswith("policy.") else _FIXED_NAME
     names = completions(row.key, row.text, storages, claims)
     completed = f"{', '.join(names[:LISTED])}  (right completes)  " if names else ""
     if row.fault:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage, CronJobCreate, OtherVolume, UnarchivedVolume
-from kronkeep_tui.form import concurrent_changes
+from kronkeep_common.subject_names import claim_of
+from kronkeep_tui.form import claim_policy, concurrent_changes
 from kronkeep_tui.form.concurrent_changes import ConcurrentChange
 from kronkeep_tui.form.draft import ParsedDraft, draft_of, new_draft, parse_draft
 from kronkeep_tui.form.form_rows import FormRow, field_of, row_of_error_field, rows_of_draft, storage_error
@@ -51,6 +52,18 @@ class FormState:
         return self.source if self.of.startswith("edit ") else None
 
     @property
+    def claim(self) -> str | None:
+        """The claim whose policy is being changed; None for a CronJob."""
+        return claim_of(self.target[1]) if self.target else None
+
+    async def read(self, client: "Client") -> "TaggedSpec":
+        """Read what the form begins with; raise KronkeepError."""
+        assert self.source is not None
+        if self.claim is not None:
+            return await claim_policy.read_claim_policy(client, *self.source)
+        return await client.cronjobs.spec_with_tag(*self.source)
+
+    @property
     def spec(self) -> CronJobCreate | None:
         """The CronJob that the fields describe; None while something is wrong."""
         return self._parsed.spec
@@ -89,14 +102,18 @@ class FormState:
     def rows(self, storages: Sequence[BackupStorage] | None) -> list[FormRow]:
         """Return the rows of the form with the messages at each; `storages` is None until they were read."""
         locked = frozenset(("namespace", "name")) if self.target else frozenset[str]()
-        return rows_of_draft(self.draft, self._faults(storages), locked)
+        if self.claim is None:
+            return rows_of_draft(self.draft, self._faults(storages), locked)
+        locked = claim_policy.LOCKED
+        return rows_of_draft(self.draft, self._faults(storages), locked, claim_policy.HIDDEN)
 
     def errors(self, storages: Sequence[BackupStorage] | None) -> dict[str, KronkeepError]:
         """Return what is wrong, as far as it can be known here; `storages` is None until they were read."""
         name = self.draft.get("policy.storage_id", "").strip()
         namespace = self.draft.get("namespace", "")
         error = storage_error(name, namespace.strip(), storages) if storages is not None else None
-        return self._parsed.errors | ({"policy.storage_id": error} if error is not None else {})
+        errors = self._parsed.errors | ({"policy.storage_id": error} if error is not None else {})
+        return errors | (claim_policy.find_errors(self.spec, name) if self.claim is not None else {})
 
     def _faults(self, storages: Sequence[BackupStorage] | None) -> dict[str, str]:
         """Return the messages at the fields: errors, the daemon's refusals, and other people's changes.
@@ -140,6 +157,10 @@ class FormState:
         self.changes |= {change.path: change for change in changes}
         self.parse()
         return changes
+
+    def is_changed_elsewhere(self, now: "TaggedSpec") -> bool:
+        """Return whether something that was read now differs from what the form began with."""
+        return draft_of(now.spec) != self._base
 
     def describe_changes(self) -> str:
         """Return which fields were changed since the form was opened, from what to what; empty for none."""

@@ -51,17 +51,19 @@ def preview_lines(
     width: int,
     *,
     alone: bool,
+    has_runs: bool = True,
 ) -> list[Text]:
-    """Write the preview.
+    """Write the preview; one of a claim, which has no runs, only of its backups.
 
     `verdict` is None until it has come; `alone` says that it was made without the daemon; `local` is the time
     zone of this terminal.
     """
-    lines = _schedule_lines(
-        "run", next_fires(draft.get("schedule", ""), draft.get("time_zone", ""), now), local, width
-    )
+    fires = next_fires(draft.get("schedule", ""), draft.get("time_zone", ""), now) if has_runs else None
+    lines = _schedule_lines("run", fires, local, width) if has_runs else []
     if not draft.get("policy.storage_id", "").strip():
         return [*lines, (("backup  ", "quiet"), ("none: no storage is named", "warn"))]
+    if not draft.get("policy.schedule", "").strip() and not has_runs:
+        return [*lines, (("backup  ", "quiet"), ("never: a claim needs a schedule of its own", "bad"))]
     if not draft.get("policy.schedule", "").strip():
         delay = draft.get("policy.delay_seconds", "").strip()
         later = f", {delay} later" if delay not in ("", "0s", "0") else ""
@@ -69,7 +71,7 @@ def preview_lines(
     lines += _schedule_lines(
         "backup", next_fires(draft["policy.schedule"], draft.get("policy.time_zone", ""), now), local, width
     )
-    if check_request(draft, None) is None:
+    if not has_runs or check_request(draft, None) is None:
         return lines
     if verdict is None:
         return [*lines, (("checking how they fit ...", "quiet"),)]

@@ -20,6 +20,8 @@ async def submit_form(client: "Client", filling: FormState, spec: CronJobCreate,
     changes, and PreconditionFailed names them; sent again, it replaces what was read then.
     """
     try:
+        if filling.claim is not None:
+            return await _send_claim_policy(client, filling, spec, dry_run=dry_run)
         if filling.target is None:
             return await client.cronjobs.create(spec, dry_run=dry_run)
         return await client.cronjobs.replace(spec, dry_run=dry_run, if_match=filling.tag)
@@ -32,6 +34,21 @@ async def submit_form(client: "Client", filling: FormState, spec: CronJobCreate,
         if now.spec == spec:  # an earlier request arrived, and only its answer was lost
             return await client.cronjobs.get(*filling.target)
         raise _error_of_changes(filling.take_in_changes(now)) from error
+
+
+async def _send_claim_policy(
+    client: "Client", filling: FormState, spec: CronJobCreate, *, dry_run: bool
+) -> CronJob:
+    """Give a claim the policy of a form; a policy that somebody else changed is not overwritten unseen."""
+    assert filling.target is not None
+    assert filling.claim is not None
+    assert spec.policy is not None
+    namespace, name = filling.target
+    now = await filling.read(client)
+    if filling.is_changed_elsewhere(now):
+        raise _error_of_changes(filling.take_in_changes(now))
+    saved = await client.policies.set_for_claim(namespace, filling.claim, spec.policy, dry_run=dry_run)
+    return await client.cronjobs.get(namespace, name) if not dry_run else saved
 
 
 def _error_of_changes(changes: list[ConcurrentChange]) -> KronkeepError:

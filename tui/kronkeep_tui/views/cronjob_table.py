@@ -45,8 +45,5 @@ class CronJobTableView(TableView[CronJob]):
     @handles(actions.FORM)
     def open_form(self) -> None:
         """Open the CronJob with its policy in the form, at the view's part of it."""
-        cronjob = self.subject()
-        if cronjob is not None and cronjob.is_claim:
-            self.context.tell("The policy of a claim is edited as YAML: E in Jobs.", "quiet")
-        elif cronjob is not None:
+        if (cronjob := self.subject()) is not None:
             self.context.enter("form", f"{self.FORM_TARGET} {full_name(cronjob)}")

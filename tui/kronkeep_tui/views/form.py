@@ -59,8 +59,8 @@ class FormView(FormBase):
         super().__init__(context, place)
         verb, _, name = place.argument.partition(" ")
         self._of = f"edit {name}" if verb == "policy" else place.argument  # also the key of its draft
-        self._first_field = _FIRST_FIELDS[verb]
         self.form_state = FormState(self._of)
+        self._first_field = "policy.storage_id" if self.form_state.claim else _FIRST_FIELDS[verb]
         self._schedule_fit = ScheduleFit()
         self._check_timer: Timer | None = None
         self._trial = RetentionTrial()
@@ -94,7 +94,7 @@ class FormView(FormBase):
         filling = self.form_state
         if filling.source is not None and filling.is_unread:
             client = filling.client_for(self.context.client)
-            filling.load(await client.cronjobs.spec_with_tag(*filling.source))
+            filling.load(await filling.read(client))
             self.refresh_fields(at=self._first_field)
 
     # what is shown
@@ -184,7 +184,8 @@ class FormView(FormBase):
     # how the schedules fit
 
     def _check_schedules_soon(self) -> None:
-        request = schedule_fit.check_request(self.draft, self.form_state.target)
+        is_of_runs = self.form_state.claim is None
+        request = schedule_fit.check_request(self.draft, self.form_state.target) if is_of_runs else None
         if not self._schedule_fit.set_request(request):
             return
         if self._check_timer is not None:
@@ -395,6 +396,9 @@ class FormView(FormBase):
             self.context.show_row("jobs", saved.id)
 
     def _describe_end(self, saved: CronJob) -> str:
+        if self.form_state.claim is not None:
+            changes = self.form_state.describe_changes() or "nothing"
+            return f"{saved.namespace}/{saved.name} keeps its own policy. Changed: {changes}."
         runs = f"{saved.namespace}/{saved.name} runs {saved.schedule_text}."
         if self.form_state.target is None:
             return runs

@@ -57,7 +57,15 @@ def _meaning(filling: FormState, fit: ScheduleFit, clock: Clock, width: int) -> 
     return [
         *met,
         *_contents(filling, width),
-        *schedule_preview.preview_lines(filling.draft, fit.verdict, now, local, width, alone=fit.is_local),
+        *schedule_preview.preview_lines(
+            filling.draft,
+            fit.verdict,
+            now,
+            local,
+            width,
+            alone=fit.is_local,
+            has_runs=filling.claim is None,
+        ),
     ]
 
 
@@ -76,6 +84,10 @@ def _yaml(filling: FormState, storages: Sequence[BackupStorage] | None) -> list[
         return [((error.message, "bad"),) for error in filling.errors(storages).values()]
     import yaml
 
-    body = {"kind": "CronJob", **msgspec.to_builtins(filling.spec)}
+    plain = msgspec.to_builtins(filling.spec)
+    body = {"kind": "CronJob", **plain}
+    if filling.claim is not None:
+        names = {"namespace": filling.spec.namespace, "claim": filling.claim}
+        body = {"kind": "ClaimPolicy", **names, "policy": plain["policy"]}
     text = yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
     return [((line, ""),) for line in clean_lines(text)]
