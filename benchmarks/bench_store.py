@@ -150,7 +150,7 @@ class StockStore:
         self.database = TinyDB(path)
 
     async def put(self, documents: list[Document]) -> None:
-        if len(documents) == 1 and documents[0]["status"] == "changed":
+        if len(documents) == 1 and documents[0]["status"] == "cancelled":
             self.database.update(documents[0], where("id") == documents[0]["id"])
         else:
             self.database.insert_multiple(documents)
@@ -175,7 +175,7 @@ def list_operations(size: int) -> dict[str, tuple[int, Operation]]:
         await store.put([build_document(size + number, "new")])
 
     async def update(store: Any, number: int) -> None:
-        await store.put([build_document(number * (size // ROUNDS), "changed") | {"status": "changed"}])
+        await store.put([build_document(number * (size // ROUNDS), "cancelled") | {"status": "cancelled"}])
 
     async def insert_many(store: Any, number: int) -> None:
         first = size + 1000 + number * MANY
