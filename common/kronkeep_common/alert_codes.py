@@ -53,6 +53,10 @@ class AlertCode(StrEnum):
         "ScheduleConflictAccepted",
         "The backup's schedule does not fit the CronJob's, and the policy accepts that.",
     )
+    SCHEDULE_CONFLICT = (
+        "ScheduleConflict",
+        "The schedules of the CronJob and of its backup conflict, as after kubectl changed one of them.",
+    )
     MAINTENANCE_NOT_ENDED = (
         "MaintenanceNotEnded",
         "The CronJob is still suspended by a maintenance that is over, or that no daemon knows.",

@@ -38,11 +38,15 @@ def takes_cluster(method: str, path: str) -> bool:
 class TriggerRequest(Request, frozen=True, kw_only=True):
     """What a trigger may change for this run: variables with plain values.
 
+    With `only_if_idle` it is refused (AlreadyRuns) while a run goes on and the CronJob's concurrencyPolicy is
+    Forbid or Replace, which Kubernetes applies to the runs of its schedule only.
+
     A user who may trigger a CronJob can also read the run's log, where a Secret might appear, so only users
     who may change the CronJob can give it variables from Secrets.
     """
 
     env: tuple[EnvVar, ...] = ()
+    only_if_idle: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a variable from a Secret."""

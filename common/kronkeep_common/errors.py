@@ -5,7 +5,7 @@
         InvalidSchedule, InvalidTimeZone, InvalidName, InvalidImage, InvalidPolicy, NothingToArchive,
         InvalidSettings, InvalidFilter, ScheduleConflict (409), ConfirmationMissing
       NotFound (404)        CronJobNotFound, ExecutionNotFound, BackupNotFound, StorageNotFound, ...
-      Conflict (409)        NameTaken, AmbiguousId, StorageInUse, StateInUse, NotAllowedNow,
+      Conflict (409)        NameTaken, AlreadyRuns, AmbiguousId, StorageInUse, StateInUse, NotAllowedNow,
                             PreconditionFailed (412)
       Denied (403)          NamespaceNotServed
       TooMany (429), TooSlow (408)
@@ -261,6 +261,14 @@ class NameTaken(Conflict):
 
     code = "NameTaken"
     default_next_step = "Choose another name, or change the one that exists."
+
+
+class AlreadyRuns(Conflict):
+    """A run of the CronJob goes on, beside which its concurrencyPolicy allows no other."""
+
+    code = "AlreadyRuns"
+    retryable = True
+    default_next_step = "Wait for its end, stop it (kronkeep cancel ID), or: kronkeep trigger NAME --beside."
 
 
 class AmbiguousId(Conflict):

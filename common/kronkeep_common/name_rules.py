@@ -14,10 +14,10 @@ LONGEST_LABEL = 63
 LONGEST_NAME = 52  # characters; the names of a CronJob's Jobs add 11
 
 
-def check_name(name: str) -> None:
-    """Raise InvalidName for a name that Kubernetes would refuse for a CronJob."""
+def check_name(name: str, noun: str = "CronJob") -> None:
+    """Raise InvalidName for a name that Kubernetes would refuse for a CronJob, or for what kronkeep names."""
     if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
-        raise InvalidName(f"The name {clean(repr(name), 80)} is not a CronJob's name.", field="name")
+        raise InvalidName(f"The name {clean(repr(name), 80)} is not a {noun}'s name.", field="name")
 
 
 def is_namespace(name: str) -> bool:

@@ -12,7 +12,7 @@ def describe_settings_fault(kind: str, fault: msgspec.ValidationError) -> ModelF
     described = describe_fault(fault, KINDS[kind].settings)
     descriptions = {field.name: field.description for field in fields_of(KINDS[kind].settings)}
     if "regex" in str(fault) and described.path in descriptions:
-        words = f"that is not {descriptions[described.path]}."
+        words = f"it is not of the right form: {descriptions[described.path]}."
         return ModelFault(described.steps, words)
     return described
 
@@ -30,6 +30,7 @@ def find_settings_faults(kind: str, settings: Settings) -> dict[str, str]:
             msgspec.convert(settings[field.name], hints[field.name], strict=False)
         except msgspec.ValidationError as fault:
             is_form = "regex" in str(fault)
-            words = f"that is not {field.description}." if is_form else describe_fault(fault, None).words
+            form_words = f"it is not of the right form: {field.description}."
+            words = form_words if is_form else describe_fault(fault, None).words
             faults[field.name] = f"{words[0].upper()}{words[1:]}"
     return faults

@@ -290,10 +290,15 @@ class ExtendedCronJobService:
         return self.get(ref)
 
     async def trigger(
-        self, ref: CronJobRef, env: Sequence[EnvVar] = (), *, key: str | None = None
+        self,
+        ref: CronJobRef,
+        env: Sequence[EnvVar] = (),
+        *,
+        key: str | None = None,
+        only_if_idle: bool = False,
     ) -> CronJobExecution:
         """Run the CronJob now; a backup that follows the run is recorded with it, and waits for it."""
-        run = await self._cronjobs.trigger(ref, env=env, key=key)
+        run = await self._cronjobs.trigger(ref, env=env, key=key, only_if_idle=only_if_idle)
         await self._backups.create_for_run(run)
         return self.execution(run.id)
 

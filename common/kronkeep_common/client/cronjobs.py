@@ -75,9 +75,14 @@ class CronJobCalls:
         body = api.DeleteRequest(confirm=confirm)
         await self._connection.call("DELETE", _path(namespace, name), object, body)
 
-    async def trigger(self, namespace: str, name: str, env: tuple[EnvVar, ...] = ()) -> CronJobExecution:
-        """Run a CronJob now, with `env` added to its containers' variables."""
-        body = api.TriggerRequest(env=env)
+    async def trigger(
+        self, namespace: str, name: str, env: tuple[EnvVar, ...] = (), *, only_if_idle: bool = False
+    ) -> CronJobExecution:
+        """Run a CronJob now, with `env` added to its containers' variables.
+
+        With `only_if_idle`, raise AlreadyRuns where a run goes on beside which it allows no other.
+        """
+        body = api.TriggerRequest(env=env, only_if_idle=only_if_idle)
         return await self._connection.post(_path(namespace, name, "trigger"), CronJobExecution, body)
 
     async def suspend(self, namespace: str, name: str) -> CronJob:

@@ -22,7 +22,11 @@ Node = Annotated[
 ]
 Prefix = Annotated[str, msgspec.Meta(pattern=_BELOW, description="a folder inside, without a first /")]
 Bucket = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,62}$", description="the bucket's name")
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,62}$",
+        description="the bucket's name, 3 to 63 letters, digits, dots and hyphens",
+    ),
 ]
 Namespace = Annotated[
     str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="the claim's namespace")

@@ -262,6 +262,26 @@ def conflict_accepted(facts: CronJobFacts) -> RuleResult | None:
     )
 
 
+# Codes of findings that follow from the schedules alone, and not from how long runs take.
+CONFLICTS = ("NeverFires:", "SameTime:", "BackupBeforeRun:")
+
+
+def conflict_made_outside(facts: CronJobFacts) -> RuleResult | None:
+    """The schedules conflict though the policy does not accept that, as after kubectl changed one of them."""
+    policy = facts.cronjob.policy
+    if policy is None or policy.on_conflict == "accept":
+        return None
+    conflict = next((each for each in facts.cronjob.policy_findings if each.startswith(CONFLICTS)), None)
+    if conflict is None:
+        return None
+    return RuleResult(
+        code=AlertCode.SCHEDULE_CONFLICT,
+        severity="warning",
+        message=f"The backup's schedule no longer fits the CronJob's. {conflict}",
+        next_step="kronkeep edit shifts the backup's schedule, or lets it follow each run.",
+    )
+
+
 CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     run_failed,
     run_missed,
@@ -279,6 +299,7 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     nothing_to_archive,
     storage_not_usable,
     conflict_accepted,
+    conflict_made_outside,
 )
 
 
@@ -291,7 +312,7 @@ def cronjob_findings(facts: CronJobFacts) -> list[AlertFinding]:
 def keys_not_decided(facts: CronJobFacts) -> set[AlertKey]:
     """Return the keys of alerts about a CronJob that cannot be judged now, and so stay as they are."""
     codes = [] if facts.live else [AlertCode.RUN_MISSED, AlertCode.RUN_FAILED]
-    codes += [] if facts.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED]
+    codes += [] if facts.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED, AlertCode.SCHEDULE_CONFLICT]
     if not facts.settled:
         runs = _final_runs(facts, missed=False)
         backup = _newest_backup(facts)

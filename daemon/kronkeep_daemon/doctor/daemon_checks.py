@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import stat
 import sys
@@ -10,9 +11,10 @@ from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
+from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.api import VERSION, Check, Grade
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.states import BackupStatus, StorageStatus
+from kronkeep_common.states import AlertStatus, BackupStatus, StorageStatus
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
@@ -45,6 +47,7 @@ CLUSTERS_AT_ONCE = 20  # each is asked some thirty questions, one after the othe
 CRONJOBS_AT_ONCE = 100  # counted between two turns of the event loop
 
 
+MOST_CONFLICTS = 200  # open alerts among which those of schedules are looked for
 MOST_UNKNOWN = 10_000  # backups whose end is not known that are looked through
 
 
@@ -101,6 +104,7 @@ class Doctor:
         checks += storage_checks.check_recovered(unknown.items)
         by_name = {storage.id: storage for storage in storages}
         checks += storage_checks.check_copies(self._cronjobs.subjects.objects(), by_name)
+        checks += self._check_schedules()
         checks.append(self._check_restic())
         return checks
 
@@ -178,6 +182,14 @@ class Doctor:
                 next_step = storage.next_step or f"kronkeep storage retry {storage.id}."
                 yield Check(name=name, status=status, message=message, next_step=next_step)
 
+    def _check_schedules(self) -> Iterator[Check]:
+        """Yield a warning for each CronJob whose schedule and backup conflict, from its open alert."""
+        for status in (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED):
+            for alert in self._history.alerts.newest(limit=MOST_CONFLICTS, status=status).items:
+                if alert.code == AlertCode.SCHEDULE_CONFLICT:
+                    name = f"schedule of {clean(alert.object, 120)}"
+                    yield Check(name=name, status="warn", message=alert.message, next_step=alert.next_step)
+
     def _check_restic(self) -> Check:
         """Check the restic version of the newest backup; before the first, name the image of the settings."""
         image = self._settings().archive.image
@@ -192,9 +204,22 @@ def _check_restic_version(version: str, image: str) -> Check:
     number = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if number >= (0, 17):
         return Check(name="restic", status="ok", message=f"The last backup ran restic {clean(version, 40)}.")
-    message = f"The last backup ran restic {clean(version, 40)}, which has one exit code for most failures."
+    message = f"The last backup ran restic {clean(version, 40)}, which has one exit code for most failures"
+    if _names_newer(image):
+        return Check(
+            name="restic",
+            status="ok",
+            message=f"{message}; archive.image {clean(image, 200)} names a newer one: the nodes have the "
+            "older one under that name, as those of the demo do.",
+        )
     next_step = f"Use an image of restic 0.17 or later (archive.image is {clean(image, 200)})."
-    return Check(name="restic", status="warn", message=message, next_step=next_step)
+    return Check(name="restic", status="warn", message=f"{message}.", next_step=next_step)
+
+
+def _names_newer(image: str) -> bool:
+    """Whether an image's tag is a version of restic from 0.17 on."""
+    match = re.search(r":(\d+)\.(\d+)(\.\d+)?$", image)
+    return match is not None and (int(match[1]), int(match[2])) >= (0, 17)
 
 
 def _check_daemon() -> Check:

@@ -47,10 +47,14 @@ def filter_of(call: ApiCall[object], *kinds: str) -> RecordFilter:
 
     A namespace, cluster, storage or policy that nothing has is refused, in `namespace` too.
     """
-    ids = {cluster.name: cluster.id for cluster in call.services.clusters}
-    words = FilterWords(kinds, DaemonNames(call.services))
     check_namespace(call)
-    return parse_filter(call.query.get("filter", ""), ids, words)
+    return check_filter(call, call.query.get("filter", ""), *kinds)
+
+
+def check_filter(call: ApiCall[Any], text: str, *kinds: str) -> RecordFilter:
+    """Return a filter of records of some kinds; raise InvalidFilter, also for a name that nothing has."""
+    ids = {cluster.name: cluster.id for cluster in call.services.clusters}
+    return parse_filter(text, ids, FilterWords(kinds, DaemonNames(call.services)))
 
 
 def check_namespace(call: ApiCall[object]) -> str | None:

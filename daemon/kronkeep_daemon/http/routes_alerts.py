@@ -5,7 +5,14 @@ from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.models import Alert, Silence, SilenceRequest, SilenceView
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
-from kronkeep_daemon.http.list_pages import LIST_QUERY, filter_of, limit_of, page_of, with_cluster_names
+from kronkeep_daemon.http.list_pages import (
+    LIST_QUERY,
+    check_filter,
+    filter_of,
+    limit_of,
+    page_of,
+    with_cluster_names,
+)
 from kronkeep_daemon.http.route import ApiCall, RouteTable
 
 ALERTS = "/v1/alerts"
@@ -65,6 +72,7 @@ async def get_silence(call: ApiCall[None]) -> SilenceView:
 async def create_silence(call: ApiCall[SilenceRequest]) -> SilenceView:
     """Send no alerts that match a filter, for a while; they stay visible."""
     user = access.user_name(access.peer_of(call.request).uid)
+    check_filter(call, call.body.filter, "alerts")
     return _silence_view(call, await call.services.alerts.silences.create(call.body, user))
 
 

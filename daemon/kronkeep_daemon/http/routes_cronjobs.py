@@ -87,7 +87,9 @@ async def delete_cronjob(call: ApiCall[api.DeleteRequest]) -> None:
 @routes.post(CRONJOB + "/trigger", Level.OPERATE, status=201)
 async def trigger(call: ApiCall[api.TriggerRequest]) -> CronJobExecution:
     """Run a CronJob now."""
-    return await call.services.extended.trigger(call.ref, call.body.env, key=call.key)
+    return await call.services.extended.trigger(
+        call.ref, call.body.env, key=call.key, only_if_idle=call.body.only_if_idle
+    )
 
 
 @routes.post(CRONJOB + "/suspend", Level.OPERATE)

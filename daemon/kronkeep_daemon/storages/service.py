@@ -187,7 +187,7 @@ class StorageService:
 
         Raises NameTaken, InvalidName, InvalidRequest, or Denied where hostPath is not allowed.
         """
-        check_name(request.id)
+        check_name(request.id, "storage")
         if request.id == RESERVED_NAME:
             raise InvalidRequest(f"A storage cannot be named {RESERVED_NAME}.", field="id")
         typed = storage_kinds.parse_settings(request.kind, request.settings)

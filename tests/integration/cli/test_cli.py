@@ -164,7 +164,7 @@ def test_a_run_is_cancelled_and_what_has_ended_is_not(daemon: Daemon) -> None:
         daemon, "create", "long", "--image", "busybox", "--schedule", "0 2 29 2 *", "--", "sleep", "600"
     )
     assert made.returncode == 0, made.stderr
-    run_id = run_kronkeep(daemon, "trigger", "long").stdout.split()[0]
+    run_id = run_kronkeep(daemon, "trigger", "at-a-time").stdout.split()[0]
     stopped = run_kronkeep(daemon, "cancel", run_id)
     assert (stopped.returncode, stopped.stdout.split()[0]) == (0, run_id), stopped.stderr
     for flags in ((), ("--backup",), ("--restore",)):
@@ -212,6 +212,44 @@ def test_nothing_heavy_is_imported() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_a_run_beside_another_is_asked_for_where_the_cronjob_forbids_it(daemon: Daemon) -> None:
+    schedule = ("--image", "busybox", "--schedule", "0 2 29 2 *")
+    assert run_kronkeep(daemon, "create", "at-a-time", *schedule, "--", "sleep", "600").returncode == 0
+    first = run_kronkeep(daemon, "trigger", "at-a-time").stdout.split()[0]
+    refused = run_kronkeep(daemon, "trigger", "at-a-time")
+    assert refused.returncode == 1
+    assert f"The run {first[:12]} of default/at-a-time has gone on for" in refused.stderr
+    assert "Forbid" in refused.stderr
+    assert "--beside. [AlreadyRuns]" in refused.stderr
+    second = run_kronkeep(daemon, "trigger", "at-a-time", "--beside")
+    assert second.returncode == 0, second.stderr
+    for run_id in (first, second.stdout.split()[0]):
+        assert run_kronkeep(daemon, "cancel", run_id).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (
+            ("silence", "--filter", "ns:nope", "--for", "1h", "--because", "x"),
+            "There is no namespace 'nope'",
+        ),
+        (
+            ("storage", "create", "local", "Bad Name", "--path", "/x", "--dry-run"),
+            "'Bad Name' is not a storage's name",
+        ),
+        (
+            ("storage", "create", "local", "vault", "--path", "x", "--dry-run"),
+            "path: it is not of the right form: an absolute folder",
+        ),
+    ],
+)
+def test_refusals_name_what_is_wrong(daemon: Daemon, argv: tuple[str, ...], words: str) -> None:
+    refused = run_kronkeep(daemon, *argv)
+    assert refused.returncode == 2
+    assert words in refused.stderr
+
+
 LINES = 20_000
 
 
@@ -240,7 +278,7 @@ def test_a_log_in_a_file_has_every_byte(daemon: Daemon, long_log: str) -> None:
     [(("logs", "default/long-log"), b"1\n"), (("watch", "--since", "0", "--zone", "utc"), b"20")],
 )
 def test_who_reads_only_the_start_gets_no_traceback(
-    daemon: Daemon, long_log: str, argv: tuple[str, ...], first: bytes
+    daemon: Daemon, good: str, long_log: str, argv: tuple[str, ...], first: bytes
 ) -> None:
     command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -248,6 +286,9 @@ def test_who_reads_only_the_start_gets_no_traceback(
         assert process.stderr is not None
         assert process.stdout.readline().startswith(first)
         process.stdout.close()
+        assert (
+            run_kronkeep(daemon, "trigger", good).returncode == 0
+        )  # what watches has one more line to write
         assert process.stderr.read() == b""
 
 

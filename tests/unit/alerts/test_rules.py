@@ -176,6 +176,8 @@ RESULT = BackupResult(snapshot_id="s")
             [("ScheduleConflictAccepted", "warning")],
         ),
         (facts(policy_findings=("Overlap: a",)), []),
+        (facts(policy={}, policy_findings=("TooClose: a", "SameTime: b")), [("ScheduleConflict", "warning")]),
+        (facts(policy={}, policy_findings=("TooClose: a",)), []),
     ],
 )
 def test_a_cronjob(found: CronJobFacts, codes: list[tuple[str, str]]) -> None:

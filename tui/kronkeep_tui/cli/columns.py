@@ -103,6 +103,7 @@ def _policy_state(policy: Any) -> str:
         "nothing to archive": policy.nothing_to_archive,
         "storage not usable": policy.storage_refusal,
         "waits": policy.retention_waits,
+        ", ".join(finding.partition(":")[0] for finding in policy.findings): policy.findings,
         "copy overdue": any(copy.overdue for copy in policy.copies),
         "copy failed": any(copy.failed_copy_id for copy in policy.copies),
         f"{len(policy.unarchived_volumes)} not archived": policy.unarchived_volumes,

@@ -22,6 +22,11 @@ def add_parser(verbs: Verbs) -> None:
     trigger.add_argument(
         "--env", action="append", default=[], metavar="KEY=VALUE", help="a variable for this run only"
     )
+    trigger.add_argument(
+        "--beside",
+        action="store_true",
+        help="also while a run goes on, where the concurrencyPolicy is Forbid or Replace",
+    )
     trigger.set_defaults(func=with_client(_trigger))
     suspend = _add_cronjob_verb(verbs, "suspend", f"POST {_CRONJOB}/suspend")
     suspend.set_defaults(func=with_client(_suspend))
@@ -47,7 +52,8 @@ def _add_cronjob_verb(verbs: Verbs, name: str, route: str) -> argparse.ArgumentP
 
 async def _trigger(client: "Client", options: argparse.Namespace) -> int:
     variables = read_variables(options.env)
-    run = await client.cronjobs.trigger(*split_name(options.name, options.namespace), variables)
+    namespace, name = split_name(options.name, options.namespace)
+    run = await client.cronjobs.trigger(namespace, name, variables, only_if_idle=not options.beside)
     with_backup = f", backup {run.backup_id}" if run.backup_id else ""
     output.print_answer(run, f"{run.id} {run.status}{with_backup}", options)
     if options.follow:

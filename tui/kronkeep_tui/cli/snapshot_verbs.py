@@ -140,7 +140,7 @@ def _new_file(target: Path) -> Iterator[IO[bytes]]:
     """Open a new file that gets its name when it is complete; raise InvalidRequest."""
     name = clean(str(target), 300)
     if target.exists():
-        raise InvalidRequest(f"{name} exists already.", next_step="Name another file with --to.")
+        raise InvalidRequest(f"{name} exists already.", next_step="Name another file with -o, or remove it.")
     part = target.with_name(f"{target.name}.part{os.getpid()}")
     try:
         with part.open("xb") as file:
@@ -149,7 +149,7 @@ def _new_file(target: Path) -> Iterator[IO[bytes]]:
         print(f"{name}  {size(target.stat().st_size)}")
     except OSError as fault:
         message = f"{name} cannot be written: {fault.strerror}."
-        raise InvalidRequest(message, next_step="Name another file with --to.") from fault
+        raise InvalidRequest(message, next_step="Name another file with -o, or remove it.") from fault
     finally:
         part.unlink(missing_ok=True)
 

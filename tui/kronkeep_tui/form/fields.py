@@ -25,7 +25,7 @@ def _read_integer(text: str) -> int:
     from kronkeep_common.errors import InvalidRequest
 
     if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise InvalidRequest("It must be a whole number.")
+        raise InvalidRequest(f"{text[:40]!r} is not a whole number.")
     return int(text)
 
 
