@@ -16,7 +16,6 @@ from kronkeep_common import object_keys, subject_names
 from kronkeep_common.archive_contents import list_mounted_claims
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
-    AlreadyRuns,
     ConfirmationMissing,
     Conflict,
     CronJobNotFound,
@@ -32,10 +31,11 @@ from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
-from kronkeep_common.text import clean, duration, short_id
+from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, maintenance_marks, resume, spec_limits
 from kronkeep_daemon.cronjobs.claim_view import view_claim
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
+from kronkeep_daemon.cronjobs.manual_runs import require_idle
 from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.cronjobs.policy_subjects import (
     PolicySubjects,
@@ -333,7 +333,7 @@ class CronJobService:
         cluster = recorder.cluster
         job_name = f"{ref.name[:43]}-manual-{(key or new_id())[:12]}"
         if only_if_idle:
-            self._require_idle(cronjob, job_name)
+            require_idle(self._history, cronjob, job_name, self._clock.now())
         try:
             body = cronjob_manifests.build_manual_job(cronjob, job_name, env, key)
             job = await idempotent_create.create(cluster, paths.jobs(ref.namespace), body)
@@ -349,25 +349,6 @@ class CronJobService:
         except KronkeepError:
             await cluster.delete(paths.jobs(ref.namespace, job_name), uid=job["metadata"]["uid"])
             raise
-
-    def _require_idle(self, cronjob: CronJobObject, job_name: str) -> None:
-        """Raise AlreadyRuns while another run than `job_name` goes on, beside which none is allowed."""
-        policy = cronjob.spec.concurrency_policy
-        if policy not in ("Forbid", "Replace"):
-            return
-        records = self._history.executions
-        for status in OPEN_STATUSES:
-            for run in records.newest(limit=1, cronjob_id=cronjob.uid, status=status).items:
-                if run.job == job_name:  # the same request again
-                    continue
-                begun = run.started_at or run.created_at
-                lasting = duration(max(0.0, (self._clock.now() - begun).total_seconds()))
-                title = _title(cronjob.namespace, cronjob.name)
-                raise AlreadyRuns(
-                    f"The run {short_id(run.id)} of {title} has gone on for {lasting}, and its "
-                    f"concurrencyPolicy is {policy}.",
-                    run_id=run.id,
-                )
 
     async def suspend(self, ref: CronJobRef) -> CronJobObject:
         """Stop new runs; those that have begun are not stopped."""
