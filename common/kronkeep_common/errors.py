@@ -7,16 +7,13 @@
       NotFound (404)        CronJobNotFound, ExecutionNotFound, BackupNotFound, StorageNotFound, ...
       Conflict (409)        NameTaken, AlreadyRuns, AmbiguousId, StorageInUse, StateInUse, NotAllowedNow,
                             PreconditionFailed (412)
-      Denied (403)          NamespaceNotServed
-      TooMany (429), TooSlow (408)
+      Denied (403), TooMany (429), TooSlow (408)
       Unavailable (503)     ClusterUnreachable, DaemonUnreachable, NoAnswerYet, ToolMissing,
-                            StorageFailed (502), JobNotStarted (502),
-                            ReadOnlyHistory (507)
+                            StorageFailed (502), JobNotStarted (502), ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, OldHistory, HistoryTooNew
 
-Errors that only the daemon raises are defined there (kube/errors.py: refusals of a cluster). `str(error)` is
-one sentence for people, `next_step` says what to do, and `retryable` whether the same request may succeed
-later without a change. Codes never change: scripts compare them.
+Errors that only the daemon raises are defined there (kube/errors.py). `str(error)` is one sentence for people,
+`retryable` whether the same request may succeed later. Codes never change: scripts compare them.
 """
 
 from collections.abc import Iterator
@@ -267,7 +264,6 @@ class AlreadyRuns(Conflict):
     """A run of the CronJob goes on, beside which its concurrencyPolicy allows no other."""
 
     code = "AlreadyRuns"
-    retryable = True
     default_next_step = "Wait for its end, stop it (kronkeep cancel ID), or: kronkeep trigger NAME --beside."
 
 

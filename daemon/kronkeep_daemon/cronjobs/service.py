@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common import object_keys, subject_names
+from kronkeep_common import subject_names
 from kronkeep_common.archive_contents import list_mounted_claims
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
@@ -35,7 +35,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, maintenance_marks, resume, spec_limits
 from kronkeep_daemon.cronjobs.claim_view import view_claim
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
-from kronkeep_daemon.cronjobs.manual_runs import require_idle
+from kronkeep_daemon.cronjobs.manual_runs import is_of_request, name_of_job, require_idle
 from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.cronjobs.policy_subjects import (
     PolicySubjects,
@@ -46,7 +46,6 @@ from kronkeep_daemon.cronjobs.policy_subjects import (
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import CronJobMemo, History
-from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.kube import idempotent_create, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -331,7 +330,7 @@ class CronJobService:
         cronjob = self.find(ref)
         recorder = self.recorders[cronjob.cluster]
         cluster = recorder.cluster
-        job_name = f"{ref.name[:43]}-manual-{(key or new_id())[:12]}"
+        job_name = name_of_job(ref, key)
         if only_if_idle:
             require_idle(self._history, cronjob, job_name, self._clock.now())
         try:
@@ -339,7 +338,7 @@ class CronJobService:
             job = await idempotent_create.create(cluster, paths.jobs(ref.namespace), body)
         except AlreadyExists as taken:
             job = await cluster.get(paths.jobs(ref.namespace, job_name))
-            if not _is_of_request(job, cronjob, key):
+            if not is_of_request(job, cronjob, key):
                 raise NameTaken(
                     f"There is a Job {ref.namespace}/{job_name} already, which is not of this request.",
                     next_step="Trigger the CronJob again; with another Idempotency-Key, where you gave one.",
@@ -450,14 +449,6 @@ async def _create_object(cluster: Cluster, path: str, body: JsonObject, dry_run:
     if dry_run:
         return await cluster.create(path, body, dry_run=True)
     return await idempotent_create.create(cluster, path, body)
-
-
-def _is_of_request(job: JsonObject, cronjob: CronJobObject, request: str | None) -> bool:
-    """Whether a Job was created for the CronJob by that request; a name alone proves nothing."""
-    meta = job["metadata"]
-    owners = {owner.get("uid") for owner in meta.get("ownerReferences") or []}
-    recorded = (meta.get("annotations") or {}).get(object_keys.REQUEST)
-    return request is not None and recorded == request and cronjob.metadata.uid in owners
 
 
 def _title(namespace: str, name: str) -> str:
