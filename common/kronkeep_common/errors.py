@@ -12,7 +12,7 @@
                             StorageFailed (502), JobNotStarted (502), ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, OldHistory, HistoryTooNew
 
-Errors that only the daemon raises are defined there (kube/errors.py). `str(error)` is one sentence for people,
+Errors that only the daemon raises are defined there (kube/errors.py). `str(error)` is one sentence,
 `retryable` whether the same request may succeed later. Codes never change: scripts compare them.
 """
 

@@ -254,12 +254,8 @@ def conflict_accepted(facts: CronJobFacts) -> RuleResult | None:
     if policy is None or policy.on_conflict != "accept" or not findings:
         return None
     next_step = "Shift the backup's schedule, or back up after each run."
-    return RuleResult(
-        code=AlertCode.SCHEDULE_CONFLICT_ACCEPTED,
-        severity="warning",
-        message=findings[0],
-        next_step=next_step,
-    )
+    code = AlertCode.SCHEDULE_CONFLICT_ACCEPTED
+    return RuleResult(code=code, severity="warning", message=findings[0], next_step=next_step)
 
 
 # Codes of findings that follow from the schedules alone, and not from how long runs take.
@@ -274,12 +270,10 @@ def conflict_made_outside(facts: CronJobFacts) -> RuleResult | None:
     conflict = next((each for each in facts.cronjob.policy_findings if each.startswith(CONFLICTS)), None)
     if conflict is None:
         return None
-    return RuleResult(
-        code=AlertCode.SCHEDULE_CONFLICT,
-        severity="warning",
-        message=f"The backup's schedule no longer fits the CronJob's. {conflict}",
-        next_step="kronkeep edit shifts the backup's schedule, or lets it follow each run.",
-    )
+    message = f"The backup's schedule no longer fits the CronJob's. {conflict}"
+    next_step = "kronkeep edit shifts the backup's schedule, or lets it follow each run."
+    code = AlertCode.SCHEDULE_CONFLICT
+    return RuleResult(code=code, severity="warning", message=message, next_step=next_step)
 
 
 CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
