@@ -1,4 +1,4 @@
-"""Runs by hand: the names of their Jobs, whose they are, and whether one may begin beside others."""
+"""Manual runs: the names of their Jobs, whose they are, and whether one may begin beside others."""
 
 from datetime import datetime
 
