@@ -120,7 +120,8 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
         Dapr and Vault from injecting containers are there already; a value here replaces one.
     image_pull_secrets: names of Secrets with registry credentials, which the namespace of each Job must have.
     image_pull_policy: of the archives' image; Kubernetes chooses without one.
-    priority_class, service_account: of the pods; no token is mounted. Each namespace must have the account.
+    priority_class: of the pods, as in Kubernetes; the cluster must have it.
+    service_account: of the pods; its token is not mounted. Each namespace must have the account.
     node_selector, tolerations: of the pods, as in Kubernetes.
     run_as_user, run_as_group: of the containers; a user other than 0 has no capabilities and reads only the
         files that its rights allow.

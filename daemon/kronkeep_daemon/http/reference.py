@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kronkeep_common import errors, reason_texts
 from kronkeep_common.alert_codes import AlertCode
+from kronkeep_common.api import HISTORY_TABLES
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.http.route import JSON, Route
 from kronkeep_daemon.http.routes import ROUTES
@@ -41,7 +42,7 @@ The query's `table` names the tables, separated by commas.
 
 | table | record | sent |
 |---|---|---|
-| `executions`, `backups`, `restores`, `storages`, `alerts` | as in their lists | every change, in order |
+| HISTORY_TABLES | as in their lists | every change, in order |
 | `cronjobs` | as in `/v1/cronjobs`; the id is the CronJob's uid | the latest state, where `table` names it |
 | `watches` | as in `/readyz`; the id is cluster id and name | the latest state, where `table` names it |
 
@@ -78,7 +79,7 @@ def page(routes: Sequence[Route]) -> str:
     return (
         _HEAD
         + "".join(map(_row, routes))
-        + _EVENTS
+        + _EVENTS.replace("HISTORY_TABLES", ", ".join(f"`{table}`" for table in HISTORY_TABLES))
         + _ERRORS
         + "".join(map(_error, listed))
         + f"\n## Reasons\n\n{_REASONS}{reason_tables('###')}"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kronkeep_common.api import HISTORY_TABLES, LIVE_TABLES
 from kronkeep_daemon.http.reference import help_routes, page, reasons_page
 from kronkeep_daemon.http.routes import ROUTES
 
@@ -20,3 +21,8 @@ def test_the_help_s_routes_are_the_table() -> None:
 def test_the_page_of_reasons_is_current() -> None:
     written = (Path(__file__).parents[3] / "docs/REASONS.md").read_text()
     assert written == reasons_page(), "run make reference"
+
+
+def test_every_table_of_the_stream_is_told() -> None:
+    events = page(ROUTES).partition("## Events")[2].partition("## Refusals")[0]
+    assert [table for table in (*HISTORY_TABLES, *LIVE_TABLES) if f"`{table}`" not in events] == []

@@ -84,3 +84,22 @@ def test_a_docstring_names_fields_singly_and_together() -> None:
     """)
     assert general == "Say something.\n\nMore of it."
     assert texts == {"one": "the first and on.", "two": "both.", "three": "both."}
+
+
+def test_what_is_read_at_the_start_is_the_same_in_every_text() -> None:
+    configuration = (ROOT / "docs/configuration.md").read_text().partition("takes effect when")[0]
+    reference = daemon_manual.settings_reference().partition("are read at the start")[0]
+    for name in settings.READ_AT_START:
+        assert f"`{name}`" in configuration.rpartition("Everything but")[2]
+        assert f"`{name}`" in reference.rpartition("operator can set.")[2]
+        assert (
+            name
+            in daemon_manual.example_settings().partition("at the next start")[0].rpartition("at once")[2]
+        )
+
+
+def test_settings_of_different_meanings_have_texts_of_their_own() -> None:
+    rows = [line for line in daemon_manual.settings_reference().splitlines() if line.startswith("| `")]
+    texts = {line.split("|")[1].strip(): line.split("|")[-2] for line in rows}
+    assert "account" not in texts["`priority_class`"]
+    assert "account" in texts["`service_account`"]
