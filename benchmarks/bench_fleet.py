@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +23,7 @@ JOBS = int(os.environ.get("FLEET_JOBS", "260000"))
 BURST = int(os.environ.get("FLEET_BURST", "5000"))
 SECONDS = float(os.environ.get("FLEET_SECONDS", "60"))
 LONGEST = 1800.0  # seconds that are waited for any step
+LISTS = ("/v1/cronjobs?namespace=team-7", "/v1/executions?limit=50")
 READ_PAUSE = 0.1  # seconds between two requests of a client
 SETTINGS = """
 [limits]
@@ -69,16 +70,17 @@ async def wait_until(condition: Callable[[], Awaitable[bool]]) -> float:
 
 
 class Reader:
-    """A client that reads two lists without a pause longer than READ_PAUSE, and times each answer."""
+    """A client that reads some lists without a pause longer than READ_PAUSE, and times each answer."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, paths: Sequence[str]) -> None:
         self._http = http
+        self._paths = paths
         self.milliseconds: list[float] = []
 
     async def read(self) -> None:
         """Read until it is cancelled."""
         while True:
-            for path in ("/v1/cronjobs?namespace=team-7", "/v1/executions?limit=50"):
+            for path in self._paths:
                 began = time.perf_counter()
                 (await self._http.get(path)).raise_for_status()
                 self.milliseconds.append((time.perf_counter() - began) * 1000)
@@ -126,7 +128,7 @@ async def measure(folder: Path, server: "subprocess.Popen[bytes]") -> dict[str, 
             "fleet.rss_mb": round(memory_mb(daemon.pid), 1),
         }
         print(figures, file=sys.stderr, flush=True)
-        reader = Reader(http)
+        reader = Reader(http, LISTS)
         task = asyncio.create_task(reader.read(), name="reader")
         cpu = cpu_seconds(daemon.pid)
         began = time.monotonic()

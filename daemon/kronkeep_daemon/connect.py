@@ -28,7 +28,8 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 Configured = list[tuple[Cluster, ClusterSettings]]
 MOST_FORMER = 100
-FIRST_ANSWER_SECONDS = 5.0  # then the daemon starts without the clusters that are silent
+FIRST_ANSWER_SECONDS = 5.0  # then the daemon starts without a cluster that is silent
+ASKED_AT_ONCE = 20  # opening a connection takes 50 ms of CPU, which must not use up the patience of others
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0  # seconds between two questions to a cluster that has never answered
 
@@ -64,15 +65,16 @@ class Connector:
             self._clusters = [_open(name, section) for name, section in sections.items()]
             for cluster in self._clusters:
                 opened.push_async_callback(cluster.close)
-            answers = await asyncio.gather(*map(self._ask, self._clusters))
+            places = asyncio.Semaphore(ASKED_AT_ONCE)
+            answers = await asyncio.gather(*(self._ask(cluster, places) for cluster in self._clusters))
             await self._take_answers(answers)
             opened.pop_all()
         return list(zip(self._clusters, sections.values(), strict=True))
 
-    async def _ask(self, cluster: Cluster) -> str | KronkeepError:
+    async def _ask(self, cluster: Cluster, places: asyncio.Semaphore) -> str | KronkeepError:
         """Return the cluster's id, or why it is not known."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with places, asyncio.timeout(self._patience):
                 return await cluster.fetch_id()
         except TimeoutError:
             return ClusterUnreachable(f"{cluster.name} has not answered for {self._patience:g} s.")

@@ -1,6 +1,6 @@
 """The connected clusters, looked up by the id in a record or the name in a request."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from typing import Generic, TypeVar
 
 from kronkeep_common.errors import ClusterNotFound
@@ -29,6 +29,14 @@ class ByCluster(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def values(self) -> ValuesView[T]:
+        """Return what there is of each cluster; whoever waits between two of them is not disturbed."""
+        return {cluster.id: value for cluster, value in self._rows}.values()
+
+    def items(self) -> ItemsView[str, T]:
+        """Return the ids of the clusters as they are now, and what there is of each."""
+        return {cluster.id: value for cluster, value in self._rows}.items()
 
 
 class Clusters:
