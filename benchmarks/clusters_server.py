@@ -118,7 +118,8 @@ class PlayedCluster:
                     await response.write(unsent)
                 news = self._news if plural == "jobs" else self._fault_news
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), max(0.0, end - loop.time()))
+                    async with asyncio.timeout(max(0.0, end - loop.time())):
+                        await news.wait()
         return response
 
 
