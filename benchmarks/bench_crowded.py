@@ -3,7 +3,7 @@
 It is what an archive's Job runs: the archive with the policy's last snapshot as its parent, and the list that
 confirms it. On a local folder, a REST server (`rclone serve restic`) and S3 (moto, where `make servers` has
 run). The figure is the time to that with 10 snapshots; up to the advised number it must not be above 2. The
-first archive of a policy has no parent, so restic reads every snapshot: `crowded_first_...`.
+first archive of a policy has no parent and is not to look for one: `crowded_first_...`.
 """
 
 import os
@@ -63,7 +63,7 @@ def make_archive(place: Place, source: Path, folder: Path, parent: str | None) -
     }
     environment = {**os.environ, **place.environment, **variables}
     tags = SnapshotTags(policy="0", backup=token_hex(16))
-    options = BackupOptions(host="kronkeep.shop.job-0", tags=tags, compression="auto", force=False)
+    options = BackupOptions(host="kronkeep.shop.job-0", tags=tags, compression="auto", force=parent is None)
     argv = backup.argv(options, [str(source)])
     steps = [with_parent(argv, parent) if parent else argv, snapshots.confirmation_argv(tags, parent)]
     start = time.perf_counter()

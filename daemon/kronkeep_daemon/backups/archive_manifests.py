@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, DatabaseDump, Hook, SecretKeyRef
 from kronkeep_daemon.backups import cronjob_configuration, socket_search
@@ -90,6 +92,10 @@ def archive_job(
         volumes.append({"name": "tools", "emptyDir": {}})
     if paths:
         options = _options(backup, inputs, "files" if dump else "")
+        if is_first:
+            # Without it restic reads every snapshot of the repository to look for a parent. Where the records
+            # were lost there is one; then all files are read once, and what is there is not stored again.
+            options = msgspec.structs.replace(options, force=True)
         argv = restic_backup.argv(options, paths, inputs.policy.source)
         if parent is not None:
             argv = with_parent(argv, parent)

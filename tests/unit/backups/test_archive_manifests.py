@@ -119,3 +119,12 @@ def test_the_image_of_a_dump_sees_no_claim() -> None:
     job = archive_manifests.archive_job(BACKUP, archive_inputs(database=DUMP), [], ArchiveSettings())
     (dump,) = [container for container in containers_of(job) if container["name"] == "database"]
     assert "claim-0" not in str(dump)
+
+
+@pytest.mark.parametrize(("is_first", "parent"), [(True, None), (False, "ab" * 32)])
+def test_only_a_first_archive_looks_for_no_parent(is_first: bool, parent: str | None) -> None:
+    job = archive_manifests.archive_job(
+        BACKUP, archive_inputs(), [], ArchiveSettings(), is_first=is_first, parent=parent
+    )
+    (container,) = containers_of(job)
+    assert ("--force" in steps_of(container)["backup"]) is is_first
