@@ -153,6 +153,19 @@ def test_what_a_verb_has_changed_as_json(made: Made, argv: tuple[str, ...], fiel
     assert json.loads(done.stdout).get(field, False) is value
 
 
+def test_what_can_be_restored_now_and_how(made: Made) -> None:
+    done = run_kronkeep(made.daemon, "restorable", "-o", "json")
+    (found,) = [each for each in json.loads(done.stdout) if each["cronjob"] == "job"]
+    assert found["command"].startswith(f"kronkeep restore {found['id'][:12]} --new-claim job-restored")
+    words = found["command"].split()[1:]
+    planned = run_kronkeep(made.daemon, *words[:-1], "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    table = run_kronkeep(made.daemon, "restorable", "default/job")
+    assert table.returncode == 0, table.stderr
+    assert found["command"] in table.stdout
+    assert run_kronkeep(made.daemon, "restorable", "-n", "nope").returncode == 2
+
+
 def test_get_watches_after_the_list(made: Made) -> None:
     refused = run_kronkeep(made.daemon, "get", "cronjobs", "--watch")
     assert refused.returncode == 2

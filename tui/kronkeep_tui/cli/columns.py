@@ -368,6 +368,16 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("GOOD COPY", "last_good_at", _age),
         OutputColumn("VERIFIED", "last_verified_at", _age),
     ),
+    "restorable": (
+        OutputColumn("NAMESPACE", "namespace"),
+        OutputColumn("CRONJOB", "cronjob"),
+        OutputColumn("AGE", "created_at", _age),
+        OutputColumn("VERIFIED", "verified_at", _age),
+        OutputColumn("SIZE", "size_bytes", size),
+        OutputColumn("TAKES", "expected_seconds", duration),
+        OutputColumn("STORAGE", "storage_id"),
+        OutputColumn("TO RESTORE IT", "command"),
+    ),
     "figures": (
         OutputColumn("OF", "", _subject),
         OutputColumn("FROM", "from_at", _day),

@@ -53,6 +53,7 @@ VERB_MODULES = (
     VerbModule(("report",), "report"),
     VerbModule(("stats",), "stats"),
     VerbModule(("timeline",), "timeline"),
+    VerbModule(("restorable",), "restorable"),
     VerbModule(("coverage",), "coverage"),
     VerbModule(("diff", "find"), "file_changes"),
     VerbModule(("grep",), "grep"),

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 def add_parser(verbs: Verbs) -> None:
     """Add the verb `stats`."""
     stats = add_verb(verbs, "stats", routes=["GET /v1/figures"])
+    stats.description = (
+        f"{stats.description} A backup that was never begun because its run failed counts as that run's "
+        "failure, not as a failed backup."
+    )
     stats.add_argument("--by", choices=("namespace", "cronjob", "storage"), default="namespace")
     stats.add_argument("--days", type=int, default=90, help="how many days up to today, in UTC (default: 90)")
     stats.add_argument("--period", choices=("total", "day", "week"), default="total", help="a line for each")
