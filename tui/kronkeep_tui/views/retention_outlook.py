@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan
 from kronkeep_tui.context import Context
@@ -10,7 +12,7 @@ from kronkeep_tui.views.row_reader import RowReader
 
 
 class RetentionOutlook:
-    """The plans of retention by CronJob, read again after each backup."""
+    """The plans of retention by CronJob, read again after each backup and each change of the rules."""
 
     def __init__(self, context: Context, on_read: Callable[[], None]) -> None:
         self._context = context
@@ -22,7 +24,8 @@ class RetentionOutlook:
             return None
         newest = newest_backup(store, cronjob)
         state = f"{newest.id} {newest.status}" if newest is not None else ""
-        return self._plans.get(f"{cronjob.cluster} {cronjob.namespace} {cronjob.policy.id} {state}")
+        rules = msgspec.json.encode(cronjob.policy.retention).decode()
+        return self._plans.get(f"{cronjob.cluster} {cronjob.namespace} {cronjob.policy.id} {rules} {state}")
 
     async def _read(self, key: str) -> RetentionPlan:
         cluster, namespace, policy_id, *_ = key.split(" ")
