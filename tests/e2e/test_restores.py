@@ -161,7 +161,7 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: Resto
     plan = await client.backups.plan_restore(backup.id, request)
     assert plan.confirm == "job"
     assert plan.refusal is not None
-    assert (plan.written, plan.left_examples) == (1, ("/source/data/mine",))
+    assert (plan.written, plan.left_examples) == (1, ("data:/mine",))
     with pytest.raises(errors.ConfirmationMissing):
         await client.backups.restore(backup.id, request)
     yes = RestoreRequest(target=request.target, suspend=True, overwrite=True, confirm="job")

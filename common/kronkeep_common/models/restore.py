@@ -49,7 +49,8 @@ class RestoreRequest(Request, frozen=True, kw_only=True):
 class RestorePlan(Record, frozen=True, kw_only=True):
     """What a restore would do; counts are of files and links, and examples at most 20 paths of the target.
 
-    `written` would be new, `overwritten` exist already, `left` exist and are not in the selection.
+    `written` would be new, `overwritten` exist already, `left` exist and are not in the selection
+    (their examples are CLAIM:/path, for the snapshot does not have them).
     `type_changes` are names that the target has as something else (a folder becomes a file, a link a folder):
     they are replaced whole, and `removed` counts the files that go with such a folder. `confirm` is the text
     that must be given as confirmation, `refusal` why the restore would be refused. `storage_id` is the

@@ -246,6 +246,20 @@ def snapshot_path(path: str, stage: str = "") -> str:
     return path_text.escape(f"/{rest}" if in_stage else path.removeprefix(TARGET))
 
 
+def path_in_claim(path: str, mounts: Iterable[TargetMount]) -> str:
+    """Return a path of a target, as listings have it, as `CLAIM:/path`; unchanged where no claim has it."""
+    for mount in sorted(mounts, key=_length_of_path, reverse=True):
+        root = path_text.escape(mount.path.removeprefix(TARGET)).rstrip("/")
+        if path.startswith(f"{root}/"):
+            inside = "/".join(filter(None, (mount.sub_path.strip("/"), path[len(root) + 1 :])))
+            return f"{mount.claim}:/{inside}"
+    return path
+
+
+def _length_of_path(mount: TargetMount) -> int:
+    return len(mount.path)
+
+
 def is_empty_target(paths: Iterable[str], mounts: list[TargetMount]) -> bool:
     """Whether these paths of a target are only its mounts and their lost+found."""
     roots = {mount.path.removeprefix(TARGET) for mount in mounts}

@@ -124,3 +124,21 @@ def test_a_path_may_be_given_as_it_is_or_escaped() -> None:
         r"/new\x0aline",
     )
     assert snapshot_paths.normalize_include([r"/caf\xc3\xa9", "/café"]) == ("/café",)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/source/data/back/now", "other:/back/back/now"),
+        ("/source/dumps/a", "dumps:/a"),
+        ("/elsewhere", "/elsewhere"),
+    ],
+)
+def test_what_stays_in_a_target_is_named_as_in_its_claim(path: str, shown: str) -> None:
+    mounts = [
+        snapshot_paths.TargetMount("other", f"{snapshot_paths.TARGET}/source/data", "back"),
+        snapshot_paths.TargetMount("dumps", f"{snapshot_paths.TARGET}/source/dumps", ""),
+    ]
+    assert snapshot_paths.path_in_claim(path, mounts) == shown
+    whole = snapshot_paths.TargetMount("all", snapshot_paths.TARGET, "")
+    assert snapshot_paths.path_in_claim("/source/x", [whole]) == "all:/source/x"

@@ -28,6 +28,11 @@ async def _copy(client: "Client", options: argparse.Namespace) -> int:
     copy = await client.copies.start(options.backup, options.to)
     if not options.wait or options.output == "text":
         output.print_answer(copy, f"{copy.id} {copy.status}", options)
+    if options.output == "text":
+        sys.stderr.write(
+            f"The policy's rules for copies in {clean(options.to, 63)} decide how long it stays: retention may "
+            f"remove it again. kronkeep pin {clean(copy.backup_id, 60)} exempts it.\n"
+        )
     if not options.wait:
         return 0
     ended = await wait_for_end.wait_for_copy(client, copy.id)
