@@ -30,8 +30,8 @@ async def _copy(client: "Client", options: argparse.Namespace) -> int:
         output.print_answer(copy, f"{copy.id} {copy.status}", options)
     if options.output == "text":
         sys.stderr.write(
-            f"The policy's rules for copies in {clean(options.to, 63)} decide how long it stays: retention may "
-            f"remove it again. kronkeep pin {clean(copy.backup_id, 60)} exempts it.\n"
+            f"The policy's rules for copies in {clean(options.to, 63)} decide how long it stays: retention "
+            f"may remove it. kronkeep pin {clean(copy.backup_id, 60)} exempts it.\n"
         )
     if not options.wait:
         return 0
