@@ -193,7 +193,7 @@ async def _lead_to(kubeconfig: Path, token: str | None) -> tuple[ClusterProxy, s
     The path has the token of an embedded cluster. With another cluster the proxy speaks TLS, and is the
     kubeconfig's admin where no token says who else the daemon is.
     """
-    access = await credentials.load(kubeconfig, None, False)
+    access = (await credentials.load(kubeconfig, None, False)).settings
     if external_cluster.KUBECONFIG is None:
         origin, _, admin_token = access.host.rpartition("/")
         return ClusterProxy(origin), f"/{token or admin_token}"

@@ -105,6 +105,10 @@ class AlertCode(StrEnum):
         "ClusterNeverConnected",
         "A cluster of the settings has never been connected: nothing of it is recorded or backed up.",
     )
+    TOKEN_ENDING = (
+        "TokenEnding",
+        "The token in a cluster's kubeconfig ends within 14 days; from 2 days on it is critical.",
+    )
     WATCH_NOT_LIVE = "WatchNotLive", "A watch of a cluster is not live: what is shown may be old."
     CHANNEL_STUCK = (
         "ChannelStuck",

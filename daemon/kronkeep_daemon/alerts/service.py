@@ -43,6 +43,7 @@ from kronkeep_daemon.alerts.shared_state import (
 )
 from kronkeep_daemon.alerts.silences import Silences
 from kronkeep_daemon.alerts.sink_rules import sink_findings
+from kronkeep_daemon.alerts.token_rules import token_findings
 from kronkeep_daemon.alerts.watch_rules import watch_findings
 from kronkeep_daemon.backups import unusual_backups
 from kronkeep_daemon.events import (
@@ -233,6 +234,8 @@ class AlertService:
             findings += watch_findings(watch, self._clock.now(), limit)
         for sink in self._inputs.sinks():
             findings += sink_findings(sink, self._clock.now(), limit)
+        for cluster in self._clusters:
+            findings += token_findings(cluster.id, cluster.name, cluster.token_ends_at, self._clock.now())
         for fault in self._inputs.clock_faults():
             findings += rules.clock_findings(fault)
         findings += history_findings(self._history.facts.get(LOST_CHANGES), self._clock.now())

@@ -31,6 +31,7 @@ from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clock_monitor import ClockMonitor
 from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.token_monitor import TokenMonitor
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
@@ -53,6 +54,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     volume_copy_sweep: VolumeCopySweep
     data_checks: DataChecks
     clocks: ClockMonitor
+    tokens: TokenMonitor
     reconciliation: SnapshotReconciliation
     log_trimmer: LogTrimmer
     log_sieve_builder: LogSieveBuilder
@@ -62,6 +64,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         """Start the background tasks of all services; interrupted work continues from its records."""
         services = self.services
         self.clocks.start()
+        self.tokens.start()
         services.cronjobs.start(self.supervisor)
         services.storages.resume()
         services.key_rotations.resume()
@@ -144,6 +147,7 @@ def compose(
         backup_events=backups.backup_events,
         volume_copy_sweep=backups.volume_copy_sweep,
         data_checks=data_checks,
+        tokens=TokenMonitor(clusters=connected, supervisor=supervisor, clock=base.clock),
         clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base, repositories)),
         reconciliation=backups.reconciliation,
         log_trimmer=LogTrimmer(history=history, clock=base.clock, limits=partial(_log_limits, base)),

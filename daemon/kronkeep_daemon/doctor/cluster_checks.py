@@ -6,6 +6,7 @@ from typing import Any
 from kronkeep_common.api import Check, Grade
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.text import clean
+from kronkeep_daemon.alerts.token_rules import check_token
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.doctor import rights
 from kronkeep_daemon.kube import paths
@@ -34,6 +35,8 @@ async def check_cluster(recorder: RunRecorder, own: str) -> Checks:
     message = f"It answers; its id is {cluster.id} (the uid of kube-system)."
     checks = [Check(name=name, status="ok", message=message), _check_version(name, version)]
     checks += [_check_clock(name, date, cluster.clock), _check_watches(name, recorder)]
+    token = check_token(cluster.name, cluster.token_ends_at, cluster.clock.now())
+    checks += [token] if token is not None else []
     checks.append(await _check_namespace(name, cluster, own))
     checks += await _check_rights(name, cluster, recorder.watches.namespaces, own)
     return checks

@@ -14,6 +14,7 @@ from pathlib import Path
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.api import VERSION, Check, Grade
 from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.states import AlertStatus, BackupStatus, StorageStatus
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.alerts.history_rules import history_findings
@@ -31,6 +32,7 @@ from kronkeep_daemon.doctor.history_checks import (
 from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.doctor.log_checks import check_kept_logs
 from kronkeep_daemon.doctor.metrics_checks import check_metrics
+from kronkeep_daemon.doctor.pod_security import check_pod_security
 from kronkeep_daemon.doctor.sink_checks import check_sink
 from kronkeep_daemon.doctor.volume_copy_checks import check_volume_copies
 from kronkeep_daemon.history import History
@@ -111,14 +113,24 @@ class Doctor:
     async def _check_clusters(self) -> Checks:
         """Return the checks of all clusters in their order; they are asked beside each other."""
         own = self._settings().namespace
-        places = asyncio.Semaphore(CLUSTERS_AT_ONCE)
+        turns = asyncio.Semaphore(CLUSTERS_AT_ONCE)
 
         async def check(recorder: RunRecorder) -> Checks:
-            async with places:
-                return await cluster_checks.check_cluster(recorder, own)
+            async with turns:
+                checks = await cluster_checks.check_cluster(recorder, own)
+                if len(checks) > 1:  # it answers
+                    user = self._settings().archive.run_as_user
+                    places = (own, *recorder.watches.namespaces, *self._list_served(recorder.cluster.id))
+                    checks += [each async for each in check_pod_security(recorder.cluster, places, user)]
+                return checks
 
         each = await asyncio.gather(*map(check, self._cronjobs.recorders.values()))
         return list(chain.from_iterable(each))
+
+    def _list_served(self, cluster_id: str) -> list[str]:
+        """Return the namespaces that storages of the cluster name."""
+        storages = (each for each in self._storages.list() if each.cluster == cluster_id)
+        return [name for each in storages for name in each.namespaces if name != EVERY_NAMESPACE]
 
     async def list_leftovers(self) -> Leftovers:
         """Return what kronkeep created in the clusters, in the order in which it may be removed."""

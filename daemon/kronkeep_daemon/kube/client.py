@@ -94,6 +94,7 @@ class Cluster:
         self._client: Any = None
         self._former_client: Any = None
         self._is_closed = False
+        self.token_ends_at: datetime | None = None  # of a token that stands in the kubeconfig
         self.loads = 0  # how many times configuration and credentials were loaded
         self._renewing = asyncio.Lock()
         self._confirming = asyncio.Lock()
@@ -200,13 +201,25 @@ class Cluster:
         Streams over the former connections continue until they end or the next reload. Raise
         ClusterUnreachable once the connection is closed.
         """
-        settings = await credentials.load(self._kubeconfig, self._context, self._in_cluster)
+        await self._use(await self._load_access())
+
+    async def reload_if_renewed(self) -> None:
+        """Read them again and use them where the token has another end; raises ClusterUnreachable."""
+        access = await self._load_access()
+        if access.token_ends_at != self.token_ends_at:
+            await self._use(access)
+
+    async def _load_access(self) -> credentials.LoadedAccess:
+        return await credentials.load(self._kubeconfig, self._context, self._in_cluster)
+
+    async def _use(self, access: credentials.LoadedAccess) -> None:
         if self._is_closed:
             raise self._closed_error()
         outdated = self._former_client
         self._former_client = self._client
-        self._client = import_kubernetes().RESTClientObject(settings)
-        self._base = settings.host.rstrip("/")
+        self._client = import_kubernetes().RESTClientObject(access.settings)
+        self._base = access.settings.host.rstrip("/")
+        self.token_ends_at = access.token_ends_at
         self.loads += 1
         if outdated is not None:
             await outdated.close()

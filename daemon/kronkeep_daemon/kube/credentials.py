@@ -1,19 +1,31 @@
 """Configuration and credentials of one cluster, loaded by the kubernetes package as often as needed."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.request import getproxies
 
 import yaml
 
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_common.text import clean
+from kronkeep_daemon.kube import token_end
 from kronkeep_daemon.kube.kubernetes_package import import_kubernetes
 
 
-async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> Any:
-    """Return a new kubernetes.aio Configuration; raises ClusterUnreachable for what cannot be used.
+class LoadedAccess(NamedTuple):
+    """A kubernetes.aio Configuration, and when a token ends that stands in the kubeconfig itself.
+
+    `token_ends_at` is None for one without an end, and where a file or a program has the newest token.
+    """
+
+    settings: Any
+    token_ends_at: datetime | None = None
+
+
+async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> LoadedAccess:
+    """Return configuration and credentials as they are now; raises ClusterUnreachable for unusable ones.
 
     Without a file, KUBECONFIG and ~/.kube/config are used. An exec plugin is run each time; where it fails,
     the package would only log that and go on without credentials, which a server answers with a misleading
@@ -33,7 +45,7 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
     try:
         if in_cluster:
             await asyncio.to_thread(package.incluster_config.load_incluster_config, settings)
-            return settings
+            return LoadedAccess(settings)
         if kubeconfig is not None:
             await asyncio.to_thread(_check_file, kubeconfig)
         file = str(kubeconfig) if kubeconfig else None
@@ -46,7 +58,7 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
             f"The exec plugin {clean(plugin, 200)} of the kubeconfig gave no credentials.",
             next_step="Run it by hand as the daemon's user; its output is in the daemon's log.",
         )
-    return settings
+    return LoadedAccess(settings, token_end.read_token_end(_written_token(loader)))
 
 
 def _check_file(kubeconfig: Path) -> None:
@@ -57,6 +69,14 @@ def _check_file(kubeconfig: Path) -> None:
         raise ValueError(f"{kubeconfig} is no YAML: {fault}") from fault
     if not isinstance(content, dict):
         raise ValueError(f"{kubeconfig} holds no kubeconfig")  # noqa: TRY004 - one kind for both faults
+
+
+def _written_token(loader: Any) -> str:
+    """Return the token that stands in the kubeconfig; empty where something else gives a newer one."""
+    user = getattr(loader, "_user", None)
+    if user is None or not hasattr(user, "safe_get") or user.safe_get("exec") or user.safe_get("tokenFile"):
+        return ""
+    return str(user.safe_get("token") or "")
 
 
 def _exec_plugin(loader: Any) -> str:

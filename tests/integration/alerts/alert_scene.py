@@ -134,6 +134,7 @@ class ConfigMapCluster:
     id = "c"
     name = "prod"
     former = ()
+    token_ends_at: datetime | None = None
 
     def __init__(self) -> None:
         self.objects: dict[str, JsonObject] = {}

@@ -42,5 +42,5 @@ async def test_the_environment_is_read_for_its_proxies_only(
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     path = tmp_path / "kubeconfig"
     path.write_text(KUBECONFIG)
-    settings = await credentials.load(path, None, False)
+    settings = (await credentials.load(path, None, False)).settings
     assert settings.client_session_kwargs == kwargs
