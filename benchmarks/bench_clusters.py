@@ -1,7 +1,8 @@
 """One daemon on a hundred clusters of which five flap: nothing of the others is lost or late.
 
-CLUSTERS (100), CLUSTERS_JOBS (30 of each cluster) and CLUSTERS_SECONDS (100) choose other numbers. Two of the
-five are away when the daemon starts, so it has never been connected with them.
+CLUSTERS (100), CLUSTERS_JOBS (30 of each cluster), CLUSTERS_SECONDS (60) and CLUSTERS_GROUPS (20; 1: all Jobs
+start at one moment) choose other numbers. Two of the five are away when the daemon starts, so it has never
+been connected with them.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from benchmarks.bench_fleet import (
 
 CLUSTERS = int(os.environ.get("CLUSTERS", "100"))
 JOBS = int(os.environ.get("CLUSTERS_JOBS", "30"))
-SECONDS = float(os.environ.get("CLUSTERS_SECONDS", "100"))
+SECONDS = float(os.environ.get("CLUSTERS_SECONDS", "60"))
 LOOK_SECONDS = 0.2
 # Cluster -> its fault, and how long it is away and back again in turn; 0: away all the time.
 FLAPPING = {0: ("leave", 10.0), 1: ("refuse", 10.0), 2: ("hang", 0.0), 3: ("page", 15.0), 4: ("leave", 2.0)}

@@ -10,6 +10,7 @@ are not answered, and watches are silent), `refuse` (503), `page` (a proxy's pag
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from aiohttp import web
 from benchmarks.fleet_server import JobWriter, make_cronjob
 
 CRONJOBS = 10  # of each cluster
+GROUPS = int(os.environ.get("CLUSTERS_GROUPS", "20"))  # of clusters whose Jobs start at one moment
 TEAMS = ("cronjobs", "jobs", "pods", "events", "persistentvolumeclaims")
 
 
@@ -141,11 +143,12 @@ class ManyClusters:
         """Let each cluster run so many Jobs one after the other, evenly over the seconds."""
         loop = asyncio.get_running_loop()
         start = loop.time()
-        steps = jobs * self._states
+        steps = jobs * self._states * GROUPS
         for step in range(steps):
             now = datetime.now(UTC).replace(microsecond=0)
-            for cluster in self.each:
-                cluster.advance_job(step // self._states, step % self._states, now)
+            number, state = divmod(step // GROUPS, self._states)
+            for cluster in self.each[step % GROUPS :: GROUPS]:
+                cluster.advance_job(number, state, now)
             await asyncio.sleep(max(0.0, start + (step + 1) * seconds / steps - loop.time()))
         print("done", flush=True)
 
