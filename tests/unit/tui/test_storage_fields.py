@@ -43,7 +43,7 @@ def test_secrets_are_named_and_numbers_are_numbers() -> None:
 @pytest.mark.parametrize(
     ("path", "text", "words"),
     [
-        ("local.path", "relative", "That is not an absolute folder"),
+        ("local.path", "relative", "not of the right form: an absolute folder"),
         ("id", "No Name", "A name has a-z"),
         ("namespaces", "shop Billing", "'Billing' is no namespace"),
         ("capacity_bytes", "much", "'much' is no size"),
