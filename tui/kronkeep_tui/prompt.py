@@ -32,6 +32,10 @@ class Prompt(Protocol):
         """Where in `shown` the next letter goes; None where that is its end, or nothing is typed."""
 
     @property
+    def has_hint(self) -> bool:
+        """Whether the question is only what the text may become, which may stand beside it."""
+
+    @property
     def must_rest(self) -> bool:
         """Whether keys count only once the question could be read, as one of them changes something."""
 
@@ -109,6 +113,11 @@ class LinePrompt:
         """What is asked, what the text may become, or why it was refused."""
         asked = self._describe(self.text) if self._describe is not None else self._question
         return " ".join(filter(None, (asked, self._refusal)))
+
+    @property
+    def has_hint(self) -> bool:
+        """Whether the question is only what the text may become."""
+        return self._describe is not None and not self._refusal
 
     @property
     def shown(self) -> str:
@@ -195,6 +204,8 @@ class LinePrompt:
 class LetterPrompt:
     """A question that one key answers; `choose` gets its character, or nothing for a key without one."""
 
+    has_hint = False
+
     def __init__(self, question: str, choose: Callable[[str], None]) -> None:
         self.role = "accent"
         self.notice = ""
@@ -220,6 +231,8 @@ class LetterPrompt:
 
 class YesNoPrompt:
     """A question before a change: `y` calls `confirm`, any other key does nothing."""
+
+    has_hint = False
 
     def __init__(self, question: str, confirm: Callable[[], None]) -> None:
         self.role = "bad"

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_tui.prompt import Prompt
-from kronkeep_tui.widgets.cells import Text, wrap, wrap_anywhere
+from kronkeep_tui.widgets.cells import Text, plain, wrap, wrap_anywhere
 from kronkeep_tui.widgets.line_widget import TemporaryLines, TextLine
 
 ROWS_BELOW = 1  # the key bar
@@ -122,6 +124,9 @@ class MessageLine(TextLine):
         prompt = self._prompt
         if prompt is None:
             return
+        if (beside := _hint_beside(prompt, self.width)) is not None:
+            self._put_lines([beside])
+            return
         question = wrap(prompt.question, self.width) if prompt.question else []
         lines: list[Text] = [((line, prompt.role),) for line in question]
         if self._was_early:
@@ -129,6 +134,15 @@ class MessageLine(TextLine):
         if prompt.shown:
             lines += _wrap_answer(prompt, self.width)
         self._put_lines(lines)
+
+
+def _hint_beside(prompt: Prompt, width: int) -> Text | None:
+    """Return what was typed and its hint as one line, which repaints only that; None if it is too long."""
+    if not prompt.has_hint or not prompt.question:
+        return None
+    answer = _wrap_answer(prompt, width)
+    line: Text = (*answer[-1], ("   ", ""), (prompt.question, "quiet"))
+    return line if len(answer) == 1 and cell_len(plain(line)) <= width else None
 
 
 def _wrap_answer(prompt: Prompt, width: int) -> list[Text]:
