@@ -31,6 +31,7 @@ def suggest_name(word: str, names: Iterable[str]) -> str:
         return "There is none yet."
     if len(known) > MOST_NAMED and near:
         return question
-    shown = ", ".join(known[:MOST_NAMED])
-    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    count = MOST_NAMED if len(known) > MOST_NAMED + 1 else len(known)  # no "1 more"
+    shown = ", ".join(known[:count])
+    more = f" and {len(known) - count} more" if len(known) > count else ""
     return f"{question} There are: {shown}{more}.".strip()

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -470,7 +470,7 @@ def _not_found_error(namespace: str, name: str, candidates: list[RunRecorder]) -
     return Unavailable(f"The CronJobs of {names} have not been listed yet, so {title} may be there.")
 
 
-def _closest_cronjob(namespace: str, name: str, refs: Iterable[CronJobRef]) -> str | None:
+def _closest_cronjob(namespace: str, name: str, refs: Sequence[CronJobRef]) -> str | None:
     """Return the CronJob that was probably meant: of that name elsewhere, else of a name that is alike."""
     elsewhere = sorted(_title(ref.namespace, ref.name) for ref in refs if ref.name == name)
     if elsewhere:
@@ -478,7 +478,8 @@ def _closest_cronjob(namespace: str, name: str, refs: Iterable[CronJobRef]) -> s
     beside = closest_name(name, (ref.name for ref in refs if ref.namespace == namespace))
     if beside is not None:
         return _title(namespace, beside)
-    return closest_name(f"{namespace}/{name}", (f"{ref.namespace}/{ref.name}" for ref in refs))
+    alike = closest_name(name, (ref.name for ref in refs))
+    return next((_title(ref.namespace, ref.name) for ref in refs if ref.name == alike), None)
 
 
 def _require_unambiguous(title: str, owners: list[RunRecorder], candidates: list[RunRecorder]) -> None:

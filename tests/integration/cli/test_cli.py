@@ -66,6 +66,8 @@ def test_a_failed_run_is_exit_code_1_with_reason_and_next_step(daemon: Daemon) -
         (("get", "executions", "--filter", "colour:red"), 2, "InvalidFilter"),
         (("get", "cronjobs", "--sort-by", "colour"), 2, "no field"),
         (("trigger", "none"), 1, "CronJobNotFound"),
+        (("trigger", "nope"), 1, "List what exists"),
+        (("trigger", "goood"), 1, "Did you mean default/good?"),
         (("delete", "good"), 2, "ConfirmationMissing"),
         (("nonsense",), 2, "there is no verb 'nonsense'"),
         (("--host", "http://x", "get", "cronjobs"), 2, "is not a host"),

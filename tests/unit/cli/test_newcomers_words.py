@@ -13,6 +13,7 @@ from kronkeep_common import socket_path
 from kronkeep_common.api import ChangeEvent
 from kronkeep_common.client import Client
 from kronkeep_common.errors import CronJobNotFound, DaemonUnreachable, InvalidRequest
+from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_tui.cli import describe, main, output, record_ids, watch
 from kronkeep_tui.cli.main import build_parser
 
@@ -138,3 +139,31 @@ def test_one_thing_is_not_several() -> None:
     from kronkeep_common.text import count_words
 
     assert [count_words(n, "claim") for n in (0, 1, 2000)] == ["0 claims", "1 claim", "2,000 claims"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("stats --days x", "--days cannot be 'x': it must be a whole number."),
+        (
+            "schedule next @daily --after tomorrow",
+            "--after cannot be 'tomorrow': it is not of the right form",
+        ),
+        ("get runs --limit 1.5", "--limit cannot be '1.5': it must be a whole number."),
+    ],
+)
+def test_a_value_that_is_none_is_told_without_the_names_of_functions(
+    line: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main.main(line.split())
+    said = capsys.readouterr().err
+    assert words in said
+    assert "_read" not in said
+    assert "invalid" not in said
+
+
+def test_one_more_name_is_named() -> None:
+    names = [f"name-{number:02}" for number in range(13)]
+    assert suggest_name("quite-other", names).endswith("name-12.")
+    assert suggest_name("quite-other", [*names, "x"]).endswith("and 2 more.")

@@ -11,6 +11,9 @@ from kronkeep_common.text import clean
 
 # argparse's words for a value that is not among the choices; the quotes depend on Python's version.
 _CHOICE = re.compile(r"argument (\S+): invalid choice: '?(.*?)'? \(choose from (.*)\)", re.DOTALL)
+# argparse's words for a value that a function refused, with the function's name.
+_VALUE = re.compile(r"argument (\S+): invalid (\w+) value: '?(.*?)'?", re.DOTALL)
+_FORMS = {"int": "it must be a whole number", "float": "it must be a number"}
 _NOUNS = {"VERB": "verb", "WORK": "verb", "KIND": "kind"}
 
 
@@ -51,4 +54,8 @@ class CommandParser(argparse.ArgumentParser):
             text = f"{clean(word, 100)!r}"
             refusal = f"{noun} cannot be {text}" if noun.startswith("-") else f"there is no {noun} {text}"
             message = f"{refusal}. {suggest_name(word, names)}"
+        if match := _VALUE.fullmatch(message):
+            name, function, word = match.groups()
+            form = _FORMS.get(function, "it is not of the right form, see --help")
+            message = f"{name} cannot be {clean(word, 100)!r}: {form}."
         self.exit(2, f"{self.format_usage()}kronkeep: {message}\n")
