@@ -117,8 +117,11 @@ def cronjob_statuses(cronjob: Any) -> tuple[str, ...]:
     words = [str(cronjob.recent[-1]) if cronjob.recent else "new"]
     words += ["suspended"] if cronjob.suspended else []
     words += ["late"] if cronjob.late_since is not None else []
-    ended = [str(status) for status in cronjob.recent if status not in ("pending", "running")]
-    return (*words, *ended[-1:])
+    for status in reversed(cronjob.recent):
+        if status not in ("pending", "running"):
+            words.append(str(status))
+            break
+    return tuple(words)
 
 
 def _field_texts(record: Any, field: str) -> tuple[str, ...]:

@@ -1,10 +1,19 @@
-"""A screen of 300 by 100: every view draws on all of it, no row is longer, nothing raises."""
+"""A screen of 300 by 100: every view draws on all of it, no row is longer, nothing raises; and very many rows."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 from rich.cells import cell_len
 from tests.ui.canned import CannedClient
 from tests.ui.driving import a_way_to_every_view, app_of, screen, until
 from tests.ui.idleness import settle
 from tests.ui.scenes import busy
+
+from kronkeep_common.models import CronJob
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.jobs import JobsView
 
 WIDE = 300
 HIGH = 100
@@ -25,3 +34,32 @@ async def test_every_view_draws_at_300_by_100() -> None:
             assert crumb in lines[2], way
             assert sum(1 for line in lines if line.strip()) > 3, way
             assert "fault of kronkeep" not in "\n".join(lines), way
+
+
+async def test_a_filter_does_not_put_all_records_in_order_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    sorted_lists: list[int] = []
+    sort_records = JobsView.records
+
+    def count_sorts(view: JobsView, store: Store) -> Sequence[CronJob]:
+        sorted_lists.append(len(store.cronjobs))
+        return sort_records(view, store)
+
+    monkeypatch.setattr(JobsView, "records", count_sorts)
+    client = CannedClient(*busy(failing=True))
+    app = app_of(client)
+    async with app.run_test(size=(WIDE, HIGH)) as pilot:
+        await until(pilot, lambda: app.reader.has_read)
+        app.frame.go((Place("jobs"),))
+        await until(pilot, lambda: app.frame.view.ready)
+        await settle(pilot.app)
+        view: Any = app.frame.view
+        whole = len(view.table.rows)
+        sorts = len(sorted_lists)
+        view.set_filter("status:failed")
+        assert 0 < len(view.table.rows) < whole
+        view.sort_by("a")
+        view.set_filter("")
+        view.toggle_faults()
+        view.unwind()
+        assert len(view.table.rows) == whole
+        assert len(sorted_lists) == sorts > 0, "what is filtered or sorted otherwise was in order before"

@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from kronkeep_common.errors import DamagedHistory, HistoryTooNew
+from kronkeep_common.errors import DamagedHistory, HistoryTooNew, OldHistory
 from kronkeep_daemon.history import history_folder, schema
 from kronkeep_daemon.history.batch_writer import BatchWriter
 from kronkeep_daemon.history.change_log import ChangeLog, last_sequence
@@ -25,7 +25,7 @@ from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.durable import sync_folder
 from kronkeep_daemon.history.figures import COUNTED, TABLE
 from kronkeep_daemon.history.history_folder import NewestFile, WalIndex
-from kronkeep_daemon.history.migrations import migrate
+from kronkeep_daemon.history.migrations import MIGRATIONS, migrate
 from kronkeep_daemon.history.rows import Row
 
 WRITER_CACHE = 16 * 1024  # KiB
@@ -261,9 +261,14 @@ def _unnumbered(batch: Sequence[RowChange]) -> list[tuple[str, str, bytes | None
 
 
 def check_format(connection: sqlite3.Connection) -> None:
-    """Raise DamagedHistory for a file that is no history, HistoryTooNew for one of a later kronkeep."""
+    """Raise DamagedHistory for a file that is no history, OldHistory or HistoryTooNew for another format."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application == schema.APPLICATION_ID and version in MIGRATIONS:
+        raise OldHistory(
+            f"{history_folder.DATABASE} has the format {version} of an earlier kronkeep.",
+            next_step="Start kronkeepd on this folder once: it brings the history to its own format.",
+        )
     if application != schema.APPLICATION_ID or version < schema.FORMAT:
         raise DamagedHistory(f"The history is damaged: {history_folder.DATABASE} is no history of kronkeep.")
     if version > schema.FORMAT:

@@ -17,8 +17,28 @@ from kronkeep_daemon.history import durable, schema
 log = logging.getLogger(__name__)
 Migration = Callable[[sqlite3.Connection], None]
 
-# The format that a migration starts from -> what makes it the next one. The first release writes format 3.
-MIGRATIONS: Mapping[int, Migration] = {}
+
+def _count_without_triggers(connection: sqlite3.Connection) -> None:
+    """Drop the triggers that counted the documents of each status, which the writer of a batch does now.
+
+    A history that was written with both was counted twice, so that all documents are counted again.
+    """
+    names = connection.execute("SELECT type, name FROM sqlite_master ORDER BY name").fetchall()
+    for kind, name in names:
+        if kind == "trigger":
+            connection.execute(f"DROP TRIGGER {schema.quote_name(name)}")
+    connection.execute("DELETE FROM counts")
+    for kind, name in names:
+        if kind == "table" and name not in schema.OWN_TABLES and not name.startswith(schema.RESERVED):
+            connection.execute(
+                "INSERT INTO counts SELECT ?, coalesce(status, ''), count(*)"
+                f" FROM {schema.quote(name)} GROUP BY 2",
+                (name,),
+            )
+
+
+# The format that a migration starts from -> what makes it the next one.
+MIGRATIONS: Mapping[int, Migration] = {3: _count_without_triggers}
 
 
 def migrate(

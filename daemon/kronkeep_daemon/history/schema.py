@@ -11,7 +11,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_daemon.history.rows import COLUMNS, SORT
 
 APPLICATION_ID = 0x6B6B6873  # "kkhs", in the file's header
-FORMAT = 3  # the file's user_version; 1 and 2 were journals
+FORMAT = 4  # the file's user_version; 1 and 2 were journals, 3 had triggers that counted documents
 OWN_TABLES = ("changes", "counts", "meta")
 RESERVED = ("sqlite_", "kronkeep_")
 
@@ -47,16 +47,17 @@ def quote(table: str) -> str:
     lower = table.lower()
     if lower in OWN_TABLES or lower.startswith(RESERVED) or "\0" in table:
         raise InvalidRequest(f"A table of the history cannot be called {table!r}.", field="table")
-    return _quote(table)
+    return quote_name(table)
 
 
-def _quote(name: str) -> str:
+def quote_name(name: str) -> str:
+    """Return any name as SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def index_name(table: str, columns: tuple[str, ...]) -> str:
     """Return the name of an index as SQL."""
-    return _quote("_".join(("kronkeep", table, "by", *columns)))
+    return quote_name("_".join(("kronkeep", table, "by", *columns)))
 
 
 def create_table(name: str) -> list[str]:

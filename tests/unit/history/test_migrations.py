@@ -4,14 +4,27 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+from tests.records import make_run
 
-from kronkeep_common.errors import HistoryTooNew
+from kronkeep_common.errors import HistoryTooNew, OldHistory
 from kronkeep_daemon.history import schema
-from kronkeep_daemon.history.database import Database, connect
+from kronkeep_daemon.history.database import Database, RowChange, check_format, connect
+from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.migrations import Migration, migrate
+from kronkeep_daemon.history.rows import row_of
 
 NEXT = schema.FORMAT + 1
+# As format 3 had them, with an update's left out.
+TRIGGERS_OF_FORMAT_3 = (
+    "CREATE TRIGGER kronkeep_executions_inserted AFTER INSERT ON executions BEGIN"
+    " INSERT INTO counts VALUES('executions', coalesce(new.status, ''), 1)"
+    " ON CONFLICT(table_name, status) DO UPDATE SET documents = documents + 1; END",
+    "CREATE TRIGGER kronkeep_executions_deleted AFTER DELETE ON executions BEGIN"
+    " UPDATE counts SET documents = documents - 1"
+    " WHERE table_name = 'executions' AND status = coalesce(old.status, ''); END",
+)
 
 
 def add_table(connection: sqlite3.Connection) -> None:
@@ -68,3 +81,34 @@ def test_the_version_before_refuses_the_result_with_a_sentence(path: Path) -> No
     path.unlink()
     copy.rename(path)
     Database(path.parent).close()
+
+
+@pytest.mark.parametrize("counted_twice", [False, True])
+def test_documents_that_triggers_counted_are_counted_once(tmp_path: Path, counted_twice: bool) -> None:
+    write_runs(tmp_path, first=1, last=20)
+    path = tmp_path / "history.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for trigger in TRIGGERS_OF_FORMAT_3:
+            connection.execute(trigger)
+        if counted_twice:
+            connection.execute("UPDATE counts SET documents = 2 * documents")
+        connection.execute("PRAGMA user_version=3")
+    with closing(connect(path)) as connection, pytest.raises(OldHistory) as refused:
+        check_format(connection)
+    assert "Start kronkeepd" in refused.value.next_step
+    write_runs(tmp_path, first=21, last=30)
+    with closing(connect(path)) as connection:
+        assert check_whole(connection) == []
+        counted = "SELECT documents FROM counts WHERE table_name = 'executions'"
+        assert connection.execute(counted).fetchall() == [(30,)]
+    assert read_format(path) == schema.FORMAT
+    assert read_format(tmp_path / "history.db.format-3") == 3
+
+
+def write_runs(folder: Path, *, first: int, last: int) -> None:
+    database = Database(folder)
+    for number in range(first, last + 1):
+        run = make_run(id=f"run-{number}")
+        row = row_of(number, msgspec.json.encode(run))
+        database.write([RowChange("executions", number, run.id, row)])
+    database.close()

@@ -149,7 +149,10 @@ def last_outcome(cronjob: CronJob) -> str:
     """Return how a CronJob's newest run that has ended did end; `new` without one, `claim` of a claim."""
     if cronjob.is_claim:
         return "claim"
-    return next((word(status) for status in reversed(cronjob.recent) if status not in UNENDED), "new")
+    for status in reversed(cronjob.recent):
+        if status not in UNENDED:
+            return word(status)
+    return "new"
 
 
 def present_state(cronjob: CronJob) -> str:

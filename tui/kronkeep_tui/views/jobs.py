@@ -33,8 +33,8 @@ def _next_run_key(cronjob: CronJob) -> float:
 
 
 def _severity(cronjob: CronJob) -> int:
-    states = (last_outcome(cronjob), present_state(cronjob))
-    return min(_SEVERITIES.get(state, len(_SEVERITIES)) for state in states)
+    outcome = _SEVERITIES.get(last_outcome(cronjob), len(_SEVERITIES))
+    return min(outcome, _SEVERITIES.get(present_state(cronjob), len(_SEVERITIES)))
 
 
 def _natural_order_key(cronjob: CronJob) -> tuple[int, NaturalKey, NaturalKey]:

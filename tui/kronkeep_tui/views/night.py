@@ -89,7 +89,7 @@ class NightView(TableView[NightEntry]):
     # rows
 
     def version(self, store: Store) -> object:
-        parts = (self.board.entries, self._has_batches, self._opened, self.chart.size.height)
+        parts = (self.board.entries, self._has_batches, self._opened, self.chart.size.height, self.order)
         is_same = len(self._version) == len(parts) and all(map(page.is_identical, parts, self._version))
         if not is_same:
             self._version = parts
@@ -188,9 +188,9 @@ class NightView(TableView[NightEntry]):
         shown = sum(entry.row.members for entry in self._records)
         row = f"row {self.table.cursor + 1}/{len(self._records)}"
         if not shown:
-            return "0" if not self._total else f"0 of {self._total}"
-        if shown != self._total:
-            return f"{row} of {self._total}"
+            return "0" if not self._ordered else f"0 of {len(self._ordered)}"
+        if shown != len(self._ordered):
+            return f"{row} of {len(self._ordered)}"
         return row if shown == len(self._records) else f"{row}, {shown} CronJobs"
 
     def _waiting(self) -> Span:

@@ -67,7 +67,8 @@ class TableView(SortableView, Generic[R]):
         self._filter: RecordFilter = parse_filter("")
         self._selection: Selection | None = None
         self._records: Sequence[R] = ()
-        self._total = 0
+        self._ordered: Sequence[R] = ()  # all records in their natural order, of `_ordered_version`
+        self._ordered_version: object = object()  # that of no records
         self._measured: object = None
         self._longest: Mapping[str, int] = {}
         self._rest_timer: Timer | None = None
@@ -179,8 +180,7 @@ class TableView(SortableView, Generic[R]):
         return ""
 
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
-        records = self.records(store)
-        self._total = len(records)
+        records = self._records_of(store)
         namespace = self.context.namespace
         if namespace:
             records = [record for record in records if getattr(record, "namespace", "") in ("", namespace)]
@@ -194,10 +194,18 @@ class TableView(SortableView, Generic[R]):
             records = sorted(records, key=order.key, reverse=order.down != self.is_reversed)
         return records
 
+    def _records_of(self, store: Store) -> Sequence[R]:
+        """Return all records; a filter, which changes none, does not put them in order again."""
+        version = self.version(store)
+        if self._ordered_version is not version:
+            self._ordered = self.records(store)
+            self._ordered_version = version
+        return self._ordered
+
     def _empty_text(self) -> tuple[Text, ...]:
-        if self._total:
+        if len(self._ordered):
             return (
-                (("  None of ", ""), (str(self._total), "strong"), (" matches.", "")),
+                (("  None of ", ""), (str(len(self._ordered)), "strong"), (" matches.", "")),
                 *(((f"  {way}", ""),) for way in self._ways_back()),
             )
         if self.load_error is not None:
@@ -266,7 +274,7 @@ class TableView(SortableView, Generic[R]):
         if not rows:
             hidden = (
                 f" It may be hidden. {' '.join(self._ways_back())}"
-                if len(self._records) < self._total
+                if len(self._records) < len(self._ordered)
                 else ""
             )
             near = closest_name(name, (each for record in self._records for each in self.names_of(record)))
@@ -310,7 +318,7 @@ class TableView(SortableView, Generic[R]):
 
     def row_text(self) -> str:
         """Return on which row the cursor is, of how many."""
-        return row_text(self.table.cursor, len(self._records), self._total)
+        return row_text(self.table.cursor, len(self._records), len(self._ordered))
 
     def on_row_table_cursor_moved(self) -> None:
         """Show the details once the cursor rests: while a key is held, only the cursor is sent."""
@@ -384,10 +392,10 @@ class TableView(SortableView, Generic[R]):
     def _count_matches(self, term: str) -> int | None:
         """Return how many records a term selects; None where they are too many to count while one types."""
         now = self._now
-        if self._total > MOST_COUNTED or now is None:
+        if len(self._ordered) > MOST_COUNTED or now is None:
             return None
         matches = parse_filter(term, {cluster.name: cluster.id for cluster in self.store.clusters}).matches
-        return sum(1 for record in self.records(self.store) if matches(self.filter_facts(record), now))
+        return sum(1 for record in self._records_of(self.store) if matches(self.filter_facts(record), now))
 
     def _filter_soon(self, text: str) -> None:
         """Filter once nothing was typed for FILTER_SECONDS."""
