@@ -1,4 +1,4 @@
-"""A screen of 300 by 100: every view draws on all of it, no row is longer, nothing raises; and very many rows."""
+"""A screen of 300 by 100: every view draws on all of it, no row is longer, nothing raises; many rows."""
 
 from collections.abc import Sequence
 from typing import Any
