@@ -209,10 +209,8 @@ class TableView(SortableView, Generic[R]):
                 *(((f"  {way}", ""),) for way in self._ways_back()),
             )
         if self.load_error is not None:
-            return tuple(
-                ((("  ", ""), *line))
-                for line in cause(self.load_error.message, self.load_error.next_step, EMPTY_CELLS, "bad")
-            )
+            lines = cause(self.load_error.message, self.load_error.next_step, EMPTY_CELLS, "bad")
+            return tuple((("  ", ""), *line) for line in lines)
         if not self.context.reader.has_read:
             return tuple((("  ", ""), *line) for line in waiting_lines(self.context, EMPTY_CELLS))
         return tuple(((f"  {line}", ""),) for line in self.EMPTY_LINES)
@@ -272,11 +270,8 @@ class TableView(SortableView, Generic[R]):
         self.update()  # a view that has just been opened has not read its rows yet
         rows = self._rows_named(name)
         if not rows:
-            hidden = (
-                f" It may be hidden. {' '.join(self._ways_back())}"
-                if len(self._records) < len(self._ordered)
-                else ""
-            )
+            is_hidden = len(self._records) < len(self._ordered)
+            hidden = f" It may be hidden. {' '.join(self._ways_back())}" if is_hidden else ""
             near = closest_name(name, (each for record in self._records for each in self.names_of(record)))
             advice = f"Did you mean {near}?" if near else "tab completes names."
             raise InvalidRequest(f"There is no {name!r} here.{hidden}", next_step=advice)
