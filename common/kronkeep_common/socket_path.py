@@ -37,11 +37,12 @@ def demo_links() -> Path:
 def _demo_socket() -> Path | None:
     """Return the socket of the demo that runs, None without one; raise DaemonUnreachable for several."""
     links = sorted(demo_links().iterdir()) if demo_links().is_dir() else []
-    sockets = [link / "api.sock" for link in links if (link / "api.sock").exists()]
+    # Without the link, whose path may be longer than a socket's address.
+    sockets = [link.resolve() / "api.sock" for link in links if (link / "api.sock").exists()]
     if len(sockets) > 1:  # one that was killed leaves its link
         sockets = [path for path in sockets if _is_served(path)]
     if len(sockets) > 1:
-        places = [str(path.resolve()) for path in sockets]
+        places = list(map(str, sockets))
         raise DaemonUnreachable(
             f"{len(places)} demos run: {', '.join(places)}.",
             next_step=f"Name the one that you mean: export KRONKEEP_SOCKET={shlex.quote(places[0])}.",
