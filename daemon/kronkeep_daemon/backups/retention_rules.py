@@ -80,6 +80,17 @@ _EXPLANATIONS = {
     "keep_monthly": "the newest of one of the last {} months with a backup",
     "keep_yearly": "the newest of one of the last {} years with a backup",
 }
+_EXPLANATIONS_OF_ONE = {
+    "min_good": "the newest good one",
+    "bad_since_good": "the newest since the last good one",
+    "keep_last": "the newest",
+    "days": "younger than a day",
+    "keep_hourly": "the newest of the last hour with a backup",
+    "keep_daily": "the newest of the last day with a backup",
+    "keep_weekly": "the newest of the last week with a backup",
+    "keep_monthly": "the newest of the last month with a backup",
+    "keep_yearly": "the newest of the last year with a backup",
+}
 
 
 def plan_retention(
@@ -217,7 +228,7 @@ def _verdict(backup: BackupExecution, rules: tuple[str, ...]) -> SnapshotVerdict
 
 def _explain(rule: str) -> str:
     name, _, number = rule.partition(" ")
-    return _EXPLANATIONS[name].format(number)
+    return _EXPLANATIONS_OF_ONE[name] if number == "1" else _EXPLANATIONS[name].format(number)
 
 
 def _explain_removal(backup: BackupExecution) -> str:

@@ -225,7 +225,7 @@ def test_every_verdict_says_why() -> None:
     found = retention_rules.plan_retention(
         "p", daily(3), Retention(keep_last=1, days=1), START + timedelta(days=2, hours=1)
     )
-    assert found.keep[0].why == "one of the newest 1 good ones, one of the newest 1, younger than 1 days"
+    assert found.keep[0].why == "the newest good one, the newest, younger than a day"
     assert {verdict.why for verdict in found.remove} == {"no rule keeps it"}
 
 
