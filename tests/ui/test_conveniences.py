@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.ui.canned import BACKUPS, CannedClient, FixedClock
 from tests.ui.driving import app_of, screen, until, wait_for_jobs
+from tests.ui.scenes import busy
 
 from kronkeep_tui import user_commands
 from kronkeep_tui.undo import UNDO_SECONDS
@@ -79,11 +80,32 @@ async def test_a_filter_is_saved_under_a_name_and_rows_are_saved_to_a_file(
         await pilot.press("escape", "slash", "at", "b", "tab", "enter")
         await until(pilot, lambda: "filter: ledger" in screen(pilot))
         await pilot.press("ctrl+e", "enter")
-        await until(pilot, lambda: "Saved 1 rows to" in screen(pilot))
+        await until(pilot, lambda: "Saved 1 row to" in screen(pilot))
     with (tmp_path / "jobs.csv").open(newline="") as file:
         titles, row = csv.reader(file)
     assert titles[0] == "ST"
     assert "pg-ledger" in row
+
+
+@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("start", ["jobs", "runs", "policies", "restore", "storages"])
+async def test_a_file_of_rows_has_a_title_for_each_cell(
+    start: str, width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with app_of(CannedClient(*busy()), start=start).run_test(size=(width, 24)) as pilot:
+        await until(pilot, lambda: pilot.app.reader.has_read and pilot.app.frame.view.ready)  # type: ignore[attr-defined]
+        await until(pilot, lambda: pilot.app.frame.view.exported_records())  # type: ignore[attr-defined]
+        await pilot.press("ctrl+e", "enter")
+        await until(pilot, lambda: "Saved " in screen(pilot))
+    with (tmp_path / f"{start}.csv").open(newline="") as file:
+        titles, *rows = csv.reader(file)
+    assert {len(row) for row in rows} == {len(titles)}
+    assert start in ("storages",) or "NAMESPACE" in titles
+    ages = {"AGE", "SINCE", "STARTED", "LAST", "LAST BACKUP"} & set(titles)
+    for title in ages:
+        cells = [row[titles.index(title)] for row in rows]
+        assert all(len(cell) < 2 or "T" in cell or " " in cell for cell in cells), (title, cells)
 
 
 async def test_a_command_of_the_user_s_own_runs_for_the_row_and_asks_where_it_changes(

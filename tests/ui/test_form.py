@@ -24,9 +24,11 @@ from tests.ui.scenes import storage
 
 from kronkeep_common import errors
 from kronkeep_common.client.cronjobs import TaggedSpec
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupPolicy, BackupPolicySpec, CronJob, CronJobCreate, VolumeMount
 from kronkeep_tui.form.draft import new_draft
 from kronkeep_tui.form.form_rows import rows_of_draft
+from kronkeep_tui.form.value_texts import read_volume
 
 
 async def test_it_is_usable_at_80x24_and_creates_with_a_policy() -> None:
@@ -385,3 +387,60 @@ async def test_the_policy_of_a_claim_that_somebody_else_changed_is_not_overwritt
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Somebody else changed" in screen(pilot))
         assert not [name for name, *_ in client.asked if name != "try rules"]
+
+
+async def test_a_form_that_was_sent_is_empty_the_next_time() -> None:
+    client = ClientWithStorage()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
+        await pilot.press(*"nightly", "tab", *"busybox")
+        await fill_field(pilot, "volumes.0", "data /data")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: client.asked and client.asked[-1][0] == "create")
+        await until(pilot, lambda: pilot.app.frame.place.kind == "jobs")  # type: ignore[attr-defined]
+        await pilot.press("n")
+        await until(pilot, lambda: pilot.app.frame.place.kind == "form")  # type: ignore[attr-defined]
+        await until(pilot, lambda: form(pilot).draft.get("name") == "")
+        assert form(pilot).draft == new_draft("vault")
+
+
+@pytest.mark.parametrize(("height", "least"), [(15, 5), (18, 6), (24, 8), (30, 14)])
+async def test_fields_have_the_lines_that_the_preview_does_not_need(height: int, least: int) -> None:
+    async with app_of(CannedClient()).run_test(size=(60, height)) as pilot:
+        await wait_for_jobs(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: pilot.app.frame.view.ready and pilot.app.frame.place.kind == "form")  # type: ignore[attr-defined]
+        await until(pilot, lambda: form(pilot).form_widget.size.height >= least)
+        await until(pilot, lambda: "> name" in screen(pilot))
+        if form(pilot).panel.display:
+            assert form(pilot).panel.size.height <= len(form(pilot).panel.lines)
+
+
+async def test_a_fault_that_has_no_space_beside_its_field_is_whole_in_the_panel() -> None:
+    async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
+        await fill_field(pilot, "volumes.0", "some-claim-with-a-long-name data/without/slash")
+        await pilot.press("enter")
+        await until(pilot, lambda: "is taken, too." in " ".join(screen(pilot).split()))
+        assert form(pilot).form_widget.row.key != "volumes.0"
+
+
+def test_a_mount_is_written_as_on_the_command_line_too() -> None:
+    mount = {"claim": "data", "mount_path": "/data", "read_only": False}
+    assert read_volume("data:/data") == read_volume("data /data") == mount
+    assert read_volume("data:/data read-only") == mount | {"read_only": True}
+    with pytest.raises(InvalidRequest):
+        read_volume("data:data")
+
+
+async def test_only_claims_of_its_namespace_are_offered() -> None:
+    here = cronjob("a", claims=("here",))
+    there = msgspec.structs.replace(cronjob("b", claims=("there",)), namespace="shop")
+    async with app_of(CannedClient([here, there], [])).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "shop" in screen(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: pilot.app.frame.place.kind == "form" and pilot.app.frame.view.ready)  # type: ignore[attr-defined]
+        await fill_field(pilot, "namespace", "shop")
+        assert form(pilot).suggested_texts("volumes.0") == ["there"]
+        form(pilot).refresh_fields(at="volumes.0")
+        await until(pilot, lambda: "CLAIM /PATH" in screen(pilot) and "there" in screen(pilot))

@@ -237,6 +237,11 @@ class Frame(Screen[None], Covered):
             self._show_place()
             self._views.discard(place)
 
+    def forget_view(self, place: Place) -> None:
+        """Discard the view of a place that is not in front: it begins anew when it is shown again."""
+        if place != self.place:
+            self._views.discard(place)
+
     def _show_place(self) -> None:
         place = self.place
         view = self._views.at(place)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_tui.widgets.cells import plain, replace_drawings, spans
+from kronkeep_tui.widgets.cells import Cell, Moment, plain, replace_drawings, spans
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
@@ -24,7 +24,7 @@ def write_table(
     """
     if target.suffix not in (".csv", ".json"):
         raise InvalidRequest("The name must end in .csv or .json.", next_step="ctrl+e asks again.")
-    data = csv_of(columns, rows) if target.suffix == ".csv" else json_of(records)
+    data = csv_of(columns, rows, records) if target.suffix == ".csv" else json_of(records)
     try:
         with target.open("xb") as file:
             file.write(data)
@@ -33,15 +33,27 @@ def write_table(
     return Path.cwd() / target
 
 
-def csv_of(columns: Sequence[Column], rows: Sequence[TableRow]) -> bytes:
-    """Return rows as CSV (RFC 4180), in which no cell is a formula."""
+def csv_of(columns: Sequence[Column], rows: Sequence[TableRow], records: Sequence[object] = ()) -> bytes:
+    """Return rows as CSV (RFC 4180) with whole moments for ages, in which no cell is a formula.
+
+    Where no column has the namespace of the records, it comes first.
+    """
+    titles = [column.title or "STATE" for column in columns]
+    lines = [[_cell_text(cell) for cell in row.cells] for row in rows]
+    namespaces = [str(getattr(record, "namespace", "") or "") for record in records]
+    if any(namespaces) and "NAMESPACE" not in titles:
+        titles.insert(0, "NAMESPACE")
+        lines = [[namespace, *line] for namespace, line in zip(namespaces, lines, strict=True)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([column.title or "STATE" for column in columns])
-    for row in rows:
-        cells = [plain(replace_drawings(spans(cell))).strip() for cell in row.cells]
-        writer.writerow([harmless(cell) for cell in cells])
+    writer.writerow(titles)
+    writer.writerows([harmless(cell) for cell in line] for line in lines)
     return text.getvalue().encode()
+
+
+def _cell_text(cell: Cell) -> str:
+    whole = tuple((words.stamp if isinstance(words, Moment) else words, role) for words, role in spans(cell))
+    return plain(replace_drawings(whole)).strip()
 
 
 def harmless(cell: str) -> str:

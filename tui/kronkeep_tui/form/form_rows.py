@@ -145,6 +145,8 @@ def hint_for(row: FormRow, storages: Sequence[BackupStorage], claims: Sequence[s
     completed = f"{', '.join(names[:LISTED])}  (right completes)  " if names else ""
     if row.fault:
         return completed + row.fault
+    if completed and not row.text:
+        return f"{field_of(row.key).help}   {completed}"
     if row.choices:
         return f"{field_of(row.key).help or 'left and right choose'}  ({', '.join(row.choices)})"
     if row.key == "policy.storage_id":

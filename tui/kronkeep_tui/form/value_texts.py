@@ -107,10 +107,13 @@ def write_env(value: Plain) -> str:
 
 
 def read_volume(text: str) -> Plain:
-    """Read a mount: `CLAIM /PATH`, or `CLAIM /PATH read-only`."""
-    words = read_words(text)
+    """Read a mount: `CLAIM /PATH`, or `CLAIM /PATH read-only`; `CLAIM:/PATH` is the command line's."""
+    first, *others = read_words(text)
+    words = [*first.split(":", 1), *others]
     if len(words) not in (2, 3) or not words[1].startswith("/") or words[2:] not in ([], ["read-only"]):
-        raise InvalidRequest("A claim is mounted as: CLAIM /PATH, or CLAIM /PATH read-only.")
+        raise InvalidRequest(
+            "A claim is mounted as: CLAIM /PATH, or CLAIM /PATH read-only; CLAIM:/PATH is taken, too."
+        )
     return {"claim": words[0], "mount_path": words[1], "read_only": len(words) == 3}
 
 

@@ -23,7 +23,7 @@ def clock_text(moment: datetime, now: datetime) -> str:
 
 def age_cell(moment: datetime | None, now: datetime) -> str:
     """Return the age of what has been, or its clock time; None as `-`."""
-    return "-" if moment is None else Moment(age(moment, now), clock_text(moment, now))
+    return "-" if moment is None else _moment(age(moment, now), moment, now)
 
 
 def wait_cell(moment: datetime | None, now: datetime) -> str:
@@ -31,7 +31,12 @@ def wait_cell(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return "--"
     left = age(moment, now).removeprefix("in ") if moment > now else "due"
-    return Moment(left, clock_text(moment, now))
+    return _moment(left, moment, now)
+
+
+def _moment(shown: str, moment: datetime, now: datetime) -> Moment:
+    stamp = in_zone(moment, now.tzinfo).isoformat(timespec="seconds")
+    return Moment(shown, clock_text(moment, now), stamp)
 
 
 def time_until(moment: datetime | None, now: datetime) -> str:

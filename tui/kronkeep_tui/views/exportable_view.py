@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from kronkeep_common.text import count_words
 from kronkeep_tui import actions, table_export
 from kronkeep_tui.actions import handles
 from kronkeep_tui.prompt import LinePrompt
@@ -16,6 +17,10 @@ class ExportableView(View):
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
 
+    def exported_columns(self) -> tuple[Column, ...]:
+        """Return the columns of those rows, one for each cell."""
+        return self.COLUMNS
+
     def exported_rows(self) -> list[TableRow]:
         """Return the rows that are shown, with all their cells."""
         raise NotImplementedError
@@ -27,11 +32,11 @@ class ExportableView(View):
     @handles(actions.EXPORT)
     def ask_export(self) -> None:
         """Ask for the file that gets the rows that are shown, as CSV or JSON by its name."""
-        count = len(self.exported_records())
-        question = f"Save {count} rows to a file that ends in .csv or .json:"
+        rows = count_words(len(self.exported_records()), "row")
+        question = f"Save {rows} to a file that ends in .csv or .json:"
         self.context.ask(LinePrompt("> ", self._export, question=question, text=f"{self.place.kind}.csv"))
 
     def _export(self, name: str) -> None:
         rows = self.exported_rows()
-        target = table_export.write_table(Path(name), self.COLUMNS, rows, self.exported_records())
-        self.context.tell(f"Saved {len(rows)} rows to {target}.", "ok")
+        target = table_export.write_table(Path(name), self.exported_columns(), rows, self.exported_records())
+        self.context.tell(f"Saved {count_words(len(rows), 'row')} to {target}.", "ok")

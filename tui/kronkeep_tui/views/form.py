@@ -111,7 +111,9 @@ class FormView(FormBase):
 
     @property
     def _claims(self) -> list[str]:
-        return sorted({claim for cronjob in self.store.cronjobs for claim in cronjob.claims})
+        """The claims of the namespace that is filled in: a pod mounts no others."""
+        namespace = self.draft.get("namespace", "").strip()
+        return sorted({c for each in self.store.cronjobs if each.namespace == namespace for c in each.claims})
 
     def form_rows(self) -> list[FormRow]:
         self.form_state.parse()
@@ -146,7 +148,9 @@ class FormView(FormBase):
                 self.context.clock,
                 self._known_storages,
                 trial=self._trial_lines if self._is_on_rules else None,
+                faults=self.fault_lines,
             )
+            self.fit_panel()
 
     def show(self, store: Store, now: datetime) -> None:
         """Show the preview again: storages may have come, and fire times have passed."""
@@ -386,6 +390,7 @@ class FormView(FormBase):
         self.context.drafts.pop(self._of, None)
         if self.is_in_front:
             self._leave_to(saved)
+        self.context.forget_view(self.place)
         self.context.tell(f"{self._describe_end(saved)}{resolution}{warnings}", role)
 
     def _leave_to(self, saved: CronJob) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.css.scalar import Scalar
 from textual.widget import Widget
 
 from kronkeep_tui import actions
@@ -13,9 +14,14 @@ from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.form.form_rows import FormRow
 from kronkeep_tui.form.section_rail import rail_of_rows
 from kronkeep_tui.views.view import View
-from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.form_widget import FormWidget
+from kronkeep_tui.widgets.cells import Text, wrap
+from kronkeep_tui.widgets.form_widget import GAP, FormWidget
 from kronkeep_tui.widgets.line_widget import FormPanel, TextLine
+
+HEIGHT_OF_BARS = 2  # the rail and the hint
+LEAST_FIELDS = 5  # rows that the panel below them leaves free
+HIGHEST_PANEL = 9
+HIGHEST_TALL_PANEL = 16  # on a tall screen
 
 
 class FormBase(View):
@@ -26,9 +32,8 @@ class FormBase(View):
     DEFAULT_CSS = """
     FormBase { layout: vertical; }
     FormBase > Vertical { height: 1fr; width: 1fr; }
-    FormBase > .panel { height: 9; }
+    FormBase > .panel { height: 1; }
     FormBase.-yaml > .panel { height: 60%; }
-    .-tall FormBase > .panel { height: 16; }
     .-wide FormBase { layout: horizontal; }
     .-wide FormBase > .panel { height: 1fr; width: 50%; margin: 0 0 0 2; }
     """
@@ -94,12 +99,40 @@ class FormBase(View):
         self.query_one("#hint", TextLine).say((f" {text}", role))
         self.query_one("#rail", TextLine).say(*rail_of_rows(self.form_widget.rows, row.key))
 
+    def fit_panel(self) -> None:
+        """Give the panel below the fields the lines that it needs, and the fields every other one."""
+        panel = self.panel
+        if self.screen.has_class("-wide") or self.has_class("-yaml"):
+            panel.display = True
+            panel.styles.clear_rule("height")
+            return
+        size = self.context.view_size
+        most = HIGHEST_TALL_PANEL if self.screen.has_class("-tall") else HIGHEST_PANEL
+        fields = max(LEAST_FIELDS, min(len(self.form_widget.rows), size.height // 3))
+        lines = panel.count_lines(size.width)
+        height = min(most, size.height - HEIGHT_OF_BARS - fields, lines)
+        panel.display = height > 1 or height == lines == 1  # one line alone would only say that more follow
+        if panel.display and panel.styles.height != Scalar.from_number(height):
+            panel.styles.height = height
+
+    def fault_lines(self, width: int) -> list[Text]:
+        """Return the faults that are not whole beside their fields, for a panel of a width in cells."""
+        room = self.form_widget.room
+        here = self.form_widget.row.key
+        return [
+            ((part, "bad"),)
+            for row in self.form_widget.rows
+            if row.fault and row.key != here and len(row.text) + len(row.fault) + GAP > room
+            for part in wrap(f"{row.label}: {row.fault}", width)
+        ]
+
     @on(FormWidget.TextChanged)
     def _on_text_changed(self, message: FormWidget.TextChanged) -> None:
         self.accept_text(message.key, message.text)
 
     @on(FormWidget.FieldChanged)
     def _on_field_changed(self) -> None:
+        self.show_preview()  # it has the faults of fields that are left
         self.show_hint()
 
     @on(FormWidget.SuggestionRequested)

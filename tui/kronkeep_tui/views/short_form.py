@@ -142,9 +142,11 @@ class ShortForm(FormBase, Generic[R, P]):
     def show_preview(self) -> None:
         if self.query(".panel"):
             self.panel.show(self._panel_lines)
+            self.fit_panel()
 
     def _panel_lines(self, width: int) -> list[Text]:
-        return with_margin(self.preview_lines(max(30, width - 2)))
+        inner = max(30, width - 2)
+        return with_margin([*self.fault_lines(inner), *self.preview_lines(inner)])
 
     def show(self, store: Store, now: datetime) -> None:
         """Show the preview again: what exists may have changed."""
@@ -247,6 +249,7 @@ class ShortForm(FormBase, Generic[R, P]):
                 self.refresh_fields(at=key)
             raise
         self.context.short_drafts.pop(self._draft_key, None)
+        self.context.forget_view(self.place)
 
     @handles(actions.DISCARD)
     def discard_draft(self) -> None:

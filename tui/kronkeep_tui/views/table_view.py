@@ -466,9 +466,11 @@ class TableView(SortableView, Generic[R]):
         """Copy the names of the marked records, or of the one under the cursor."""
         self.context.copy("\n".join(self.copy_text(record) for record in self.targets()))
 
+    def exported_columns(self) -> tuple[Column, ...]:
+        return self.table.columns
+
     def exported_rows(self) -> list[TableRow]:
-        assert self._now is not None
-        return [self.row_of(record, self.store, self._now) for record in self._records]
+        return [self.table.rows[index] for index in range(len(self._records))]
 
     def exported_records(self) -> list[object]:
         return list(self._records)

@@ -27,14 +27,19 @@ class Drawing(str):
 
 
 class Moment(str):
-    """How long ago or how far ahead a moment is, with the clock time that may stand in its place."""
+    """How long ago or how far ahead a moment is, with the clock time that may stand in its place.
 
-    __slots__ = ("clock",)
+    `stamp` is the whole moment (RFC 3339), for files.
+    """
+
+    __slots__ = ("clock", "stamp")
     clock: str
+    stamp: str
 
-    def __new__(cls, age: str, clock: str) -> Self:
+    def __new__(cls, age: str, clock: str, stamp: str = "") -> Self:
         moment = super().__new__(cls, age)
         moment.clock = clock
+        moment.stamp = stamp or age
         return moment
 
 

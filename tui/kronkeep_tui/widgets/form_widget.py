@@ -13,6 +13,7 @@ from kronkeep_tui.widgets.cells import Text, fit, rule
 from kronkeep_tui.widgets.line_widget import LineWidget
 
 LABEL = 18  # with the mark before it and a blank behind
+GAP = 2  # cells between a text and its fault
 _NEXT = ("down", "tab", "enter")
 _BEFORE = ("up", "shift+tab")
 
@@ -50,6 +51,11 @@ class FormWidget(LineWidget, can_focus=True):
     def row(self) -> FormRow:
         """The row under the cursor."""
         return self._rows[self._at]
+
+    @property
+    def room(self) -> int:
+        """The cells of a text with its fault."""
+        return max(4, self.size.width - LABEL - 1)
 
     @property
     def rows(self) -> list[FormRow]:
@@ -230,5 +236,7 @@ def _choices_in_sight(row: FormRow, room: int) -> tuple[str, ...]:
 def _unedited_text(row: FormRow, room: int) -> Text:
     if not row.fault:
         return ((fit(row.text, room), "quiet" if row.locked else ""),)
-    text = fit(row.text, min(len(row.text), room // 2)) if row.text else ""
-    return ((text, ""), ("  " if text else "", ""), (fit(row.fault, max(0, room - len(text) - 2)), "bad"))
+    space = max(room // 3, room - len(row.fault) - GAP)  # of the text: the fault is what one looks for
+    text = fit(row.text, min(len(row.text), space)) if row.text else ""
+    gap = " " * GAP if text else ""
+    return ((text, ""), (gap, ""), (fit(row.fault, max(0, room - len(text) - len(gap))), "bad"))

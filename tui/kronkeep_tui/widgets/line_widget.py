@@ -251,6 +251,10 @@ class ScrollablePage(ScrollableLines):
         self._lines = tuple(line for line in lines if not (self.roles.plain and only_draws(line)))
         self._clamp()
 
+    def count_lines(self, width: int) -> int:
+        """Return how many lines there are for a width in cells, also while the page is not displayed."""
+        return len(self._make(width))
+
     @property
     def lines(self) -> tuple[Text, ...]:
         """All lines, on the screen or not."""

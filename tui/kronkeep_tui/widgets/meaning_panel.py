@@ -29,10 +29,12 @@ class MeaningPanel(FormPanel):
         storages: Sequence[BackupStorage] | None,
         *,
         trial: Callable[[int], list[Text]] | None = None,
+        faults: Callable[[int], list[Text]],
     ) -> None:
         """Show what a form means now.
 
         storages: None until they have been read.
+        faults: makes the lines about faults that have no space beside their fields.
         trial: makes the lines about rules of retention for a width, while the cursor is on one.
         """
 
@@ -44,7 +46,7 @@ class MeaningPanel(FormPanel):
                 lines = trial(wide)
             else:
                 lines = _meaning(filling, fit, clock, wide)
-            return [((" ", ""), *line) for line in lines]
+            return [((" ", ""), *line) for line in (*faults(wide), *lines)]
 
         self.show(make)
 
