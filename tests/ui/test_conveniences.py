@@ -95,7 +95,7 @@ async def test_a_file_of_rows_has_a_title_for_each_cell(
     monkeypatch.chdir(tmp_path)
     async with app_of(CannedClient(*busy()), start=start).run_test(size=(width, 24)) as pilot:
         await until(pilot, lambda: pilot.app.reader.has_read and pilot.app.frame.view.ready)  # type: ignore[attr-defined]
-        await until(pilot, lambda: pilot.app.frame.view.exported_records())  # type: ignore[attr-defined]
+        await until(pilot, lambda: pilot.app.frame.view.records_to_save())  # type: ignore[attr-defined]
         await pilot.press("ctrl+e", "enter")
         await until(pilot, lambda: "Saved " in screen(pilot))
     with (tmp_path / f"{start}.csv").open(newline="") as file:

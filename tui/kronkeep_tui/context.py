@@ -88,7 +88,7 @@ class Context(Protocol):
         """Go one step out and discard the view that was in front."""
 
     def forget_view(self, place: Place) -> None:
-        """Let a place begin anew when it is shown again, as a form does that was sent."""
+        """Let a place begin with a new view when it is shown again, as a form does that was sent."""
 
     def show_row(self, tab: str, key: str) -> None:
         """Show a tab with the cursor on the row of a key, once there is one."""

@@ -238,7 +238,7 @@ class Frame(Screen[None], Covered):
             self._views.discard(place)
 
     def forget_view(self, place: Place) -> None:
-        """Discard the view of a place that is not in front: it begins anew when it is shown again."""
+        """Discard the view of a place that is not in front; it gets a new one when it is shown again."""
         if place != self.place:
             self._views.discard(place)
 

@@ -17,26 +17,26 @@ class ExportableView(View):
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
 
-    def exported_columns(self) -> tuple[Column, ...]:
+    def columns_to_save(self) -> tuple[Column, ...]:
         """Return the columns of those rows, one for each cell."""
         return self.COLUMNS
 
-    def exported_rows(self) -> list[TableRow]:
+    def rows_to_save(self) -> list[TableRow]:
         """Return the rows that are shown, with all their cells."""
         raise NotImplementedError
 
-    def exported_records(self) -> Sequence[object]:
+    def records_to_save(self) -> Sequence[object]:
         """Return the records of those rows."""
         raise NotImplementedError
 
     @handles(actions.EXPORT)
     def ask_export(self) -> None:
         """Ask for the file that gets the rows that are shown, as CSV or JSON by its name."""
-        rows = count_words(len(self.exported_records()), "row")
+        rows = count_words(len(self.records_to_save()), "row")
         question = f"Save {rows} to a file that ends in .csv or .json:"
         self.context.ask(LinePrompt("> ", self._export, question=question, text=f"{self.place.kind}.csv"))
 
     def _export(self, name: str) -> None:
-        rows = self.exported_rows()
-        target = table_export.write_table(Path(name), self.exported_columns(), rows, self.exported_records())
+        rows = self.rows_to_save()
+        target = table_export.write_table(Path(name), self.columns_to_save(), rows, self.records_to_save())
         self.context.tell(f"Saved {count_words(len(rows), 'row')} to {target}.", "ok")

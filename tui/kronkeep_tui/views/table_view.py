@@ -466,13 +466,13 @@ class TableView(SortableView, Generic[R]):
         """Copy the names of the marked records, or of the one under the cursor."""
         self.context.copy("\n".join(self.copy_text(record) for record in self.targets()))
 
-    def exported_columns(self) -> tuple[Column, ...]:
+    def columns_to_save(self) -> tuple[Column, ...]:
         return self.table.columns
 
-    def exported_rows(self) -> list[TableRow]:
+    def rows_to_save(self) -> list[TableRow]:
         return [self.table.rows[index] for index in range(len(self._records))]
 
-    def exported_records(self) -> list[object]:
+    def records_to_save(self) -> list[object]:
         return list(self._records)
 
     @handles(actions.GROW)
