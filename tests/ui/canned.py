@@ -12,7 +12,7 @@ from tests.ui.canned_timeline import CannedTimeline
 
 from kronkeep_common import api
 from kronkeep_common.client.cronjobs import TaggedSpec
-from kronkeep_common.errors import DaemonUnreachable, PreconditionFailed
+from kronkeep_common.errors import AlreadyRuns, DaemonUnreachable, PreconditionFailed
 from kronkeep_common.models import (
     Alert,
     BackupExecution,
@@ -183,7 +183,9 @@ class CannedCronJobs(CannedResource):
     async def spec_with_tag(self, namespace: str, name: str) -> TaggedSpec:
         return TaggedSpec(await self.spec(namespace, name), self._canned.tag)
 
-    async def trigger(self, namespace: str, name: str) -> CronJob:
+    async def trigger(self, namespace: str, name: str, *, only_if_idle: bool = False) -> CronJob:
+        if only_if_idle and name in self._canned.busy:
+            raise AlreadyRuns(f"The run r1 of {namespace}/{name} has gone on for 14s.")
         return self._canned.answer("trigger", namespace, name)
 
     async def suspend(self, namespace: str, name: str) -> CronJob:
@@ -387,6 +389,7 @@ class CannedClient(CannedTimeline):
         alerts: list[Alert] | None = None,
     ) -> None:
         self.asked: list[tuple[str, ...]] = []
+        self.busy: set[str] = set()  # CronJobs with a run beside which they allow no other
         self.cronjobs_given = CRONJOBS if cronjobs is None else cronjobs
         self.runs_given = RUNS if runs is None else runs
         self.backups_given = BACKUPS if backups is None else backups

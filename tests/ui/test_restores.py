@@ -75,6 +75,9 @@ async def test_verify_and_drill_are_asked_and_read_only_refuses_them() -> None:
         await pilot.press("v")
         await until(pilot, lambda: client.asked and client.asked[-1][0] == "verify")
         await pilot.press("d")
+        await until(pilot, lambda: "That restores its newest good snapshot" in screen(pilot))
+        assert client.asked[-1][0] == "verify"
+        await pilot.press("y")
         await until(pilot, lambda: client.asked[-1][0] == "drill")
     client = CannedClient()
     async with app_of(client, start="restore", read_only=True).run_test(size=(100, 30)) as pilot:

@@ -150,3 +150,20 @@ async def test_hostile_text_in_every_field_is_shown_harmless() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "end of log" in screen(pilot))
         assert not set(screen(pilot)) & set("\x1b\x07\x9b\u202e\r")
+
+
+@pytest.mark.parametrize("keys", [("t",), ("ctrl+space", "t")])
+async def test_a_run_beside_one_that_goes_on_is_asked_for(keys: tuple[str, ...]) -> None:
+    client = CannedClient()
+    client.busy = {"pg-main-nightly"}
+    async with app_of(client).run_test(size=(100, 24)) as pilot:
+        await wait_for_jobs(pilot)
+        await pilot.press(*keys, "y")
+        await until(pilot, lambda: "has gone on for 14s. Run it beside that? y/n" in screen(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: "Nothing was done." in screen(pilot))
+        assert client.asked == []
+        await pilot.press("t", "y")
+        await until(pilot, lambda: "Run it beside that? y/n" in screen(pilot))
+        await pilot.press("y")
+        await until(pilot, lambda: client.asked == [("trigger", "default", "pg-main-nightly")])

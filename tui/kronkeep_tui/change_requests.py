@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import AlreadyRuns, KronkeepError
 from kronkeep_common.models import (
     Alert,
     BackupExecution,
@@ -17,12 +17,18 @@ from kronkeep_common.models import (
 from kronkeep_common.models.maintenance import MaintenanceRequest
 from kronkeep_common.text import short_id
 from kronkeep_tui.context import Context
+from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.shell_commands import ShellCommand, lines_of_change
 
 if TYPE_CHECKING:
     from kronkeep_common.client.cronjobs import CronJobCalls
 
 AT_ONCE = 4
+ErrorHandler = Callable[[Sequence[KronkeepError | None]], bool]
+
+
+def _leave_unhandled(_: Sequence[KronkeepError | None]) -> bool:
+    return False
 
 
 class ChangeRequest(NamedTuple):
@@ -43,16 +49,37 @@ class ChangeRequests:
         return self._client.for_cluster(cluster).cronjobs
 
     def trigger(self, cronjobs: Sequence[CronJob]) -> None:
-        requests = [
-            ChangeRequest(_name(c), partial(self._cronjobs(c.cluster).trigger, c.namespace, c.name))
-            for c in cronjobs
-        ]
+        """Run CronJobs now; ask again for those that have a run beside which they allow no other."""
+        self._trigger(cronjobs, only_if_idle=True)
+
+    def _trigger(self, cronjobs: Sequence[CronJob], *, only_if_idle: bool) -> None:
+        requests = [self._run_request(cronjob, only_if_idle=only_if_idle) for cronjob in cronjobs]
         first = cronjobs[0]
         kubectl = (
             *("-n", first.namespace, "create", "job", f"--from=cronjob/{first.name}", f"{first.name}-manual"),
         )
         lines = lines_of_change(("trigger", _name(first)), f"{_path(first)}/trigger", kubectl)
-        self._start(requests, "trigger", "Started", lines=lines)
+        self._start(requests, "trigger", "Started", lines=lines, on_error=partial(self._ask_beside, cronjobs))
+
+    def _run_request(self, cronjob: CronJob, *, only_if_idle: bool) -> ChangeRequest:
+        calls = self._cronjobs(cronjob.cluster)
+        send = partial(calls.trigger, cronjob.namespace, cronjob.name, only_if_idle=only_if_idle)
+        return ChangeRequest(_name(cronjob), send)
+
+    def _ask_beside(self, cronjobs: Sequence[CronJob], errors: Sequence[KronkeepError | None]) -> bool:
+        """Ask whether what runs shall run beside that; return False where something else is wrong."""
+        busy = [
+            (cronjob, error)
+            for cronjob, error in zip(cronjobs, errors, strict=True)
+            if isinstance(error, AlreadyRuns)
+        ]
+        if len(busy) != sum(1 for error in errors if error is not None):
+            return False
+        more = f" So have {len(busy) - 1} others." if len(busy) > 1 else ""
+        question = f"{busy[0][1].message}{more} Run {'them' if more else 'it'} beside that?"
+        confirm = partial(self._trigger, [cronjob for cronjob, _ in busy], only_if_idle=False)
+        self._context.ask(YesNoPrompt(question, confirm))
+        return True
 
     def toggle_suspension(self, cronjobs: Sequence[CronJob]) -> None:
         """Suspend CronJobs, or resume them where the first is suspended."""
@@ -204,21 +231,29 @@ class ChangeRequests:
         *,
         undo: Sequence[ChangeRequest] = (),
         lines: tuple[ShellCommand, ...] = (),
+        on_error: ErrorHandler = _leave_unhandled,
     ) -> None:
         """Send requests as a task of this name; `done` begins the message when all have succeeded.
 
         undo: what undoes them, one for each.
         lines: the first of them as lines for a shell.
+        on_error: gets what each request was refused with, None for others; returns whether that is handled.
         """
         self._context.last_change = lines
-        self._context.start_work(self._send_all(requests, done, undo), task)
+        self._context.start_work(self._send_all(requests, done, undo, on_error), task)
 
     async def _send_all(
-        self, requests: Sequence[ChangeRequest], done: str, undo: Sequence[ChangeRequest]
+        self,
+        requests: Sequence[ChangeRequest],
+        done: str,
+        undo: Sequence[ChangeRequest],
+        on_error: ErrorHandler,
     ) -> None:
         limit = asyncio.Semaphore(AT_ONCE)
         answers = await asyncio.gather(*(_send(request, limit) for request in requests))
         errors = [error for error in answers if error is not None]
+        if errors and on_error(answers):
+            return
         if errors:
             self._tell_error(errors[0], succeeded=len(requests) - len(errors), count=len(requests))
         else:

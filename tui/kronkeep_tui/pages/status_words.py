@@ -191,10 +191,10 @@ def backup_words(store: Store, cronjob: CronJob) -> Span:
 
 
 def counts(cronjobs: Sequence[CronJob]) -> list[tuple[str, int, str]]:
-    """Return how many CronJobs fail, are late, or run."""
+    """Return how many CronJobs fail or are late, and how many runs go on."""
     outcomes = [last_outcome(cronjob) for cronjob in cronjobs]
     late = sum(1 for cronjob in cronjobs if cronjob.late_since is not None)
-    running = sum(1 for cronjob in cronjobs if cronjob.active)
+    running = sum(cronjob.active for cronjob in cronjobs)
     return [
         ("FAIL", outcomes.count("FAIL"), "bad"),
         ("late", late, "warn"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 
 from kronkeep_common.models import BackupExecution
@@ -14,6 +15,7 @@ from kronkeep_tui.pages import previews
 from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.runs import backup_lines
 from kronkeep_tui.pages.status_words import backup_state, cause, state
+from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.files import open_restore_form
 from kronkeep_tui.views.log_preview import LogPreview
@@ -144,9 +146,12 @@ class SnapshotsView(TableView[BackupExecution]):
 
     @handles(actions.DRILL)
     def start_drill(self) -> None:
-        """Start a drill of the CronJob's policy."""
-        if (backup := self.subject()) is not None:
-            self.changes.drill(backup)
+        """Start a drill of the CronJob's policy, after a question that says of which snapshot."""
+        if (backup := self.subject()) is None:
+            return
+        name = self.store.label(backup.namespace, backup.cronjob)
+        question = f"Drill {name}? That restores its newest good snapshot; v verifies the one of this row."
+        self.context.ask(YesNoPrompt(question, partial(self.changes.drill, backup)))
 
     @handles(actions.DIFF)
     def compare(self) -> None:

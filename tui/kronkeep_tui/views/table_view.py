@@ -33,7 +33,7 @@ from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 R = TypeVar("R")
 FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
-SLIP_SECONDS = 0.5  # about as long as it takes to see that there is another row, and not to press a key
+SLIP_SECONDS = 0.5  # about as long as it takes to see that there is another row
 MOST_COUNTED = 2_000  # records of which each candidate of a filter is counted
 EMPTY_CELLS = 70  # in which what stands in an empty list is wrapped
 SHORTEST_PREFIX = 4  # characters of an id that a command takes for it
@@ -58,7 +58,7 @@ class TableView(SortableView, Generic[R]):
     .-plain TableView > .detail { border-left: none; }
     """
 
-    CLUSTER_COLUMN_INDEX: int | None = None  # of the cluster's column, which is there for several only
+    CLUSTER_COLUMN_INDEX: int | None = None  # of the column of the cluster, which is there for several only
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
@@ -165,8 +165,7 @@ class TableView(SortableView, Generic[R]):
     def _key_under_cursor(self, selection: Selection) -> str | None:
         """Return what the cursor is on, None where it is the user who selects other records."""
         before = self._selection
-        is_same = before is not None and selection.equals(before._replace(version=selection.version))
-        return self.table.key if is_same else None
+        return self.table.key if before is not None and selection[1:] == before[1:] else None
 
     def hold_row(self) -> None:
         self.table.follows = True
