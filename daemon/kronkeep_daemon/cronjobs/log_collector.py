@@ -3,11 +3,16 @@
 The log of an attempt that has ended is read to its end, also of one after which its container was started
 again. That of a container whose pod is being deleted is followed until it ends, since nobody can ask for it
 afterwards. A read that fails is tried again; after the last try what was read so far is saved.
+
+Manifests and Events have a queue of their own, whose copiers begin once the first list of Jobs is recorded: a
+first start on very many Jobs would otherwise ask for each before it knows them all, and logs, which are gone
+with their pods, would wait for them.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
@@ -27,6 +32,7 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 COPIERS = 12
 COPIERS_PER_NAMESPACE = 4  # logs of pods that take long to end, or that do not answer, wait for each other
+ARTIFACT_COPIERS = 3
 QUEUE_LENGTH = 10_000  # of one namespace
 MOST_QUEUED = 20_000  # of all
 REMEMBERED = 50_000  # copies that were queued and are not queued again
@@ -74,9 +80,10 @@ _CopyKey = tuple[str, str, int, bool]
 
 
 class LogCollector:
-    """Several copiers that work off one queue, which is bounded and fair between namespaces.
+    """Copiers that work off two queues, of logs and of artifacts, each bounded and fair between namespaces.
 
     on_log_saved: called with the id of the run and each log that was saved.
+    first_lists: set once what the cluster had at the start is recorded; artifacts are copied from then on.
     """
 
     def __init__(
@@ -86,20 +93,25 @@ class LogCollector:
         history: History,
         on_log_saved: Callable[[str, KeptLog], Awaitable[None]],
         clock: Clock,
+        first_lists: asyncio.Event,
     ) -> None:
         self._cluster = cluster
         self._history = history
         self.on_log_saved = on_log_saved
         self._clock = clock
-        self._queue: FairQueue[_Copy] = FairQueue(
-            longest=QUEUE_LENGTH, at_once=COPIERS_PER_NAMESPACE, most=MOST_QUEUED
-        )
+        self._first_lists = first_lists
+        self._logs = _new_queue()
+        self._artifacts = _new_queue()
         self._queued: BoundedDict[_CopyKey, bool] = BoundedDict(REMEMBERED)
 
     def start(self, supervisor: Supervisor) -> None:
         """Start the copiers as tasks of the supervisor."""
         for number in range(COPIERS):
-            supervisor.start(f"log copier {self._cluster.name} {number}", self._copy_forever, death="restart")
+            name = f"log copier {self._cluster.name} {number}"
+            supervisor.start(name, partial(self._copy_forever, self._logs), death="restart")
+        for number in range(ARTIFACT_COPIERS):
+            name = f"artifact copier {self._cluster.name} {number}"
+            supervisor.start(name, self._copy_artifacts_forever, death="restart")
 
     def collect_logs(self, record_id: str, pod: Pod) -> None:
         """Queue the attempts of a pod's containers that have ended, or run in a pod that is being deleted.
@@ -119,15 +131,16 @@ class LogCollector:
                     source=source,
                 )
                 if (source.end is not None or deleting) and not self._is_saved(copy):
-                    self._enqueue((meta.uid, entry.name, source.attempt, source.previous), copy)
+                    self._enqueue(self._logs, (meta.uid, entry.name, source.attempt, source.previous), copy)
 
     def collect_artifacts(self, record_id: str, job: Job) -> None:
         """Queue the manifest and the Events of a Job that has ended."""
         meta = job.metadata
-        self._enqueue((record_id, "", 0, False), _ArtifactCopy(record_id, meta.namespace, meta.name))
+        copy = _ArtifactCopy(record_id, meta.namespace, meta.name)
+        self._enqueue(self._artifacts, (record_id, "", 0, False), copy)
 
-    def _enqueue(self, key: _CopyKey, copy: _Copy) -> None:
-        if key not in self._queued and self._queue.put(copy.namespace, copy):
+    def _enqueue(self, queue: FairQueue[_Copy], key: _CopyKey, copy: _Copy) -> None:
+        if key not in self._queued and queue.put(copy.namespace, copy):
             self._queued[key] = True
 
     def _is_saved(self, copy: _LogCopy) -> bool:
@@ -139,19 +152,23 @@ class LogCollector:
             and any((log.pod, log.container, log.attempt) == attempt for log in run.logs)
         )
 
-    async def _copy_forever(self) -> None:
+    async def _copy_artifacts_forever(self) -> None:
+        await self._first_lists.wait()
+        await self._copy_forever(self._artifacts)
+
+    async def _copy_forever(self, queue: FairQueue[_Copy]) -> None:
         while True:
-            namespace, copy = await self._queue.get()
+            namespace, copy = await queue.get()
             try:
                 await self._copy(copy)
             except ReadOnlyHistory:
-                if not self._queue.put(namespace, copy):
+                if not queue.put(namespace, copy):
                     log.warning("%s could not be copied: the disk is full", copy)
                 await self._clock.sleep(FULL_DISK_PAUSE)
             except KronkeepError as fault:
                 log.warning("%s could not be copied: %s", copy, fault)
             finally:
-                self._queue.done(namespace)
+                queue.done(namespace)
 
     async def _copy(self, copy: _Copy) -> None:
         if isinstance(copy, _LogCopy):
@@ -215,6 +232,10 @@ class LogCollector:
         run = self._history.executions.get(copy.record_id)
         if run is not None:
             await run_artifacts.save_artifacts(self._cluster, self._history, run)
+
+
+def _new_queue() -> FairQueue[_Copy]:
+    return FairQueue(longest=QUEUE_LENGTH, at_once=COPIERS_PER_NAMESPACE, most=MOST_QUEUED)
 
 
 def _new_log(copy: _LogCopy) -> CappedLog:

@@ -123,7 +123,11 @@ class RunRecorder:
             self._cluster_id, on_change=self._announce_claim, record_id_of=self.record_id_of
         )
         self.log_collector = LogCollector(
-            cluster=cluster, history=history, on_log_saved=self._add_log, clock=clock
+            cluster=cluster,
+            history=history,
+            on_log_saved=self._add_log,
+            clock=clock,
+            first_lists=self.synced,
         )
         self.watches = ClusterWatches(
             cluster=cluster,

@@ -13,8 +13,13 @@ from tests.waiting import eventually
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import KeptLog
 from kronkeep_daemon.cronjobs.fair_queue import FairQueue
-from kronkeep_daemon.cronjobs.log_collector import COPIERS, COPIERS_PER_NAMESPACE, LogCollector
-from kronkeep_daemon.kube.objects import Pod, convert_object
+from kronkeep_daemon.cronjobs.log_collector import (
+    ARTIFACT_COPIERS,
+    COPIERS,
+    COPIERS_PER_NAMESPACE,
+    LogCollector,
+)
+from kronkeep_daemon.kube.objects import Job, Pod, convert_object
 from kronkeep_daemon.supervisor import Supervisor
 
 
@@ -75,7 +80,13 @@ async def test_logs_without_an_end_keep_nobody_elses_log_waiting(tmp_path: Path)
         saved.append(record_id)
 
     cluster: Any = EndlessLogs()
-    collector = LogCollector(cluster=cluster, history=scene.history, on_log_saved=note, clock=SystemClock())
+    collector = LogCollector(
+        cluster=cluster,
+        history=scene.history,
+        on_log_saved=note,
+        clock=SystemClock(),
+        first_lists=asyncio.Event(),
+    )
     supervisor = Supervisor(SystemClock())
     collector.start(supervisor)
     for number in range(20_000):
@@ -88,6 +99,54 @@ async def test_logs_without_an_end_keep_nobody_elses_log_waiting(tmp_path: Path)
 
     await eventually(saved_records, lambda records: "victim" in records)
     assert cluster.reading == COPIERS_PER_NAMESPACE < COPIERS
+    await supervisor.close()
+    await scene.close()
+
+
+async def test_manifests_wait_for_the_first_lists_and_logs_do_not_wait_for_manifests(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    await scene.open()
+    saved: list[str] = []
+
+    async def note(record_id: str, _: KeptLog) -> None:
+        saved.append(record_id)
+
+    class EndlessManifests(EndlessLogs):
+        async def get(self, _: str) -> None:
+            self.reading += 1
+            await asyncio.Event().wait()
+
+    cluster: Any = EndlessManifests()
+    first_lists = asyncio.Event()
+    collector = LogCollector(
+        cluster=cluster,
+        history=scene.history,
+        on_log_saved=note,
+        clock=SystemClock(),
+        first_lists=first_lists,
+    )
+    supervisor = Supervisor(SystemClock())
+    collector.start(supervisor)
+    for number in range(2 * COPIERS):
+        run = make_run(id=f"run-{number}", namespace=f"team-{number}", job=f"j-{number}")
+        scene.history.executions.put(run)
+        meta = {"name": f"j-{number}", "namespace": run.namespace, "uid": run.id}
+        collector.collect_artifacts(run.id, convert_object({"metadata": meta}, Job))
+
+    async def saved_records() -> list[str]:
+        return saved
+
+    async def reading() -> int:
+        return int(cluster.reading)
+
+    collector.collect_logs("run-0", ended_pod("shop", "s-0"))
+    await eventually(saved_records, lambda records: "run-0" in records)
+    assert cluster.reading == 0
+    first_lists.set()
+    await eventually(reading, lambda count: count == ARTIFACT_COPIERS)
+    collector.collect_logs("run-1", ended_pod("shop", "s-1"))
+    await eventually(saved_records, lambda records: "run-1" in records)
+    assert cluster.reading == ARTIFACT_COPIERS
     await supervisor.close()
     await scene.close()
 

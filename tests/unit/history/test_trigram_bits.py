@@ -33,6 +33,14 @@ def test_a_text_that_has_a_word_passes_alone_and_joined(
         assert all(may_have(bits, places_of(spelling)) for bits in filters)
 
 
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.sampled_from([0, 10, 64, 16384]))
+def test_a_filter_that_begins_small_has_the_bits_of_one_that_was_halved(text: bytes, most_bytes: int) -> None:
+    bits = build_bits(text, most_bytes)
+    whole = {place & (8 * len(bits) - 1) for place in places_of(text)}
+    assert {place for place in range(8 * len(bits)) if bits[place >> 3] >> (place & 7) & 1} == whole
+
+
 def test_words_at_the_edges_of_pieces_and_in_long_texts_pass() -> None:
     chance = random.Random(1)
     text = bytes(chance.randrange(256) for _ in range(3 * PIECE))
