@@ -15,7 +15,7 @@ from kronkeep_common.models import (
     SilenceRequest,
 )
 from kronkeep_common.models.maintenance import MaintenanceRequest
-from kronkeep_common.text import short_id
+from kronkeep_common.text import count_words, short_id
 from kronkeep_tui.context import Context
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.shell_commands import ShellCommand, lines_of_change
@@ -153,7 +153,9 @@ class ChangeRequests:
             request.filter, for_seconds=request.for_seconds, because=request.because
         )
         end = ChangeRequest("the silence", partial(self._client.silences.end, silence.id))
-        self._tell_done(f"Holds back {silence.alerts} open alerts and new ones; M shows it.", [end])
+        self._tell_done(
+            f"Holds back {count_words(silence.alerts, 'open alert')} and new ones; M shows it.", [end]
+        )
 
     async def start_maintenance(self, request: MaintenanceRequest) -> None:
         """Suspend the CronJobs that match a filter."""

@@ -17,6 +17,12 @@ with the API's filter grammar. "Where" names the views, or the kinds of view, in
 every view with rows, `page` every view of text, `log` the log of a run, `form` the CronJob form, `any` all of
 them. Other keys are set in `~/.config/kronkeep/terminal.toml` by the action's name, which `?` shows:
 
+    theme = "terminal"                   # terminal (its sixteen colours), dark or light; or $KRONKEEP_THEME
+    mouse = false                        # true takes the mouse from the terminal, which then selects no text
+    plain = false                        # for screen readers: words instead of drawings; or $KRONKEEP_PLAIN
+    read_only = false                    # true refuses every change
+    zone = "local"                       # of all times: local, utc, or an IANA name; or $KRONKEEP_ZONE
+
     [keys]
     trigger = ["ctrl+t"]
 

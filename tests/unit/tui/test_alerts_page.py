@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 
 from kronkeep_common.models import Alert
 from kronkeep_common.states import AlertStatus
@@ -64,3 +65,17 @@ def test_failures_of_one_cause_are_one_row_with_their_number() -> None:
         for n in range(3)
     ]
     assert [group.members for group in page.fold_alerts([*failed, *known])] == [5, 3]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("The newest run failed. Killed: no memory.", "Killed: no memory. The newest run failed."),
+        ("The last 3 runs failed. Exit code 1.", "Exit code 1. The last 3 runs failed."),
+        ("The newest backup failed. No space.", "No space. The newest backup failed."),
+        ("The newest run failed.", "The newest run failed."),
+        ("No run has started.", "No run has started."),
+    ],
+)
+def test_the_cause_stands_first_where_a_line_may_be_cut(message: str, shown: str) -> None:
+    assert page.cause_first(message) == shown

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import pytest
 
 from kronkeep_common.errors import InvalidRequest, InvalidSettings
-from kronkeep_tui.settings import read_settings
+from kronkeep_tui.key_reference import reference_page
+from kronkeep_tui.settings import TerminalSettings, read_settings
 from kronkeep_tui.user_commands import UserCommand, build_argv, find_faults
 
 
@@ -51,3 +52,8 @@ def test_settings_with_commands_are_read_and_a_taken_key_is_refused(tmp_path: Pa
     file.write_text(text.replace("jobs", "jbs"))
     with pytest.raises(InvalidSettings, match="no view 'jbs'"):
         read_settings(file)
+
+
+def test_the_keys_page_tells_every_setting_of_the_terminal() -> None:
+    told = reference_page()
+    assert [name for name in TerminalSettings.__struct_fields__ if f"{name} =" not in told] == []

@@ -2,7 +2,7 @@
 
 from datetime import datetime, tzinfo
 
-from kronkeep_common.text import duration
+from kronkeep_common.text import count_words, duration
 from kronkeep_tui.night.bars import Bar, NightRow, archive_of
 from kronkeep_tui.night.time_window import TimeWindow
 from kronkeep_tui.pages.status_words import state, word
@@ -21,7 +21,7 @@ def row_words(row: NightRow, window: TimeWindow, now: float, zone: tzinfo | None
     shown = [bar for bar in row.runs if bar.begin < window.end and (bar.end or now) >= window.begin]
     words = [_run_words(bar, row, zone) for bar in reversed(shown[-MOST_SAID:])]
     if len(shown) > MOST_SAID:
-        words.append(f"{len(shown)} runs in all")
+        words.append(f"{count_words(len(shown), 'run')} in all")
     ahead = next((moment for moment in row.planned if moment >= now), None)
     if ahead is not None and ahead < window.end:
         words.append(f"next {clock(ahead, zone)}")

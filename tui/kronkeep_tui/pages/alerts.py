@@ -60,6 +60,12 @@ def _cause_of(alert: Alert) -> tuple[object, ...]:
     return alert.code, alert.status, alert.silence_id is not None, alert.severity, alike
 
 
+def cause_first(message: str) -> str:
+    """Return an alert's message for a line that may be cut: the cause, then that something failed."""
+    lead, stop, cause = message.partition(" failed. ")
+    return f"{cause} {lead} failed." if stop and cause and lead.startswith("The ") else message
+
+
 def subject_of_group(group: AlertGroup) -> str:
     """Return the object of one alert, or how many objects have the cause."""
     if group.members == 1:

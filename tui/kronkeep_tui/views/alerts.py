@@ -60,7 +60,7 @@ class AlertsView(TableView[Alert]):
             shown,
             age_cell(record.since, now),
             page.subject_of(record),
-            record.message,
+            page.cause_first(record.message),
             record.next_step,
         )
         return TableRow(record.id, cells, kind)

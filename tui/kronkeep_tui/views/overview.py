@@ -134,7 +134,7 @@ class OverviewView(TableView[Alert]):
                 shown,
                 alerts.subject_of_group(self._group_of(record)),
                 age_cell(record.since, now),
-                record.message,
+                alerts.cause_first(record.message),
             ),
             kind,
         )
