@@ -166,7 +166,7 @@ def test_a_run_is_cancelled_and_what_has_ended_is_not(daemon: Daemon) -> None:
         daemon, "create", "long", "--image", "busybox", "--schedule", "0 2 29 2 *", "--", "sleep", "600"
     )
     assert made.returncode == 0, made.stderr
-    run_id = run_kronkeep(daemon, "trigger", "at-a-time").stdout.split()[0]
+    run_id = run_kronkeep(daemon, "trigger", "long").stdout.split()[0]
     stopped = run_kronkeep(daemon, "cancel", run_id)
     assert (stopped.returncode, stopped.stdout.split()[0]) == (0, run_id), stopped.stderr
     for flags in ((), ("--backup",), ("--restore",)):
@@ -289,7 +289,7 @@ def test_who_reads_only_the_start_gets_no_traceback(
         assert process.stdout.readline().startswith(first)
         process.stdout.close()
         assert (
-            run_kronkeep(daemon, "trigger", good).returncode == 0
+            run_kronkeep(daemon, "trigger", good, "--wait").returncode == 0
         )  # what watches has one more line to write
         assert process.stderr.read() == b""
 
@@ -466,10 +466,10 @@ def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
 def test_a_storage_that_cannot_be_made(daemon: Daemon) -> None:
     line = ("storage", "create", "rest", "no", "--url")
     done = run_kronkeep(daemon, *line, "http://127.0.0.1:1/x", "--wait")
-    assert (done.returncode, "does not answer" in done.stdout) == (1, True), done
+    assert (done.returncode, "refuses the connection" in done.stdout) == (1, True), done
     wrong = run_kronkeep(daemon, *line[:3], "bad", "--url", "ftp://x")
     assert wrong.returncode == 2
-    assert "url: that is not the server and folder" in wrong.stderr
+    assert "url: it is not of the right form: the server and folder" in wrong.stderr
     keyless = run_kronkeep(daemon, "storage", "create", "s3", "bad", "--bucket", "vault")
     assert "AWS_ACCESS_KEY_ID" in keyless.stderr
     assert "--bucket TEXT" in run_kronkeep(daemon, "storage", "create", "s3", "--help").stdout
