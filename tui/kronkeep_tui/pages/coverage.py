@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kronkeep_common.api import CoverageList
 from kronkeep_common.models.coverage import ClaimCoverage
-from kronkeep_common.text import age, clean, size
+from kronkeep_common.text import age, clean, count_words, size
 from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.widgets.cells import Text, fit
 
@@ -35,7 +35,11 @@ def _summary(coverage: CoverageList, uncovered: int) -> Text:
         return (("Not all claims are known", "bad"), (f": {words or 'none is'}", ""))
     if not claims:
         return (("There is no claim in the watched namespaces.", "quiet"),)
-    head = f"{uncovered} of {len(claims)} claims may lose data" if uncovered else "Nothing is unprotected"
+    head = (
+        f"{uncovered} of {count_words(len(claims), 'claim')} may lose data"
+        if uncovered
+        else "Nothing is unprotected"
+    )
     return ((head, "bad" if uncovered else "ok"), (f": {words}", ""))
 
 
