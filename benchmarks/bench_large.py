@@ -22,9 +22,9 @@ from kronkeep_daemon.history import history_folder, schema
 from kronkeep_daemon.history.database import Database
 from kronkeep_daemon.history.figures import (
     TABLE,
-    Counted,
     DayFigures,
     FigureChanges,
+    FigureOwner,
     add_days,
     new_week,
 )
@@ -177,7 +177,7 @@ def _insert_figures(connection: sqlite3.Connection) -> None:
     for namespace, cronjob, cronjob_id, day, status, count in connection.execute(COUNTED):
         figures = DayFigures(runs=count, failed=count * (status == "failed"), milliseconds=12_500 * count)
         changes.add(
-            Counted(
+            FigureOwner(
                 cluster="prod",
                 namespace=namespace,
                 cronjob=cronjob,

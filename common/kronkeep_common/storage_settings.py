@@ -12,8 +12,7 @@ def describe_settings_fault(kind: str, fault: msgspec.ValidationError) -> ModelF
     described = describe_fault(fault, KINDS[kind].settings)
     descriptions = {field.name: field.description for field in fields_of(KINDS[kind].settings)}
     if "regex" in str(fault) and described.path in descriptions:
-        words = f"it is not of the right form: {descriptions[described.path]}."
-        return ModelFault(described.steps, words)
+        return ModelFault(described.steps, _form_words(descriptions[described.path]))
     return described
 
 
@@ -30,7 +29,10 @@ def find_settings_faults(kind: str, settings: Settings) -> dict[str, str]:
             msgspec.convert(settings[field.name], hints[field.name], strict=False)
         except msgspec.ValidationError as fault:
             is_form = "regex" in str(fault)
-            form_words = f"it is not of the right form: {field.description}."
-            words = form_words if is_form else describe_fault(fault, None).words
+            words = _form_words(field.description) if is_form else describe_fault(fault, None).words
             faults[field.name] = f"{words[0].upper()}{words[1:]}"
     return faults
+
+
+def _form_words(description: str) -> str:
+    return f"it is not of the right form: {description}."

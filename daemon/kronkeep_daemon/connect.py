@@ -2,8 +2,8 @@
 
 All are asked at once. One that does not answer in time gets the identity from the history, which its first
 response confirms: a daemon that starts while its cluster is away shows its history. One that has never
-answered has no identity yet; the daemon starts without it, and `Connector.join` asks it again with growing
-pauses. What needs the identity (watches, Lease, records) waits until then.
+answered has no identity yet; the daemon starts without it, and `Connector.identify` asks it again with
+growing pauses. What needs the identity (watches, Lease, records) waits until then.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Connector:
                 opened.push_async_callback(cluster.close)
             places = asyncio.Semaphore(ASKED_AT_ONCE)
             answers = await asyncio.gather(*(self._ask(cluster, places) for cluster in self._clusters))
-            await self._take_answers(answers)
+            await self._use_answers(answers)
             opened.pop_all()
         return list(zip(self._clusters, sections.values(), strict=True))
 
@@ -81,18 +81,18 @@ class Connector:
         except KronkeepError as fault:
             return fault
 
-    async def _take_answers(self, answers: Sequence[str | KronkeepError]) -> None:
+    async def _use_answers(self, answers: Sequence[str | KronkeepError]) -> None:
         """Identify the clusters that answered, then assume what the history knows of the others."""
         for cluster, answer in zip(self._clusters, answers, strict=True):
             if isinstance(answer, str):
-                await self._identify(cluster, answer)
+                await self._record_identity(cluster, answer)
         for cluster, answer in zip(self._clusters, answers, strict=True):
             if isinstance(answer, KronkeepError):
-                self._do_without(cluster, answer)
+                self._assume_identity(cluster, answer)
 
-    async def _identify(self, cluster: Cluster, cluster_id: str) -> None:
+    async def _record_identity(self, cluster: Cluster, cluster_id: str) -> None:
         """Record the identity, then use it; raises InvalidSettings where another section has the cluster."""
-        self._refuse_twin(cluster, cluster_id)
+        self._require_one_section(cluster, cluster_id)
         before = self._known.get(cluster.name)
         former = before.former if before else ()
         if before is None or before.uid != cluster_id:
@@ -105,7 +105,7 @@ class Connector:
         cluster.former = former
         cluster.accept(cluster_id)
 
-    def _refuse_twin(self, cluster: Cluster, cluster_id: str) -> None:
+    def _require_one_section(self, cluster: Cluster, cluster_id: str) -> None:
         """Raise InvalidSettings where two sections lead to one cluster: every run would be recorded twice."""
         for other in self._clusters:
             if other is not cluster and other.id == cluster_id:
@@ -114,8 +114,8 @@ class Connector:
                     next_step="Keep one, with the namespaces of both; set clone = true for a clone.",
                 )
 
-    def _do_without(self, cluster: Cluster, fault: KronkeepError) -> None:
-        """Assume the identity in the history, unless another section has just shown that it is its own."""
+    def _assume_identity(self, cluster: Cluster, fault: KronkeepError) -> None:
+        """Assume the identity in the history, unless there is none or another section has just shown it."""
         known = self._known.get(cluster.name)
         if known is None or any(other.id == known.uid for other in self._clusters):
             log.warning("cluster %s has never been connected: %s; it is asked again", cluster.name, fault)
@@ -130,16 +130,16 @@ class Connector:
         for cluster in self._clusters:
             if cluster.fault is not None:
                 name = f"first connection {cluster.name}"
-                supervisor.start(name, partial(self.join, cluster), death="quiet")
+                supervisor.start(name, partial(self.identify, cluster), death="quiet")
 
-    async def join(self, cluster: Cluster) -> None:
+    async def identify(self, cluster: Cluster) -> None:
         """Ask a cluster that has never answered until its identity is known."""
         pause = FIRST_PAUSE
         while True:
             await self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
             pause = min(pause * 2, LONGEST_PAUSE)
             try:
-                await self._identify(cluster, await cluster.fetch_id())
+                await self._record_identity(cluster, await cluster.fetch_id())
             except KronkeepError as fault:
                 cluster.defer(fault)
                 continue

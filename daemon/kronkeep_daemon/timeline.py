@@ -57,7 +57,7 @@ class TimelineQuestion(NamedTuple):
 
     period: Period
     namespace: str | None
-    accepted: RecordFilter
+    record_filter: RecordFilter
     now: datetime
 
 
@@ -65,18 +65,21 @@ async def build_timeline(
     question: TimelineQuestion, *, history: History, cronjobs: CronJobService, clusters: dict[str, str]
 ) -> Timeline:
     """Return the timeline of a period; `clusters` are names by id where there are several."""
-    period, namespace, accepted, now = question
+    period = question.period
+    namespace = question.namespace
+    now = question.now
+    matches = question.record_filter.matches
     runs = await _read(history.executions, OPEN_RUNS, period, namespace)
     backups = await _read(history.backups, OPEN_BACKUPS, period, namespace)
     planned = await _list_planned(cronjobs, question)
     timeline_runs: dict[RowKey, list[TimelineRun]] = {}
     timeline_backups: dict[RowKey, list[TimelineBackup]] = {}
     for run in reversed(runs):
-        if _ends_after(run.ended_at or run.gap_until, period, run.created_at) and accepted.matches(run, now):
+        if _ends_after(run.ended_at or run.gap_until, period, run.created_at) and matches(run, now):
             timeline_runs.setdefault(_key_of(run), []).append(timeline_run(run))
     for backup in reversed(backups):
         is_in_period = _ends_after(backup.ended_at, period, backup.created_at) and has_waited(backup)
-        if is_in_period and accepted.matches(backup, now):
+        if is_in_period and matches(backup, now):
             timeline_backups.setdefault(_key_of(backup), []).append(timeline_backup(backup))
     keys = sorted({*timeline_runs, *timeline_backups, *planned.moments})
     return Timeline(
@@ -156,7 +159,7 @@ async def _list_planned(cronjobs: CronJobService, question: TimelineQuestion) ->
     until = period.end
     for number, cronjob in enumerate(cronjobs.objects(question.namespace), 1):
         key = _key_of_object(cronjob)
-        if not question.accepted.matches(
+        if not question.record_filter.matches(
             PlannedRun(cluster=key.cluster, namespace=key.namespace, cronjob=key.cronjob), question.now
         ):
             continue

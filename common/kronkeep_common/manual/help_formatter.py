@@ -12,7 +12,10 @@ _USAGE_INDENT = 6  # as wide as `usage:`
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """A formatter that keeps indented lines of descriptions and epilogs, and wraps all others."""
+    """A formatter that keeps indented lines of descriptions and epilogs, and wraps all others.
+
+    argparse has no public way to change how help is laid out: its own formatters override these methods too.
+    """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines: list[str] = []

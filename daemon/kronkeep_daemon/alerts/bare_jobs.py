@@ -1,4 +1,4 @@
-"""Alerts about Jobs without a CronJob, such as Helm's hooks: by their newest run, as those of a CronJob are.
+"""Alerts about Jobs without a CronJob, such as Helm's hooks, by their newest run like those of a CronJob.
 
 Such a Job may never run again, so nothing may ever show that it is well. Its alert ends with the next good
 run of that name, or once the settings' time has passed.
@@ -23,7 +23,7 @@ RECENT_RUNS = 20  # of one name that are read
 
 
 class BareJobAlerts:
-    """The Jobs without a CronJob whose newest run may be bad: of all others nothing is read again."""
+    """The alerts about these Jobs; only those that failed or have changed are read again."""
 
     def __init__(
         self,
@@ -47,7 +47,10 @@ class BareJobAlerts:
             self._changed.add(change.new.cronjob_id)
 
     async def find(self) -> list[AlertFinding]:
-        """Return what is wrong with such Jobs now, the newest first; between many other tasks run."""
+        """Return what is wrong with such Jobs now, what failed last first.
+
+        Other tasks run after each name, as there may be thousands.
+        """
         hours = self._settings().alerts.bare_job_hours
         if not hours:
             return []
@@ -55,14 +58,16 @@ class BareJobAlerts:
         suspects = await self._list_all() if self._suspects is None else self._suspects
         suspects |= self._changed
         self._changed.clear()
-        self._suspects = set()
+        self._suspects = suspects  # all of them are read again where this does not come to its end
+        failed: set[str] = set()
         findings: list[AlertFinding] = []
         for cronjob_id in suspects:
             finding = self._judge(cronjob_id, since)
             if finding is not None:
-                self._suspects.add(cronjob_id)
+                failed.add(cronjob_id)
                 findings.append(finding)
             await asyncio.sleep(0)
+        self._suspects = failed
         findings.sort(key=_failure_time, reverse=True)
         return findings[:MOST_FINDINGS]
 

@@ -54,7 +54,7 @@ def check_kit(storage: BackupStorage, now: datetime) -> Check | None:
         return Check(name=name, status="warn", message=due.message, next_step=due.next_step)
     if storage.kit_made_at is None:
         return Check(
-            name=name, status="warn", message=NO_KIT, next_step=f"Make one, keep it elsewhere: {verb}."
+            name=name, status="warn", message=NO_KIT, next_step=f"Make one, and keep it elsewhere: {verb}."
         )
     made = f"It has every repository and was made {age(storage.kit_made_at, now)} ago"
     if storage.kit_confirmed_at is None:

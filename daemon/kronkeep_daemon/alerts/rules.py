@@ -55,9 +55,7 @@ _OF_ITS_RUN = (Reason.CRONJOB_FAILED, Reason.CRONJOB_UNKNOWN)  # why a backup en
 
 
 def run_failed(facts: CronJobFacts) -> RuleResult | None:
-    """The newest run that ended failed, or its end is not known; `failing_runs` failures in a row are
-    critical.
-    """
+    """The newest run that ended failed, or its end is not known; critical from `failing_runs` failures on."""
     failures = list(takewhile(_is_bad, _final_runs(facts, missed=False)))
     if not failures or _waits_for_news(facts, failures[0].status):
         return None
@@ -82,7 +80,8 @@ def _failure_words(runs: int, failed: int) -> str:
     if not failed:
         which = f"the last {runs} runs" if runs > 1 else "the newest run"
         return f"How {which} ended is not known."
-    return f"Of the last {runs} runs {failed} failed, and how the others ended is not known."
+    others = "the other" if runs - failed == 1 else "the others"
+    return f"Of the last {runs} runs {failed} failed, and how {others} ended is not known."
 
 
 def _waits_for_news(facts: CronJobFacts, status: str) -> bool:
@@ -271,7 +270,7 @@ def conflict_made_outside(facts: CronJobFacts) -> RuleResult | None:
     if conflict is None:
         return None
     message = f"The backup's schedule no longer fits the CronJob's. {conflict}"
-    next_step = "kronkeep edit shifts the backup's schedule, or lets it follow each run."
+    next_step = "Shift the backup's schedule, or let it follow each run: kronkeep edit."
     code = AlertCode.SCHEDULE_CONFLICT
     return RuleResult(code=code, severity="warning", message=message, next_step=next_step)
 

@@ -133,7 +133,8 @@ class Archiver:
             backup = self._records.get(backup_id)
             is_free = False
             if outcome.reason == Reason.REPOSITORY_LOCKED and not is_unlocked:
-                is_unlocked = is_free = await self._lock_removal.remove_now(inputs.repository)
+                is_unlocked = await self._lock_removal.remove_now(inputs.repository)
+                is_free = is_unlocked
             elif outcome.reason == Reason.SNAPSHOT_GONE and with_parent:
                 with_parent = False
                 other = await self._reconciliation.find_other_repository(inputs.repository)

@@ -164,7 +164,10 @@ class AttemptRunner:
 
         preparation: is left once the archive has its place, and lets the hooks of another backup begin.
         """
-        backup, inputs, request, on_waiting, *_ = attempt
+        backup = attempt.before
+        inputs = attempt.inputs
+        request = attempt.request
+        on_waiting = attempt.on_waiting
         if not inputs.policy.hooks.pre:
             return StageResult(None, ()), None
         work = None
@@ -180,19 +183,21 @@ class AttemptRunner:
         self, attempt: "_Attempt", hooks: Work | None, preparation: AsyncExitStack
     ) -> BackupOutcome:
         """Wait for a place of the repository, then make the archive in the time that its policy gives."""
-        before, inputs, request, on_waiting, *_ = attempt
+        before = attempt.before
+        inputs = attempt.inputs
+        on_waiting = attempt.on_waiting
         patience = self._patience(self._records.get(before.id))
-        place = self._queues.hold_for_archive(request, patience, _explainer(on_waiting), hooks=hooks)
+        place = self._queues.hold_for_archive(attempt.request, patience, _explainer(on_waiting), hooks=hooks)
         async with place as hold:
             await preparation.aclose()
             backup = await self._record_start(before.id)
-            noted = attempt._replace(
+            in_place = attempt._replace(
                 on_waiting=partial(_note_stall, hold, on_waiting), on_pod=partial(_release_at_end, hold)
             )
             try:
                 async with asyncio.timeout(inputs.policy.deadline_seconds + SLACK_SECONDS):
                     outcome = await self._find_missed_result(before, inputs)
-                    return outcome or await self._archive(backup, noted)
+                    return outcome or await self._archive(backup, in_place)
             except TimeoutError:
                 message = "The archive's Job was not seen to end until long after its deadline."
                 lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
@@ -377,7 +382,7 @@ def _parent_in(repository: Repository, last: BackupExecution | None) -> str | No
 
 
 class _Attempt(NamedTuple):
-    """What an attempt goes on with: the backup as it was before, what it archives and asks of the queue."""
+    """One attempt: the backup as it was before, what is archived, the place in the queue, and who is told."""
 
     before: BackupExecution
     inputs: ArchiveInputs

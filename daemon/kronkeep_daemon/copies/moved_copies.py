@@ -1,6 +1,6 @@
-"""The copies of other storages' backups that a move takes along, each as the backup that it is a copy of.
+"""The copies of other storages' backups in a storage that is moved, each as the backup that it is a copy of.
 
-So all that a move does with backups it does with copies: they have the same tags and the same content.
+A copy has the tags and the content of its backup, so a move does with copies what it does with backups.
 """
 
 import msgspec
@@ -57,7 +57,7 @@ class MovedCopies:
         return as_backup(backup, copy)
 
     async def point(self, backup_id: str, storage_id: str, layout: Layout, result: BackupResult) -> None:
-        """Let the record of a copy name its snapshots in another layout."""
+        """Change the record of a copy to its snapshots in another layout."""
         copy = self._records.find(backup_id, storage_id)
         if copy is not None:
             await self._records.change(
@@ -76,5 +76,6 @@ class MovedCopies:
                 continue
             in_layout = msgspec.structs.replace(copy, layout=layout)
             there = repository_of_copy(backup, copy, storage).id
-            count += there != repository_of_copy(backup, in_layout, storage).id
+            if there != repository_of_copy(backup, in_layout, storage).id:
+                count += 1
         return count

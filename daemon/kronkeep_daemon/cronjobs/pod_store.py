@@ -111,7 +111,9 @@ class PodStore:
         if packed is not None:
             return _mark(meta) in packed[: packed.index(b"\n")]
         pod = self._pods.get(job_uid, {}).get(meta.uid)
-        return pod is not None and pod.metadata.resource_version == meta.resource_version != ""
+        if pod is None or not meta.resource_version:
+            return False
+        return pod.metadata.resource_version == meta.resource_version
 
 
 def _mark(meta: ObjectMeta) -> bytes:

@@ -120,14 +120,18 @@ class Doctor:
                 checks = await cluster_checks.check_cluster(recorder, own)
                 if len(checks) > 1:  # it answers
                     user = self._settings().archive.run_as_user
-                    places = (own, *recorder.watches.namespaces, *self._list_served(recorder.cluster.id))
+                    places = (
+                        own,
+                        *recorder.watches.namespaces,
+                        *self._list_storage_namespaces(recorder.cluster.id),
+                    )
                     checks += [each async for each in check_pod_security(recorder.cluster, places, user)]
                 return checks
 
         each = await asyncio.gather(*map(check, self._cronjobs.recorders.values()))
         return list(chain.from_iterable(each))
 
-    def _list_served(self, cluster_id: str) -> list[str]:
+    def _list_storage_namespaces(self, cluster_id: str) -> list[str]:
         """Return the namespaces that storages of the cluster name."""
         storages = (each for each in self._storages.list() if each.cluster == cluster_id)
         return [name for each in storages for name in each.namespaces if name != EVERY_NAMESPACE]

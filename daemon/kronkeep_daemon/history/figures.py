@@ -40,7 +40,7 @@ class DayFigures(NamedTuple):
 NOTHING = DayFigures()
 
 
-class Counted(NamedTuple):
+class FigureOwner(NamedTuple):
     """Whom and what day one record counts for; a run counts for no storage."""
 
     cluster: str
@@ -55,21 +55,21 @@ class Share(NamedTuple):
     """What a record counts for in a row of one of its subjects."""
 
     subject: Subject
-    counted: Counted
+    owner: FigureOwner
 
     @property
     def week(self) -> date:
         """The Monday of the day's week."""
-        return _monday_of(self.counted.day)
+        return _monday_of(self.owner.day)
 
     @property
     def key(self) -> str:
         """The id of the row that holds it."""
-        counted = self.counted
-        name = counted.cronjob_id if self.subject == "cronjob" else counted.namespace
+        owner = self.owner
+        name = owner.cronjob_id if self.subject == "cronjob" else owner.namespace
         if self.subject == "storage":
-            name = counted.storage_id
-        return f"{self.subject}/{counted.cluster}/{name}/{self.week}"
+            name = owner.storage_id
+        return f"{self.subject}/{owner.cluster}/{name}/{self.week}"
 
 
 @lru_cache(maxsize=1000)
@@ -124,7 +124,7 @@ def add(left: DayFigures, right: Iterable[int]) -> DayFigures:
     return DayFigures._make(map(operator.add, left, right))
 
 
-def count_record(table: str, body: bytes) -> tuple[Counted, DayFigures] | None:
+def count_record(table: str, body: bytes) -> tuple[FigureOwner, DayFigures] | None:
     """Return whom a record counts for, and what; None until it has ended."""
     try:
         record = _DECODER.decode(body)
@@ -134,7 +134,7 @@ def count_record(table: str, body: bytes) -> tuple[Counted, DayFigures] | None:
     figures = _figures_of_run(record) if is_run else _figures_of_backup(record)
     if figures is None:
         return None
-    counted = Counted(
+    owner = FigureOwner(
         cluster=record.cluster,
         namespace=record.namespace,
         cronjob=record.cronjob,
@@ -142,15 +142,15 @@ def count_record(table: str, body: bytes) -> tuple[Counted, DayFigures] | None:
         storage_id="" if is_run else record.storage_id,
         day=record.created_at.astimezone(UTC).date(),
     )
-    return counted, figures
+    return owner, figures
 
 
-def shares_of(counted: Counted) -> Iterator[Share]:
+def shares_of(owner: FigureOwner) -> Iterator[Share]:
     """Yield the shares of a record in the rows of its subjects."""
-    yield Share("cronjob", counted)
-    yield Share("namespace", counted)
-    if counted.storage_id:
-        yield Share("storage", counted)
+    yield Share("cronjob", owner)
+    yield Share("namespace", owner)
+    if owner.storage_id:
+        yield Share("storage", owner)
 
 
 def _figures_of_run(run: _Record) -> DayFigures | None:
@@ -194,13 +194,14 @@ class FigureChanges:
     """What a batch of changes adds to the figures, summed by whom and what day its records count for."""
 
     def __init__(self) -> None:
-        self._sums: dict[Counted, list[int]] = {}
+        self._sums: dict[FigureOwner, list[int]] = {}
 
-    def add(self, counted: Counted, figures: DayFigures, sign: int = 1) -> None:
+    def add(self, owner: FigureOwner, figures: DayFigures, sign: int = 1) -> None:
         """Add what a record counts, or with `sign` -1 take it away."""
-        sums = self._sums.get(counted)
+        sums = self._sums.get(owner)
         if sums is None:
-            sums = self._sums[counted] = [0] * len(NOTHING)
+            sums = [0] * len(NOTHING)
+            self._sums[owner] = sums
         for place, figure in enumerate(figures):
             if figure:
                 sums[place] += sign * figure
@@ -208,11 +209,11 @@ class FigureChanges:
     def rows(self) -> dict[str, WeekChange]:
         """Return the rows that change, by their ids."""
         changes: dict[str, WeekChange] = {}
-        for counted, sums in self._sums.items():
+        for owner, sums in self._sums.items():
             if not any(sums):
                 continue
-            weekday = counted.day.weekday()
-            for share in shares_of(counted):
+            weekday = owner.day.weekday()
+            for share in shares_of(owner):
                 key = share.key
                 if key not in changes:
                     changes[key] = WeekChange(share, {})
@@ -223,16 +224,16 @@ class FigureChanges:
 
 def new_week(share: Share) -> WeekFigures:
     """Return the row of a share, with nothing in it."""
-    counted = share.counted
+    owner = share.owner
     return WeekFigures(
         id=share.key,
         created_at=datetime(share.week.year, share.week.month, share.week.day, tzinfo=UTC),
         status=share.subject,
-        cluster=counted.cluster,
-        namespace=counted.namespace if share.subject == "namespace" else None,
-        cronjob_id=counted.cronjob_id if share.subject == "cronjob" else None,
-        storage_id=counted.storage_id if share.subject == "storage" else None,
-        owner=(counted.namespace, counted.cronjob) if share.subject == "cronjob" else ("", ""),
+        cluster=owner.cluster,
+        namespace=owner.namespace if share.subject == "namespace" else None,
+        cronjob_id=owner.cronjob_id if share.subject == "cronjob" else None,
+        storage_id=owner.storage_id if share.subject == "storage" else None,
+        owner=(owner.namespace, owner.cronjob) if share.subject == "cronjob" else ("", ""),
     )
 
 

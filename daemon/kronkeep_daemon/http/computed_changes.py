@@ -50,7 +50,7 @@ class Subscriber(NamedTuple):
     """A function that takes each change, and one that is called where a new snapshot is needed."""
 
     take: Listener
-    lose: Callable[[], None]
+    request_snapshot: Callable[[], None]
 
 
 class LatestChanges:
@@ -163,12 +163,12 @@ class ComputedChanges:
         """Return the latest changes of `seq` or later; None where a new snapshot is needed."""
         return self._latest.since(seq)
 
-    def subscribe(self, take: Listener, lose: Callable[[], None]) -> Callable[[], None]:
+    def subscribe(self, take: Listener, request_snapshot: Callable[[], None]) -> Callable[[], None]:
         """Call `take` with each later change, until the function that is returned is called.
 
-        lose: called where later changes do not follow on those before, and a new snapshot is needed.
+        request_snapshot: called where later changes do not follow on those before.
         """
-        subscriber = Subscriber(take, lose)
+        subscriber = Subscriber(take, request_snapshot)
         self._listeners.append(subscriber)
 
         def unsubscribe() -> None:
@@ -189,7 +189,7 @@ class ComputedChanges:
             if self._cluster_ids != self._list_cluster_ids():
                 self._forget()
                 for subscriber in list(self._listeners):
-                    subscriber.lose()
+                    subscriber.request_snapshot()
                 continue
             async with self._computing:
                 if began >= self._next_sweep:

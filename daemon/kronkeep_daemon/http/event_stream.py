@@ -41,7 +41,7 @@ async def send(call: ApiCall[object]) -> web.StreamResponse:
     past_live = live.since(after) if live is not None and after is not None else []
     unsubscribe = [history.subscribe(queue.offer)]
     if live is not None:
-        unsubscribe.append(live.subscribe(queue.offer_live, queue.lose))
+        unsubscribe.append(live.subscribe(queue.offer_live, queue.request_snapshot))
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     try:
         await response.prepare(call.request)
@@ -103,8 +103,8 @@ class StreamQueue:
             self._live[key] = change
             self.filled.set()
 
-    def lose(self) -> None:
-        """Let the reader take a new snapshot."""
+    def request_snapshot(self) -> None:
+        """Tell the reader that changes were lost, so that the client must take a new snapshot."""
         self.lost = True
         self.filled.set()
 

@@ -25,7 +25,7 @@ async def get_timeline(call: ApiCall[None]) -> Timeline:
     question = TimelineQuestion(
         period=_period_of(call, now),
         namespace=check_namespace(call),
-        accepted=filter_of(call, "executions", "backups", "planned"),
+        record_filter=filter_of(call, "executions", "backups", "planned"),
         now=now,
     )
     clusters = {cluster.id: cluster.name for cluster in cluster_views(services)}

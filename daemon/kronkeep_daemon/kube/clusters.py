@@ -31,7 +31,7 @@ class ByCluster(Mapping[str, T], Generic[T]):
         return len(self._rows)
 
     def values(self) -> ValuesView[T]:
-        """Return what there is of each cluster; whoever waits between two of them is not disturbed."""
+        """Return what there is of each cluster, as a copy: one may become known while the caller waits."""
         return {cluster.id: value for cluster, value in self._rows}.values()
 
     def items(self) -> ItemsView[str, T]:

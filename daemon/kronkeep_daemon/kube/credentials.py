@@ -58,7 +58,7 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
             f"The exec plugin {clean(plugin, 200)} of the kubeconfig gave no credentials.",
             next_step="Run it by hand as the daemon's user; its output is in the daemon's log.",
         )
-    return LoadedAccess(settings, token_end.read_token_end(_written_token(loader)))
+    return LoadedAccess(settings, token_end.read_token_end(_find_static_token(loader)))
 
 
 def _check_file(kubeconfig: Path) -> None:
@@ -71,15 +71,21 @@ def _check_file(kubeconfig: Path) -> None:
         raise ValueError(f"{kubeconfig} holds no kubeconfig")  # noqa: TRY004 - one kind for both faults
 
 
-def _written_token(loader: Any) -> str:
+def _find_static_token(loader: Any) -> str:
     """Return the token that stands in the kubeconfig; empty where something else gives a newer one."""
-    user = getattr(loader, "_user", None)
-    if user is None or not hasattr(user, "safe_get") or user.safe_get("exec") or user.safe_get("tokenFile"):
+    user = _user_of(loader)
+    if user is None or user.safe_get("exec") or user.safe_get("tokenFile"):
         return ""
     return str(user.safe_get("token") or "")
 
 
 def _exec_plugin(loader: Any) -> str:
-    user = getattr(loader, "_user", None)
-    plugin = user.safe_get("exec") if user is not None and hasattr(user, "safe_get") else None
+    user = _user_of(loader)
+    plugin = user.safe_get("exec") if user is not None else None
     return str(plugin["command"]) if plugin else ""
+
+
+def _user_of(loader: Any) -> Any:
+    """Return the user's part of the kubeconfig, to which the loader has no public way; None without one."""
+    user = getattr(loader, "_user", None)
+    return user if hasattr(user, "safe_get") else None

@@ -16,7 +16,7 @@ from kronkeep_daemon.restic.command_line import PROBE_SECONDS
 # answered for 15 minutes) it is stopped, and the exit code is 124, as that of timeout(1). Where it waits for
 # ssh it does not end on a SIGTERM. The shell may be the container's first process, for which the kernel
 # ignores a SIGTERM without a trap.
-_WATCHED = (
+_BACKUP_SCRIPT = (
     'seconds=$1 parent=$2 late="$RESTIC_CACHE_DIR/no-answer"; shift 2; '
     'is_read() { for file in "$RESTIC_CACHE_DIR"/*/snapshots/*/"$parent"*; do '
     '[ ! -e "$file" ] || return 0; done; return 1; }; '
@@ -37,4 +37,4 @@ def with_parent(argv: Sequence[str], snapshot_id: str, seconds: int = PROBE_SECO
     parent = snapshots.reference(snapshot_id)
     at = argv.index("--")
     command = [*argv[:at], "--parent", parent, *argv[at:]]
-    return ["sh", "-c", _WATCHED, "sh", str(seconds), parent, *command]
+    return ["sh", "-c", _BACKUP_SCRIPT, "sh", str(seconds), parent, *command]

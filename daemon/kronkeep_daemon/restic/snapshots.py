@@ -48,7 +48,7 @@ MOST_NAMED = 8  # snapshots that are read by their ids; of more the repository i
 # $1 is the parent, or empty, $2 the filter, $3 the most ids; the others are restic's command line. restic
 # keeps each snapshot that it has read or written in its cache, under its id (its manual, "Caching"). The ids
 # go without their last character, see `reference`.
-_NAME_THE_NEW = (
+_NEW_IDS_SCRIPT = (
     'parent=$1 filter=$2 most=$3 count=0 ids=; shift 3; for file in "$RESTIC_CACHE_DIR"/*/snapshots/*/*; do '
     "id=${file##*/}; [ ${#id} -eq 64 ] || continue; "
     'case $id in "${parent:-none}"*) continue;; esac; count=$((count + 1)); ids="$ids ${id%?}"; done; '
@@ -183,7 +183,7 @@ def confirmation_argv(tags: SnapshotTags, parent: str | None = None) -> list[str
 
     parent: the snapshot that the archive was given as its parent.
     """
-    script = _NAME_THE_NEW + _BREAK_AT_BRACES
+    script = _NEW_IDS_SCRIPT + _BREAK_AT_BRACES
     words = [reference(parent) if parent else "", tags.filter(), str(MOST_NAMED)]
     return ["sh", "-c", script, "sh", *words, "restic", "snapshots", "--no-lock", "--no-cache", "--json"]
 

@@ -242,7 +242,7 @@ class RestorePlanner:
         target = {
             snapshot_paths.snapshot_path(path): file_type for path, file_type in target_files.type_of.items()
         }
-        compared = await asyncio.to_thread(
+        compared_plan = await asyncio.to_thread(
             compare_with_target,
             plan,
             resolved.include,
@@ -250,8 +250,8 @@ class RestorePlanner:
             target,
             left_out=target_files.left_out,
         )
-        left = (snapshot_paths.path_in_claim(path, resolved.mounts) for path in compared.left_examples)
-        return msgspec.structs.replace(compared, left_examples=tuple(left))
+        left = (snapshot_paths.path_in_claim(path, resolved.mounts) for path in compared_plan.left_examples)
+        return msgspec.structs.replace(compared_plan, left_examples=tuple(left))
 
     async def list_target(self, resolved: ResolvedRequest, key: str) -> FileListParser:
         """Return what the target's claims contain now.

@@ -192,12 +192,12 @@ class KeyRotations:
         """Record that every kit that was made before is useless, then the end; both again after a kill."""
         now = self._clock.now()
         storage = self._storages.get(name)
-        ended = msgspec.structs.replace(
+        without_kit = msgspec.structs.replace(
             storage,
             kit_made_at=None,
             kit_confirmed_at=None,
             kit_hash=None,
             kit_outdated=KitOutdated(at=now, cause="rotation"),
         )
-        await self._storages.save(storage, ended)
+        await self._storages.save(storage, without_kit)
         await self._enter(name, RotationState.DONE, ended_at=now, old_keys={})

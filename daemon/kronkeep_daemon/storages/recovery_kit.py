@@ -69,7 +69,7 @@ class RecoveryKits:
             repositories=tuple(repositories),
         )
         storage = self._storages.get(name)
-        made = msgspec.structs.replace(
+        with_kit = msgspec.structs.replace(
             storage,
             kit_made_at=now,
             kit_confirmed_at=None,
@@ -77,7 +77,7 @@ class RecoveryKits:
             kit_repositories=len(repositories),
             kit_outdated=None,
         )
-        await self._storages.save(storage, made)
+        await self._storages.save(storage, with_kit)
         await self.note_repositories(name)  # one may have been made meanwhile
         return kit
 
@@ -102,7 +102,7 @@ class RecoveryKits:
         )
 
     def start(self) -> None:
-        """Start to look after each new repository, and now, whether the newest kits lack any."""
+        """Start the task that notes what the newest kits lack, now and after each new repository."""
         self._supervisor.start("recovery kits", self._look_forever, death="restart")
 
     async def _look_forever(self) -> None:

@@ -348,7 +348,7 @@ async def test_a_schedule_of_k8up_is_taken_over_with_its_repository(
         "default/pvc/k8up-data",
     )
     planned = await asyncio.to_thread(run_kronkeep, storage_daemon, *chosen)
-    assert "would make 2 snapshots backups of default/pvc/k8up-data" in planned.stdout
+    assert "would record 2 snapshots as backups of default/pvc/k8up-data" in planned.stdout
     done = await asyncio.to_thread(run_kronkeep, storage_daemon, *chosen, "--yes")
     assert "2 of 2 snapshots are backups" in done.stdout, done.stdout + done.stderr
     imported = [each for each in (await client.backups.list()).items if each.recovered_at is not None]

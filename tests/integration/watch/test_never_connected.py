@@ -176,7 +176,7 @@ async def test_whatever_a_cluster_does_at_the_start_is_said_and_survived(tmp_pat
             world.fault = lambda _: None
             world.answers.set()
             file.write_text(text)
-            await connector.join(cluster)
+            await connector.identify(cluster)
             assert cluster.id == "world"
             assert (await cluster.list(paths.jobs()))[0] == []
             await cluster.close()

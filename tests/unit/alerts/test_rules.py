@@ -202,12 +202,12 @@ def test_since_is_the_first_of_a_row_and_the_newest_is_named() -> None:
         (
             [E.UNKNOWN, E.FAILED],
             "warning",
-            "Of the last 2 runs 1 failed, and how the others ended is not known. Gone.",
+            "Of the last 2 runs 1 failed, and how the other ended is not known. Gone.",
         ),
         (
             [E.FAILED, E.UNKNOWN, E.FAILED, E.FAILED],
             "critical",
-            "Of the last 4 runs 3 failed, and how the others ended is not known. Gone.",
+            "Of the last 4 runs 3 failed, and how the other ended is not known. Gone.",
         ),
     ],
 )

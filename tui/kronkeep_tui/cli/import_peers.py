@@ -141,7 +141,7 @@ async def _import_restic(client: "Client", options: argparse.Namespace) -> int:
         _print_groups(chosen)
         return 0
     if not options.yes:
-        print(f"would make {count_words(len(chosen), 'snapshot')} backups of {clean(options.to)}:")
+        print(f"would record {count_words(len(chosen), 'snapshot')} as backups of {clean(options.to)}:")
         _print_groups(chosen)
         print("Nothing was changed: --yes does it.", file=sys.stderr)
         return 0

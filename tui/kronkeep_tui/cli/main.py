@@ -145,7 +145,10 @@ def _join_values(argv: list[str]) -> list[str]:
     words: list[str] = []
     for word in argv:
         is_value = bool(words) and words[-1] in _WITH_HYPHENS and re.match(r"-[^-]", word)
-        words[-1:] = [f"{words[-1]}={word}"] if is_value else [*words[-1:], word]
+        if is_value:
+            words[-1] = f"{words[-1]}={word}"
+        else:
+            words.append(word)
     return words
 
 

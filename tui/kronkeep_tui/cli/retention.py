@@ -113,7 +113,7 @@ def _print_plan(plan: RetentionPlan, zone: tzinfo, options: argparse.Namespace) 
         print(_line("remove", verdict, zone))
     for verdict in plan.keep:
         print(_line("keep", verdict, zone))
-    print(f"{len(plan.remove)} would go, {len(plan.keep)} stay")
+    print(f"{len(plan.remove)} would go, {len(plan.keep)} {'stays' if len(plan.keep) == 1 else 'stay'}")
     if plan.held_by is not None:
         print(plan.held_by)
     elif plan.blocked_by is not None:

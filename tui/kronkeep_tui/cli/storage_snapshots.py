@@ -48,7 +48,8 @@ async def _rescan(client: "Client", options: argparse.Namespace) -> int:
         output.print_document(storage, "json")
         return 0
     counts = storage.snapshots or StorageSnapshots(listed_at=storage.created_at)
-    print(f"{count_words(counts.snapshots, 'snapshot')}; {counts.recovered} backups have a record again")
+    recovered = count_words(counts.recovered, "backup")
+    print(f"{count_words(counts.snapshots, 'snapshot')}; {recovered} got a record again")
     notes = (
         (counts.recovered, "of them count as good once their runs' records agree, or: kronkeep verify ID"),
         (counts.missing, "backups whose snapshots are missing (kronkeep get backups)"),

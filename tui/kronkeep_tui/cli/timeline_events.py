@@ -9,6 +9,7 @@ import msgspec
 
 from kronkeep_common.models.timeline import Timeline, TimelineRow
 from kronkeep_common.natural_order import natural_key
+from kronkeep_common.text import count_words
 from kronkeep_tui.night.bars import Bar, NightRow, with_timeline
 
 FEWEST = 3  # events of one kind after each other, from which on they are one line
@@ -66,7 +67,7 @@ def _events_of(row: TimelineRow, bars: NightRow, now: float) -> Iterable[Timelin
     for bar in bars.archives:
         yield TimelineEvent(
             kind="archive",
-            waited_seconds=_waited(bar, now),
+            waited_seconds=_wait_seconds(bar, now),
             storage_id=bar.storage,
             run_id=bar.run_id,
             **place,
@@ -100,7 +101,7 @@ def _is_waiting(bar: Bar) -> bool:
     return bar.end is None and bar.status != "running"
 
 
-def _waited(bar: Bar, now: float) -> float | None:
+def _wait_seconds(bar: Bar, now: float) -> float | None:
     if _is_waiting(bar):
         return max(0.0, now - bar.begin)
     return None if bar.queued is None else max(0.0, bar.begin - bar.queued)
@@ -162,7 +163,8 @@ def fold_events(events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
         owner = (event.cluster, event.namespace, event.cronjob, event.kind)
         streak = newest.get(owner)
         if streak is None or _end_of(streak[-1]) != _end_of(event):
-            streak = newest[owner] = []
+            streak = []
+            newest[owner] = streak
             streaks.append(streak)
         streak.append(event)
     folded: list[TimelineEvent] = []
@@ -201,16 +203,16 @@ def sum_up(events: Iterable[TimelineEvent]) -> str:
     for event in events:
         of_kind = counts[event.kind]
         of_kind[event.status] = of_kind.get(event.status, 0) + event.count
-    parts = [_count_words(kind, counts[kind]) for kind in ("run", "archive") if counts[kind]]
+    parts = [_status_counts(kind, counts[kind]) for kind in ("run", "archive") if counts[kind]]
     planned = counts["planned"].get("planned", 0)
     parts += [f"{planned:,} planned"] if planned else []
     return "; ".join(parts)
 
 
-def _count_words(kind: str, by_status: dict[str, int]) -> str:
+def _status_counts(kind: str, by_status: dict[str, int]) -> str:
     total = sum(by_status.values())
     each = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items(), key=_count_order))
-    return f"{total:,} {kind}{'' if total == 1 else 's'}: {each}"
+    return f"{count_words(total, kind)}: {each}"
 
 
 def _count_order(item: tuple[str, int]) -> tuple[int, str]:

@@ -55,9 +55,10 @@ def retention_lines(
         return [(), (*title, *first), *more]
     if isinstance(plan, KronkeepError):
         return [(), title, *cause(plan.message, plan.next_step, width, "bad")]
-    goes = len(plan.remove)
-    words = f"{len(plan.keep)} stay, {goes} {'goes' if goes == 1 else 'go'}"
-    when = " after the next backup" if goes and plan.blocked_by is None and plan.held_by is None else ""
+    removals = len(plan.remove)
+    stay = "stays" if len(plan.keep) == 1 else "stay"
+    words = f"{len(plan.keep)} {stay}, {removals} {'goes' if removals == 1 else 'go'}"
+    when = " after the next backup" if removals and plan.blocked_by is None and plan.held_by is None else ""
     lines: list[Text] = [(), (*title, (f"{words}{when}  ({retention_words(plan.retention)})", ""))]
     for reason in (plan.held_by, plan.blocked_by):
         lines += [((part, "warn"),) for part in wrap(reason, width)] if reason else []

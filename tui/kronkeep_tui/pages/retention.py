@@ -98,7 +98,8 @@ def trial_lines(plan: RetentionPlan, now: datetime, width: int) -> list[Text]:
     if not count:
         return [(("There is no snapshot yet that these rules could remove.", "quiet"),)]
     goes = f"{len(plan.remove)} of {count_words(count, 'snapshot')} would go"
-    head: Text = ((f"With these rules {goes}, {len(plan.keep)} stay.", "warn" if plan.remove else "ok"),)
+    stay = "stays" if len(plan.keep) == 1 else "stay"
+    head: Text = ((f"With these rules {goes}, {len(plan.keep)} {stay}.", "warn" if plan.remove else "ok"),)
     approval = f"Once saved: {plan.blocked_by}" if plan.blocked_by is not None else ""
     return [
         head,

@@ -156,11 +156,11 @@ class NightView(TableView[NightEntry]):
         self._place(now)
         self.board.update(store, now)
         look = self.board.look(now)
-        storages = self._shown_storages()
+        storages = self._storage_loads()
         self._show_head(look, storages)
         super().show(store, now)
-        if self._shown_storages() != storages:  # there are more rows now, or fewer
-            self._show_head(look, self._shown_storages())
+        if self._storage_loads() != storages:  # there are more rows now, or fewer
+            self._show_head(look, self._storage_loads())
             super().show(store, now)
 
     def _show_head(self, look: Look, storages: Mapping[str, Sequence[int]]) -> None:
@@ -168,7 +168,7 @@ class NightView(TableView[NightEntry]):
         self.chart.head = head
         self.chart.head_rows = len(head)
 
-    def _shown_storages(self) -> Mapping[str, Sequence[int]]:
+    def _storage_loads(self) -> Mapping[str, Sequence[int]]:
         """Return the storages with a line of their own: as the user wants it, else where lines are free."""
         loads = dict(islice(self.board.archives_by_storage.items(), MOST_STORAGES))
         if self._has_storages is not None:

@@ -162,7 +162,7 @@ class OverviewView(TableView[Alert]):
         heights = page.fit_panes(
             size.width,
             size.height,
-            self._wanted_lines(size.width),
+            self._count_attention_lines(size.width),
             night_rows + NIGHT_HEAD + 1,
             self._own_height,
         )
@@ -176,11 +176,11 @@ class OverviewView(TableView[Alert]):
             if height and pane.styles.height != Scalar.from_number(height):
                 pane.styles.height = height
 
-    def _wanted_lines(self, width: int) -> int:
+    def _count_attention_lines(self, width: int) -> int:
         """Return how many lines show all that needs attention, in the cockpit with whole reasons."""
         if width < page.COCKPIT:
             return len(self.table.rows) + 2
-        return self.attention.wanted_lines(self.attention.size.width or width * 2 // 5) + 1
+        return self.attention.count_whole_lines(self.attention.size.width or width * 2 // 5) + 1
 
     def _show_night(self, store: Store, now: datetime) -> None:
         """Show the night, its longest and its failed rows first if there are more than fit."""

@@ -11,9 +11,8 @@ from kronkeep_tui.widgets.cells import Text, plain, wrap, wrap_anywhere
 from kronkeep_tui.widgets.line_widget import TemporaryLines, TextLine
 
 ROWS_BELOW = 1  # the key bar
-REST_SECONDS = (
-    0.3  # that a question is on the screen before a key answers it: what was typed before it does not
-)
+# That a question is on the screen before a key answers it: what was typed before is no answer to it.
+REST_SECONDS = 0.3
 
 
 class MessageLine(TextLine):

@@ -23,7 +23,7 @@ class WrappedTable(RowTable):
         self.wraps = False
         self._row_lines: list[_RowLine] = []  # empty: a line for each row, as in every table
 
-    def wanted_lines(self, width: int) -> int:
+    def count_whole_lines(self, width: int) -> int:
         """Return how many lines, with the titles, show every row whole in a width in cells."""
         cells = self._last_width(width)
         return self.head_rows + sum(len(_parts(row, cells)) for row in self._rows)
@@ -46,9 +46,8 @@ class WrappedTable(RowTable):
             parts = _parts(row, cells)
             kept = parts[: free + 1]
             if len(kept) < len(parts):
-                kept[-1] = " ".join(
-                    parts[len(kept) - 1 :]
-                )  # its end is cut, and the sign for that stands there
+                # All that is left, so that its end is cut where the line is drawn, with the sign for that.
+                kept[-1] = " ".join(parts[len(kept) - 1 :])
             free -= len(kept) - 1
             lines += [_RowLine(index, number == 0, part) for number, part in enumerate(kept)]
         return lines
