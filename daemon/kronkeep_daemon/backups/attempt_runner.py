@@ -382,7 +382,7 @@ def _parent_in(repository: Repository, last: BackupExecution | None) -> str | No
 
 
 class _Attempt(NamedTuple):
-    """One attempt: the backup as it was before, what is archived, the place in the queue, and who is told."""
+    """One attempt: the backup as it was before, what is archived, its place in the queue, its listeners."""
 
     before: BackupExecution
     inputs: ArchiveInputs
