@@ -97,13 +97,13 @@ async def test_a_silence_holds_an_alert_back_until_it_is_ended(
     daemon: Daemon, messages: list[dict[str, Any]]
 ) -> None:
     async with daemon.client() as client:
+        spec = CronJobCreate(name="flaky", image="busybox:1.36", command=("false",), schedule="0 2 29 2 *")
+        await client.cronjobs.create(spec)
         said = await asyncio.to_thread(
             run_kronkeep, daemon,
             "silence", "--filter", "ns:default code:RunFailed", "--for", "1h30m", "--because", "an upgrade",
         )  # fmt: skip
         assert (said.returncode, "holds back 0 open alerts" in said.stdout) == (0, True), said.stderr
-        spec = CronJobCreate(name="flaky", image="busybox:1.36", command=("false",), schedule="0 2 29 2 *")
-        await client.cronjobs.create(spec)
         await client.cronjobs.trigger("default", "flaky")
         alerts = await eventually(
             lambda: client.alerts.list(filter="code:RunFailed"), lambda page: bool(page.items)
