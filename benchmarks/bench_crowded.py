@@ -126,8 +126,8 @@ def run() -> dict[str, float]:
                     rounds = [make_archive(place, source, folder, first.snapshot_id) for _ in range(ROUNDS)]
                     seconds[kind, size] = median(each.seconds for each in rounds)
                     seconds[f"first_{kind}", size] = first.seconds
-                    told = f"{seconds[kind, size]:.2f} s, the policy's first {first.seconds:.2f} s"
-                    print(f"  {kind} {size}: {told}", file=sys.stderr, flush=True)
+                    figures = f"{seconds[kind, size]:.2f} s, the policy's first {first.seconds:.2f} s"
+                    print(f"  {kind} {size}: {figures}", file=sys.stderr, flush=True)
     return {
         f"crowded_{kind}_{size}": round(value / seconds[kind, SIZES[0]], 2)
         for (kind, size), value in seconds.items()

@@ -51,7 +51,7 @@ async def print_changes(
 ) -> None:
     """Print changes of the kind of `options` as they come, from the one after `since` on.
 
-    past_until: the number of the newest change from before this command; up to it a line has the time that
+    past_until: the number of the newest change before this command; up to it a line has the time that
         its record tells.
     """
     tables = [options.kind] if options.kind else None

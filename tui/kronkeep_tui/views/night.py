@@ -324,7 +324,7 @@ class NightView(TableView[NightEntry]):
 
     @handles(actions.STORAGE_LOAD)
     def toggle_storages(self) -> None:
-        """Show the archives of each storage in a line, or those of all in one line only."""
+        """Show a line for the archives of each storage, or one line for all."""
         is_shown = self.chart.head_rows > HEAD_ROWS
         if not is_shown and not self.board.archives_by_storage:
             raise InvalidRequest(
