@@ -1,7 +1,7 @@
 """The history beside plain sqlite3 calls with the same schema, and stock TinyDB (JSONStorage), in one folder.
 
 Each figure is measured in turn in one run, at each number of documents of about 700 bytes, and medians are
-compared. Plain SQLite has the same tables, indexes and triggers, WAL and synchronous=FULL, and puts the same
+compared. Plain SQLite has the same tables and indexes, WAL and synchronous=FULL, and puts the same
 rows, in the thread that asks. Names end in the number of documents; `to_sqlite` is our time divided by
 SQLite's (below 1: we are faster), `stock_to_ours` stock TinyDB's by ours, up to 10,000 documents.
 """
