@@ -27,6 +27,10 @@ class AlertCode(StrEnum):
         "BackupUnusual",
         "A backup that succeeded is unusual; its policy's retention waits until this is acknowledged.",
     )
+    POST_HOOK_FAILED = (
+        "PostHookFailed",
+        "A hook after a backup failed, so what it was to undo, as a frozen database, may still be so.",
+    )
     BACKUP_OVERDUE = "BackupOverdue", "The newest good backup is older than the policy allows (rpo_seconds)."
     COPY_FAILED = "CopyFailed", "The last copy of a backup to one of the policy's other storages failed."
     COPY_OVERDUE = (

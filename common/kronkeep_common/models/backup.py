@@ -155,6 +155,12 @@ class BackupExecution(Record, frozen=True, kw_only=True):
         return bool(self.unusual) and self.unusual_acknowledged_at is None
 
     @property
+    def failed_post_hooks(self) -> tuple[HookRun, ...]:
+        """The hooks after it that did not end well, or whose end is not known."""
+        well = ("succeeded", "running")
+        return tuple(run for run in self.hooks if run.stage == "post" and run.status not in well)
+
+    @property
     def snapshot_policy_id(self) -> str:
         """The id of the policy that made the snapshot and stands in its tags."""
         return self.tagged_policy_id or self.policy_id

@@ -30,6 +30,7 @@ from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
 from kronkeep_daemon.alerts.crowding_rules import repository_crowded
 from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
 from kronkeep_daemon.alerts.history_rules import history_not_archived
+from kronkeep_daemon.alerts.hook_rules import post_hook_failed
 from kronkeep_daemon.alerts.recovery_kit_rules import recovery_kit_due
 from kronkeep_daemon.alerts.recovery_rules import backup_unusual, restore_too_slow
 from kronkeep_daemon.alerts.rule_results import (
@@ -281,6 +282,7 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     backup_failed,
     backup_partial,
     backup_unusual,
+    post_hook_failed,
     backup_overdue,
     copy_failed,
     copy_overdue,

@@ -17,6 +17,9 @@ from kronkeep_common.models import (
     CronJob,
     CronJobExecution,
     Drill,
+    Hook,
+    HookRun,
+    Hooks,
     Restore,
     SecretKeyRef,
     StorageSnapshots,
@@ -182,6 +185,52 @@ RESULT = BackupResult(snapshot_id="s")
 )
 def test_a_cronjob(found: CronJobFacts, codes: list[tuple[str, str]]) -> None:
     assert results_of(found) == codes
+
+
+def hook_run(stage: Literal["pre", "post"], status: Literal["succeeded", "failed", "timed-out"]) -> HookRun:
+    return HookRun(
+        name="thaw", stage=stage, status=status, job="hook", started_at=ago(5), message="Exit code 1."
+    )
+
+
+FROZEN = backup(9, B.SUCCEEDED, hooks=(hook_run("pre", "succeeded"), hook_run("post", "failed")))
+THAWED = backup(1, B.SUCCEEDED, hooks=(hook_run("pre", "succeeded"), hook_run("post", "succeeded")))
+FREEZE = {"hooks": Hooks(pre=(Hook(name="freeze", image="app:1", command=("freeze",)),))}
+
+
+@pytest.mark.parametrize(
+    ("newer", "policy", "codes"),
+    [
+        ([], FREEZE, [("PostHookFailed", "critical")]),
+        ([], {}, [("PostHookFailed", "warning")]),
+        ([backup(1, B.RUNNING)], FREEZE, [("PostHookFailed", "critical")]),
+        (
+            [backup(1, B.FAILED)],  # before any of its hooks ran
+            FREEZE,
+            [("BackupFailed", "critical"), ("PostHookFailed", "critical")],
+        ),
+        (
+            [backup(1, B.CANCELLED, hooks=(hook_run("post", "timed-out"),))],
+            FREEZE,
+            [("PostHookFailed", "critical")],
+        ),
+        ([THAWED], FREEZE, []),
+        ([backup(1, B.SUCCEEDED)], {}, []),  # the hook is no longer in the policy
+    ],
+)
+def test_a_failed_post_hook_is_an_alert_until_those_of_a_later_backup_ended_well(
+    newer: list[BackupExecution], policy: dict[str, Any], codes: list[tuple[str, str]]
+) -> None:
+    found = facts(backups=[*newer, FROZEN], policy=policy)
+    assert results_of(found) == codes
+
+
+def test_the_alert_of_a_post_hook_says_what_to_do_by_hand() -> None:
+    (finding,) = rules.cronjob_findings(facts(backups=[FROZEN]))
+    assert "hook thaw failed after the backup: Exit code 1." in finding.message
+    assert finding.next_step.startswith("Run its command by hand")
+    assert "kronkeep describe backup b9" in finding.next_step
+    assert (finding.record_id, finding.since) == ("b9", ago(8))
 
 
 def test_since_is_the_first_of_a_row_and_the_newest_is_named() -> None:

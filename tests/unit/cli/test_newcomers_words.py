@@ -13,9 +13,12 @@ from kronkeep_common import socket_path
 from kronkeep_common.api import ChangeEvent
 from kronkeep_common.client import Client
 from kronkeep_common.errors import CronJobNotFound, DaemonUnreachable, InvalidRequest
+from kronkeep_common.models import HookRun
 from kronkeep_common.name_suggestions import suggest_name
-from kronkeep_tui.cli import describe, main, output, record_ids, watch
+from kronkeep_tui.cli import describe, main, output, record_ids, wait_for_end, watch
+from kronkeep_tui.cli.columns import COLUMNS
 from kronkeep_tui.cli.main import build_parser
+from kronkeep_tui.pages.status_words import backup_state
 
 EARLY = datetime(2026, 1, 1, 2, tzinfo=UTC)
 LATE = datetime(2026, 1, 1, 3, tzinfo=UTC)
@@ -32,6 +35,30 @@ LATE = datetime(2026, 1, 1, 3, tzinfo=UTC)
 def test_a_value_may_begin_with_a_hyphen(line: str, field: str, value: str) -> None:
     words = main._join_values(line.split())
     assert getattr(build_parser(words[0]).parse_args(words), field) == value
+
+
+@pytest.mark.parametrize(
+    ("hooks", "column", "state"),
+    [
+        ({"thaw": "failed"}, "failed", "HOOK"),
+        ({"tell": "succeeded", "thaw": "timed-out"}, "failed", "HOOK"),
+        ({"thaw": "succeeded"}, "ok", "ok"),
+        ({}, "-", "ok"),
+    ],
+)
+def test_a_failed_post_hook_is_told_wherever_its_backup_is_shown(
+    hooks: dict[str, Any], column: str, state: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tuple(
+        HookRun(name=name, stage="post", status=status, job=name, started_at=EARLY)
+        for name, status in hooks.items()
+    )
+    warnings = ("The post hook thaw failed: no such host",) if column == "failed" else ()
+    backup = make_backup(hooks=runs, warnings=warnings)
+    shown = next(each for each in COLUMNS["backups"] if each.title == "POST HOOKS")
+    assert (shown.cell(backup), backup_state(backup)[0]) == (column, state)
+    assert wait_for_end.report(backup) == 0
+    assert capsys.readouterr().err == "".join(f"Warning: {words}\n" for words in warnings)
 
 
 def test_another_option_is_no_value(capsys: pytest.CaptureFixture[str]) -> None:

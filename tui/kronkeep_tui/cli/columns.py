@@ -123,6 +123,12 @@ def _unusual(backup: Any) -> str:
     return "yes" if backup.is_unusual else "acknowledged" if backup.unusual else "-"
 
 
+def _post_hooks(backup: Any) -> str:
+    if backup.failed_post_hooks:
+        return "failed"
+    return "ok" if any(run.stage == "post" for run in backup.hooks) else "-"
+
+
 def _comma_list(names: tuple[str, ...]) -> str:
     return clean(", ".join(names)) or "-"
 
@@ -181,6 +187,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("TOOK", "duration_seconds", duration),
         OutputColumn("SNAPSHOT", "result.snapshot_id", _id),
         OutputColumn("UNUSUAL", "", _unusual),
+        OutputColumn("POST HOOKS", "", _post_hooks),
         OutputColumn("MISSING", "snapshot_missing_at", _age),
         OutputColumn("RECOVERED", "recovered_at", _age),
         OutputColumn("READ", "result.bytes_read", size),

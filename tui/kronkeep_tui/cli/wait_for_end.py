@@ -84,7 +84,9 @@ def _bar(percent: float) -> str:
 
 
 def report(record: "CronJobExecution | BackupExecution | Restore") -> int:
-    """Print why a record did not end well, with its next step; return the exit code."""
+    """Print a record's warnings, and why it did not end well with its next step; return the exit code."""
+    for warning in getattr(record, "warnings", ()):
+        sys.stderr.write(f"Warning: {clean(warning, 2000)}\n")
     if record.status in ("succeeded", "completed"):
         return 0
     for text in (record.message, record.next_step):

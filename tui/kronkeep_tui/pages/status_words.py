@@ -34,6 +34,7 @@ ROLES = {
     "FAIL": "bad",
     "PART": "warn",
     "UNUS": "warn",
+    "HOOK": "warn",
     "late": "warn",
     "MISS": "warn",
     "?": "warn",
@@ -75,8 +76,12 @@ def state(status: str) -> Span:
 
 
 def backup_state(backup: BackupExecution) -> Span:
-    """Return a backup's state and its role; one that succeeded may be unusual."""
-    return ("UNUS", "warn") if backup.is_unusual else state(backup.status)
+    """Return a backup's state and its role; one that succeeded may be unusual, or a post hook has failed."""
+    if backup.is_unusual:
+        return "UNUS", "warn"
+    if backup.failed_post_hooks and backup.status == "succeeded":
+        return "HOOK", "warn"
+    return state(backup.status)
 
 
 def strip(statuses: Sequence[str], width: int) -> Text:
