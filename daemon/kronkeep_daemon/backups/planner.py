@@ -41,7 +41,7 @@ from kronkeep_daemon.events import ActingChanged, Bus, ClaimChanged, CronJobChan
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import policy_seen_key
 from kronkeep_daemon.kube.objects import CronJobRef
-from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -172,9 +172,9 @@ class BackupPlanner:
         if slot is None:
             return
         run = planning_rules.newest_archivable_run(self.candidate_runs(cronjob.uid, now), carrier.policy)
-        if run is not None or isinstance(cronjob, PolicyClaim):
-            trigger: BackupTrigger = "scheduled" if now - slot < PUNCTUAL else "catch-up"
-            await self.create(cronjob, carrier.policy, run, trigger, key=slot.isoformat(), due_at=slot)
+        # Without a run too: the data is there before the CronJob's first run, and with a claim there is none.
+        trigger: BackupTrigger = "scheduled" if now - slot < PUNCTUAL else "catch-up"
+        await self.create(cronjob, carrier.policy, run, trigger, key=slot.isoformat(), due_at=slot)
 
     def candidate_runs(self, cronjob_id: str, now: datetime) -> list[CronJobExecution]:
         """Return the runs that a backup may follow, newest first.

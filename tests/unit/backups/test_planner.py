@@ -199,6 +199,26 @@ async def test_a_scheduled_backup_dated_in_the_future_holds_up_no_other(planning
     assert next(backup for backup in backups if backup.id != wrong.id).due_at < planning.clock.now()
 
 
+@pytest.mark.parametrize(
+    "status", [None, ExecutionStatus.FAILED, ExecutionStatus.RUNNING, ExecutionStatus.MISSED]
+)
+async def test_the_first_backup_by_a_schedule_waits_for_no_run(
+    planning: Planning, status: ExecutionStatus | None
+) -> None:
+    scheduled = msgspec.structs.replace(POLICY, schedule="*/10 * * * *")
+    await planning.plan(scheduled)
+    if status is not None:
+        planning.add_run("no result", status=status)
+    await planning.clock.advance(601)
+    (first,) = await planning.plan(scheduled)
+    assert (first.trigger, first.status, first.cronjob_execution_id) == ("scheduled", "queued", None)
+    assert first.due_at == CREATED_AT + timedelta(days=1, minutes=10)
+    planning.add_run("real")
+    await planning.clock.advance(600)
+    backups = await planning.plan(scheduled)
+    assert [backup.cronjob_execution_id for backup in backups if backup != first] == ["real"]
+
+
 async def test_a_claim_is_backed_up_by_its_own_schedule_without_a_run(planning: Planning) -> None:
     claim = PolicyClaim(
         cluster="c", namespace="n", claim="data", uid="v", resource_version="1", created_at=None, policy=""
