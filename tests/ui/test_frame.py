@@ -29,7 +29,7 @@ async def test_commands_lead_everywhere_and_an_unknown_one_is_named() -> None:
             (":job pg-ledger", "Jobs › pg-ledger"),
             (":runs status:failed", "filter: status:failed"),
             (":ns crm", "ns:crm"),
-            (":jobs", "2/12"),
+            (":jobs", "2 of 12 jobs"),
             (":ns all", "ns:all"),
             (":theme light", "ns:all"),
             (":fly", "There is no command 'fly'"),

@@ -78,7 +78,7 @@ async def test_the_form_asks_the_kind_first_then_its_fields_and_offers_what_exis
         await until(pilot, lambda: "Secrets that have them: bucket-keys" in screen(pilot))
         assert "[Storage]" in screen(pilot)
         await fill(pilot, id="vault", s3__bucket="b!")
-        await until(pilot, lambda: "That is not the bucket's name." in screen(pilot))
+        await until(pilot, lambda: "It is not of the right form" in screen(pilot))
         assert "Address!" in screen(pilot)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Keys!" in screen(pilot))

@@ -112,21 +112,21 @@ async def test_a_preview_says_why_a_snapshot_stays_and_how_long_its_restore_take
 
 async def test_the_cockpit_has_the_whole_reason_where_lines_are_free() -> None:
     scene = night()
-    long = "The newest run failed. " + " ".join(f"word{n}" for n in range(40)) + " is its last line."
+    long = "It failed: " + " ".join(f"word{n}" for n in range(40)) + " the-end."
     alerts = [msgspec.structs.replace(scene.alerts[0], message=long), *scene.alerts[1:]]
     async with app_of(CannedClient(*scene._replace(alerts=alerts)), start="overview").run_test(
         size=(200, 50)
     ) as pilot:
-        await until(pilot, lambda: "is its last line." in screen(pilot))
+        await until(pilot, lambda: "the-end." in screen(pilot))
         lines = screen(pilot).splitlines()
         missed = next(number for number, line in enumerate(lines) if "No run started at 01:30." in line)
-        assert "is its last line." in lines[missed - 1]
+        assert "the-end." in lines[missed - 1]
         await pilot.press("j")
         await until(pilot, lambda: screen(pilot).splitlines()[missed][:1] == ">")
         await pilot.press("k")
         await until(pilot, lambda: screen(pilot).splitlines()[missed][:1] == " ")
         await pilot.resize_terminal(120, 30)
-        await until(pilot, lambda: "is its last line." not in screen(pilot))
+        await until(pilot, lambda: "the-end." not in screen(pilot))
 
 
 async def test_without_free_lines_a_reason_is_one_line_and_the_rows_scroll() -> None:

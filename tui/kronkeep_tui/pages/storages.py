@@ -70,7 +70,7 @@ def row(storage: BackupStorage, store: Store, now: datetime) -> TableRow:
 def detail(
     storage: BackupStorage, past: Sequence[StorageUsage], store: Store, now: datetime, width: int
 ) -> list[Text]:
-    """Return state and cause, sizes and growth, checks, users, and where the password is."""
+    """Return state and cause, sizes and growth, checks, users, and where the passwords are."""
     lines: list[Text] = [
         (state(storage.status), (f"  {storage.id}", "strong"), (f"  {storage.repository}", "quiet"))
     ]
@@ -80,9 +80,9 @@ def detail(
     lines += _usage_history(past, width)
     lines.append((("check  ", "quiet"), *_check_words(storage, now), *_data_check_words(storage, now)))
     lines += _snapshot_lines(storage, width)
-    lines += _labelled_lines("keys", password_words(storage.password_secrets), width)
     names = ", ".join(store.label(c.namespace, c.name) for c in users(storage, store)) or "no policy uses it"
     lines += _labelled_lines("used by", names, width)
+    lines += _labelled_lines("keys", password_words(storage.password_secrets), width)
     lines += _labelled_lines("serves", _served_words(storage), width)
     if storage.bandwidth:
         limits = f"{storage.bandwidth} ({storage.bandwidth_zone or 'UTC'})"

@@ -50,7 +50,7 @@ class StoragesView(TableView[BackupStorage]):
     FILTER_KIND = "storages"
     COLUMNS = page.COLUMNS
     CLUSTER_COLUMN_INDEX = 2
-    DEFAULT_CSS = "StoragesView > .detail { height: 7; }"
+    DEFAULT_CSS = "StoragesView > .detail { height: 9; }"
     EMPTY_LINES = (
         "No storage yet. A storage is a named place for one restic repository.",
         "",
