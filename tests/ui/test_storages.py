@@ -251,3 +251,12 @@ async def test_what_cannot_be_done_with_them_is_said() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "nothing says what would go" in screen(pilot))
         assert made.asked == []
+
+
+async def test_an_active_storage_that_cannot_be_used_is_a_fault() -> None:
+    made = client(reason="RepositoryMissing", message="There is no repository at the storage.")
+    async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "FAIL" in screen(pilot) and "spare" in screen(pilot))
+        await pilot.press("z")
+        await until(pilot, lambda: "spare" not in screen(pilot))
+        assert "FAIL s3-eu" in words(pilot)

@@ -357,6 +357,13 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     next_step: str | None = None
 
     @property
+    def has_fault(self) -> bool:
+        """Whether it has failed, or is active and could not be used the last time, or is damaged."""
+        if self.status is not StorageStatus.ACTIVE:
+            return self.status is StorageStatus.FAILED
+        return self.reason is not None or self.check_ok is False
+
+    @property
     def is_moving(self) -> bool:
         """Whether its backups are being moved to another layout, so that nothing of them may be removed."""
         return self.move is not None and self.move.state not in (MoveState.KEPT, MoveState.DONE)

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from kronkeep_common.alert_codes import AlertCode
-from kronkeep_common.api import VERSION, Check, Grade
+from kronkeep_common.api import VERSION, Check
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.states import AlertStatus, BackupStatus, StorageStatus
@@ -184,19 +184,7 @@ class Doctor:
         if not storages:
             next_step = "Create one with kronkeep storage create, if runs are to be backed up."
             yield Check(name="storages", status="ok", message="There is no storage yet.", next_step=next_step)
-        for storage in storages:
-            name = f"storage {clean(storage.id, 63)}"
-            if storage.status is StorageStatus.ACTIVE and not storage.namespaces:
-                message = "It serves no namespace, so nobody can use it."
-                next_step = f"Name some: kronkeep storage change {storage.id} --allow-namespace NAMESPACE."
-                yield Check(name=name, status="warn", message=message, next_step=next_step)
-            elif storage.status is StorageStatus.ACTIVE:
-                yield Check(name=name, status="ok", message="It is active.")
-            else:
-                status: Grade = "fail" if storage.status is StorageStatus.FAILED else "warn"
-                message = f"It is {storage.status}: {storage.message or 'the reason is not known'}"
-                next_step = storage.next_step or f"kronkeep storage retry {storage.id}."
-                yield Check(name=name, status=status, message=message, next_step=next_step)
+        yield from map(storage_checks.check_state, storages)
 
     def _check_schedules(self) -> Iterator[Check]:
         """Yield a warning for each CronJob whose schedule and backup conflict, from its open alert."""

@@ -3,14 +3,33 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from kronkeep_common.api import Check
+from kronkeep_common.api import Check, Grade
 from kronkeep_common.models import BackupExecution, BackupStorage, OrphanedPolicy
-from kronkeep_common.states import MoveState
+from kronkeep_common.states import MoveState, StorageStatus
 from kronkeep_common.text import clean, duration
+from kronkeep_daemon.alerts import rules
 from kronkeep_daemon.alerts.recovery_kit_rules import check_kit
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.repositories import copy_access
+
+
+def check_state(storage: BackupStorage) -> Check:
+    """Return the line of a storage: whether it can be used, and if not, what its alert says to do."""
+    name = f"storage {clean(storage.id, 63)}"
+    if storage.status is not StorageStatus.ACTIVE:
+        status: Grade = "fail" if storage.has_fault else "warn"
+        message = f"It is {storage.status}: {storage.message or 'the reason is not known'}"
+        next_step = storage.next_step or f"kronkeep storage retry {storage.id}."
+        return Check(name=name, status=status, message=message, next_step=next_step)
+    fault = rules.storage_damaged(storage) or rules.storage_unreachable(storage)
+    if fault is not None:
+        return Check(name=name, status="fail", message=fault.message, next_step=fault.next_step)
+    if not storage.namespaces:
+        message = "It serves no namespace, so nobody can use it."
+        next_step = f"Name some: kronkeep storage change {storage.id} --allow-namespace NAMESPACE."
+        return Check(name=name, status="warn", message=message, next_step=next_step)
+    return Check(name=name, status="ok", message="It is active.")
 
 
 def check_snapshots(storages: Sequence[BackupStorage], orphans: Sequence[OrphanedPolicy]) -> Iterator[Check]:

@@ -28,6 +28,11 @@ def _suspension(cronjob: Any) -> str:
     return "maintenance" if cronjob.maintenance else _yes_no(cronjob.suspended)
 
 
+def _storage_state(storage: Any) -> str:
+    """Return a storage's status; FAIL for an active one that cannot be used or is damaged."""
+    return "FAIL" if storage.has_fault and storage.status == "active" else _plain(storage.status)
+
+
 def _age(moment: datetime | None) -> str:
     return age(moment, datetime.now(UTC))
 
@@ -239,7 +244,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
     "storages": (
         OutputColumn("NAME", "id"),
         OutputColumn("KIND", "kind"),
-        OutputColumn("STATUS", "status"),
+        OutputColumn("STATUS", "", _storage_state),
         OutputColumn("SERVES", "namespaces", _comma_list),
         OutputColumn("USED", "usage.used_bytes", size),
         OutputColumn("LEFT", "usage.available_bytes", size),

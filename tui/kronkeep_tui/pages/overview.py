@@ -128,7 +128,7 @@ def storages(store: Store, now: datetime, width: int) -> list[Text]:
         words = bar(100 * used, 10 if width >= 42 else 6) if used is not None else held
         check = {True: f"check ok {age(storage.checked_at, now)}", False: "CHECK FAILED", None: "not checked"}
         kind = {True: "quiet", False: "bad", None: "quiet"}[storage.check_ok]
-        has_failed = storage.status == "failed"
+        has_failed = storage.status == "failed" or storage.reason is not None
         state: Span = ("FAIL", "bad") if has_failed else (words, _fill_role(used))
         checked: Span = (check[storage.check_ok], "quiet" if has_failed else kind)
         lines.append(((fit(storage.id, name), ""), (" ", ""), state, ("  ", ""), checked))

@@ -11,7 +11,7 @@ from kronkeep_common.text import age, count_words, days, duration, growth, size
 from kronkeep_tui.pages.status_words import CAPACITY_WARNING, bar, blocks, cause, state, used_share
 from kronkeep_tui.password_words import password_words
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Text, wrap
+from kronkeep_tui.widgets.cells import Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
@@ -45,9 +45,14 @@ def users(storage: BackupStorage, store: Store) -> list[CronJob]:
     ]
 
 
+def storage_state(storage: BackupStorage) -> Span:
+    """Return a storage's state; one that is active and cannot be used, or is damaged, has failed."""
+    return state("failed" if storage.has_fault else storage.status)
+
+
 def row(storage: BackupStorage, store: Store, now: datetime) -> TableRow:
     """Return the row of a storage."""
-    shown, kind = state(storage.status)
+    shown, kind = storage_state(storage)
     used = used_share(storage)
     usage = storage.usage
     held = size(usage.used_bytes) if usage else "not measured"
@@ -72,7 +77,7 @@ def detail(
 ) -> list[Text]:
     """Return state and cause, sizes and growth, checks, users, and where the passwords are."""
     lines: list[Text] = [
-        (state(storage.status), (f"  {storage.id}", "strong"), (f"  {storage.repository}", "quiet"))
+        (storage_state(storage), (f"  {storage.id}", "strong"), (f"  {storage.repository}", "quiet"))
     ]
     lines += cause(storage.message, storage.next_step, width, "bad")
     if storage.usage is not None:

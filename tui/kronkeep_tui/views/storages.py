@@ -24,14 +24,14 @@ from kronkeep_tui.widgets.row_table import TableRow
 _ACTIVE_ONLY = (actions.CHECK, actions.MEASURE, actions.TEST, actions.PRUNE, actions.RESCAN)
 
 
-def _state_key(storage: BackupStorage) -> tuple[bool, str]:
-    """Sort storages that are not active first."""
-    return storage.status == "active", storage.status
+def _state_key(storage: BackupStorage) -> tuple[bool, bool, str]:
+    """Sort storages that cannot be used first, then those that are not active yet."""
+    return not storage.has_fault, storage.status == "active", storage.status
 
 
 def _natural_order_key(storage: BackupStorage) -> tuple[bool, NaturalKey]:
-    """Sort storages that are not active, or whose last check failed, first, then by name."""
-    return storage.status == "active" and storage.check_ok is not False, natural_key(storage.id)
+    """Sort storages that are not active, cannot be used or are damaged first, then by name."""
+    return storage.status == "active" and not storage.has_fault, natural_key(storage.id)
 
 
 def _used_key(storage: BackupStorage) -> float:
@@ -90,10 +90,10 @@ class StoragesView(TableView[BackupStorage]):
         return store.storages
 
     def is_faulty(self, record: BackupStorage) -> bool:
-        """Return whether the storage failed, a check of it failed, or it is nearly full."""
+        """Return whether the storage cannot be used, a check of it failed, or it is nearly full."""
         data = record.data_check
-        faulty = record.check_ok is False or (data is not None and not data.ok)
-        return record.status == "failed" or faulty or (used_share(record) or 0) >= CAPACITY_WARNING
+        is_damaged = data is not None and not data.ok
+        return record.has_fault or is_damaged or (used_share(record) or 0) >= CAPACITY_WARNING
 
     def row_of(self, record: BackupStorage, store: Store, now: datetime) -> TableRow:
         return page.row(record, store, now)

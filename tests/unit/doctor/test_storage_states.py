@@ -1,0 +1,50 @@
+"""The doctor's line of a storage, and what lists and the terminal show of it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.records import vault
+
+from kronkeep_common.models import BackupStorage
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.doctor.storage_checks import check_state
+from kronkeep_tui.cli.columns import COLUMNS
+from kronkeep_tui.pages.storages import storage_state
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def status_cell(storage: BackupStorage) -> str:
+    column = next(column for column in COLUMNS["storages"] if column.title == "STATUS")
+    return column.cell(storage)
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        vault(reason="RepositoryMissing", message="It is not there.", next_step="Put it back."),
+        vault(reason="StorageReadOnly", message="It is not there.", next_step="Put it back."),
+        vault(check_ok=False, checked_at=NOW, message="It is not there.", next_step="Put it back."),
+        vault(reason="WrongPassword", message="It is not there.", next_step="Put it back.", namespaces=()),
+    ],
+)
+def test_an_active_storage_that_cannot_be_used_has_failed_wherever_it_is_shown(
+    storage: BackupStorage,
+) -> None:
+    check = check_state(storage)
+    assert (check.name, check.status) == ("storage vault", "fail")
+    assert "It is not there." in check.message
+    assert check.next_step == "Put it back."
+    assert status_cell(storage) == "FAIL"
+    assert storage_state(storage) == ("FAIL", "bad")
+
+
+def test_any_other_storage_is_shown_as_it_is() -> None:
+    assert check_state(vault()).status == "ok"
+    assert (status_cell(vault()), storage_state(vault())) == ("active", ("ok", "ok"))
+    unserved = vault(namespaces=())
+    assert (check_state(unserved).status, status_cell(unserved)) == ("warn", "active")
+    creating = vault(status=StorageStatus.CREATING)
+    assert (check_state(creating).status, status_cell(creating)) == ("warn", "creating")
+    failed = vault(status=StorageStatus.FAILED, message="No route.")
+    assert (check_state(failed).status, status_cell(failed)) == ("fail", "failed")
