@@ -4,7 +4,9 @@ from kronkeep_common.reason_text import ReasonText
 
 REPOSITORIES = {
     "RepositoryMissing": ReasonText(
-        "There is no repository at the storage.", "Check the storage, or create it again."
+        "There is no repository at the storage.",
+        "Is its volume mounted, was its folder moved or renamed? Put it back (an empty folder may be in its "
+        "place); if it is lost, restore from copies in other storages.",
     ),
     "RepositoryThere": ReasonText(
         "There is a repository at the storage already.", "Open it with its password."

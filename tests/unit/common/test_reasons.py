@@ -45,3 +45,9 @@ def test_restic_may_leave_a_lock_only_where_a_snapshot_is_doubtful_too() -> None
         Reason.NAME_TAKEN,
         Reason.PODS_DISAGREE,
     }
+
+
+def test_a_repository_that_is_not_there_is_looked_for_before_another_is_made() -> None:
+    step = Reason.REPOSITORY_MISSING.next_step
+    assert step.startswith("Is its volume mounted")
+    assert "create" not in step
