@@ -15,7 +15,7 @@ from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.api import VERSION, Check
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models.storage import EVERY_NAMESPACE
-from kronkeep_common.states import AlertStatus, BackupStatus, StorageStatus
+from kronkeep_common.states import AlertStatus, BackupStatus
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
