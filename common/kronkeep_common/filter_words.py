@@ -54,7 +54,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "reason": FREE,
         **_OF_CRONJOB,
     },
-    "planned": {"status": ("planned",), "ns": FREE, "cluster": FREE, "name": FREE},
+    "planned": {"status": ("planned",), "ns": FREE, "cluster": FREE, "name": FREE, "storage": FREE},
     "restores": {"status": tuple(RestoreStatus), "reason": FREE, **_OF_CRONJOB},
     "copies": {
         "status": tuple(CopyStatus),

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.compatibility import DEFAULT_DURATION, CheckContext, OtherPolicy, percentile_95
 from kronkeep_common.compatibility.strategies import ResolvedPolicy
 from kronkeep_common.errors import KronkeepError
+from kronkeep_common.evidence import Period
 from kronkeep_common.models import (
     BackupPolicy,
     BackupPolicySpec,
@@ -215,6 +217,16 @@ class ScheduleService:
             return self.parse(policy.schedule, policy.time_zone).next(self._clock.now())
         except KronkeepError:
             return None
+
+    def planned_backups(self, policy: BackupPolicy, period: Period, most: int) -> tuple[datetime, ...]:
+        """Return the slots of the policy's own schedule in a period, at most so many; none while disabled."""
+        if policy.schedule is None or not policy.enabled:
+            return ()
+        try:
+            schedule = self.parse(policy.schedule, policy.time_zone)
+        except KronkeepError:
+            return ()
+        return tuple(islice(schedule.between(period.start, period.end), most))
 
     async def compute_findings(self) -> None:
         """Compute for ever the findings that were asked for and are not known, one pair of schedules at a

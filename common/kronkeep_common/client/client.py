@@ -144,7 +144,7 @@ class Client:
         *,
         filter: str | None = None,
     ) -> Timeline:
-        """Return the runs, backups and planned runs of a period, by default from a day ago to 12 h ahead."""
+        """Return runs, backups and what is planned of a period, by default from a day ago to 12 h ahead."""
         query = {
             "from": _as_text(from_at),
             "to": _as_text(to_at),

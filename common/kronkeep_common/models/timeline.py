@@ -1,4 +1,4 @@
-"""What a timeline of CronJobs is drawn from: their runs, archives and planned runs in a period."""
+"""What a timeline of CronJobs is drawn from: their runs, archives and what is planned in a period."""
 
 from kronkeep_common.models.base import Moment, Record
 from kronkeep_common.states import BackupStatus, ExecutionStatus
@@ -35,7 +35,11 @@ class TimelineBackup(Record, frozen=True, kw_only=True):
 
 
 class TimelineRow(Record, frozen=True, kw_only=True):
-    """What happened to one CronJob, oldest first, and when it will run by its schedule (`planned`)."""
+    """What happened to one CronJob, oldest first, and when it will run by its schedule (`planned`).
+
+    `planned_backups` are those by a schedule that its policy has of its own, to `planned_storage_id`; backups
+    that follow runs are not planned before these have ended.
+    """
 
     cluster: str
     namespace: str
@@ -44,13 +48,15 @@ class TimelineRow(Record, frozen=True, kw_only=True):
     runs: tuple[TimelineRun, ...] = ()
     backups: tuple[TimelineBackup, ...] = ()
     planned: tuple[Moment, ...] = ()
+    planned_backups: tuple[Moment, ...] = ()
+    planned_storage_id: str | None = None
 
 
 class Timeline(Record, frozen=True, kw_only=True):
-    """Runs, backups and planned runs of a period by CronJob; a CronJob without any has no row.
+    """Runs, backups and what is planned of a period by CronJob; a CronJob without any has no row.
 
     Of a period with more records than are shown the newest are there: none is missing since
-    `complete_since`, which is `from_at` where all are there. No planned run is missing before
+    `complete_since`, which is `from_at` where all are there. Nothing planned is missing before
     `planned_until`. `clusters` are names by id where there are several.
     """
 

@@ -19,7 +19,7 @@ routes = RouteTable()
 
 @routes.get("/v1/timeline", query=("from", "to", "namespace", "filter"))
 async def get_timeline(call: ApiCall[None]) -> Timeline:
-    """Show the runs, backups and planned runs of a period of at most 8 days, by CronJob."""
+    """Show the runs, backups and what is planned of a period of at most 8 days, by CronJob."""
     services = call.services
     now = services.clock.now()
     question = TimelineQuestion(
@@ -33,6 +33,7 @@ async def get_timeline(call: ApiCall[None]) -> Timeline:
         question,
         history=services.history,
         cronjobs=services.cronjobs,
+        schedules=services.schedules,
         clusters=clusters if len(clusters) > 1 else {},
     )
 

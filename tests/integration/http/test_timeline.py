@@ -11,13 +11,17 @@ import pytest
 from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.records import make_backup, make_run
+from tests.waiting import eventually
 
+from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidFilter, InvalidRequest
 from kronkeep_common.models import CronJobCreate
 from kronkeep_common.models.timeline import TimelineRow
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.objects import JsonObject
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
@@ -130,6 +134,62 @@ async def test_a_filter_chooses_runs_archives_and_planned_runs(daemon: Daemon) -
             await client.timeline(filter="status:fialed")
         with pytest.raises(InvalidFilter, match="no namespace 'nope'"):
             await client.timeline(filter="ns:nope")
+
+
+async def test_archives_by_a_schedule_of_their_own_are_planned(daemon: Daemon) -> None:
+    policies: dict[str, dict[str, object]] = {
+        "nightly": {"storage_id": "s", "schedule": "*/30 * * * *", "time_zone": "UTC"},
+        "switched-off": {"storage_id": "s", "schedule": "*/30 * * * *", "enabled": False},
+        "after-runs": {"storage_id": "s"},
+    }
+    cluster = await daemon.cluster()
+    for name, policy in policies.items():
+        await cluster.create(paths.cronjobs("default"), cronjob_with_policy(name, policy))
+    await cluster.create(paths.claims("default"), claim_with_policy("data", policies["nightly"]))
+    async with daemon.client() as client:
+        timeline = await eventually(
+            lambda: client.timeline(NOW, NOW + 6 * HOUR),
+            lambda found: {"nightly", "pvc/data"} <= {row.cronjob for row in found.rows},
+        )
+        for name in ("nightly", "pvc/data"):
+            row = row_named(timeline.rows, name)
+            assert {moment.minute for moment in row.planned_backups} == {0, 30}
+            assert 11 <= len(row.planned_backups) <= 12
+            assert (min(row.planned_backups) >= timeline.now, row.planned_storage_id) == (True, "s")
+        assert not {"switched-off", "after-runs"} & {row.cronjob for row in timeline.rows}
+        chosen = await client.timeline(NOW, NOW + 6 * HOUR, filter="storage:s status:planned")
+        assert {row.cronjob for row in chosen.rows} == {"nightly", "pvc/data"}
+    lines = run_kronkeep(daemon, "timeline", "--filter", "storage:s").stdout.splitlines()
+    assert any(re.search(r"archives +default/pvc/data +planned +to .*to s\b", line) for line in lines)
+    for name in policies:
+        await cluster.delete(paths.cronjobs("default", name))
+    await cluster.delete(paths.claims("default", "data"))
+    await cluster.close()
+    async with daemon.client() as client:
+        await eventually(
+            lambda: client.timeline(filter="status:planned"),
+            lambda found: not {"nightly", "pvc/data"} & {row.cronjob for row in found.rows},
+        )
+
+
+def cronjob_with_policy(name: str, policy: dict[str, object]) -> JsonObject:
+    """A suspended CronJob, so that it has no planned runs."""
+    pod = {"containers": [{"name": "main", "image": "busybox"}], "restartPolicy": "Never"}
+    return {
+        "metadata": {"name": name, "annotations": {object_keys.POLICY: json.dumps(policy)}},
+        "spec": {
+            "schedule": "0 2 29 2 *",
+            "suspend": True,
+            "jobTemplate": {"spec": {"template": {"spec": pod}}},
+        },
+    }
+
+
+def claim_with_policy(name: str, policy: dict[str, object]) -> JsonObject:
+    return {
+        "metadata": {"name": name, "annotations": {object_keys.POLICY: json.dumps(policy)}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
 
 
 def test_the_command_line_tells_the_night_in_words(daemon: Daemon) -> None:

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models.timeline import Timeline, TimelineBackup, TimelineRow, TimelineRun
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.timeline import describe_event, read_period
+from kronkeep_tui.cli.timeline import describe_event, name_kind, read_period
 from kronkeep_tui.cli.timeline_events import SORT_ORDERS, TimelineEvent, fold_events, list_events, sum_up
 
 NOW = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
@@ -79,6 +80,26 @@ def test_a_run_its_wait_its_archive_and_what_is_planned_are_events() -> None:
     assert (planned.status, planned.begins_at, planned.id) == ("planned", NOW + 10 * MINUTE, "pay/report")
     assert describe_event(archived, UTC) == "to vault, waited 2m00s"
     assert describe_event(planned, UTC) == "usually 1m00s"
+
+
+def test_archives_by_a_schedule_of_their_own_are_planned_too() -> None:
+    run = run_of(0)
+    often = msgspec.structs.replace(
+        row_of("report", run, backups=(archive_of(run, 2 * MINUTE),), planned=1),
+        planned_backups=tuple(NOW + (number + 1) * 15 * MINUTE for number in range(4)),
+        planned_storage_id="vault",
+    )
+    never_ran = msgspec.structs.replace(
+        row_of("pvc/data"), planned_backups=(NOW + 20 * MINUTE,), planned_storage_id="attic"
+    )
+    folded = fold_events(list_events(timeline_of(often, never_ran)))
+    planned = [(name_kind(event), event.name, describe_event(event, UTC)) for event in folded[2:]]
+    assert planned == [
+        ("run", "pay/report", "usually 1m00s"),
+        ("4 archives", "pay/report", "to 04:00, to vault, usually 1m00s"),
+        ("archive", "pay/pvc/data", "to attic"),
+    ]
+    assert sum_up(folded).endswith("; 1 planned; 5 archives planned")
 
 
 def test_what_goes_on_has_taken_until_now_and_what_waits_waits_until_now() -> None:

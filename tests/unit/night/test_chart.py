@@ -199,6 +199,22 @@ def test_words_in_plain_mode() -> None:
     assert plain(replace_drawings(draw_load([0], LOOK, "ok"))) == "none"
 
 
+def test_archives_by_a_schedule_of_their_own_are_drawn_chosen_and_told() -> None:
+    ahead = tuple(
+        Bar(id=f"p{first}", status="planned", begin=at(first), end=at(first + 1), storage="vault")
+        for first in (28, 33)
+    )
+    one = row(run(2, 4), planned=(36,))._replace(planned_archives=ahead)
+    assert signs(one)[28:] == "  │  ▄  ░░  ", "one that is no longer ahead has a record of its own"
+    chosen = nearest_bar(one, at(33))
+    assert chosen is ahead[1]
+    assert [plain(line) for line in describe_bar(one, chosen, NOW, UTC)] == [
+        "next archive  shop/dump  05:30, usually 10m00s  → vault"
+    ]
+    words = plain(replace_drawings(draw_row(one, LOOK)))
+    assert words == "ok 00:20 for 20m00s; next 06:00; next archive 05:30"
+
+
 def test_what_is_said_of_a_bar() -> None:
     one = row(run(2, 4)._replace(reason="Odd"), archives=(archive(4, 5, 6),), planned=(35,))
     lines = list(map(plain, describe_bar(one, one.runs[0], NOW, UTC)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SORTS = ("start", "length", "overlap", "name")
 DESCRIPTION = """What ran, waited, was archived and was missed in a period of at most 8 days, and which
-runs are planned after now: one line each. Runs of one CronJob that ended alike one after the
+runs and archives are planned after now: one line each. Runs of one CronJob that ended alike one after the
 other are one line; --all, JSON and names have each of them.
 
 MOMENT is a time such as 2026-01-31, 2026-01-31T02:00, 02:00 (the last one; of --to the one after
@@ -39,7 +39,7 @@ def add_parser(verbs: Verbs) -> None:
     timeline.add_argument("--from", dest="from_at", metavar="MOMENT", help=TIME_HELP)
     timeline.add_argument("--to", dest="to_at", metavar="MOMENT", help="its end (default: 12 hours ahead)")
     timeline.add_argument("-n", "--namespace", help="only of this namespace")
-    timeline.add_argument("--filter", help="such as 'status:failed ns:pay'; planned runs: status:planned")
+    timeline.add_argument("--filter", help="such as 'status:failed ns:pay'; what is planned: status:planned")
     timeline.add_argument("--cluster", metavar="NAME", help="only of this cluster")
     timeline.add_argument("--sort", choices=SORTS, default="start", help="overlap: what had most beside it")
     timeline.add_argument("--all", action="store_true", help="a line for each run, also of those alike")
@@ -57,7 +57,7 @@ async def _show(client: "Client", options: argparse.Namespace) -> int:
     events = list_events(timeline)
     if options.output not in ("table", "wide"):
         events.sort(key=SORT_ORDERS[options.sort])
-        if options.output == "name":  # planned runs have the name of their CronJob
+        if options.output == "name":  # what is planned has the name of its CronJob
             events = list({event.id: event for event in events}.values())
         output.print_records("timeline", events, options.output)
         return 0
@@ -137,7 +137,7 @@ def _rows(events: "list[TimelineEvent]", timeline: "Timeline", zone: tzinfo) -> 
             [
                 f"{in_zone(event.begins_at, zone):%d %b %H:%M}",
                 duration(event.seconds),
-                _what(event),
+                name_kind(event),
                 shorten_middle(_name_of(event, timeline), width),
                 clean(event.status),
                 describe_event(event, zone),
@@ -151,8 +151,9 @@ def _name_of(event: "TimelineEvent", timeline: "Timeline") -> str:
     return clean(f"{event.name} @{cluster}" if cluster else event.name)
 
 
-def _what(event: "TimelineEvent") -> str:
-    noun = "archive" if event.kind == "archive" else "run"
+def name_kind(event: "TimelineEvent") -> str:
+    """Return whether an event is a run or an archive, and how many it stands for."""
+    noun = "archive" if event.kind.endswith("archive") else "run"
     return noun if event.count == 1 else f"{event.count:,} {noun}s"
 
 
@@ -187,7 +188,7 @@ def _wide_rows(events: "list[TimelineEvent]", timeline: "Timeline", zone: tzinfo
                 duration(event.seconds),
                 duration(event.usual_seconds),
                 duration(event.waited_seconds),
-                _what(event),
+                name_kind(event),
                 _name_of(event, timeline),
                 clean(event.status),
                 clean(event.storage_id or "-"),
@@ -215,5 +216,5 @@ def _describe(timeline: "Timeline", counts: str, zone: tzinfo) -> list[str]:
         )
     if timeline.planned_until < timeline.until_at and timeline.until_at > datetime.now(UTC):
         until = format_time(timeline.planned_until, zone, form)
-        lines.append(f"All planned runs are there until {until}; later ones may be missing.")
+        lines.append(f"All that is planned is there until {until}; later ones may be missing.")
     return lines

@@ -16,9 +16,9 @@ FEWEST = 3  # events of one kind after each other, from which on they are one li
 
 
 class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, an archive, or a run that is planned; `count` of them from `begins_at` to `last_at`.
+    """A run, an archive, or one of both that is planned; `count` of them from `begins_at` to `last_at`.
 
-    `id` is that of the run or backup; a planned run has NAMESPACE/NAME of its CronJob. `ends_at` is empty
+    `id` is that of the run or backup; what is planned has NAMESPACE/NAME of its CronJob. `ends_at` is empty
     while it goes on. An archive waited `waited_seconds` for its repository. `overlaps` are other events
     that went on at the same time. `slots` are those of an interval in which kronkeep did not watch.
     """
@@ -79,6 +79,16 @@ def _events_of(row: TimelineRow, bars: NightRow, now: float) -> Iterable[Timelin
             status="planned",
             begins_at=datetime.fromtimestamp(moment, UTC),
             usual_seconds=usual,
+            id=f"{row.namespace}/{row.cronjob}",
+            **place,
+        )
+    for bar in bars.planned_archives:
+        yield TimelineEvent(
+            kind="planned archive",
+            status="planned",
+            begins_at=datetime.fromtimestamp(bar.begin, UTC),
+            usual_seconds=bar.seconds or None,
+            storage_id=bar.storage,
             id=f"{row.namespace}/{row.cronjob}",
             **place,
         )
@@ -175,7 +185,7 @@ def fold_events(events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
 
 def _end_of(event: TimelineEvent) -> object:
     """Return what two events must have in common to be one line; what goes on is always one."""
-    is_open = event.ends_at is None and event.kind != "planned"
+    is_open = event.ends_at is None and event.status != "planned"
     return (event.status, event.reason, event.storage_id, event.id if is_open else "")
 
 
@@ -198,14 +208,16 @@ def _greatest(values: Iterable[float | None]) -> float | None:
 
 
 def sum_up(events: Iterable[TimelineEvent]) -> str:
-    """Return how many runs and archives ended how, and how many runs are planned, in words."""
-    counts: dict[str, dict[str, int]] = {"run": {}, "archive": {}, "planned": {}}
+    """Return how many runs and archives ended how, and how many of both are planned, in words."""
+    counts: dict[str, dict[str, int]] = {"run": {}, "archive": {}, "planned": {}, "planned archive": {}}
     for event in events:
         of_kind = counts[event.kind]
         of_kind[event.status] = of_kind.get(event.status, 0) + event.count
     parts = [_status_counts(kind, counts[kind]) for kind in ("run", "archive") if counts[kind]]
     planned = counts["planned"].get("planned", 0)
     parts += [f"{planned:,} planned"] if planned else []
+    archives = counts["planned archive"].get("planned", 0)
+    parts += [f"{count_words(archives, 'archive')} planned"] if archives else []
     return "; ".join(parts)
 
 

@@ -35,10 +35,10 @@ class Bar(NamedTuple):
 
 
 class NightRow(NamedTuple):
-    """The bars of one CronJob, oldest first, and when it will run; a batch has several `members` in one row.
+    """The bars of one CronJob, oldest first, and when it will run and be backed up by a schedule of its own.
 
-    `schedule` is empty for a CronJob that is gone. `last_seconds` is how long its last run took, which counts
-    where no run of the night has ended.
+    A batch has several `members` in one row. `schedule` is empty for a CronJob that is gone. `last_seconds`
+    is how long its last run took, which counts where no run of the night has ended.
     """
 
     id: str
@@ -50,6 +50,7 @@ class NightRow(NamedTuple):
     runs: tuple[Bar, ...] = ()
     archives: tuple[Bar, ...] = ()
     planned: tuple[float, ...] = ()
+    planned_archives: tuple[Bar, ...] = ()
     members: int = 1
 
     @property
@@ -114,16 +115,36 @@ Rows = Mapping[str, NightRow]
 
 
 def with_timeline(rows: Rows, timeline: Timeline) -> Rows:
-    """Return rows with what a timeline has; its planned runs replace those that were known."""
-    changed = {key: row._replace(planned=()) if row.planned else row for key, row in rows.items()}
+    """Return rows with what a timeline has; what it has planned replaces what was known."""
+    changed = {
+        key: row._replace(planned=(), planned_archives=()) if row.planned or row.planned_archives else row
+        for key, row in rows.items()
+    }
     for each in timeline.rows:
         row = changed.get(each.cronjob_id) or _empty_row(each)
+        archives = _with_bars(row.archives, map(_bar_of_backup, each.backups))
         changed[each.cronjob_id] = row._replace(
             runs=_with_bars(row.runs, map(_bar_of_run, each.runs)),
-            archives=_with_bars(row.archives, map(_bar_of_backup, each.backups)),
+            archives=archives,
             planned=tuple(moment.timestamp() for moment in each.planned),
+            planned_archives=_list_planned_archives(each, usual_duration(archives) or 0.0),
         )
     return changed
+
+
+def _list_planned_archives(row: TimelineRow, usual: float) -> tuple[Bar, ...]:
+    """Return the archives to come of a row, each as long as usual (seconds)."""
+    begins = [moment.timestamp() for moment in row.planned_backups]
+    return tuple(
+        Bar(
+            id=f"planned archive {begin:.0f}",
+            status="planned",
+            begin=begin,
+            end=begin + usual,
+            storage=row.planned_storage_id or "",
+        )
+        for begin in begins
+    )
 
 
 def _empty_row(record: TimelineRow | CronJobExecution | BackupExecution) -> NightRow:
@@ -162,7 +183,7 @@ def with_records(rows: Rows, runs: Iterable[CronJobExecution], backups: Iterable
 
 
 def selectable_bars(row: NightRow) -> list[Bar]:
-    """Return what one may select in a row, oldest first: runs, archives without a run, planned runs."""
+    """Return what one may select in a row, oldest first: runs, archives without a run, what is planned."""
     runs = {bar.id for bar in row.runs}
     alone = [bar for bar in row.archives if bar.run_id not in runs]
     usual = row.usual_seconds or 0.0
@@ -170,7 +191,7 @@ def selectable_bars(row: NightRow) -> list[Bar]:
         Bar(id=f"planned {moment:.0f}", status="planned", begin=moment, end=moment + usual)
         for moment in row.planned
     ]
-    return sorted([*row.runs, *alone, *planned], key=_begin_of)
+    return sorted([*row.runs, *alone, *planned, *row.planned_archives], key=_begin_of)
 
 
 def nearest_bar(row: NightRow, moment: float) -> Bar | None:

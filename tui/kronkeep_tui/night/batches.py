@@ -47,7 +47,8 @@ def _name_of(row: NightRow) -> tuple[NaturalKey, NaturalKey]:
 def entry_of(row: NightRow, look: Look) -> NightEntry:
     """Return a row with what it is sorted by, without its overlap."""
     shown = [bar for bar in row.runs if is_in_window(cells_of(bar, look), look.window)]
-    ahead = [moment for moment in row.planned if look.now <= moment < look.window.end]
+    planned = [*row.planned, *(bar.begin for bar in row.planned_archives)]
+    ahead = [moment for moment in planned if look.now <= moment < look.window.end]
     begins = [*(max(bar.begin, look.window.begin) for bar in shown), *ahead]
     lasting = sum((look.now if bar.end is None else bar.end) - bar.begin for bar in shown)
     return NightEntry(row=row, start=min(begins, default=NEVER), length=max(0.0, lasting), name=_name_of(row))
@@ -127,6 +128,7 @@ def _merge(key: str, group: Sequence[NightEntry], name: str) -> NightEntry:
         runs=_in_order(row.runs for row in rows),
         archives=_in_order(row.archives for row in rows),
         planned=tuple(sorted(chain.from_iterable(row.planned for row in rows))),
+        planned_archives=_in_order(row.planned_archives for row in rows),
         members=sum(row.members for row in rows),
     )
     return NightEntry(

@@ -64,7 +64,7 @@ def draw_row(row: NightRow, look: Look, selected: Bar | None = None) -> Text:
     """Return a row's bars as one line as wide as the window; in plain mode as words."""
     canvas = Canvas(look.window.columns)
     _draw_planned(canvas, row, look)
-    for bar in row.archives:
+    for bar in (*row.planned_archives, *row.archives):
         _draw_archive(canvas, bar, look)
     _draw_runs(canvas, row, look)
     canvas.put_if_free(floor(look.window.position(look.now)), NOW_LINE, "accent")
@@ -98,6 +98,10 @@ def _draw_archive(canvas: Canvas, bar: Bar, look: Look) -> None:
         canvas.fill(floor(window.position(bar.queued)), cells.first, WAIT, "quiet")
     if bar.status in ("waiting", "queued"):
         canvas.fill(cells.first, cells.end, WAIT, "quiet")
+        return
+    if bar.status == "planned":
+        if bar.begin >= look.now:
+            canvas.fill(cells.first, cells.end, ARCHIVE, "quiet")
         return
     kind = "accent" if bar.status == "succeeded" else role(bar.status)
     canvas.fill(cells.first, cells.end, ARCHIVE, kind)

@@ -17,7 +17,7 @@ def clock(moment: float, zone: tzinfo | None) -> str:
 
 
 def row_words(row: NightRow, window: TimeWindow, now: float, zone: tzinfo | None) -> str:
-    """Return the newest runs of the window, the newest first, and the next planned one."""
+    """Return the newest runs of the window, the newest first, and what is planned next."""
     shown = [bar for bar in row.runs if bar.begin < window.end and (bar.end or now) >= window.begin]
     words = [_run_words(bar, row, zone) for bar in reversed(shown[-MOST_SAID:])]
     if len(shown) > MOST_SAID:
@@ -25,6 +25,9 @@ def row_words(row: NightRow, window: TimeWindow, now: float, zone: tzinfo | None
     ahead = next((moment for moment in row.planned if moment >= now), None)
     if ahead is not None and ahead < window.end:
         words.append(f"next {clock(ahead, zone)}")
+    backup = next((bar.begin for bar in row.planned_archives if bar.begin >= now), None)
+    if backup is not None and backup < window.end:
+        words.append(f"next archive {clock(backup, zone)}")
     return "; ".join(words) or "nothing"
 
 
@@ -43,8 +46,10 @@ def describe_bar(row: NightRow, bar: Bar, now: float, zone: tzinfo | None) -> li
     usual = row.usual_seconds
     name: Span = (f"  {row.namespace}/{row.cronjob}", "strong")
     if bar.status == "planned":
+        usual = bar.seconds if bar.storage else usual
         lasting = f", usually {duration(usual)}" if usual else ""
-        return [(("next", "quiet"), name, (f"  {clock(bar.begin, zone)}{lasting}", ""))]
+        words, where = ("next archive", f"  → {bar.storage}") if bar.storage else ("next", "")
+        return [((words, "quiet"), name, (f"  {clock(bar.begin, zone)}{lasting}{where}", ""))]
     if bar.storage:
         return [_archive_line(bar, now, zone, name)]
     took = bar.seconds if bar.end is not None else max(0.0, now - bar.begin)
