@@ -194,6 +194,11 @@ class Reason(StrEnum):
         """Whether the repository can still be read, so that reading it proves nothing against the reason."""
         return self in _READABLE
 
+    @property
+    def testable(self) -> bool:
+        """Whether a test of the storage shows whether the reason holds for all of it."""
+        return self in _TESTABLE
+
     @classmethod
     def parse(cls, code: str | None) -> "Reason | None":
         """Return the reason with that code; None for any other code."""
@@ -224,3 +229,26 @@ _KILLED = frozenset({Reason.JOB_GONE, Reason.JOB_FAILED, Reason.INTERRUPTED, Rea
 _DOUBTFUL = _KILLED | {Reason.NO_SUMMARY, Reason.NAME_TAKEN, Reason.PODS_DISAGREE}
 _INCONCLUSIVE = frozenset({Reason.REPOSITORY_LOCKED, Reason.DEADLINE_EXCEEDED, Reason.INTERRUPTED})
 _READABLE = frozenset({Reason.STORAGE_FULL, Reason.STORAGE_READ_ONLY, Reason.PERMISSION_DENIED})
+_TESTABLE = frozenset(
+    {
+        Reason.REPOSITORY_MISSING,
+        Reason.WRONG_REPOSITORY,
+        Reason.CONFIG_LOST,
+        Reason.WRONG_PASSWORD,
+        Reason.PASSWORD_MISSING,
+        Reason.SECRET_MISSING,
+        Reason.CREDENTIALS_MISSING,
+        Reason.CREDENTIALS_REFUSED,
+        Reason.CERTIFICATE_REFUSED,
+        Reason.TLS_REFUSED,
+        Reason.HOST_KEY_REFUSED,
+        Reason.KEY_UNUSABLE,
+        Reason.SESSION_REFUSED,
+        Reason.SERVER_UNREACHABLE,
+        Reason.BUCKET_MISSING,
+        Reason.FOLDER_REFUSED,
+        Reason.REMOTE_MISSING,
+        Reason.STORAGE_INACTIVE,
+        Reason.STORAGE_READ_ONLY,
+    }
+)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -100,8 +101,25 @@ async def test_a_repository_that_can_only_be_read(site: BackupSite) -> None:
 async def test_a_repository_that_is_gone(site: BackupSite) -> None:
     async with site.client() as client:
         repository, _ = await create_sources(site, client, "gone")
-        repository.rename(repository.with_name("elsewhere"))
+        away = repository.rename(repository.with_name("elsewhere"))
         assert outcome_of(await site.back_up(client, "gone")) == ("failed", "RepositoryMissing")
+        await wait_for_reason(client, "gone", "RepositoryMissing")
+        line = next(check for check in (await client.doctor()).items if check.name == "storage gone")
+        assert line.status == "fail"
+        assert "Put it back" in (line.next_step or "")
+        shutil.rmtree(repository, ignore_errors=True)
+        away.rename(repository)
+        assert outcome_of(await site.back_up(client, "gone")) == ("succeeded", None)
+        await wait_for_reason(client, "gone", None)
+
+
+async def wait_for_reason(client: Client, storage: str, reason: str | None) -> None:
+    """Wait until the storage's record has that reason, which other work has asked for."""
+
+    async def read_reason() -> str | None:
+        return (await client.storages.get(storage)).reason
+
+    await eventually(read_reason, lambda found: found == reason)
 
 
 async def test_a_byte_flipped_in_a_pack_and_a_deleted_index(site: BackupSite) -> None:

@@ -18,6 +18,7 @@ from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.storages.address_change import AddressChanges
+from kronkeep_daemon.storages.fault_tests import StorageFaultTests
 from kronkeep_daemon.storages.history_archives import HistoryArchives
 from kronkeep_daemon.storages.key_rotation import KeyRotations
 from kronkeep_daemon.storages.provisioner import StorageProvisioner
@@ -41,6 +42,7 @@ class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
     maintenance: RepositoryMaintenance
     storages: StorageService
     upkeep: StorageUpkeep
+    fault_tests: StorageFaultTests
     addresses: AddressChanges
     secrets: RepositorySecrets
     key_rotations: KeyRotations
@@ -111,6 +113,14 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         maintenance=maintenance,
         storages=storages,
         upkeep=upkeep,
+        fault_tests=StorageFaultTests(
+            storages=storages,
+            upkeep=upkeep,
+            bus=base.bus,
+            clock=base.clock,
+            supervisor=base.supervisor,
+            leads=cronjobs.leads,
+        ),
         addresses=AddressChanges(
             storages=storages,
             index=index,
