@@ -68,7 +68,10 @@ class AlertCode(StrEnum):
     STORAGE_FAILED = "StorageFailed", "The storage could not be created or deleted."
     STORAGE_UNREACHABLE = "StorageUnreachable", "The storage's repository could not be opened the last time."
     STORAGE_DAMAGED = "StorageDamaged", "restic check found errors in the repository."
-    STORAGE_FILLING = "StorageFilling", "85 % of the storage's capacity is used; from 95 % on it is critical."
+    STORAGE_FILLING = (
+        "StorageFilling",
+        "85 % of the storage's capacity is used; from 95 % on, or where work found it full, it is critical.",
+    )
     RECOVERY_KIT_DUE = (
         "RecoveryKitDue",
         "The storage's recovery kit lacks a repository or has old passwords, nobody has shown it for 90 "

@@ -9,6 +9,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -113,6 +114,16 @@ async def test_a_repository_that_is_gone(site: BackupSite) -> None:
         await wait_for_reason(client, "gone", None)
 
 
+async def wait_for_measurement(client: Client, storage: str, *, after: datetime | None) -> None:
+    """Wait until the storage's figures are newer than the start of a backup."""
+
+    async def read_moment() -> datetime | None:
+        usage = (await client.storages.get(storage)).usage
+        return usage.measured_at if usage is not None else None
+
+    await eventually(read_moment, lambda found: found is not None and after is not None and found > after)
+
+
 async def wait_for_reason(client: Client, storage: str, reason: str | None) -> None:
     """Wait until the storage's record has that reason, which other work has asked for."""
 
@@ -204,6 +215,8 @@ async def test_a_full_disk_and_the_way_out_that_is_named(site: BackupSite) -> No
             )
             assert "kronkeep retention" in step
             assert "kronkeep storage prune full" in step
+            await wait_for_reason(client, "full", "StorageFull")
+            await wait_for_measurement(client, "full", after=backup.started_at)
             with filled(folder):
                 checked = await client.storages.check("full")
             assert (checked.check_ok, checked.checked_without_lock) == (True, True)

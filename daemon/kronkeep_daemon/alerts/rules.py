@@ -25,7 +25,8 @@ from kronkeep_common.states import (
     StorageStatus,
     is_final,
 )
-from kronkeep_common.text import age, duration, size
+from kronkeep_common.text import age, duration
+from kronkeep_daemon.alerts.capacity_rules import storage_filling
 from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
 from kronkeep_daemon.alerts.crowding_rules import repository_crowded
 from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
@@ -330,8 +331,10 @@ def storage_failed(storage: BackupStorage) -> RuleResult | None:
 
 
 def storage_unreachable(storage: BackupStorage) -> RuleResult | None:
-    """The repository of an active storage could not be opened the last time."""
-    if storage.status is not StorageStatus.ACTIVE or storage.reason is None or storage.check_ok is False:
+    """The repository of an active storage could not be opened the last time; a full one can be."""
+    if storage.status is not StorageStatus.ACTIVE or storage.check_ok is False:
+        return None
+    if storage.reason is None or storage.reason == Reason.STORAGE_FULL:
         return None
     next_step = storage.next_step or "Check the storage's server and credentials."
     return RuleResult(
@@ -371,25 +374,6 @@ def deleting_allowed(storage: BackupStorage) -> RuleResult | None:
         next_step=reason.next_step.replace("NAME", storage.id),
         since=storage.append_only_tested_at,
     )
-
-
-def storage_filling(storage: BackupStorage) -> RuleResult | None:
-    """85 % of the capacity is used, or 95 %, which is critical."""
-    usage = storage.usage
-    if usage is None or not usage.capacity_bytes:
-        return None
-    if usage.level == "critical" or usage.level == "warning":
-        percent = 100 * usage.used_bytes / usage.capacity_bytes
-        if usage.available_bytes is not None:
-            percent = max(percent, 100 - 100 * usage.available_bytes / usage.capacity_bytes)
-        message = f"{percent:.0f} % of {size(usage.capacity_bytes)} is used."
-        return RuleResult(
-            code=AlertCode.STORAGE_FILLING,
-            severity=usage.level,
-            message=message,
-            next_step="Add space, or keep fewer backups.",
-        )
-    return None
 
 
 def storage_lacks_snapshots(storage: BackupStorage) -> RuleResult | None:

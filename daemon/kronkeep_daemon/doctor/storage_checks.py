@@ -8,6 +8,7 @@ from kronkeep_common.models import BackupExecution, BackupStorage, OrphanedPolic
 from kronkeep_common.states import MoveState, StorageStatus
 from kronkeep_common.text import clean, duration
 from kronkeep_daemon.alerts import rules
+from kronkeep_daemon.alerts.capacity_rules import storage_filling
 from kronkeep_daemon.alerts.recovery_kit_rules import check_kit
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.kube.subjects import PolicySubject
@@ -23,6 +24,7 @@ def check_state(storage: BackupStorage) -> Check:
         next_step = storage.next_step or f"kronkeep storage retry {storage.id}."
         return Check(name=name, status=status, message=message, next_step=next_step)
     fault = rules.storage_damaged(storage) or rules.storage_unreachable(storage)
+    fault = fault or (storage_filling(storage) if storage.has_fault else None)
     if fault is not None:
         return Check(name=name, status="fail", message=fault.message, next_step=fault.next_step)
     if not storage.namespaces:

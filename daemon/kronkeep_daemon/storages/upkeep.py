@@ -11,12 +11,12 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, StorageFailed
-from kronkeep_common.models import BackupStorage, StorageUsage
+from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, StorageUsage
 from kronkeep_common.models.storage import StorageRepository
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
-from kronkeep_daemon.events import BackupChanged, Bus
+from kronkeep_daemon.events import BackupChanged, Bus, CopyChanged
 from kronkeep_daemon.history import History, Records, time_repair
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
@@ -96,6 +96,7 @@ class StorageUpkeep:
         self._tried_at: dict[str, datetime] = {}
         self._list_observers: list[ListObserver] = []
         bus.subscribe(BackupChanged, self._note_change)
+        bus.subscribe(CopyChanged, self._note_if_full)
 
     def start(self) -> None:
         """Start to look for due work."""
@@ -111,13 +112,28 @@ class StorageUpkeep:
     def _note_change(self, change: BackupChanged) -> None:
         """Note that a backup added to its storage or found it full, or that retention removed a snapshot."""
         old = change.old
-        is_found_full = change.new.reason == Reason.STORAGE_FULL and (
-            old is None or old.reason != Reason.STORAGE_FULL
-        )
+        self._note_if_full(change)
         is_added = change.new.result is not None and (old is None or old.result is None)
         removed_before = old.snapshot_removed_at if old else None
-        if is_added or is_found_full or change.new.snapshot_removed_at != removed_before:
+        if is_added or has_found_full(change) or change.new.snapshot_removed_at != removed_before:
             self._changed_at[change.new.storage_id] = self._clock.now()
+
+    def _note_if_full(self, change: BackupChanged | CopyChanged) -> None:
+        """Start to measure a storage that a backup or copy has just found full."""
+        storage = self._storages.find(change.new.storage_id)
+        if storage is None or not has_found_full(change) or not self._leads.leads(storage.cluster):
+            return
+        name = f"measurement of full {storage.id}"
+        if not self._supervisor.running(name):
+            self._supervisor.start(name, partial(self._record_full, change.new), death="quiet")
+
+    async def _record_full(self, work: BackupExecution | BackupCopy) -> None:
+        """Record on the storage what found it full, and measure it."""
+        name = work.storage_id
+        if self._storages.find(name) is None:
+            return
+        await self._update(name, reason=work.reason, message=work.message, next_step=work.next_step)
+        await self._try("usage", name)
 
     async def _run_forever(self) -> None:
         while True:
@@ -319,6 +335,12 @@ class StorageUpkeep:
         if storage.status is not StorageStatus.ACTIVE:
             return storage
         return await self._storages.save(storage, msgspec.structs.replace(storage, **fields))
+
+
+def has_found_full(change: BackupChanged | CopyChanged) -> bool:
+    """Whether a backup or copy has just found its storage full."""
+    old = change.old
+    return change.new.reason == Reason.STORAGE_FULL and (old is None or old.reason != Reason.STORAGE_FULL)
 
 
 def _first_byte_of(repository: StorageRepository) -> float:

@@ -325,6 +325,7 @@ def usage(level: str, used: int) -> StorageUsage:
         (storage(status=StorageStatus.CREATING, reason="Unreachable"), []),
         (storage(check_ok=False, reason="Damaged"), [("StorageDamaged", "critical")]),
         (storage(usage=usage("ok", 849)), []),
+        (storage(usage=usage("ok", 849), reason="StorageFull"), [("StorageFilling", "critical")]),
         (storage(usage=usage("warning", 850)), [("StorageFilling", "warning")]),
         (storage(usage=usage("critical", 950)), [("StorageFilling", "critical")]),
         (

@@ -39,6 +39,12 @@ def test_an_active_storage_that_cannot_be_used_has_failed_wherever_it_is_shown(
     assert storage_state(storage) == ("FAIL", "bad")
 
 
+def test_a_storage_that_was_found_full_is_a_fault_too() -> None:
+    check = check_state(vault(reason="StorageFull", message="No space.", next_step="Prune."))
+    assert (check.status, check.message) == ("fail", "No space.")
+    assert check.next_step == "Prune. Then: kronkeep storage test vault."
+
+
 def test_any_other_storage_is_shown_as_it_is() -> None:
     assert check_state(vault()).status == "ok"
     assert (status_cell(vault()), storage_state(vault())) == ("active", ("ok", "ok"))
