@@ -336,14 +336,15 @@ class Cluster:
 
         The first list is empty: the server has accepted the watch, and may have nothing to send for a minute.
 
-        Raises ClusterUnreachable after `read_deadline` seconds without a byte, Gone for a version that is too
-        old.
+        Raises ClusterUnreachable after `read_deadline` seconds without a byte and for what no API server
+        sends, Gone for a version that is too old.
         """
         query = {"watch": "1", **params}
         response = await self._send_when_confirmed(
             ApiRequest(method="GET", path=path, params=query, deadline=read_deadline, stream=True)
         )
         try:
+            await response_readers.require_json(response)
             yield []
             async for lines in response_readers.iter_lines(response):
                 yield lines

@@ -47,6 +47,15 @@ def not_kubernetes_error(body: bytes) -> ClusterUnreachable:
     return ClusterUnreachable(f"What answers is no Kubernetes API server: {beginning!r}")
 
 
+async def require_json(response: aiohttp.ClientResponse) -> None:
+    """Raise ClusterUnreachable for an answer that says it is no JSON, such as a proxy's page."""
+    if "json" in response.headers.get("Content-Type", "json"):
+        return
+    async for beginning in iter_chunks(response):
+        raise not_kubernetes_error(beginning)
+    raise not_kubernetes_error(b"")
+
+
 async def iter_chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Yield the body as it arrives; raises ClusterUnreachable where the connection breaks."""
     import aiohttp

@@ -100,4 +100,4 @@ def test_the_command_line_prints_hits_with_context_and_ends_as_grep_does(daemon:
     ]
     assert done.returncode == 0
     assert grep("nothing like this").returncode == 1
-    assert grep("DISK QUOTA", "-i", "--limit", "1").stderr == "kronkeep: ended after 1 hits.\n"
+    assert grep("DISK QUOTA", "-i", "--limit", "1").stderr == "kronkeep: ended after 1 hit.\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, NEWER_RESTIC
+from tests.ssh_client import needs_ssh
 
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.restic import faults
@@ -18,6 +19,7 @@ from kronkeep_daemon.restic.faults import Fault
 
 RESTICS = [DEBIAN_RESTIC, *([str(NEWER_RESTIC)] if NEWER_RESTIC.exists() else [])]
 KEYS = {"RESTIC_PASSWORD": "p", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
+SCHEMES = ["rest", "s3", pytest.param("sftp", marks=needs_ssh)]
 LONGEST = 60  # seconds
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -95,9 +97,10 @@ async def explain(restic: str, address: str, folder: Path) -> Fault:
     return faults.explain(process.returncode, output, "init")
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("restic", RESTICS)
 async def test_each_server_is_told_for_what_it_does(
-    restic: str, certificate: ssl.SSLContext, tmp_path: Path
+    restic: str, scheme: str, certificate: ssl.SSLContext, tmp_path: Path
 ) -> None:
     """The answers are asked for at once: restic takes little CPU time and waits."""
     async with (
@@ -129,21 +132,25 @@ async def test_each_server_is_told_for_what_it_does(
             f"s3:http://127.0.0.1:{without_rights}/bucket": (Reason.CREDENTIALS_REFUSED, "Access Denied"),
             f"s3:http://127.0.0.1:{closed}/ab": (Reason.BUCKET_NAME_REFUSED, "shorter than 3"),
         }
+        expected = {address: told for address, told in expected.items() if address.startswith(f"{scheme}:")}
         told = await asyncio.gather(*(explain(restic, address, tmp_path) for address in expected))
     for (address, (reason, words)), fault in zip(expected.items(), told, strict=True):
         assert (address, fault.reason) == (address, reason), fault
         assert words in fault.message, (address, fault)
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("restic", RESTICS)
-async def test_a_name_that_nobody_knows_is_told_as_one_of_the_dns(restic: str, tmp_path: Path) -> None:
+async def test_a_name_that_nobody_knows_is_told_as_one_of_the_dns(
+    restic: str, scheme: str, tmp_path: Path
+) -> None:
     """Where the tests run without a DNS its silence is told, which is true there."""
-    addresses = (
-        "rest:http://nowhere.invalid/a",
-        "s3:http://nowhere.invalid/bucket",
-        "sftp:nowhere.invalid:22",
-    )
-    for fault in await asyncio.gather(*(explain(restic, address, tmp_path) for address in addresses)):
-        assert fault.reason == Reason.SERVER_UNREACHABLE
-        assert "DNS" in fault.message
-        assert "nowhere.invalid" in fault.message
+    addresses = {
+        "rest": "rest:http://nowhere.invalid/a",
+        "s3": "s3:http://nowhere.invalid/bucket",
+        "sftp": "sftp:nowhere.invalid:22",
+    }
+    fault = await explain(restic, addresses[scheme], tmp_path)
+    assert fault.reason == Reason.SERVER_UNREACHABLE
+    assert "DNS" in fault.message
+    assert "nowhere.invalid" in fault.message

@@ -45,6 +45,8 @@ class PrometheusServer:
                 answer = await client.get(self._url, params={"query": expression})
         except httpx.TransportError:
             return []
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # it listens and is not ready
+            return []
         result: list[dict[str, Any]] = answer.json()["data"]["result"]
         return result
 

@@ -61,9 +61,11 @@ async def listener_of(services: Services) -> AsyncIterator[int]:
 
     bound = await eventually(port, lambda number: number is not None)
     assert bound is not None
-    yield bound
-    task.cancel()
-    await asyncio.wait([task])
+    try:
+        yield bound
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 @needs_promtool

@@ -41,7 +41,7 @@ class ClaimServer:
         return web.json_response({"metadata": meta, "items": items})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         await self._created.wait()
         await response.write(json.dumps({"type": "DELETED", "object": CLAIM}).encode() + b"\n")
