@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -95,9 +96,13 @@ class PostgresServer:
         """End the server and all its processes with SIGKILL."""
         assert self._process is not None
         group = [self._process.pid, *_children(self._process.pid)]
+        ends = [os.pidfd_open(pid) for pid in group]
         for pid in group:
             os.kill(pid, signal.SIGKILL)
         self._process.wait()
+        for end in ends:  # a process that still runs holds the shared memory: no new server would start
+            select.select([end], [], [])
+            os.close(end)
 
     def stop(self) -> None:
         """Stop the server at once, if it runs."""
