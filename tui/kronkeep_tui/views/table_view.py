@@ -157,7 +157,9 @@ class TableView(SortableView, Generic[R]):
             return clusters.row(self.row_of(record, store, now), cluster_index, record, store)
 
         table.show(Rows(self._records, self.key_of, make_row))
-        if key_before not in (None, table.key):
+        if key_before is None:
+            self._slipped_at = float("-inf")  # the user has selected other records since
+        elif key_before != table.key:
             self._slipped_at = self.context.clock.monotonic()
         self._find_awaited_row()
         self.show_detail()
