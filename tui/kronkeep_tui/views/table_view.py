@@ -33,6 +33,7 @@ from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 R = TypeVar("R")
 FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
+SLIP_REFUSAL = "Another row came under the cursor just now: nothing was done. Look, and press the key again."
 SLIP_SECONDS = 0.5  # about as long as it takes to see that there is another row
 MOST_COUNTED = 2_000  # records of which each candidate of a filter is counted
 EMPTY_CELLS = 70  # in which what stands in an empty list is wrapped
@@ -174,11 +175,8 @@ class TableView(SortableView, Generic[R]):
 
     def slip_refusal(self, action: Action) -> str:
         is_at_risk = action.changes and action.needs_row and not self.table.marks
-        if is_at_risk and self.context.clock.monotonic() - self._slipped_at < SLIP_SECONDS:
-            return (
-                "Another row came under the cursor just now: nothing was done. Look, and press the key again."
-            )
-        return ""
+        has_slipped = self.context.clock.monotonic() - self._slipped_at < SLIP_SECONDS
+        return SLIP_REFUSAL if is_at_risk and has_slipped else ""
 
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
         records = self._records_of(store)
