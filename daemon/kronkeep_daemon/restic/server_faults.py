@@ -162,9 +162,12 @@ _TOO_MUCH = ServerText(
     next_step="Let fewer archives run at once, or raise the limit on the server.",
 )
 
-# The first that the log contains decides. DNS comes before timeouts and refusals, which it has too, and what
-# the server said before what happened to the connection after that.
+# The first that the log contains decides. rclone comes before its connection to restic, which ends with it,
+# DNS before timeouts and refusals, which it has too, and what the server said before what happened to the
+# connection after that.
 SERVER_TEXTS: tuple[ServerText, ...] = (
+    ServerText(words='exec: "rclone"', reason=Reason.RCLONE_MISSING),
+    ServerText(words="didn't find section in config file", reason=Reason.REMOTE_MISSING),
     ServerText(words="host key verification failed", reason=Reason.HOST_KEY_REFUSED),
     ServerText(words="error in libcrypto|invalid format", reason=Reason.KEY_UNUSABLE),
     _SSH_KEY,
@@ -189,8 +192,6 @@ SERVER_TEXTS: tuple[ServerText, ...] = (
     _TIMED_OUT,
     _HUNG_UP,
     ServerText(words="stale file handle", reason=Reason.SERVER_UNREACHABLE),
-    ServerText(words='exec: "rclone"', reason=Reason.RCLONE_MISSING),
-    ServerText(words="didn't find section in config file", reason=Reason.REMOTE_MISSING),
     ServerText(words='sftp: "failure"|mkdirall', reason=Reason.FOLDER_REFUSED),
     ServerText(words="unable to start the sftp session", reason=Reason.SESSION_REFUSED),
 )

@@ -41,7 +41,8 @@ TEXTS = {
     ],
     "RemoteMissing": [
         'rclone: 2026/11/25 00:51:14 Failed to create file system for "zz:p": didn\'t find '
-        "section in config file"
+        "section in config file\nFatal: unable to open repository: error talking HTTP to rclone: "
+        "unexpected EOF"
     ],
     "RcloneMissing": ['Fatal: unable to open repository: exec: "rclone": executable file not found in $PATH'],
     Reason.REPOSITORY_MISSING: [
