@@ -55,7 +55,7 @@ async def test_diff_agrees_with_restic_and_find_tells_first_and_last(
     assert (matches.backups, matches.is_cut, matches.unread) == (2, False, ())
     printed = await asyncio.to_thread(run_kronkeep, daemon, "find", "default/job", "same")
     assert "/source/data/same" in printed.stdout, printed
-    assert "1 paths in 2 backups" in printed.stdout
+    assert "1 path in 2 backups" in printed.stdout
     with pytest.raises(BackupNotFound):
         await client.backups.diff(first.id, "nowhere")
     with pytest.raises(InvalidRequest):

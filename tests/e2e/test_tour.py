@@ -103,7 +103,9 @@ TOUR: tuple[Keys | Words | Elsewhere, ...] = (
     Words(39, "formats", "get cronjobs -o name", ("/always-fails",)),
     Elsewhere(40, "completion", "integration/cli/test_cli.py::test_bash_completes_names_that_exist"),
     Words(41, "a typo", "gte cronjobs", ("Did you mean get?",), 2),
-    Elsewhere(42, "a pipe to head", "integration/cli/test_cli.py::test_who_reads_the_start_of_a_log"),
+    Elsewhere(
+        42, "a pipe to head", "integration/cli/test_cli.py::test_who_reads_only_the_start_gets_no_traceback"
+    ),
     Words(43, "what happened", "audit", ("suspend",)),
     Words(44, "the doctor", "doctor", ("ok",)),
     Elsewhere(45, "manifests with mistakes", "integration/cli/test_cli.py::test_what_was_applied_stays"),
