@@ -9,7 +9,7 @@ from kronkeep_common import path_text
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Progress
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import clean, shorten_middle
+from kronkeep_common.text import clean, count_words, shorten_middle
 from kronkeep_daemon.restic import failed_files, faults, file_owners, output, requirements, snapshots
 from kronkeep_daemon.restic.failed_files import LogLine
 from kronkeep_daemon.restic.faults import Fault
@@ -145,7 +145,7 @@ def _explain_other(fault: Fault, files: Sequence[LogLine], log: bytes) -> Fault:
         return _DAMAGED._replace(message=clean(f"{_DAMAGED.message} restic: {words}", 500))
     message = fault.message
     if fault.reason == Reason.RESTIC_FAILED and files:
-        message = f"{len(files)} files could not be restored: {_name_examples(files)}"
+        message = f"{count_words(len(files), 'file')} could not be restored: {_name_examples(files)}"
     return fault._replace(message=clean(message, 1200))
 
 

@@ -76,11 +76,13 @@ async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Backu
     assert "[PreconditionFailed]" in wrong
     assert len(await place.list_snapshots("going", folder)) == 5
     done = said(run_kronkeep(place.daemon, "retention", "going", "--approve", token[1]))
-    assert done == "2 snapshots of default/going are removed\n"
+    assert done == "Removed 2 snapshots of default/going\n"
     assert len(await place.list_snapshots("going", folder)) == 3
     before = size(folder)
     said(run_kronkeep(place.daemon, "storage", "prune", "going"))
     assert before - size(folder) > 500_000
     assert "no longer pinned" in said(run_kronkeep(place.daemon, "unpin", made[0]))
-    assert said(run_kronkeep(place.daemon, "retention", "going", "--apply")).startswith("1 snapshots")
+    assert said(run_kronkeep(place.daemon, "retention", "going", "--apply")).startswith(
+        "Removed 1 snapshot of"
+    )
     assert len(await place.list_snapshots("going", folder)) == 2

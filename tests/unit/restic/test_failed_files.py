@@ -50,7 +50,7 @@ def test_a_file_is_named_in_the_form_that_commands_take_back(name: bytes, lines:
     fault = restic_restore.explain(1, lines(name, b"is a directory") + END[lines])
     assert fault.reason == "ResticFailed"
     said, _, rest = fault.message.partition(": is a directory")
-    shown = said.removeprefix("1 files could not be restored: ")
+    shown = said.removeprefix("1 file could not be restored: ")
     if lines is json_lines and b"\xe9" in name:  # restic itself does not say which byte it was
         assert "kronkeep files shows the names" in rest
     else:

@@ -112,5 +112,5 @@ def test_files_that_could_not_be_restored_are_named() -> None:
     assert fault is not None
     assert (fault.reason, fault.message) == (
         "ResticFailed",
-        "1 files could not be restored: /a: operation not permitted",
+        "1 file could not be restored: /a: operation not permitted",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common.display_zone import format_rfc3339, local_zone
 from kronkeep_common.errors import InvalidRequest, PolicyNotFound
 from kronkeep_common.models import Retention, RetentionPlan, SnapshotVerdict
-from kronkeep_common.text import clean, short_id
+from kronkeep_common.text import clean, count_words, short_id
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
 from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
@@ -93,7 +93,8 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
     else:
         _print_plan(plan, zone, options)
         return 0
-    words = f"{len(plan.remove)} snapshots of {namespace}/{name} are removed"
+    snapshots = count_words(len(plan.remove), "snapshot")
+    words = f"Removed {snapshots} of {namespace}/{name}"
     output.print_answer(plan, words, options)
     return 0
 
