@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
 _STORAGE = "/v1/storages/{id}"
+MOUNT = "/repository"  # where Jobs have a storage's volume, and with which a kit's addresses begin then
 
 
 def add_verbs(storage_verbs: Verbs) -> None:
@@ -73,19 +74,30 @@ def kit_lines(kit: RecoveryKit) -> list[str]:
         f"# Repositories: {len(kit.repositories)}. One that is made later, as by the first backup of another",
         "# namespace, is not in it, and after rotate-key it opens nothing: make a new kit then.",
     ]
+    if any(repository.is_mounted for repository in kit.repositories):
+        folder = str(kit.settings["path"]) if kit.kind == "local" else MOUNT
+        lines += [
+            "",
+            "# The folder of the storage, or where its volume is mounted: ROOT=/mnt/backups sh kit.sh",
+        ]
+        lines.append(f"ROOT=${{ROOT:-{shlex.quote(folder)}}}")
     for repository in kit.repositories:
         lines += ["", *_repository_lines(repository)]
+    lines += ["", "# To restore the newest of a CronJob, with the variables of its repository set:"]
+    lines.append("# restic restore latest --host HOST --target FOLDER   (hosts are in the lists)")
     return lines
 
 
 def _repository_lines(repository: KitRepository) -> list[str]:
     lines = []
-    if repository.is_mounted:
-        lines.append("# Mount the storage's volume at /repository, or name its folder instead.")
     for path, text in repository.files.items():
         folder = shlex.quote(path.rpartition("/")[0])
         lines.append(f"umask 077; mkdir -p {folder}; printf %s {shlex.quote(text)} > {shlex.quote(path)}")
-    variables = {"RESTIC_REPOSITORY": repository.address, **repository.environment}
+    address = shlex.quote(repository.address)
+    if repository.is_mounted:
+        address = f'"$ROOT"{shlex.quote(repository.address.removeprefix(MOUNT))}'
+    lines.append(f"export RESTIC_REPOSITORY={address}")
+    variables = dict(repository.environment)
     if repository.password is not None:
         variables["RESTIC_PASSWORD"] = repository.password
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
