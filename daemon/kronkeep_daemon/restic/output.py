@@ -17,6 +17,7 @@ Duration = Annotated[float, msgspec.Meta(ge=0, le=YEARS)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 AnyDuration = Annotated[float, msgspec.Meta(ge=0)]
 LONGEST_MESSAGE = 300  # characters
+MOST_PERCENT = 99.0  # of what has not ended
 NOTHING_PRINTED = "it printed nothing"
 _TIMESTAMP = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 
@@ -79,5 +80,8 @@ def last_line(log: bytes) -> str:
 
 
 def percent_of(fraction: float) -> float:
-    """Return a share as 0 to 100; restic's own exceeds 1 where files grow while they are read."""
-    return min(100.0, round(100 * fraction, 1))
+    """Return a share as 0 to MOST_PERCENT, however much restic has read.
+
+    What it has read may not be stored yet, and its share exceeds 1 where files grow while they are read.
+    """
+    return min(MOST_PERCENT, round(100 * fraction, 1))
