@@ -178,6 +178,11 @@ def _name_text(record: Any) -> str:
 
 
 def _make_text_test(word: str) -> RecordTest:
-    return lambda record, _: (
-        word.lower() in _name_text(record) or word.lower() in str(getattr(record, "namespace", ""))
-    )
+    """Return a test for a word alone: a part of the name, the namespace, or an alert's code."""
+    lower_word = word.lower()
+
+    def test(record: Any, _now: datetime) -> bool:
+        others = (getattr(record, field, None) or "" for field in ("namespace", "code"))
+        return any(lower_word in str(text).lower() for text in (_name_text(record), *others))
+
+    return test

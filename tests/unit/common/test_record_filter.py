@@ -71,6 +71,8 @@ FILE = ManifestFile(file="shop.yaml", status="refused", since=NOW)
         ("storage:vault", msgspec.structs.replace(CRONJOB, policy=None), False),
         ("status:refused shop age:<1m", FILE, True),
         ("ns:pay", FILE, False),
+        ("refusedby", msgspec.structs.replace(FILE, code="RefusedByPolicy"), True),
+        ("none", FILE, False),
     ],
 )
 def test_terms(text: str, record: object, taken: bool) -> None:
