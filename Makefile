@@ -12,7 +12,7 @@ VERSION ?=
 PYTHONS ?= 3.11 3.12 3.13 3.14
 # More than cores: much of a test's time is waiting for Jobs to end. A file's tests share its daemon, and the longest
 # files (tests/e2e) come first.
-PYTEST_WORKERS ?= 5
+PYTEST_WORKERS ?= 7
 
 .PHONY: help
 help: ## print this list

