@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,11 @@ class PostgresServer:
         """End the server and all its processes with SIGKILL."""
         assert self._process is not None
         group = [self._process.pid, *_children(self._process.pid)]
-        ends = [os.pidfd_open(pid) for pid in group]
+        ends = []
         for pid in group:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a child that has ended meanwhile
+                ends.append(os.pidfd_open(pid))
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
         for end in ends:  # a process that still runs holds the shared memory: no new server would start
             select.select([end], [], [])
