@@ -199,6 +199,11 @@ class Reason(StrEnum):
         """Whether a test of the storage shows whether the reason holds for all of it."""
         return self in _TESTABLE
 
+    @property
+    def away(self) -> bool:
+        """Whether a repository, or what it had of a backup, is away; nothing else is cured by a copy."""
+        return self in _AWAY
+
     @classmethod
     def parse(cls, code: str | None) -> "Reason | None":
         """Return the reason with that code; None for any other code."""
@@ -229,7 +234,8 @@ _KILLED = frozenset({Reason.JOB_GONE, Reason.JOB_FAILED, Reason.INTERRUPTED, Rea
 _DOUBTFUL = _KILLED | {Reason.NO_SUMMARY, Reason.NAME_TAKEN, Reason.PODS_DISAGREE}
 _INCONCLUSIVE = frozenset({Reason.REPOSITORY_LOCKED, Reason.DEADLINE_EXCEEDED, Reason.INTERRUPTED})
 _READABLE = frozenset({Reason.STORAGE_FULL, Reason.STORAGE_READ_ONLY, Reason.PERMISSION_DENIED})
-_TESTABLE = frozenset(
+# Why a storage, or a repository in it, cannot be used.
+_OF_STORAGES = frozenset(
     {
         Reason.REPOSITORY_MISSING,
         Reason.WRONG_REPOSITORY,
@@ -242,13 +248,19 @@ _TESTABLE = frozenset(
         Reason.CERTIFICATE_REFUSED,
         Reason.TLS_REFUSED,
         Reason.HOST_KEY_REFUSED,
-        Reason.KEY_UNUSABLE,
-        Reason.SESSION_REFUSED,
         Reason.SERVER_UNREACHABLE,
         Reason.BUCKET_MISSING,
         Reason.FOLDER_REFUSED,
         Reason.REMOTE_MISSING,
         Reason.STORAGE_INACTIVE,
-        Reason.STORAGE_READ_ONLY,
     }
 )
+_TESTABLE = _OF_STORAGES | {Reason.KEY_UNUSABLE, Reason.SESSION_REFUSED, Reason.STORAGE_READ_ONLY}
+_AWAY = _OF_STORAGES | {
+    Reason.REPOSITORY_DAMAGED,
+    Reason.BUCKET_NAME_REFUSED,
+    Reason.BUCKET_ELSEWHERE,
+    Reason.CLAIM_MISSING,
+    Reason.STORAGE_UNKNOWN,
+    Reason.SNAPSHOT_GONE,
+}

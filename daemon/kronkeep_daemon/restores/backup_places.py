@@ -11,34 +11,6 @@ from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.storages.service import StorageService
 
-# What says that a repository, or what it had of the backup, is away; anything else a copy does not cure.
-AWAY = frozenset(
-    {
-        Reason.REPOSITORY_MISSING,
-        Reason.REPOSITORY_DAMAGED,
-        Reason.WRONG_REPOSITORY,
-        Reason.CONFIG_LOST,
-        Reason.WRONG_PASSWORD,
-        Reason.PASSWORD_MISSING,
-        Reason.SECRET_MISSING,
-        Reason.CREDENTIALS_MISSING,
-        Reason.CREDENTIALS_REFUSED,
-        Reason.CERTIFICATE_REFUSED,
-        Reason.TLS_REFUSED,
-        Reason.HOST_KEY_REFUSED,
-        Reason.SERVER_UNREACHABLE,
-        Reason.BUCKET_MISSING,
-        Reason.BUCKET_NAME_REFUSED,
-        Reason.BUCKET_ELSEWHERE,
-        Reason.FOLDER_REFUSED,
-        Reason.CLAIM_MISSING,
-        Reason.REMOTE_MISSING,
-        Reason.STORAGE_UNKNOWN,
-        Reason.STORAGE_INACTIVE,
-        Reason.SNAPSHOT_GONE,
-    }
-)
-
 
 class BackupInCopy(BackupExecution, frozen=True, kw_only=True):
     """A backup as it is in a copy: `storage_id` is the copy's, and `result` has the ids of its snapshots.
@@ -52,8 +24,13 @@ class BackupInCopy(BackupExecution, frozen=True, kw_only=True):
 
 def is_away(fault: KronkeepError) -> bool:
     """Whether the fault says that the place which was read is away, so that another one may do."""
-    reason = Reason.parse(fault.details.get("reason"))
-    return reason in AWAY or fault.code == "StorageNotFound"
+    return is_reason_away(fault.details.get("reason")) or fault.code == "StorageNotFound"
+
+
+def is_reason_away(code: str | None) -> bool:
+    """Whether a reason says so, by its code."""
+    reason = Reason.parse(code)
+    return reason is not None and reason.away
 
 
 def may_change_place(restore: Restore) -> bool:
@@ -138,7 +115,7 @@ class BackupPlaces:
         storage = self._storages.find(storage_id)
         if storage is None or storage.status is not StorageStatus.ACTIVE:
             return True
-        return Reason.parse(storage.reason) in AWAY
+        return is_reason_away(storage.reason)
 
 
 def _refusal_of(backup: BackupExecution) -> NotAllowedNow | None:

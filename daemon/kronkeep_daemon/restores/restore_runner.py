@@ -53,7 +53,7 @@ from kronkeep_daemon.restores import (
     snapshot_paths,
     unkept,
 )
-from kronkeep_daemon.restores.backup_places import AWAY
+from kronkeep_daemon.restores.backup_places import is_reason_away
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
@@ -293,7 +293,7 @@ class RestoreRunner:
     ) -> BackupExecution | None:
         """Return a copy to restore from, where the storage that was chosen turned out to be away."""
         may_change = backup_places.may_change_place(restore) and restore.attempt < ATTEMPTS
-        if not may_change or not isinstance(result, Fault) or Reason.parse(result.reason) not in AWAY:
+        if not may_change or not isinstance(result, Fault) or not is_reason_away(result.reason):
             return None
         return next(iter(self._snapshots.other_places(resolved.backup)), None)
 
