@@ -1,18 +1,16 @@
 """The alert rule of hooks after backups: a pure function, as in `rules`."""
 
-from operator import attrgetter
-
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_daemon.alerts.rule_results import CronJobFacts, RuleResult
+from kronkeep_daemon.backups.retention_rules import newest_first
 
 
 def post_hook_failed(facts: CronJobFacts) -> RuleResult | None:
     """A post hook failed, and no later backup's ended well; critical where pre hooks did what it undoes."""
     policy = facts.cronjob.policy
-    backups = sorted(facts.backups, key=attrgetter("recording_order"), reverse=True)
-    newest = next(filter(_tells_of_post_hooks, backups), None)
+    newest = next(filter(_tells_of_post_hooks, newest_first(facts.backups)), None)
     if policy is None or newest is None or not newest.failed_post_hooks:
         return None
     hook = newest.failed_post_hooks[0]

@@ -7,7 +7,6 @@ cancelled is not wrong, and the one before it is judged.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
-from operator import attrgetter
 
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.models import (
@@ -45,6 +44,7 @@ from kronkeep_daemon.alerts.rule_results import (
     format_minute,
     storage_finding,
 )
+from kronkeep_daemon.backups.retention_rules import newest_first
 from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
@@ -471,7 +471,7 @@ def _final_runs(facts: CronJobFacts, *, missed: bool) -> list[CronJobExecution]:
 def _newest_backup(facts: CronJobFacts) -> BackupExecution | None:
     if facts.cronjob.policy is None:
         return None
-    for backup in sorted(facts.backups, key=attrgetter("recording_order"), reverse=True):
+    for backup in newest_first(facts.backups):
         ended = is_final(BACKUP_TRANSITIONS, backup.status) and backup.status is not BackupStatus.CANCELLED
         if ended and not backup.is_unconfirmed and backup.reason not in _OF_ITS_RUN:
             return backup
