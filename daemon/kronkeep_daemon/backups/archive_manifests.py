@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, DatabaseDump, Hook, SecretKeyRef
 from kronkeep_daemon.backups import cronjob_configuration, socket_search
@@ -75,8 +73,9 @@ def archive_job(
         steps.append(("sources", probe_argv(paths)))
     if paths and is_first:
         steps.append((socket_search.STEP, socket_search.argv(paths)))
-    if backup.backup_type == "full":
-        parent = None  # it reads every file again
+    reads_all = is_first or backup.backup_type == "full"
+    if reads_all:
+        parent = None
     if parent is None or dump is not None or not paths:
         steps.append(("repository", cat.argv(repository_id)))
     mounts = [*_claim_mounts(inputs.claims, read_only=True), *cronjob_configuration.mounts(files)]
@@ -91,11 +90,9 @@ def archive_job(
         containers.append(_dump_container(backup, inputs, dump, settings))
         volumes.append({"name": "tools", "emptyDir": {}})
     if paths:
-        options = _options(backup, inputs, "files" if dump else "")
-        if is_first:
-            # Without it restic reads every snapshot of the repository to look for a parent. Where the records
-            # were lost there is one; then all files are read once, and what is there is not stored again.
-            options = msgspec.structs.replace(options, force=True)
+        # For a first archive restic would read every snapshot of the repository to look for a parent. Where
+        # the records were lost there is one; then all files are read once, and not stored again.
+        options = _options(backup, inputs, "files" if dump else "", force=reads_all)
         argv = restic_backup.argv(options, paths, inputs.policy.source)
         if parent is not None:
             argv = with_parent(argv, parent)
@@ -138,7 +135,9 @@ def tags_of(
     )
 
 
-def _options(backup: BackupExecution, inputs: ArchiveInputs, part: str) -> restic_backup.BackupOptions:
+def _options(
+    backup: BackupExecution, inputs: ArchiveInputs, part: str, *, force: bool
+) -> restic_backup.BackupOptions:
     return restic_backup.BackupOptions(
         host=inputs.repository.snapshot_host(backup),
         tags=tags_of(backup, inputs.policy, part=part, run_status=inputs.run_status),
@@ -146,7 +145,7 @@ def _options(backup: BackupExecution, inputs: ArchiveInputs, part: str) -> resti
         limits=inputs.policy.limits,
         read_concurrency=inputs.policy.read_concurrency,
         pack_size_mib=inputs.policy.pack_size_mib,
-        force=backup.backup_type == "full",
+        force=force,
     )
 
 
@@ -162,7 +161,8 @@ def _dump_container(
 
     The dump runs in its own image, which has no restic: the step `tools` copies the program beside it.
     """
-    argv = restic_backup.dump_argv(_options(backup, inputs, "database"), dump.file_name, dump.command)
+    options = _options(backup, inputs, "database", force=backup.backup_type == "full")
+    argv = restic_backup.dump_argv(options, dump.file_name, dump.command)
     (database,) = build_containers([("database", argv)], inputs.repository, settings, [_TOOLS_MOUNT])
     database["image"] = dump.image
     database["command"][database["command"].index(settings.program)] = _COPIED_PROGRAM
