@@ -73,6 +73,11 @@ def count_words(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def stay_words(count: int) -> str:
+    """Write how many snapshots retention keeps: `1 stays` or `2 stay`."""
+    return f"{count} {'stays' if count == 1 else 'stay'}"
+
+
 def size(count: float | None) -> str:
     """Write bytes as 512 B or 41.2 GiB; None as `-`."""
     if count is None:

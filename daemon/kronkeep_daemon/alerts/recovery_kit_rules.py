@@ -38,7 +38,7 @@ def recovery_kit_due(storage: BackupStorage, now: datetime) -> RuleResult | None
         message=f"Nobody has shown for {KIT_DAYS} days that the storage's recovery kit can be found."
         if is_made
         else NO_KIT,
-        next_step=confirm if is_made else f"Make one, and keep it elsewhere: {verb}.",
+        next_step=confirm if is_made else _step_without_kit(storage),
         since=due,
     )
 
@@ -53,9 +53,7 @@ def check_kit(storage: BackupStorage, now: datetime) -> Check | None:
     if due is not None:
         return Check(name=name, status="warn", message=due.message, next_step=due.next_step)
     if storage.kit_made_at is None:
-        return Check(
-            name=name, status="warn", message=NO_KIT, next_step=f"Make one, and keep it elsewhere: {verb}."
-        )
+        return Check(name=name, status="warn", message=NO_KIT, next_step=_step_without_kit(storage))
     made = f"It has every repository and was made {age(storage.kit_made_at, now)} ago"
     if storage.kit_confirmed_at is None:
         return Check(
@@ -66,3 +64,7 @@ def check_kit(storage: BackupStorage, now: datetime) -> Check | None:
         )
     message = f"{made}; it was confirmed {age(storage.kit_confirmed_at, now)} ago."
     return Check(name=name, status="ok", message=message)
+
+
+def _step_without_kit(storage: BackupStorage) -> str:
+    return f"Make one, and keep it elsewhere: kronkeep storage recovery-kit {clean(storage.id, 63)}."

@@ -40,7 +40,7 @@ def _creation_steps(repository: Repository) -> Steps:
     return [
         *_connection_steps(repository),
         ("init", argv),
-        ("repository", keys.argv()),
+        (IDENTITY_STEP, keys.argv()),
         ("config", cat.argv()),
     ]
 
@@ -74,7 +74,7 @@ async def _try_once(
     jobs: RepositoryJobs, repository: Repository, name: str, seconds: float, *, is_first_attempt: bool
 ) -> str:
     creation = await jobs.run(
-        f"kronkeep-init-{name}", _creation_steps(repository), repository, seconds, apart=("repository",)
+        f"kronkeep-init-{name}", _creation_steps(repository), repository, seconds, apart=(IDENTITY_STEP,)
     )
     failure = _creation_failure(creation)
     config = creation.container("config")
@@ -97,7 +97,7 @@ def _creation_failure(job: FinishedJob) -> StorageFailed | None:
     """
     failure = storage_failure(job)
     creation = job.container("init")
-    opening = job.container("repository")
+    opening = job.container(IDENTITY_STEP)
     if failure is None and opening is not None:
         return _key_failure(opening)
     is_missing = failure is not None and _reason_of(failure) == Reason.REPOSITORY_MISSING

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common.display_zone import format_rfc3339, local_zone
 from kronkeep_common.errors import InvalidRequest, PolicyNotFound
 from kronkeep_common.models import Retention, RetentionPlan, SnapshotVerdict
-from kronkeep_common.text import clean, count_words, short_id
+from kronkeep_common.text import clean, count_words, short_id, stay_words
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
 from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
@@ -114,7 +114,7 @@ def _print_plan(plan: RetentionPlan, zone: tzinfo, options: argparse.Namespace) 
         print(_line("remove", verdict, zone))
     for verdict in plan.keep:
         print(_line("keep", verdict, zone))
-    print(f"{len(plan.remove)} would go, {len(plan.keep)} {'stays' if len(plan.keep) == 1 else 'stay'}")
+    print(f"{len(plan.remove)} would go, {stay_words(len(plan.keep))}")
     if plan.held_by is not None:
         print(plan.held_by)
     elif plan.blocked_by is not None:

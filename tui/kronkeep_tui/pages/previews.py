@@ -6,7 +6,7 @@ from datetime import datetime
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, RetentionPlan
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
-from kronkeep_common.text import age, count_words, duration, size
+from kronkeep_common.text import age, count_words, duration, size, stay_words
 from kronkeep_tui.pages.moments import local_time, time_until
 from kronkeep_tui.pages.policies import retention_words
 from kronkeep_tui.pages.status_words import backup_state, cause, progress_words
@@ -56,8 +56,7 @@ def retention_lines(
     if isinstance(plan, KronkeepError):
         return [(), title, *cause(plan.message, plan.next_step, width, "bad")]
     removals = len(plan.remove)
-    stay = "stays" if len(plan.keep) == 1 else "stay"
-    words = f"{len(plan.keep)} {stay}, {removals} {'goes' if removals == 1 else 'go'}"
+    words = f"{stay_words(len(plan.keep))}, {removals} {'goes' if removals == 1 else 'go'}"
     when = " after the next backup" if removals and plan.blocked_by is None and plan.held_by is None else ""
     lines: list[Text] = [(), (*title, (f"{words}{when}  ({retention_words(plan.retention)})", ""))]
     for reason in (plan.held_by, plan.blocked_by):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import age, count_words, size
+from kronkeep_common.text import age, count_words, size, stay_words
 from kronkeep_tui.pages.moments import local_time
 from kronkeep_tui.pages.policies import retention_words
 from kronkeep_tui.pages.status_words import cause, state
@@ -98,8 +98,8 @@ def trial_lines(plan: RetentionPlan, now: datetime, width: int) -> list[Text]:
     if not count:
         return [(("There is no snapshot yet that these rules could remove.", "quiet"),)]
     goes = f"{len(plan.remove)} of {count_words(count, 'snapshot')} would go"
-    stay = "stays" if len(plan.keep) == 1 else "stay"
-    head: Text = ((f"With these rules {goes}, {len(plan.keep)} {stay}.", "warn" if plan.remove else "ok"),)
+    stay = stay_words(len(plan.keep))
+    head: Text = ((f"With these rules {goes}, {stay}.", "warn" if plan.remove else "ok"),)
     approval = f"Once saved: {plan.blocked_by}" if plan.blocked_by is not None else ""
     return [
         head,

@@ -186,12 +186,11 @@ class NightView(TableView[NightEntry]):
     def row_text(self) -> str:
         """Return on which row the cursor is, and for how many CronJobs the rows stand."""
         shown = sum(entry.row.members for entry in self._records)
+        if shown in (0, len(self._records)):
+            return super().row_text()
         row = f"row {self.table.cursor + 1}/{len(self._records)}"
-        if not shown:
-            return "0" if not self._ordered else f"0 of {len(self._ordered)}"
-        if shown != len(self._ordered):
-            return f"{row} of {len(self._ordered)}"
-        return row if shown == len(self._records) else f"{row}, {shown} CronJobs"
+        is_all = shown == len(self._ordered)
+        return f"{row}, {shown} CronJobs" if is_all else f"{row} of {len(self._ordered)}"
 
     def _waiting(self) -> Span:
         """Return what stands in the headline until the timeline was read."""
