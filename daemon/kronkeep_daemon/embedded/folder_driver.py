@@ -6,6 +6,7 @@ claim mounted is stopped, as a storage system holds writes back while it makes a
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -104,17 +105,37 @@ def _find_users(folder: Path) -> list[int]:
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
-            if any(_is_mount_of(line, folder) for line in (entry / "mountinfo").read_text().splitlines()):
+            lines = (entry / "mountinfo").read_text().splitlines()
+            if any(_is_mount_of(line, folder, entry / "root") for line in lines):
                 users.append(int(entry.name))
     return users
 
 
-def _is_mount_of(line: str, folder: Path) -> bool:
-    """Whether a line of mountinfo (proc(5)), which names its root from its own device, mounts the folder."""
-    root = line.split(" ")[3]
+def _is_mount_of(line: str, folder: Path, process_root: Path) -> bool:
+    """Whether a line of mountinfo (proc(5)) mounts the folder, or one in it.
+
+    It names the root of the mount from that of its own device, which is another path than `folder` in a
+    container, on a subvolume or behind a link. So the end of that path only chooses the lines of which the
+    mounted folder itself is looked at.
+    """
+    root, mount_point = line.split(" ")[3:5]
     tail = "/".join(folder.parts[-3:])  # claims/NAMESPACE/NAME
-    at = f"{root}/".find(f"/{tail}/")
-    return at >= 0 and str(folder).endswith(root[: at + 1 + len(tail)])
+    _, separator, inside = f"{root}/".partition(f"/{tail}/")
+    if not separator:
+        return False
+    mounted = process_root / _unescape(mount_point).lstrip("/")
+    with suppress(OSError):  # it may be unmounted meanwhile; other lines of the process count all the same
+        return mounted.samefile(folder / _unescape(inside).strip("/"))
+    return False
+
+
+def _unescape(text: str) -> str:
+    """Return a path of mountinfo, in which blanks, tabs, line feeds and backslashes are octal numbers."""
+    return re.sub(r"\\([0-7]{3})", _character_of, text)
+
+
+def _character_of(match: re.Match[str]) -> str:
+    return chr(int(match[1], 8))
 
 
 def _is_running(pid: int) -> bool:
