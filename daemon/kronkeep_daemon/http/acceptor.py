@@ -87,8 +87,10 @@ class Acceptor:
     async def _connect(self, connection: socket.socket, uid: int) -> None:
         await self._loop.connect_accepted_socket(partial(self._build, uid), connection)
 
-    def close(self) -> None:
-        """Accept no more connections; those that are open stay."""
+    async def close(self) -> None:
+        """Accept no more connections, and wait until those that were accepted are served; they stay open."""
         self._closed = True
         self._loop.remove_reader(self._listening.fileno())
         self._listening.close()
+        if self._connecting:
+            await asyncio.wait(self._connecting)

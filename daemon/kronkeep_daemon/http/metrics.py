@@ -85,7 +85,7 @@ class MetricsListener:
             yield
         finally:
             self.port = None
-            acceptor.close()
+            await acceptor.close()
             await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

@@ -1,5 +1,6 @@
 """The server of the socket API: it accepts connections and answers their requests until it is stopped."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import CountedConnection
 
 GRACE = 2.0  # seconds for the requests that are being answered when the daemon stops
+FIRST_REQUEST_SECONDS = 1.0  # for a client that has connected and not sent its request yet
 
 
 @asynccontextmanager
@@ -25,17 +27,32 @@ async def serve(services: Services, path: Path) -> AsyncIterator[None]:
     await runner.setup()
     server = runner.server
     assert server is not None
+    without_request: set[asyncio.Future[None]] = set()
 
     def build(uid: int) -> CountedConnection:
         options = {"keepalive_timeout": 15, "lingering_time": 1, "access_log": None}
-        return CountedConnection(server, services.limits, uid, **options)
+        connection = CountedConnection(server, services.limits, uid, **options)
+        without_request.add(connection.first_request)
+        connection.first_request.add_done_callback(without_request.discard)
+        return connection
 
     acceptor = Acceptor(listening, services.limits, build)
     try:
         yield
     finally:
-        acceptor.close()
+        await acceptor.close()
         services.limits.end_streams()
+        await _wait_for_first_requests(without_request)
         await runner.cleanup()
         if inherited is None:
             remove_socket(path)
+
+
+async def _wait_for_first_requests(without_request: set[asyncio.Future[None]]) -> None:
+    """Wait until each connection that was accepted has sent its request, or has ended.
+
+    Its client has been let in and cannot know that the daemon stops; without this it would get no answer, and
+    could not tell whether what it asked for was done.
+    """
+    if without_request:
+        await asyncio.wait(without_request, timeout=FIRST_REQUEST_SECONDS)

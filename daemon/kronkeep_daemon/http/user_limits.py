@@ -128,6 +128,7 @@ class CountedConnection(web.RequestHandler):
         self._header_deadline: asyncio.TimerHandle | None = None
         self._answering = False
         self._stream: asyncio.Task[None] | None = None
+        self.first_request = asyncio.get_running_loop().create_future()  # done when it is being answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -155,6 +156,7 @@ class CountedConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_header_deadline()
+        self._end_wait_for_request()
         self._limits.release_connection(self._uid)
         super().connection_lost(exc)
         if self._stream is not None:
@@ -173,10 +175,15 @@ class CountedConnection(web.RequestHandler):
             self._header_deadline.cancel()
             self._header_deadline = None
 
+    def _end_wait_for_request(self) -> None:
+        if not self.first_request.done():
+            self.first_request.set_result(None)
+
     @contextmanager
     def without_header_deadline(self) -> Iterator[None]:
         """Suspend the deadline for headers while the block answers a request."""
         self._stop_header_deadline()
+        self._end_wait_for_request()
         self._answering = True
         try:
             yield

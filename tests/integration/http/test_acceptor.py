@@ -54,7 +54,7 @@ async def open_acceptor(path: Path, most: int) -> AsyncIterator[Listening]:
     try:
         yield listening
     finally:
-        accepting.close()
+        await accepting.close()
 
 
 def connect(path: Path) -> socket.socket:
