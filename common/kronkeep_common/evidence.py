@@ -1,5 +1,6 @@
 """The evidence that records give of a policy over a period: pure functions."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -9,8 +10,6 @@ from kronkeep_common.models import BackupExecution, Restore
 from kronkeep_common.models.copy_state import CopyState
 from kronkeep_common.models.report import PolicyEvidence
 from kronkeep_common.states import BackupStatus, RestoreStatus
-
-FAILED = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
 
 
 class Period(NamedTuple):
@@ -47,6 +46,7 @@ def collect_evidence(
 ) -> PolicyEvidence:
     """Return what records show of a policy; its backups go back to the last good one before the period."""
     inside = [backup for backup in backups if period.has(backup.created_at)]
+    statuses = Counter(backup.status for backup in inside)
     tests = [each for each in restores if each.purpose != "restore" and period.has(each.created_at)]
     passed = [each for each in tests if each.status is RestoreStatus.COMPLETED]
     start = max(period.start, min(subject.since, period.end))
@@ -66,8 +66,10 @@ def collect_evidence(
         worst_gap_seconds=gap,
         worst_gap_from=gap_from,
         good=sum(map(is_good, inside)),
-        partial=sum(backup.status is BackupStatus.PARTIAL for backup in inside),
-        failed=sum(backup.status in FAILED for backup in inside),
+        partial=statuses[BackupStatus.PARTIAL],
+        failed=statuses[BackupStatus.FAILED],
+        missed=statuses[BackupStatus.MISSED],
+        unknown=statuses[BackupStatus.UNKNOWN],
         unverified=sum(is_good(backup) and backup.verified_at is None for backup in inside),
         removed=sum(period.has(backup.snapshot_removed_at) for backup in backups),
         rto_seconds=rto,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from kronkeep_common.evidence import FAILED, Period, is_good
+from kronkeep_common.evidence import Period, is_good
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 from kronkeep_common.models.coverage import UNCOVERED, ClaimCoverage
 from kronkeep_common.models.morning_report import (
@@ -24,6 +24,13 @@ COUNTED_RUNS = {
     ExecutionStatus.CANCELLED: "cancelled",
     ExecutionStatus.UNKNOWN: "unknown",
     ExecutionStatus.MISSED: "missed",
+}
+COUNTED_BACKUPS = {
+    BackupStatus.PARTIAL: "backups_partial",
+    BackupStatus.FAILED: "backups_failed",
+    BackupStatus.MISSED: "backups_missed",
+    BackupStatus.UNKNOWN: "backups_unknown",
+    BackupStatus.SUCCEEDED: "backups_lost",  # those that are not good: their snapshots are missing
 }
 FAULTS = ("failed", "missed", "unknown")
 CronJobKey = tuple[str, str, str]
@@ -50,18 +57,17 @@ class MorningTally:
             self._faults.setdefault(key, Counter())[field] += slots
 
     def add_backup(self, backup: BackupExecution) -> None:
-        """Count a backup where it ended in the period, unless only its run failed."""
-        ended = self._period.has(backup.ended_at or backup.created_at)
-        if not ended or backup.reason == Reason.CRONJOB_FAILED:
+        """Count a backup by its status where it ended in the period."""
+        if not self._period.has(backup.ended_at or backup.created_at):
             return
         if backup.unusual:
             self._add_unusual(backup)
         if is_good(backup):
             self.sums["backups_good"] += 1
-        elif backup.status is BackupStatus.PARTIAL:
-            self.sums["backups_partial"] += 1
-        elif backup.status in FAILED or backup.status is BackupStatus.SUCCEEDED:  # without its snapshot
-            self.sums["backups_failed"] += 1
+        elif backup.status in COUNTED_BACKUPS:
+            self.sums[COUNTED_BACKUPS[backup.status]] += 1
+            if backup.reason == Reason.CRONJOB_FAILED:
+                self.sums["backups_not_begun"] += 1
 
     def _add_unusual(self, backup: BackupExecution) -> None:
         self.sums["unusual_total"] += 1

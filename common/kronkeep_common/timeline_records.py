@@ -32,6 +32,6 @@ def timeline_backup(backup: BackupExecution) -> TimelineBackup:
     )
 
 
-def has_waited(backup: BackupExecution) -> bool:
-    """Whether a backup is to be seen; one that was given up because its run failed never was in a queue."""
+def has_waited(backup: BackupExecution | TimelineBackup) -> bool:
+    """Whether a backup was ever in a queue; one that was given up because its run failed was not."""
     return backup.started_at is not None or backup.reason != Reason.CRONJOB_FAILED

@@ -10,7 +10,7 @@ from kronkeep_common.models import BackupExecution, CronJobExecution
 from kronkeep_common.models.timeline import Timeline, TimelineBackup, TimelineRow, TimelineRun
 from kronkeep_common.record_filter import RecordFilter
 from kronkeep_common.states import BACKUP_TRANSITIONS, EXECUTION_TRANSITIONS, is_final
-from kronkeep_common.timeline_records import has_waited, timeline_backup, timeline_run
+from kronkeep_common.timeline_records import timeline_backup, timeline_run
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History, Records
@@ -112,8 +112,7 @@ async def build_timeline(
         if _ends_after(run.ended_at or run.gap_until, period, run.created_at) and matches(run, now):
             timeline_runs.setdefault(_key_of(run), []).append(timeline_run(run))
     for backup in reversed(backups):
-        is_in_period = _ends_after(backup.ended_at, period, backup.created_at) and has_waited(backup)
-        if is_in_period and matches(backup, now):
+        if _ends_after(backup.ended_at, period, backup.created_at) and matches(backup, now):
             timeline_backups.setdefault(_key_of(backup), []).append(timeline_backup(backup))
     keys = sorted({*timeline_runs, *timeline_backups, *planned.moments})
     return Timeline(

@@ -52,9 +52,7 @@ async def count_by_hand(client: Client, start: datetime, end: datetime) -> dict[
         "failed": runs["failed"],
         "cancelled": runs["cancelled"],
         "backups_good": sum(backup.status == "succeeded" for backup in backups),
-        "backups_failed": sum(
-            backup.status == "failed" and backup.reason != "CronJobFailed" for backup in backups
-        ),
+        "backups_failed": sum(backup.status == "failed" for backup in backups),
         "verified": sum(each.purpose != "restore" and each.status == "completed" for each in restores),
         "faulty_total": len(faulty),
         "overdue_total": sum(each.backup_overdue for each in cronjobs),

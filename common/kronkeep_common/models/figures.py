@@ -12,10 +12,11 @@ class Figures(Record, frozen=True, kw_only=True):
 
     `runs` are those that had a Job and were not cancelled; `failed` and `unknown` are among them, `missed`
     slots are not. `success` is the share of `runs` and `missed` that succeeded, in percent; None without any.
-    `seconds` is the sum of the runs' durations. `backups` are the archives that ended and were not cancelled,
-    without those whose run failed; `backups_failed` and `backups_partial` are among them. `bytes_read` were
-    read from the sources, `bytes_added` were new to the repositories. A day is one in UTC, a week begins on
-    Monday.
+    `seconds` is the sum of the runs' durations. `backups` are those that ended and were not cancelled; by
+    their status `backups_failed`, `backups_partial`, `backups_missed` and `backups_unknown` are among them.
+    Of those that failed `backups_not_begun` never began, as their run had failed. `bytes_read` were read from
+    the sources, `bytes_added` were new to the repositories. A record counts on the day on which it was
+    created; a day is one in UTC, a week begins on Monday.
     """
 
     by: FigureSubject
@@ -34,6 +35,9 @@ class Figures(Record, frozen=True, kw_only=True):
     success: float | None = None
     backups: int = 0
     backups_failed: int = 0
+    backups_not_begun: int = 0
+    backups_missed: int = 0
+    backups_unknown: int = 0
     backups_partial: int = 0
     bytes_read: Bytes = 0
     bytes_added: Bytes = 0

@@ -62,9 +62,9 @@ class MorningReport(Record, frozen=True, kw_only=True):
     """What ended from `from_at` on, before `to_at`, and what is wrong at `made_at`.
 
     A run, backup or verification counts where it ended in that time; a slot without a run counts at its own
-    time, and a time in which kronkeep did not watch with all its slots (`unknown`). `backups_failed` has
-    backups that were missed, of which no end is known or whose snapshot is missing; those whose run failed
-    are none. `verified` are drills and verifications that restored a whole backup. Of `faulty` CronJobs,
+    time, and a time in which kronkeep did not watch with all its slots (`unknown`). Backups are counted by
+    their status; of those that failed `backups_not_begun` never began, as their run had failed, and
+    `backups_lost` succeeded but their snapshots are missing now. `verified` are drills and verifications that restored a whole backup. Of `faulty` CronJobs,
     `overdue` policies, `unusual` backups, `uncovered` claims and `storages` at most 20 are listed, the worst
     first; the totals count all. `storages_faulty` cannot be used, or are at least 95 % full. `not_watched`
     are the clusters whose state is not known now, `claims_unknown` those whose claims are not. `clusters` are
@@ -87,6 +87,10 @@ class MorningReport(Record, frozen=True, kw_only=True):
     backups_good: int = 0
     backups_partial: int = 0
     backups_failed: int = 0
+    backups_not_begun: int = 0
+    backups_missed: int = 0
+    backups_unknown: int = 0
+    backups_lost: int = 0
     verified: int = 0
     verifications_failed: int = 0
     faulty_total: int = 0
@@ -115,6 +119,7 @@ class MorningReport(Record, frozen=True, kw_only=True):
         """Whether nothing failed, nothing is missing and nothing is critical."""
         faults = (
             self.failed, self.missed, self.unknown, self.backups_partial, self.backups_failed,
+            self.backups_missed, self.backups_unknown, self.backups_lost,
             self.verifications_failed, self.overdue_total, self.critical_alerts, len(self.not_watched),
             self.storages_faulty, self.uncovered_total, self.unusual_total,
         )  # fmt: skip

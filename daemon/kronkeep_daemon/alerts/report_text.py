@@ -21,6 +21,9 @@ _TITLE_PARTS = (
     ("unknown", "run unknown", "runs unknown"),
     ("backups_failed", "backup failed", "backups failed"),
     ("backups_partial", "backup partial", "backups partial"),
+    ("backups_missed", "backup missed", "backups missed"),
+    ("backups_unknown", "backup unknown", "backups unknown"),
+    ("backups_lost", "backup lost", "backups lost"),
     ("verifications_failed", "verification failed", "verifications failed"),
     ("overdue_total", "backup overdue", "backups overdue"),
     ("unusual_total", "backup unusual", "backups unusual"),
@@ -58,10 +61,7 @@ def _lines(report: MorningReport) -> Iterator[str]:
         f"Runs: {report.ran} ended: {report.succeeded} succeeded, {report.failed} failed, "
         f"{report.cancelled} cancelled; {report.missed} missed, {report.unknown} unknown."
     )
-    yield (
-        f"Backups: {report.backups_good} good, {report.backups_partial} partial, "
-        f"{report.backups_failed} failed."
-    )
+    yield _describe_backups(report)
     yield f"Verified: {report.verified} restores were good, {report.verifications_failed} failed."
     yield from _section("Most faults:", map(_describe_faulty, report.faulty), report.faulty_total)
     yield from _section(
@@ -89,6 +89,18 @@ def _lines(report: MorningReport) -> Iterator[str]:
         f"Alerts that have not ended: {report.critical_alerts} critical, {warnings}"
         f"{' (kronkeep get alerts).' if report.critical_alerts or report.warning_alerts else '.'}"
     )
+
+
+def _describe_backups(report: MorningReport) -> str:
+    """Return the backups by their status, and of those that failed how many never began."""
+    failed = f"{report.backups_failed} failed"
+    if report.backups_not_begun:
+        failed += f" ({report.backups_not_begun} not begun, as the run had failed)"
+    counts = [f"{report.backups_good} good", f"{report.backups_partial} partial", failed]
+    counts.append(f"{report.backups_missed} missed")
+    counts.append(f"{report.backups_unknown} unknown")
+    lost = f" {report.backups_lost} lost: the snapshot is missing." if report.backups_lost else ""
+    return f"Backups: {', '.join(counts)}.{lost}"
 
 
 def _describe_period(report: MorningReport) -> str:

@@ -35,6 +35,9 @@ class DayFigures(NamedTuple):
     backups_partial: int = 0
     bytes_read: int = 0
     bytes_added: int = 0
+    backups_not_begun: int = 0
+    backups_missed: int = 0
+    backups_unknown: int = 0
 
 
 NOTHING = DayFigures()
@@ -171,15 +174,16 @@ def _figures_of_run(run: _Record) -> DayFigures | None:
 def _figures_of_backup(backup: _Record) -> DayFigures | None:
     if backup.status not in COUNTED_STATUSES:
         return None
-    if backup.reason == Reason.CRONJOB_FAILED:
-        return None
     result = backup.result or _Result()
     return DayFigures(
         backups=1,
-        backups_failed=int(backup.status in ("failed", "missed", "unknown")),
+        backups_failed=int(backup.status == "failed"),
         backups_partial=int(backup.status == "partial"),
         bytes_read=result.bytes_read,
         bytes_added=result.bytes_added,
+        backups_not_begun=int(backup.status == "failed" and backup.reason == Reason.CRONJOB_FAILED),
+        backups_missed=int(backup.status == "missed"),
+        backups_unknown=int(backup.status == "unknown"),
     )
 
 

@@ -90,10 +90,8 @@ async def test_a_period_has_what_lies_in_it_and_what_is_planned(daemon: Daemon) 
         rows = {row.cronjob_id: row for row in timeline.rows}
         assert [run.id for run in rows["u"].runs] == ["reaches-in", "in", "missed"]
         assert rows["u"].runs[2].began_at == NOW - 2 * HOUR
-        assert [backup.id for backup in rows["u"].backups] == ["b"], (
-            "one that never was in a queue is left out"
-        )
-        (backup,) = rows["u"].backups
+        backup, never_begun = rows["u"].backups
+        assert (backup.id, never_begun.id, never_begun.started_at) == ("b", "never", None)
         assert backup.started_at is not None
         assert (backup.run_id, backup.started_at - backup.queued_at) == ("in", 5 * MINUTE)
         assert [run.id for run in rows["w"].runs] == ["endless"], "it goes on, though it began long before"
@@ -127,7 +125,7 @@ async def test_a_filter_chooses_runs_archives_and_planned_runs(daemon: Daemon) -
             }
 
         assert await ids_of("status:missed") == {"missed"}
-        assert await ids_of("storage:s") == {"b"}
+        assert await ids_of("storage:s") == {"b", "never"}
         assert await ids_of("status:planned") == {"planned"}
         assert await ids_of("ns:m") == {"other"}
         with pytest.raises(InvalidFilter, match="'fialed'"):
@@ -197,12 +195,12 @@ def test_the_command_line_tells_the_night_in_words(daemon: Daemon) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["START", "TOOK", "WHAT", "CRONJOB", "STATUS", "NOTE"]
-    archive = next(line for line in lines if " archive " in line)
+    archive = next(line for line in lines if " archive " in line and "succeeded" in line)
     assert archive.endswith("to s, waited 5m00s")
     assert any(" missed" in line for line in lines)
     assert any(re.search(r"3\d runs +default/planned +planned +to ", line) for line in lines)
     assert "it is " in done.stderr
-    assert "1 archive: 1 succeeded; " in done.stderr
+    assert "2 archives: 1 failed (1 of them not begun, as the run had failed), 1 succeeded; " in done.stderr
 
     records = json.loads(run_kronkeep(daemon, "timeline", "-o", "json", "--filter", "status:missed").stdout)
     assert [record["id"] for record in records] == ["missed"]

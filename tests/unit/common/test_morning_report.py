@@ -66,7 +66,14 @@ def test_backups_and_verifications() -> None:
         msgspec.structs.replace(good, ended_at=NOW),
     ):
         tally.add_backup(backup)
-    assert tally.sums == {"backups_good": 1, "backups_partial": 1, "backups_failed": 2}
+    assert tally.sums == {
+        "backups_good": 1,
+        "backups_lost": 1,
+        "backups_partial": 1,
+        "backups_missed": 1,
+        "backups_failed": 1,
+        "backups_not_begun": 1,
+    }
     tally.add_backup(msgspec.structs.replace(good, id="odd", unusual=("It is empty.", "It was quick.")))
     (odd,) = tally.unusual
     assert (tally.sums["unusual_total"], odd.unusual, odd.is_acknowledged) == (1, "It is empty.", False)

@@ -72,7 +72,7 @@ async def test_a_run_counts_once_it_has_ended_and_as_it_ended_last(history: Hist
     assert await ask(history, by="storage") == []
 
 
-async def test_backups_count_by_storage_and_not_where_their_run_failed(history: History) -> None:
+async def test_backups_count_by_storage_and_status(history: History) -> None:
     result = BackupResult(snapshot_id="s", bytes_read=100, bytes_added=10)
     history.backups.put(make_backup(id="1", result=result))
     history.backups.put(make_backup(id="2", status=BackupStatus.PARTIAL, result=result))
@@ -83,7 +83,8 @@ async def test_backups_count_by_storage_and_not_where_their_run_failed(history: 
     (namespace,) = await ask(history)
     assert storage.storage_id == "s"
     for figures in (storage, namespace):
-        assert (figures.backups, figures.backups_failed, figures.backups_partial) == (3, 1, 1)
+        assert (figures.backups, figures.backups_failed, figures.backups_partial) == (4, 2, 1)
+        assert figures.backups_not_begun == 1
         assert (figures.bytes_read, figures.bytes_added, figures.success) == (200, 20, None)
 
 

@@ -25,7 +25,7 @@ td.n, th.n { text-align: right } .bad { font-weight: bold } .bad::before { conte
 """
 COLUMNS = (
     "Policy of", "Storage", "RPO", "Worst gap", "From", "Good", "Partial", "Failed",
-    "Unverified", "Drills", "Failed", "RTO", "Slowest restore", "Last verified", "Copies", "Overdue", "Lag",
+    "Missed", "Unknown", "Unverified", "Drills", "Drills failed", "RTO", "Slowest restore", "Last verified", "Copies", "Overdue", "Lag",
 )  # fmt: skip
 
 
@@ -67,7 +67,8 @@ def _row(policy: PolicyEvidence) -> str:
         _text(duration(policy.rpo_seconds)),
         _mark(gap, is_bad=policy.rpo_kept is False),
         _minute(policy.worst_gap_from),
-        *map(str, (policy.good, policy.partial, policy.failed, policy.unverified, policy.drills)),
+        *map(str, (policy.good, policy.partial, policy.failed, policy.missed, policy.unknown)),
+        *map(str, (policy.unverified, policy.drills)),
         _mark(failed, is_bad=bool(policy.drills_failed)),
         _text(duration(policy.rto_seconds)),
         _mark(_text(duration(policy.slowest_restore_seconds)), is_bad=policy.rto_kept is False),

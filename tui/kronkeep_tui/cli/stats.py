@@ -1,6 +1,7 @@
 """`kronkeep stats`: how many runs and backups of the last days ended how."""
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from kronkeep_tui.cli import output
@@ -14,8 +15,9 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `stats`."""
     stats = add_verb(verbs, "stats", routes=["GET /v1/figures"])
     stats.description = (
-        f"{stats.description} A backup that was never begun because its run failed counts as that run's "
-        "failure, not as a failed backup."
+        f"{stats.description} The columns after BACKUPS count these by their status, as `kronkeep get backups "
+        "--filter status:failed` does; those of FAILED that never began, as their run had failed, are NOT "
+        "BEGUN. A run or backup counts on the day on which it was created."
     )
     stats.add_argument("--by", choices=("namespace", "cronjob", "storage"), default="namespace")
     stats.add_argument("--days", type=int, default=90, help="how many days up to today, in UTC (default: 90)")
@@ -31,4 +33,9 @@ async def _list(client: "Client", options: argparse.Namespace) -> int:
     output.print_records(
         "figures", answer.items, options.output, headers=not options.no_headers, clusters=clusters
     )
+    if answer.items and options.output in ("table", "wide"):
+        sys.stdout.flush()
+        begin = min(figures.from_at for figures in answer.items)
+        end = max(figures.until_at for figures in answer.items)
+        sys.stderr.write(f"From {begin:%Y-%m-%d} on, before {end:%Y-%m-%d} (UTC).\n")
     return 0

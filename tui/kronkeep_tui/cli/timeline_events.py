@@ -9,7 +9,9 @@ import msgspec
 
 from kronkeep_common.models.timeline import Timeline, TimelineRow
 from kronkeep_common.natural_order import natural_key
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import count_words
+from kronkeep_common.timeline_records import has_waited
 from kronkeep_tui.night.bars import Bar, NightRow, with_timeline
 
 FEWEST = 3  # events of one kind after each other, from which on they are one line
@@ -47,6 +49,11 @@ class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
         """The CronJob's name with its namespace."""
         return f"{self.namespace}/{self.cronjob}"
 
+    @property
+    def is_not_begun(self) -> bool:
+        """Whether this is an archive that was given up because its run had failed."""
+        return self.reason == Reason.CRONJOB_FAILED
+
 
 def list_events(timeline: Timeline) -> list[TimelineEvent]:
     """Return the events of a timeline by their begin; durations of what goes on are up to now."""
@@ -73,6 +80,19 @@ def _events_of(row: TimelineRow, bars: NightRow, now: float) -> Iterable[Timelin
             **place,
             **_times_of(bar, now),
         )
+    for backup in row.backups:
+        if not has_waited(backup):
+            yield TimelineEvent(
+                kind="archive",
+                status=backup.status,
+                begins_at=backup.queued_at,
+                ends_at=backup.ended_at,
+                storage_id=backup.storage_id,
+                reason=backup.reason,
+                id=backup.id,
+                run_id=backup.run_id,
+                **place,
+            )
     for moment in bars.planned:
         yield TimelineEvent(
             kind="planned",
@@ -210,10 +230,16 @@ def _greatest(values: Iterable[float | None]) -> float | None:
 def sum_up(events: Iterable[TimelineEvent]) -> str:
     """Return how many runs and archives ended how, and how many of both are planned, in words."""
     counts: dict[str, dict[str, int]] = {"run": {}, "archive": {}, "planned": {}, "planned archive": {}}
+    not_begun = 0
     for event in events:
         of_kind = counts[event.kind]
         of_kind[event.status] = of_kind.get(event.status, 0) + event.count
-    parts = [_status_counts(kind, counts[kind]) for kind in ("run", "archive") if counts[kind]]
+        not_begun += event.count if event.is_not_begun else 0
+    parts = [
+        _status_counts(kind, counts[kind], not_begun if kind == "archive" else 0)
+        for kind in ("run", "archive")
+        if counts[kind]
+    ]
     planned = counts["planned"].get("planned", 0)
     parts += [f"{planned:,} planned"] if planned else []
     archives = counts["planned archive"].get("planned", 0)
@@ -221,9 +247,12 @@ def sum_up(events: Iterable[TimelineEvent]) -> str:
     return "; ".join(parts)
 
 
-def _status_counts(kind: str, by_status: dict[str, int]) -> str:
+def _status_counts(kind: str, by_status: dict[str, int], not_begun: int) -> str:
     total = sum(by_status.values())
-    each = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items(), key=_count_order))
+    counts = {status: f"{count:,} {status}" for status, count in by_status.items()}
+    if not_begun:
+        counts["failed"] += f" ({not_begun:,} of them not begun, as the run had failed)"
+    each = ", ".join(counts[status] for status, _ in sorted(by_status.items(), key=_count_order))
     return f"{count_words(total, kind)}: {each}"
 
 

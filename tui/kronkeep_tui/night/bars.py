@@ -122,7 +122,7 @@ def with_timeline(rows: Rows, timeline: Timeline) -> Rows:
     }
     for each in timeline.rows:
         row = changed.get(each.cronjob_id) or _empty_row(each)
-        archives = _with_bars(row.archives, map(_bar_of_backup, each.backups))
+        archives = _with_bars(row.archives, map(_bar_of_backup, filter(has_waited, each.backups)))
         changed[each.cronjob_id] = row._replace(
             runs=_with_bars(row.runs, map(_bar_of_run, each.runs)),
             archives=archives,
