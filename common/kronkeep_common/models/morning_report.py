@@ -64,11 +64,11 @@ class MorningReport(Record, frozen=True, kw_only=True):
     A run, backup or verification counts where it ended in that time; a slot without a run counts at its own
     time, and a time in which kronkeep did not watch with all its slots (`unknown`). Backups are counted by
     their status; of those that failed `backups_not_begun` never began, as their run had failed, and
-    `backups_lost` succeeded but their snapshots are missing now. `verified` are drills and verifications that restored a whole backup. Of `faulty` CronJobs,
-    `overdue` policies, `unusual` backups, `uncovered` claims and `storages` at most 20 are listed, the worst
-    first; the totals count all. `storages_faulty` cannot be used, or are at least 95 % full. `not_watched`
-    are the clusters whose state is not known now, `claims_unknown` those whose claims are not. `clusters` are
-    names.
+    `backups_lost` succeeded but their snapshots are missing now. `verified` are drills and verifications that
+    restored a whole backup. Of `faulty` CronJobs, `overdue` policies, `unusual` backups, `uncovered` claims
+    and `storages` at most 20 are listed, the worst first; the totals count all. `storages_faulty` cannot be
+    used, or are at least 95 % full. `not_watched` are the clusters whose state is not known now,
+    `claims_unknown` those whose claims are not. `clusters` are names.
     """
 
     from_at: Moment

@@ -8,13 +8,13 @@ class PolicyEvidence(Record, frozen=True, kw_only=True):
     """What the records of a period show of one policy.
 
     `worst_gap_seconds` is the longest time without a good backup, from `worst_gap_from` on: what would have
-    been lost then. `partial`, `failed`, `missed` and `unknown` are the backups of that status that were created
-    in the period. `rpo_kept` says whether that stayed within `rpo_seconds`; None without one. `unverified`
-    are good backups of the period that no drill and no verification has restored. `slowest_restore_seconds`
-    is the longest of the drills and verifications that succeeded; `rto_kept` says whether their files came
-    back within `rto_seconds`. `removed` counts snapshots that retention removed. Of the `copies` of the
-    policy's backups in other storages `copies_overdue` are older than they may be now, and
-    `copies_lag_seconds` is the longest time for which one has lacked a good backup. `is_gone`: no CronJob
+    been lost then. `partial`, `failed`, `missed` and `unknown` are the backups of that status that were
+    created in the period. `rpo_kept` says whether that stayed within `rpo_seconds`; None without one.
+    `unverified` are good backups of the period that no drill and no verification has restored.
+    `slowest_restore_seconds` is the longest of the drills and verifications that succeeded; `rto_kept` says
+    whether their files came back within `rto_seconds`. `removed` counts snapshots that retention removed. Of
+    the `copies` of the policy's backups in other storages `copies_overdue` are older than they may be now,
+    and `copies_lag_seconds` is the longest time for which one has lacked a good backup. `is_gone`: no CronJob
     carries the policy now.
     """
 

@@ -25,7 +25,8 @@ td.n, th.n { text-align: right } .bad { font-weight: bold } .bad::before { conte
 """
 COLUMNS = (
     "Policy of", "Storage", "RPO", "Worst gap", "From", "Good", "Partial", "Failed",
-    "Missed", "Unknown", "Unverified", "Drills", "Drills failed", "RTO", "Slowest restore", "Last verified", "Copies", "Overdue", "Lag",
+    "Missed", "Unknown", "Unverified", "Drills", "Drills failed", "RTO",
+    "Slowest restore", "Last verified", "Copies", "Overdue", "Lag",
 )  # fmt: skip
 
 

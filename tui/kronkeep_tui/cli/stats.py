@@ -15,9 +15,9 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `stats`."""
     stats = add_verb(verbs, "stats", routes=["GET /v1/figures"])
     stats.description = (
-        f"{stats.description} The columns after BACKUPS count these by their status, as `kronkeep get backups "
-        "--filter status:failed` does; those of FAILED that never began, as their run had failed, are NOT "
-        "BEGUN. A run or backup counts on the day on which it was created."
+        f"{stats.description} The columns after BACKUPS count these by their status, as `kronkeep get "
+        "backups --filter status:failed` does; those of FAILED that never began, as their run had failed, "
+        "are NOT BEGUN. A run or backup counts on the day on which it was created."
     )
     stats.add_argument("--by", choices=("namespace", "cronjob", "storage"), default="namespace")
     stats.add_argument("--days", type=int, default=90, help="how many days up to today, in UTC (default: 90)")
