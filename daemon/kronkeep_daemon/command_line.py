@@ -60,7 +60,9 @@ def parser() -> argparse.ArgumentParser:
 def _add_history_restore(store: "Commands") -> None:
     restore = store.add_parser("restore", help="fill a new folder from a storage that has the history")
     restore.add_argument("folder", type=Path, help="the folder `history` inside the state folder")
-    restore.add_argument("--from-storage", required=True, metavar="STORAGE")
+    restore.add_argument(
+        "--from-storage", required=True, metavar="STORAGE", help="one that the history was archived to"
+    )
     restore.add_argument(
         "--archive-name",
         metavar="NAME",
@@ -80,7 +82,7 @@ def _restore_history(options: argparse.Namespace) -> int:
 
 def _add_node_agent(commands: "Commands") -> None:
     agent = commands.add_parser("node-agent", help="run the pods of a node as local processes")
-    agent.add_argument("--kubeconfig", type=Path, required=True)
+    agent.add_argument("--kubeconfig", type=Path, required=True, help="of the control plane")
     agent.add_argument("--name", required=True, help="the node's name")
     agent.add_argument("--folder", type=Path, help="the folder of claims and pods (default: a new one)")
     agent.add_argument("--address", default="127.0.0.1", help="where the control plane fetches logs")
@@ -91,8 +93,10 @@ def _add_node_agent(commands: "Commands") -> None:
 
 def _add_cluster(commands: "Commands") -> None:
     cluster = commands.add_parser("cluster", help="run only the embedded cluster")
-    cluster.add_argument("--folder", type=Path, required=True)
-    cluster.add_argument("--port", type=int, default=0)
+    cluster.add_argument(
+        "--folder", type=Path, required=True, help="of the control plane's data, its kubeconfig and the nodes"
+    )
+    cluster.add_argument("--port", type=int, default=0, help="of the API server (default: a free one)")
     cluster.add_argument("--nodes", type=int, default=1, help="the number of nodes (default: 1)")
     _add_node_options(cluster)
     cluster.set_defaults(func=_run_cluster)

@@ -17,7 +17,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command `probe`."""
     summary = "say whether a daemon answers (live), or watches its clusters (ready); exit code 1 if not"
     probe = commands.add_parser("probe", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    probe.add_argument("what", choices=sorted(PATHS))
+    probe.add_argument("what", choices=sorted(PATHS), help="live: it answers; ready: it watches its clusters")
     # Not `socket`: without an option here, the daemon's own `--socket` before the command would be lost.
     probe.add_argument("--at", type=Path, metavar="PATH", help="the socket (default: $KRONKEEPD_SOCKET)")
     probe.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="default: 5")

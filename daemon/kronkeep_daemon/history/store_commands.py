@@ -66,7 +66,7 @@ def add_parser(
     )
     for name, description, action in actions:
         command = subparsers.add_parser(name, help=description)
-        command.add_argument("folder", type=Path)
+        command.add_argument("folder", type=Path, help="the folder `history` inside the state folder")
         command.set_defaults(func=run, action=action)
         if name == "import":
             command.add_argument("file", help="an export, or - for standard input")

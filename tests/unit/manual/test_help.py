@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from kronkeep_common.manual.help_formatter import HelpFormatter
-from kronkeep_common.manual.parser_actions import list_commands
+from kronkeep_common.manual.parser_actions import list_actions, list_commands
 from kronkeep_daemon import command_line
 from kronkeep_tui.cli.main import build_parser
 
@@ -32,6 +32,17 @@ def test_no_line_of_any_help_is_wider_than_the_screen(
         if len(line) > columns
     ]
     assert wide == []
+
+
+@pytest.mark.parametrize("program", PARSERS)
+def test_every_argument_says_what_it_is(program: str) -> None:
+    silent = [
+        f"{parser.prog} {action.dest}"
+        for parser in parsers_below(PARSERS[program]())
+        for action in list_actions(parser)
+        if not action.help
+    ]
+    assert silent == []
 
 
 def test_a_text_is_wrapped_and_its_indented_lines_stay(monkeypatch: pytest.MonkeyPatch) -> None:

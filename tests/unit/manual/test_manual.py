@@ -30,12 +30,15 @@ def test_every_verb_has_a_page_with_every_option() -> None:
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
-@pytest.mark.parametrize("name", ["kronkeep.1", "kronkeep-storage.1", "kronkeepd.8", "kronkeepd.toml.5"])
-def test_a_page_formats_without_a_warning(name: str) -> None:
-    command = ["groff", "-man", "-Tutf8", "-P-c", "-ww", "-rLL=100n"]
-    done = subprocess.run(command, input=PAGES[name].encode(), capture_output=True, check=True)
-    assert done.stderr == b""
-    assert b"N\x08NA\x08A" in done.stdout
+def test_every_page_fits_into_80_columns_and_formats_without_a_warning(tmp_path: Path) -> None:
+    for name, text in PAGES.items():
+        (tmp_path / name).write_text(text)
+    command = ["groff", "-man", "-Tutf8", "-P-cbou", "-ww", "-rLL=80n", *sorted(PAGES)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines.count("NAME") == len(PAGES)
+    assert [line for line in lines if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("model", [settings.Settings, BackupPolicySpec])

@@ -16,9 +16,23 @@ _BASH = """_kronkeep() {
 }
 complete -o default -F _kronkeep kronkeep
 """
+# It is read by `source`, or is the file `_kronkeep` in zsh's `fpath`, whose text is then the function.
+_ZSH = """#compdef kronkeep
+_kronkeep() {
+    local -a found=("${(@f)$(kronkeep completion words "${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
+    local -a open=("${(@M)found:#*:}") whole=("${(@)${(@)found:#*:}:#}")
+    if [[ -z $found ]]; then
+        _files
+    else
+        compadd -S '' -- $open
+        compadd -- $whole
+    fi
+}
+if [[ $funcstack[1] == _kronkeep ]]; then _kronkeep; else compdef _kronkeep kronkeep; fi
+"""
 _FISH = """complete -c kronkeep -a '(kronkeep completion words (commandline -opc)[2..] (commandline -ct))'
 """
-_SCRIPTS = {"bash": _BASH, "zsh": f"autoload -U +X bashcompinit && bashcompinit\n{_BASH}", "fish": _FISH}
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -26,7 +40,9 @@ def add_parser(verbs: Verbs) -> None:
     completion = verbs.add_parser(
         "completion", help="print a completion script: source <(kronkeep completion bash)"
     )
-    completion.add_argument("shell", choices=(*_SCRIPTS, "words"))
+    completion.add_argument(
+        "shell", choices=(*_SCRIPTS, "words"), help="the shell that reads it; words: what its script asks for"
+    )
     completion.add_argument(
         "words", nargs=argparse.REMAINDER, help="with `words`: those after kronkeep, up to the cursor"
     )

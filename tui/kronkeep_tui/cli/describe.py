@@ -26,7 +26,7 @@ def add_parser(verbs: Verbs) -> None:
         "describe", help="one CronJob, run, backup or storage, with what belongs to it"
     )
     kinds = ("cronjob", "execution", "backup", "storage")
-    describe.add_argument("kind", choices=kinds, type=singular_kind)
+    describe.add_argument("kind", choices=kinds, type=singular_kind, help="what NAME or ID is of")
     describe.add_argument("id", help="an id, or NAMESPACE/NAME of a CronJob: it, its newest run or backup")
     add_namespace(describe)
     output.add_zone(describe, "the zone of times")

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 def add_parser(verbs: Verbs) -> None:
     """Add the verb `doctor`."""
     doctor = add_verb(verbs, "doctor", routes=["GET /v1/doctor"])
-    doctor.add_argument("-o", "--output", choices=("table", "json", "jsonl", "yaml"), default="table")
+    doctor.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "json", "jsonl", "yaml"),
+        default="table",
+        help="of what is printed (default: %(default)s)",
+    )
     doctor.add_argument("--all", action="store_true", help="print what is well, too, where something is not")
     doctor.set_defaults(func=with_blocking_client(_check))
 

@@ -22,7 +22,13 @@ def add_parser(verbs: Verbs) -> None:
     grep.add_argument("-C", "--context", type=int, default=0, help="lines before and after each hit (to 20)")
     grep.add_argument("-i", "--ignore-case", action="store_true", help="upper and lower case are the same")
     grep.add_argument("--limit", type=int, help="end after so many hits (default: 10000)")
-    grep.add_argument("-o", "--output", choices=("table", "jsonl"), default="table")
+    grep.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "jsonl"),
+        default="table",
+        help="of what is printed (default: %(default)s)",
+    )
     grep.set_defaults(func=with_client(_search))
 
 

@@ -30,13 +30,21 @@ FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
 
 def add_options(verb: argparse.ArgumentParser) -> None:
     """Add the options of verbs that print lists."""
-    verb.add_argument("-o", "--output", choices=FORMATS, default="table")
+    verb.add_argument(
+        "-o", "--output", choices=FORMATS, default="table", help="of what is printed (default: %(default)s)"
+    )
     verb.add_argument("--no-headers", action="store_true", help="print a table without its first line")
 
 
 def add_json(verb: argparse.ArgumentParser) -> None:
     """Add `-o json` to a verb that changes or shows one record."""
-    verb.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    verb.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="of what is printed (default: %(default)s)",
+    )
 
 
 def print_answer(record: object, words: str, options: argparse.Namespace) -> None:

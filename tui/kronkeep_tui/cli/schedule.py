@@ -65,7 +65,13 @@ def _add_next(schedule_verbs: Verbs) -> None:
         action="store_true",
         help="read JSON lines (expr, zone or null, start, n); print one for each (valid, error, never, next)",
     )
-    following.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    following.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "json"),
+        default="table",
+        help="of what is printed (default: %(default)s)",
+    )
     following.set_defaults(func=_print_next)
 
 
@@ -83,7 +89,13 @@ def _add_check(schedule_verbs: Verbs) -> None:
     check.add_argument(
         "--after", type=_read_instant, help="check the 400 days after this instant (default: now)"
     )
-    check.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    check.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "json"),
+        default="table",
+        help="of what is printed (default: %(default)s)",
+    )
     check.set_defaults(func=_print_check)
 
 

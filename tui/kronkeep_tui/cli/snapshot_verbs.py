@@ -35,7 +35,13 @@ def add_parser(verbs: Verbs) -> None:
         type=escape_bytes,
         help="a folder of the snapshot, such as /source/data",
     )
-    files.add_argument("-o", "--output", choices=output.FORMATS, default="table")
+    files.add_argument(
+        "-o",
+        "--output",
+        choices=output.FORMATS,
+        default="table",
+        help="of what is printed (default: %(default)s)",
+    )
     files.set_defaults(func=with_client(_files))
     download = _add_backup_verb(
         verbs, "download", f"GET {_BACKUP}/download", f"GET {_BACKUP}/tar", f"GET {_BACKUP}/tar/state"

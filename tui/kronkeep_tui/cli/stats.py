@@ -19,7 +19,12 @@ def add_parser(verbs: Verbs) -> None:
         "backups --filter status:failed` does; those of FAILED that never began, as their run had failed, "
         "are NOT BEGUN. A run or backup counts on the day on which it was created."
     )
-    stats.add_argument("--by", choices=("namespace", "cronjob", "storage"), default="namespace")
+    stats.add_argument(
+        "--by",
+        choices=("namespace", "cronjob", "storage"),
+        default="namespace",
+        help="a row for each (default: %(default)s)",
+    )
     stats.add_argument("--days", type=int, default=90, help="how many days up to today, in UTC (default: 90)")
     stats.add_argument("--period", choices=("total", "day", "week"), default="total", help="a line for each")
     stats.add_argument("-n", "--namespace", help="only of this namespace")

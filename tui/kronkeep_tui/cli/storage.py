@@ -57,11 +57,11 @@ def add_parser(verbs: Verbs) -> None:
     storage_address.add_verb_of_address(storage_verbs)
     for name in ("test", "check", "prune", "retry", "archive-history"):
         verb = add_verb(storage_verbs, name, routes=[f"POST {_STORAGE}/{name}"])
-        verb.add_argument("name")
+        verb.add_argument("name", help="of the storage")
         output.add_json(verb)
         verb.set_defaults(func=with_blocking_client(_run_work))
     delete = add_verb(storage_verbs, "delete", routes=[f"DELETE {_STORAGE}"])
-    delete.add_argument("name")
+    delete.add_argument("name", help="of the storage")
     delete.add_argument("--yes", metavar="NAME", help="the storage's name again, as confirmation")
     output.add_json(delete)
     delete.set_defaults(func=with_blocking_client(_delete))
@@ -78,7 +78,7 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
         description=kind.description,
         epilog="\n".join(["keys of the Secret:", *keys]) if keys else None,
     )
-    parser.add_argument("name")
+    parser.add_argument("name", help="of the storage")
     for field in kind.fields:
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
@@ -128,7 +128,7 @@ def _add_usage(storage_verbs: Verbs) -> None:
         routes=[f"POST {_STORAGE}/usage", f"GET {_STORAGE}/usage"],
         help="measure it, and print how it has grown",
     )
-    usage.add_argument("name")
+    usage.add_argument("name", help="of the storage")
     usage.add_argument("--limit", type=int, default=10, help="how many measurements (default: 10)")
     output.add_options(usage)
     usage.set_defaults(func=with_blocking_client(_usage))
@@ -141,7 +141,7 @@ def _add_repositories(storage_verbs: Verbs) -> None:
         routes=[f"GET {_STORAGE}/repositories"],
         help="whose repositories it has, and how late their archives begin",
     )
-    repositories.add_argument("name")
+    repositories.add_argument("name", help="of the storage")
     repositories.add_argument("--limit", type=int, help="how many (default: all)")
     output.add_options(repositories)
     output.add_zone(repositories)
@@ -158,7 +158,7 @@ async def _list_repositories(client: "Client", options: argparse.Namespace) -> i
 
 def _add_change(storage_verbs: Verbs) -> None:
     change = add_verb(storage_verbs, "change", routes=[f"PATCH {_STORAGE}"])
-    change.add_argument("name")
+    change.add_argument("name", help="of the storage")
     change.add_argument(
         "--capacity", metavar="SIZE", help="how much it may hold, such as 500G (binary units)"
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def add_verb_of_address(storage_verbs: Verbs) -> None:
     """Add the verb `set-address` to those of `storage`."""
     verb = add_verb(storage_verbs, "set-address", routes=["POST /v1/storages/{id}/address"])
-    verb.add_argument("name")
+    verb.add_argument("name", help="of the storage")
     verb.add_argument(
         "fields",
         nargs="*",

@@ -20,7 +20,7 @@ MOUNT = "/repository"  # where Jobs have a storage's volume, and with which a ki
 def add_verbs(storage_verbs: Verbs) -> None:
     """Add both verbs to those of `storage`."""
     rotate = add_verb(storage_verbs, "rotate-key", routes=[f"POST {_STORAGE}/rotate-key"])
-    rotate.add_argument("name")
+    rotate.add_argument("name", help="of the storage")
     output.add_json(rotate)
     rotate.set_defaults(func=with_blocking_client(_rotate_key))
     kit = add_verb(
@@ -29,7 +29,7 @@ def add_verbs(storage_verbs: Verbs) -> None:
         routes=[f"GET {_STORAGE}/recovery-kit", f"POST {_STORAGE}/recovery-kit/confirm"],
         help="print all that opens it without kronkeep, passwords in clear: for paper or a safe",
     )
-    kit.add_argument("name")
+    kit.add_argument("name", help="of the storage")
     kit.add_argument(
         "--confirm",
         metavar="FINGERPRINT",

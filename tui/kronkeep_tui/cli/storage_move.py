@@ -27,7 +27,7 @@ def add_verbs(storage_verbs: Verbs) -> None:
         routes=[f"GET {_MOVE}", f"POST {_MOVE}", f"POST {_MOVE}/remove-old", f"POST {_MOVE}/cancel"],
         help="move its backups into the repositories of another layout; the originals stay until you say so",
     )
-    move.add_argument("name")
+    move.add_argument("name", help="of the storage")
     what = move.add_mutually_exclusive_group()
     what.add_argument("--layout", choices=LAYOUTS, help="what gets a repository of its own")
     what.add_argument(

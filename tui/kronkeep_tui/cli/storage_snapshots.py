@@ -23,7 +23,7 @@ def add_verbs(storage_verbs: Verbs) -> None:
         routes=[f"POST {_STORAGE}/rescan", f"GET {_STORAGE}/foreign-snapshots"],
         help="record the backups again that no record knows, as after the state folder was lost",
     )
-    rescan.add_argument("name")
+    rescan.add_argument("name", help="of the storage")
     rescan.add_argument(
         "--other-clusters",
         action="store_true",
@@ -37,7 +37,7 @@ def add_verbs(storage_verbs: Verbs) -> None:
     output.add_zone(orphans)
     orphans.set_defaults(func=with_blocking_client(_list_orphans))
     acknowledge = add_verb(storage_verbs, "acknowledge", routes=[f"POST {_STORAGE}/acknowledge-missing"])
-    acknowledge.add_argument("name")
+    acknowledge.add_argument("name", help="of the storage")
     output.add_json(acknowledge)
     acknowledge.set_defaults(func=with_blocking_client(_acknowledge))
 

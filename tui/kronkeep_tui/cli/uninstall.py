@@ -19,7 +19,13 @@ def add_parser(verbs: Verbs) -> None:
     uninstall.add_argument(
         "--dry-run", action="store_true", help="list the commands; this verb does nothing else"
     )
-    uninstall.add_argument("-o", "--output", choices=("table", "json", "jsonl", "yaml"), default="table")
+    uninstall.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "json", "jsonl", "yaml"),
+        default="table",
+        help="of what is printed (default: %(default)s)",
+    )
     uninstall.set_defaults(func=with_blocking_client(_list))
 
 

@@ -27,10 +27,18 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `watch`."""
     help_text = "print changes as they happen, one line each, until interrupted"
     watch = add_verb(verbs, "watch", routes=["GET /v1/events"], help=help_text)
-    watch.add_argument("kind", nargs="?", choices=WATCHED_KINDS, type=plural_kind)
+    watch.add_argument(
+        "kind", nargs="?", choices=WATCHED_KINDS, type=plural_kind, help="only of this kind (default: all)"
+    )
     watch.add_argument("--filter", help="such as 'status:failed ns:pay'")
     watch.add_argument("--since", type=int, metavar="SEQ", help="begin after the change with this number")
-    watch.add_argument("-o", "--output", choices=("table", "jsonl"), default="table")
+    watch.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "jsonl"),
+        default="table",
+        help="of what is printed (default: %(default)s)",
+    )
     output.add_zone(watch, "the zone of times")
     watch.set_defaults(func=with_client(_watch))
 
