@@ -250,6 +250,8 @@ _OF_STORAGES = frozenset(
         Reason.HOST_KEY_REFUSED,
         Reason.SERVER_UNREACHABLE,
         Reason.BUCKET_MISSING,
+        Reason.BUCKET_NAME_REFUSED,
+        Reason.BUCKET_ELSEWHERE,
         Reason.FOLDER_REFUSED,
         Reason.REMOTE_MISSING,
         Reason.STORAGE_INACTIVE,
@@ -258,8 +260,6 @@ _OF_STORAGES = frozenset(
 _TESTABLE = _OF_STORAGES | {Reason.KEY_UNUSABLE, Reason.SESSION_REFUSED, Reason.STORAGE_READ_ONLY}
 _AWAY = _OF_STORAGES | {
     Reason.REPOSITORY_DAMAGED,
-    Reason.BUCKET_NAME_REFUSED,
-    Reason.BUCKET_ELSEWHERE,
     Reason.CLAIM_MISSING,
     Reason.STORAGE_UNKNOWN,
     Reason.SNAPSHOT_GONE,

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
 from kronkeep_common.models import Restore
+from kronkeep_common.models.restorable import RestorableBackup
 
 
 class RestoreCalls:
@@ -24,6 +25,13 @@ class RestoreCalls:
         """Return a page of restores, drills and verifications, newest first."""
         query = page_query(filter, limit, cursor, cronjob_id)
         return await self._connection.get("/v1/restores", api.ListOf[Restore], query)
+
+    async def restorable(
+        self, filter: str | None = None, namespace: str | None = None
+    ) -> api.ListOf[RestorableBackup]:
+        """Return what can be restored now: the newest such backup of each CronJob and claim."""
+        query = {"filter": filter, "namespace": namespace}
+        return await self._connection.get("/v1/restorable", api.ListOf[RestorableBackup], query)
 
     async def get(self, restore_id: str) -> Restore:
         """Return the restore with an id."""

@@ -147,6 +147,7 @@ class SyncRestores(Blocking[RestoreCalls]):
     """The blocking calls of `client.restores`."""
 
     list = BlockingCall(RestoreCalls.list)
+    restorable = BlockingCall(RestoreCalls.restorable)
     get = BlockingCall(RestoreCalls.get)
     cancel = BlockingCall(RestoreCalls.cancel)
     log = BlockingStream(RestoreCalls.log)

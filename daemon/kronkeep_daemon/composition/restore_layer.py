@@ -15,6 +15,7 @@ from kronkeep_daemon.restores.checksums import ChecksumStore
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.duration_prediction import RestorePredictor
 from kronkeep_daemon.restores.file_download import FileDownloads
+from kronkeep_daemon.restores.restorable_backups import RestorableBackups
 from kronkeep_daemon.restores.restore_plan import RestorePlanner
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.restore_runner import RestoreRunner
@@ -33,6 +34,7 @@ class RestoreLayer(msgspec.Struct, frozen=True, kw_only=True):
     downloads: FileDownloads
     tar_downloads: TarDownloads
     restores: RestoreService
+    restorable: RestorableBackups
     predictor: RestorePredictor
 
 
@@ -46,10 +48,11 @@ def compose_restores(
     jobs = SnapshotJobs(runners=repositories.runners, repository_jobs=repositories.jobs)
     records = RestoreRecords(base.history, base.bus, base.clock)
     checksums = ChecksumStore(Path(base.settings().state) / "manifests")
+    places = BackupPlaces(backups=backups.records, copies=copies.records, storages=repositories.storages)
     snapshots = SnapshotListings(
         jobs=jobs,
         backups=backups.records,
-        places=BackupPlaces(backups=backups.records, copies=copies.records, storages=repositories.storages),
+        places=places,
         storages=repositories.storages,
         queues=repositories.queues,
         reconciliation=backups.reconciliation,
@@ -127,5 +130,6 @@ def compose_restores(
             queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
         ),
         restores=restores,
+        restorable=RestorableBackups(history=base.history, places=places, storages=repositories.storages),
         predictor=predictor,
     )

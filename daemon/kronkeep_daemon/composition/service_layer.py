@@ -130,6 +130,7 @@ def compose_services(
         recovery_kits=repositories.recovery_kits,
         history_archives=repositories.history_archives,
         restores=restores.restores,
+        restorable=restores.restorable,
         restore_records=restores.records,
         snapshots=restores.snapshots,
         downloads=restores.downloads,

@@ -11,11 +11,19 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError, LogNotFound
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
+from kronkeep_common.models.restorable import RestorableBackup
 from kronkeep_common.models.tar_download import TarDownload
 from kronkeep_daemon.history.removed_logs import refuse_removed
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
-from kronkeep_daemon.http.list_pages import LIST_QUERY, limit_of, page_of, with_cluster_names
+from kronkeep_daemon.http.list_pages import (
+    LIST_QUERY,
+    filter_of,
+    limit_of,
+    page_of,
+    with_cluster_names,
+    with_staleness,
+)
 from kronkeep_daemon.http.route import AUDITED, TEXT, ApiCall, RouteTable
 from kronkeep_daemon.http.routes_backups import BACKUP
 from kronkeep_daemon.http.routes_cronjobs import CRONJOB
@@ -148,6 +156,24 @@ async def verify(call: ApiCall[api.VerifyRequest]) -> api.Operation:
 async def drill(call: ApiCall[api.DrillRequest]) -> Restore:
     """Drill now: restore a good backup, or its copy, to scratch space, compare and check it."""
     return await call.services.restores.drill(call.ref, call.body.from_copy, key=call.key)
+
+
+@routes.get("/v1/restorable", query=("filter", "namespace"))
+async def list_restorable(call: ApiCall[None]) -> api.ListOf[RestorableBackup]:
+    """List the newest backup of each CronJob and claim that can be restored now, of deleted ones too.
+
+    One with a policy of which nothing can be restored has no `id`.
+    """
+    accepted = filter_of(call, "policies")
+    namespace = call.query.get("namespace")
+    now = call.services.clock.now()
+    each = call.services.restorable.iter(call.services.extended.iter_cronjobs(namespace))
+    items = [
+        backup
+        async for backup in each
+        if accepted.matches(backup, now) and namespace in (None, "", backup.namespace)
+    ]
+    return with_staleness(call, api.ListOf(items=items))
 
 
 @routes.get(RESTORES, query=LIST_QUERY)

@@ -37,6 +37,7 @@ from kronkeep_daemon.metrics import Exposition
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.restores.file_download import FileDownloads
+from kronkeep_daemon.restores.restorable_backups import RestorableBackups
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
@@ -82,6 +83,7 @@ class Services(NamedTuple):
     recovery_kits: RecoveryKits
     history_archives: HistoryArchives
     restores: RestoreService
+    restorable: RestorableBackups
     restore_records: RestoreRecords
     snapshots: SnapshotListings
     downloads: FileDownloads

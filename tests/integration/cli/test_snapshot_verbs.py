@@ -164,6 +164,8 @@ def test_what_can_be_restored_now_and_how(made: Made) -> None:
     assert table.returncode == 0, table.stderr
     assert found["command"] in table.stdout
     assert run_kronkeep(made.daemon, "restorable", "-n", "nope").returncode == 2
+    unknown = run_kronkeep(made.daemon, "restorable", "default/jib")
+    assert (unknown.returncode, "default/job" in unknown.stderr) == (1, True), unknown.stderr
 
 
 def test_get_watches_after_the_list(made: Made) -> None:

@@ -1,0 +1,104 @@
+"""What can be restored now: the newest backup of each CronJob and claim, of those that are gone too."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from kronkeep_common.errors import NotAllowedNow
+from kronkeep_common.models import BackupExecution, CronJob
+from kronkeep_common.models.restorable import RestorableBackup
+from kronkeep_common.reasons import Reason
+from kronkeep_common.states import BackupStatus, StorageStatus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.restores.backup_places import BackupInCopy, BackupPlaces, is_reason_away
+from kronkeep_daemon.storages.service import StorageService
+
+PAGE = 20  # backups that are read at a time
+# A backup that was found in a repository has an unknown outcome until something shows that it is good.
+STATUSES = (BackupStatus.SUCCEEDED, BackupStatus.UNKNOWN)
+
+
+class RestorableBackups:
+    """Finds the newest backup of each CronJob that can be restored, good ones first."""
+
+    def __init__(self, *, history: History, places: BackupPlaces, storages: StorageService) -> None:
+        self._history = history
+        self._places = places
+        self._storages = storages
+
+    async def iter(self, cronjobs: AsyncIterator[CronJob]) -> AsyncIterator[RestorableBackup]:
+        """Yield what can be restored of each CronJob, then of those whose backups are all that is left.
+
+        cronjobs: all that are there; one with a policy of which nothing can be restored is yielded too.
+        """
+        present: set[str] = set()
+        async for cronjob in cronjobs:
+            present.add(cronjob.id)
+            place = await self._find_place(cronjob.id)
+            if place is not None:
+                yield self._describe(place, cronjob)
+            elif cronjob.policy is not None:
+                yield _describe_nothing(cronjob)
+        for cronjob_id in self._history.backups.distinct("cronjob_id"):
+            place = await self._find_place(cronjob_id) if cronjob_id not in present else None
+            if place is not None:
+                yield self._describe(place, None)
+
+    async def _find_place(self, cronjob_id: str) -> BackupExecution | None:
+        for status in STATUSES:
+            for page in self._history.backups.pages(PAGE, cronjob_id=cronjob_id, status=status):
+                for backup in page:
+                    place = self._place_of(backup)
+                    if place is not None:
+                        return place
+                await asyncio.sleep(0)
+        return None
+
+    def _place_of(self, backup: BackupExecution) -> BackupExecution | None:
+        """Return a backup as it is in the place that is read first; None where it cannot be restored."""
+        if backup.status is BackupStatus.UNKNOWN and not backup.is_unconfirmed:
+            return None
+        try:
+            place = self._places.list_places(backup.id)[0]
+        except NotAllowedNow:
+            return None
+        is_missing = backup.snapshot_missing_at is not None
+        return place if isinstance(place, BackupInCopy) or not is_missing else None
+
+    def _describe(self, place: BackupExecution, cronjob: CronJob | None) -> RestorableBackup:
+        return RestorableBackup(
+            cluster=place.cluster,
+            namespace=place.namespace,
+            cronjob=place.cronjob,
+            cronjob_id=place.cronjob_id,
+            is_there=cronjob is not None,
+            policy_id=place.policy_id,
+            storage_id=place.storage_id,
+            id=place.id,
+            created_at=place.created_at,
+            verified_at=place.verified_at,
+            size_bytes=place.result.bytes_read if place.result is not None else 0,
+            is_confirmed=not place.is_unconfirmed,
+            is_copy=isinstance(place, BackupInCopy),
+            storage_reason=self._explain_storage(place.storage_id),
+            expected_seconds=cronjob.expected_restore_seconds if cronjob is not None else None,
+        )
+
+    def _explain_storage(self, storage_id: str) -> str | None:
+        """Return the reason why a storage cannot be read now, so far as is known; None where it can."""
+        storage = self._storages.find(storage_id)
+        if storage is None:
+            return Reason.STORAGE_UNKNOWN
+        if storage.status is not StorageStatus.ACTIVE:
+            return Reason.STORAGE_INACTIVE
+        return storage.reason if is_reason_away(storage.reason) else None
+
+
+def _describe_nothing(cronjob: CronJob) -> RestorableBackup:
+    return RestorableBackup(
+        cluster=cronjob.cluster,
+        namespace=cronjob.namespace,
+        cronjob=cronjob.name,
+        cronjob_id=cronjob.id,
+        policy_id=cronjob.policy.id if cronjob.policy is not None else None,
+        storage_id=cronjob.policy.storage_id if cronjob.policy is not None else None,
+    )
