@@ -8,7 +8,7 @@ class RestorableBackup(Record, frozen=True, kw_only=True):
 
     `is_there` says whether the CronJob or claim is. `id`, `created_at`, `size_bytes`, `policy_id` and
     `storage_id` are the backup's; there is none where a policy has made nothing that could be restored.
-    `is_confirmed` is false where all that is left was found in a repository, and nothing has shown yet that it
+    `is_confirmed` is false where all that is left was found in a repository, and nothing has shown that it
     is good. `is_copy`: the storage is that of a copy. `storage_reason` is why the storage cannot be used now.
     `expected_seconds` is how long it will take by earlier restores.
     """

@@ -78,7 +78,9 @@ async def test_backups_of_a_deleted_cronjob_are_listed(services: Services) -> No
     assert (found.id, found.is_there) == (good, False)
 
 
-async def test_one_that_was_found_in_a_repository_is_offered_where_nothing_else_is(services: Services) -> None:
+async def test_one_that_was_found_in_a_repository_is_offered_where_nothing_else_is(
+    services: Services,
+) -> None:
     """After the history was lost every backup is such a one; a run whose end is not known is none."""
     recovered = await put(services, 3, 5, status=BackupStatus.UNKNOWN, recovered_at=NOW)
     await put(services, 3, 1, status=BackupStatus.UNKNOWN, result=None)

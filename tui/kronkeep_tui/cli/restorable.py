@@ -80,9 +80,13 @@ def find_fault(backup: RestorableBackup) -> str | None:
         return f"{name} has a policy and no good backup: kronkeep backup {name} --wait"
     storage = clean(backup.storage_id or "", 80)
     if backup.storage_reason is not None:
-        return f"{name}: {storage} cannot be used now ({backup.storage_reason}): kronkeep storage test {storage}"
+        return (
+            f"{name}: {storage} cannot be used now ({backup.storage_reason}): kronkeep storage test {storage}"
+        )
     if not backup.is_confirmed:
-        return f"{name}: what there is was found in {storage} and not verified yet: kronkeep verify {backup.id}"
+        return (
+            f"{name}: what there is was found in {storage} and not verified yet: kronkeep verify {backup.id}"
+        )
     return None
 
 
