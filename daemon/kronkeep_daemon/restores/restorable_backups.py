@@ -18,7 +18,7 @@ STATUSES = (BackupStatus.SUCCEEDED, BackupStatus.UNKNOWN)
 
 
 class RestorableBackups:
-    """Finds the newest backup of each CronJob that can be restored, good ones first."""
+    """The search for the newest backup of each CronJob that can be restored, good ones first."""
 
     def __init__(self, *, history: History, places: BackupPlaces, storages: StorageService) -> None:
         self._history = history
