@@ -1,7 +1,7 @@
-"""The resources with which release/check-cluster puts kronkeep into a cluster, in namespaces of its own.
+"""What release/check-cluster puts kronkeep into a cluster with, in namespaces of its own.
 
-python -m release.cluster_resources chart|kustomize NAMESPACE WATCHED [--standby] prints them: the chart's
-as Helm makes them, or those of an overlay of kustomize.
+python -m release.cluster_resources values WATCHED [--standby] prints values of the chart;
+python -m release.cluster_resources kustomize NAMESPACE WATCHED prints the resources of an overlay.
 """
 
 import sys
@@ -9,14 +9,11 @@ from typing import Any
 
 import yaml
 
-from release.check_manifests import kustomized, render
-
-# Helm's and kubectl's order, so that what a pod needs is there before it.
-_LAST = ("PersistentVolumeClaim", "Service", "Deployment")
+from release.check_manifests import kustomized
 
 
-def chart_resources(namespace: str, watched: str, *, standby: bool) -> list[dict[str, Any]]:
-    """Return the chart's resources with metrics, and a second daemon where `standby` says so."""
+def chart_values(watched: str, *, standby: bool) -> dict[str, Any]:
+    """Return values with metrics, a storage, and a second daemon where `standby` says so."""
     storage = {
         "kind": "BackupStorage",
         "id": "first",
@@ -24,19 +21,13 @@ def chart_resources(namespace: str, watched: str, *, standby: bool) -> list[dict
         "settings": {"claim": "backups", "namespace": watched},
         "namespaces": [watched],
     }
-    values = {
+    return {
         "namespaces": [watched],
         "manifests": [storage],
         "metrics": {"enabled": True},
         "standby": {"enabled": standby},
         "state": {"size": "1Gi"},
     }
-    return sorted(render(values, namespace), key=_order)
-
-
-def _order(resource: dict[str, Any]) -> int:
-    kind = resource["kind"]
-    return 1 + _LAST.index(kind) if kind in _LAST else 0
 
 
 def kustomize_resources(namespace: str, watched: str) -> list[dict[str, Any]]:
@@ -59,9 +50,8 @@ def _rename(value: Any, names: dict[str, str], key: str = "") -> Any:
 
 
 if __name__ == "__main__":
-    way, *places = [word for word in sys.argv[1:] if word != "--standby"]
-    if way == "chart":
-        made = chart_resources(places[0], places[1], standby="--standby" in sys.argv)
+    what, *places = [word for word in sys.argv[1:] if word != "--standby"]
+    if what == "values":
+        sys.stdout.write(yaml.safe_dump(chart_values(places[0], standby="--standby" in sys.argv)))
     else:
-        made = kustomize_resources(places[0], places[1])
-    sys.stdout.write(yaml.safe_dump_all(made, sort_keys=False))
+        sys.stdout.write(yaml.safe_dump_all(kustomize_resources(places[0], places[1]), sort_keys=False))

@@ -12,7 +12,7 @@ VENV = Path(sys.executable).parents[1]
 
 
 def test_the_chart_renders_and_is_valid() -> None:
-    """The renderer and the schemas are installed beside the tests' own packages: 20 s at the first time."""
+    """Helm and the schemas are installed beside the tests' own packages: 45 s at the first time."""
     environment = {**os.environ, "TOOLS": str(VENV / "check-manifests")}
     command = ["release/check-manifests", str(VENV)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
