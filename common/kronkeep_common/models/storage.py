@@ -8,6 +8,7 @@ from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Se
 from kronkeep_common.models.policy import SecretKeyRef, ZoneText
 from kronkeep_common.models.storage_layout import Layout, password_secret_of_folders
 from kronkeep_common.models.storage_move import LayoutMove
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import MoveState, RotationState, StorageStatus
 
 Settings = dict[str, str | int]
@@ -362,6 +363,11 @@ class BackupStorage(Record, frozen=True, kw_only=True):
         if self.status is not StorageStatus.ACTIVE:
             return self.status is StorageStatus.FAILED
         return self.reason is not None or self.check_ok is False
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it is active and its repository could be opened the last time; a full one can be."""
+        return self.status is StorageStatus.ACTIVE and self.reason in (None, Reason.STORAGE_FULL)
 
     @property
     def is_moving(self) -> bool:

@@ -332,9 +332,7 @@ def storage_failed(storage: BackupStorage) -> RuleResult | None:
 
 def storage_unreachable(storage: BackupStorage) -> RuleResult | None:
     """The repository of an active storage could not be opened the last time; a full one can be."""
-    if storage.status is not StorageStatus.ACTIVE or storage.check_ok is False:
-        return None
-    if storage.reason is None or storage.reason == Reason.STORAGE_FULL:
+    if storage.status is not StorageStatus.ACTIVE or storage.check_ok is False or storage.is_reachable:
         return None
     next_step = storage.next_step or "Check the storage's server and credentials."
     return RuleResult(

@@ -12,7 +12,6 @@ from kronkeep_common.states import (
     EXECUTION_TRANSITIONS,
     BackupStatus,
     ExecutionStatus,
-    StorageStatus,
     is_final,
 )
 from kronkeep_daemon.metrics.series_cache import Value
@@ -100,7 +99,7 @@ def storage_values(storage: BackupStorage) -> Iterator[Value]:
     usage = storage.usage
     yield from _drop_unknown(
         [
-            (families.STORAGE_REACHABLE, storage.status is StorageStatus.ACTIVE and storage.reason is None),
+            (families.STORAGE_REACHABLE, storage.is_reachable),
             (families.STORAGE_CHECK_OK, storage.check_ok),
             (families.STORAGE_CHECKED, _timestamp(storage.checked_at)),
             (families.STORAGE_MISSING, storage.snapshots.missing if storage.snapshots else None),

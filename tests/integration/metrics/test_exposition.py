@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from tests.integration.metrics.prometheus_server import (
     prometheus_of,
     run_promtool,
 )
+from tests.records import vault
 from tests.waiting import LONGEST_WAIT, eventually
 
 from kronkeep_common.clock import SystemClock
@@ -30,13 +32,16 @@ from kronkeep_common.monitoring.metric_families import (
     COPY_VERIFIED,
     CRONJOB_LAST_SUCCESS,
     POLICY_OVERDUE,
+    STORAGE_REACHABLE,
     series_names,
 )
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.alerts.rules import storage_unreachable
 from kronkeep_daemon.http.metrics import MetricsListener
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.metrics import object_metrics
 from kronkeep_daemon.metrics.exposition import OPEN_METRICS, PLAIN
-from kronkeep_daemon.metrics.object_series import copy_values
+from kronkeep_daemon.metrics.object_series import copy_values, storage_values
 from kronkeep_daemon.metrics.series_cache import SeriesCache
 from kronkeep_daemon.metrics.textfile import MetricsTextfile
 
@@ -218,3 +223,22 @@ def test_each_copy_of_a_policy_has_series_that_go_with_it() -> None:
     assert list(cache.blocks(COPY_LAG, 10)) == ['kronkeep_copy_lag_seconds{storage="near"} 0\n']
     cache.keep_only(frozenset())
     assert list(cache.blocks(COPY_LAG, 10)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "reachable"),
+    [
+        ({}, 1),
+        ({"reason": "StorageFull"}, 1),
+        ({"reason": "ServerUnreachable"}, 0),
+        ({"reason": "RepositoryLocked"}, 0),
+        ({"status": StorageStatus.FAILED}, 0),
+    ],
+)
+def test_a_full_storage_can_be_reached_in_the_series_as_in_the_alerts(
+    fields: dict[str, Any], reachable: int
+) -> None:
+    storage = vault(**fields)
+    assert dict(storage_values(storage))[STORAGE_REACHABLE] == reachable
+    open_alert = storage_unreachable(storage)
+    assert (open_alert is None) is (reachable == 1 or storage.status is StorageStatus.FAILED)
