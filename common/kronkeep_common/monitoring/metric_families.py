@@ -97,7 +97,9 @@ STORAGE_MISSING = _storage(
 STORAGE_FULL_IN = _storage(
     "until_full_seconds", "Time until it is full, by the growth of the last 30 days; absent without growth."
 )
-STORAGE_REACHABLE = _storage("reachable", "1 where its repository could be opened the last time, as that of a full one can, else 0.")
+STORAGE_REACHABLE = _storage(
+    "reachable", "1 where its repository could be opened the last time, as that of a full one can, else 0."
+)
 STORAGE_CHECK_OK = _storage("check_ok", "1 where restic check found no error the last time, else 0.")
 STORAGE_CHECKED = _storage("checked_timestamp_seconds", "When restic check last ended.")
 STORAGE_MEASURED = _storage("measured_timestamp_seconds", "When its size was last measured.")
