@@ -11,6 +11,7 @@ from tests.waiting import LONGEST_WAIT
 from textual import events
 from textual.pilot import Pilot
 
+from kronkeep_common.errors import KronkeepError
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.settings import TerminalSettings
@@ -26,6 +27,7 @@ def app_of(
     start: str = "jobs",
     clock: FixedClock | None = None,
     has_colours: bool = True,
+    explain_end: Callable[[], KronkeepError | None] | None = None,
     **settings: Any,
 ) -> KronkeepApp:
     """Return the application with times in UTC, unless `settings` names another zone."""
@@ -36,6 +38,7 @@ def app_of(
         clock=clock or FixedClock(),
         start=start,
         has_colours=has_colours,
+        explain_end=explain_end,
     )
 
 

@@ -45,6 +45,7 @@ async def test_times_in_sentences_are_of_the_zone_too() -> None:
         await pilot.press("l")
         await until(pilot, lambda: "24 Nov 04:00:20 CET, 14m ago" in screen(pilot))
         assert "slot 24 Nov 04:00 CET" in screen(pilot)
+        await until(pilot, lambda: "04:11:57 part 311/402" in screen(pilot))
 
 
 async def test_what_should_have_come_is_due_and_data_are_as_old_as_the_loss() -> None:

@@ -135,3 +135,5 @@ async def test_a_command_of_the_user_s_own_runs_for_the_row_and_asks_where_it_ch
         await until(pilot, lambda: ran[1:] == [["zap", "pg-main-nightly"]])
         await pilot.press("question_mark")
         await until(pilot, lambda: "zap" in screen(pilot))
+        await pilot.press("escape", "ctrl+p", *"zap", "enter")
+        await until(pilot, lambda: "Run zap pg-main-nightly? y/n" in screen(pilot))

@@ -23,19 +23,21 @@ async def test_hits_are_shown_with_the_lines_around_them_and_lead_to_their_run()
     run = client.runs_given[0]
     end = SearchEnd(logs=12, removed=1, bytes=3 * 2**20, hits=2, limited=True)
     client.hits_given = [
-        hit_of(run, "write failed: Disk QUOTA exceeded"),
+        hit_of(run, "2026-11-24T03:11:57.123456789Z write failed: Disk QUOTA exceeded"),
         hit_of(run, "[b]not markup[/b]\x1b[31m", 9),
         SearchLine(end=end),
     ]
-    async with app_of(client).run_test(size=(120, 30)) as pilot:
+    async with app_of(client, zone="Europe/Berlin").run_test(size=(120, 30)) as pilot:
         await pilot.press("colon", *"grep disk quota", "enter")
-        await until(pilot, lambda: "write failed: Disk QUOTA exceeded" in screen(pilot))
+        await until(pilot, lambda: "write failed: Disk QUOTA" in screen(pilot))
         await until(pilot, lambda: "there are more hits" in screen(pilot))
         shown = screen(pilot)
         assert "12 logs of 3.0 MiB read, 1 log had been removed" in shown
         assert "the line before" in shown
         assert "the line after" in shown
         assert "[b]not markup[/b]" in shown
+        assert shown.count("04:11:57 write failed") == 2, "in the row and among the lines around it"
+        assert "T03:11:57" not in shown
         assert client.searches == [
             ("disk quota", {"filter": None, "context": 3, "ignore_case": True, "limit": 1000})
         ]

@@ -71,6 +71,10 @@ async def test_rules_are_tried_in_the_form_on_the_snapshots_that_there_are_befor
         tried = [json.loads(asked[2]) for asked in client.asked if asked[0] == "try rules"]
         assert (tried[-1].get("days"), tried[-1]["keep_last"]) == (None, 3)
         assert {name for name, *_ in client.asked} == {"try rules"}, "nothing was saved"
+        assert "What any" not in screen(pilot), "one rule has nothing to be added to"
+        await fill_field(pilot, "policy.retention.days", "30")
+        await until(pilot, lambda: "Kept together: all of 30 days, and 3 last." in screen(pilot))
+        assert "What any" in screen(pilot), "what any of them keeps stays"
         await fill_field(pilot, "policy.retention.keep_last", "x")
         await until(pilot, lambda: "What the rules would do is said once" in screen(pilot))
         form(pilot).refresh_fields(at="policy.storage_id")

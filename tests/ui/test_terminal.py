@@ -10,7 +10,7 @@ from tests.ui.driving import HOSTILE, app_of, screen, until, wait_for_jobs
 from tests.ui.idleness import settle
 
 from kronkeep_common.api import WatchView
-from kronkeep_common.errors import LogRemoved
+from kronkeep_common.errors import DaemonUnreachable, KronkeepError, LogRemoved
 
 
 async def test_jobs_are_listed_with_state_strip_and_backup() -> None:
@@ -104,6 +104,27 @@ async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "Nobody serves" not in screen(pilot))
         await until(pilot, lambda: " live " in screen(pilot) or width < 80)
+
+
+async def test_the_ended_daemon_of_a_demo_is_not_waited_for() -> None:
+    client = CannedClient()
+    end: list[KronkeepError] = []
+    app = app_of(client, explain_end=lambda: end[0] if end else None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for_jobs(pilot)
+        client.away = "Nobody serves the socket."
+        client.lost.set()
+        await until(pilot, lambda: "Start it (systemctl" in screen(pilot))
+        end.append(DaemonUnreachable("This demo's daemon has ended.", next_step="q leaves the demo."))
+        await until(pilot, lambda: "This demo's daemon has ended." in screen(pilot))
+        await pilot.press("t")
+        await until(pilot, lambda: "has ended; nothing was done. q leaves" in " ".join(screen(pilot).split()))
+        whole = " ".join(screen(pilot).split())
+        assert "→ q leaves the demo. What was read stays on the screen." in whole
+        for wrong in ("make demo", "systemctl", "keeps trying", "ctrl+r"):
+            assert wrong not in whole
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Reading again" not in screen(pilot) and "q leaves" in screen(pilot))
 
 
 async def test_a_daemon_that_does_not_answer_is_not_called_live() -> None:

@@ -82,6 +82,14 @@ async def test_the_palette_has_the_actions_of_every_view() -> None:
         await until(pilot, lambda: "suspend/resume" in screen(pilot) and "for jobs" in screen(pilot))
         await pilot.press(*"zzz")
         await until(pilot, lambda: "Nothing matches." in screen(pilot))
+        await pilot.press("ctrl+u", *"restore")
+        await until(pilot, lambda: "restores and drills" in screen(pilot))
+        keys = {entry.label: entry.key for entry in pilot.app.frame.view._records}  # type: ignore[attr-defined]
+        assert (keys["restore"], keys["restores and drills"], keys["begin the restore"]) == (
+            "r",
+            "R",
+            "ctrl+s",
+        )
 
 
 @pytest.mark.parametrize(

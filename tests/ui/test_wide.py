@@ -7,7 +7,7 @@ from tests.ui.canned import BACKUPS, POLICY, RUNS, CannedClient, cronjob
 from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.idleness import settle
 from tests.ui.night_scene import night
-from tests.ui.scenes import Scene, alert, busy
+from tests.ui.scenes import Scene, alert, busy, many
 
 from kronkeep_common.models import RestoreRequest, RestoreTarget
 
@@ -142,6 +142,17 @@ async def test_without_free_lines_a_reason_is_one_line_and_the_rows_scroll() -> 
         assert len(shown) > 15
         await pilot.press("G")
         await until(pilot, lambda: "row 60/60" in screen(pilot) and "web/job-59" in screen(pilot))
+
+
+async def test_runs_that_were_not_read_yet_are_named_and_help_explains_the_figures() -> None:
+    client = CannedClient([], many(1500), backups=[])
+    async with app_of(client, start="runs").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "row 1/1000 and older" in screen(pilot).splitlines()[2])
+        await pilot.press("end")
+        await until(pilot, lambda: "/1500 " in screen(pilot).splitlines()[2])
+        assert "and older" not in screen(pilot)
+        await pilot.press("question_mark", "slash", *"and older", "enter")
+        await until(pilot, lambda: "older ones are read as you go down" in screen(pilot))
 
 
 async def test_every_list_says_on_which_row_of_how_many_the_cursor_is() -> None:

@@ -3,6 +3,7 @@
 import gc
 import select
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual.app import App
@@ -10,6 +11,7 @@ from textual.driver import Driver
 
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.display_zone import ZonedClock, read_display_zone
+from kronkeep_common.errors import KronkeepError
 from kronkeep_tui import colours
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.reader import FLUSH_SECONDS, Reader
@@ -36,7 +38,8 @@ class KronkeepApp(App[int]):
     """The application on one client.
 
     `start` is the tab it opens with. Without `has_colours` no colour is sent to the terminal. It ends with
-    EXIT_HANGUP once `tty`, the descriptor that it reads, has nobody at its other end.
+    EXIT_HANGUP once `tty`, the descriptor that it reads, has nobody at its other end. `explain_end` is the
+    reader's.
     """
 
     TITLE = "kronkeep"
@@ -53,6 +56,7 @@ class KronkeepApp(App[int]):
         start: str = "overview",
         has_colours: bool = True,
         tty: int | None = None,
+        explain_end: Callable[[], KronkeepError | None] | None = None,
     ) -> None:
         self.settings = settings or TerminalSettings()
         self._has_colours = has_colours
@@ -66,7 +70,7 @@ class KronkeepApp(App[int]):
         self.theme = look.theme
         self.client = client
         self.clock = ZonedClock(clock or SystemClock(), read_display_zone(self.settings.zone))
-        self.reader = Reader(client, self.clock)
+        self.reader = Reader(client, self.clock, explain_end)
         self.frame = Frame(
             client=client,
             clock=self.clock,

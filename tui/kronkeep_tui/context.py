@@ -7,7 +7,7 @@ from textual.geometry import Size
 
 from kronkeep_common.clock import Clock
 from kronkeep_tui.actions import Action
-from kronkeep_tui.keymap import Binding
+from kronkeep_tui.keymap import Binding, Keymap
 from kronkeep_tui.navigation import Place, PlacePath
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.reader import Reader
@@ -34,6 +34,8 @@ class Context(Protocol):
     client: "Client"
     clock: Clock
     settings: TerminalSettings
+    keymap: Keymap
+    """The keys in force."""
     reader: Reader
     drafts: dict[str, "FormState"]
     """Forms with unsaved text, by the place's argument; they outlive their views."""

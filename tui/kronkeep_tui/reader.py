@@ -5,7 +5,7 @@ What was read stays when the daemon is gone.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -52,10 +52,17 @@ class Reader:
 
     `live` is whether the daemon answers, `lost` why it does not. `asked_at` is when it was asked something
     that it has not answered yet, `current_until` until when its data were current, if it was lost.
+    `explain_end` returns that the daemon has ended for good, and what to do; None while it may come back.
     """
 
-    def __init__(self, client: "Client", clock: Clock) -> None:
+    def __init__(
+        self,
+        client: "Client",
+        clock: Clock,
+        explain_end: Callable[[], KronkeepError | None] | None = None,
+    ) -> None:
         self._client = client
+        self._explain_end = explain_end
         self._clock = clock
         self._store = Store()
         self.live = False
@@ -79,6 +86,11 @@ class Reader:
     def has_read(self) -> bool:
         """Whether a snapshot was read of a daemon that knows its clusters: empty means that there is none."""
         return self._store.at is not None and not self._store.is_unknown
+
+    @property
+    def end(self) -> KronkeepError | None:
+        """That a lost daemon has ended for good, and what to do; None while it lives or may come back."""
+        return None if self.lost is None or self._explain_end is None else self._explain_end()
 
     @property
     def has_changes(self) -> bool:

@@ -9,19 +9,27 @@ import os
 import struct
 import sys
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import InvalidRequest, KronkeepError
 
 ROWS = 24
 COLUMNS = 80
 
 
-def open_terminal(socket: Path | None, *, read_only: bool = False, shell_line: str = "") -> int:
+def open_terminal(
+    socket: Path | None,
+    *,
+    read_only: bool = False,
+    shell_line: str = "",
+    explain_end: Callable[[], KronkeepError | None] | None = None,
+) -> int:
     """Run the terminal until the user quits and return its exit code; raise InvalidSettings.
 
     `socket` is the daemon's socket, None for the default one. With `read_only` every change is refused.
-    `shell_line` is what help shows for use in a shell, by default the socket alone.
+    `shell_line` is what help shows for use in a shell, by default the socket alone. `explain_end` returns
+    that the daemon has ended for good, and what to do; None while it may come back.
     """
     require_terminal()
     _set_textual_environment()
@@ -39,7 +47,9 @@ def open_terminal(socket: Path | None, *, read_only: bool = False, shell_line: s
         settings = msgspec.structs.replace(settings, read_only=True)
     tty = sys.stdin.fileno()
     set_missing_size(tty)
-    app = KronkeepApp(Client(socket), settings, has_colours=pop_colour_choice(), tty=tty)
+    app = KronkeepApp(
+        Client(socket), settings, has_colours=pop_colour_choice(), tty=tty, explain_end=explain_end
+    )
     app.frame.shell_line = shell_line or socket_path.shell_line(socket_path.socket_path(socket))
     return app.run(mouse=settings.mouse) or 0
 

@@ -50,8 +50,10 @@ def test_what_was_verified_and_what_is_wrong_are_said() -> None:
     [
         (Retention(days=30), "30 days"),
         (Retention(keep_daily=7, keep_weekly=4), "7 daily, 4 weekly"),
-        (Retention(days=3, keep_last=2), "3 days, 2 last"),
-        (Retention(), "everything"),
+        (Retention(days=3, keep_last=2), "all of 3 days, and 2 last"),
+        (Retention(days=30, keep_daily=7, keep_monthly=12), "all of 30 days, and 7 daily, 12 monthly"),
+        (Retention(), "the newest good one alone"),
+        (Retention(min_good=3), "the newest 3 good ones alone"),
     ],
 )
 def test_retention_in_a_few_words(retention: Retention, words: str) -> None:

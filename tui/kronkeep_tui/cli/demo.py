@@ -14,8 +14,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from kronkeep_common.errors import DaemonUnreachable
 from kronkeep_common.json_decoding import JsonObject
 from kronkeep_common.socket_path import demo_links, shell_line
 from kronkeep_tui.cli.verb import Verbs
@@ -83,7 +85,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> int:
         with _link_to(folder):
             if options.headless:
                 return _serve_headless(daemon, ready, options.seconds)
-            return _open_terminal(ready, line)
+            return _open_terminal(daemon, ready, line, log)
     finally:
         _stop(daemon)
 
@@ -126,10 +128,24 @@ def _serve_headless(daemon: subprocess.Popen[bytes], ready: JsonObject, seconds:
         return 0
 
 
-def _open_terminal(ready: JsonObject, line: str) -> int:
+def _open_terminal(daemon: subprocess.Popen[bytes], ready: JsonObject, line: str, log: Path) -> int:
     from kronkeep_tui.terminal import open_terminal
 
-    return open_terminal(Path(ready["socket"]), shell_line=line)
+    return open_terminal(
+        Path(ready["socket"]), shell_line=line, explain_end=partial(explain_end, daemon, log)
+    )
+
+
+def explain_end(daemon: subprocess.Popen[bytes], log: Path) -> DaemonUnreachable | None:
+    """Return that the demo's daemon has ended, which nothing starts again; None while it runs."""
+    code = daemon.poll()
+    if code is None:
+        return None
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    return DaemonUnreachable(
+        f"The daemon of this demo has ended {how}.",
+        next_step=f"Its log is {log}. q ends the demo; then start it again as you did.",
+    )
 
 
 def _stop(daemon: subprocess.Popen[bytes]) -> None:

@@ -76,11 +76,14 @@ def _fresh(reader: "Reader", now: datetime) -> list[Span]:
     return [("live", "ok")]
 
 
-RETRY = "kronkeep keeps trying; ctrl+r tries at once. What was read stays on the screen."
+STAYS = "What was read stays on the screen."
+RETRY = f"kronkeep keeps trying; ctrl+r tries at once. {STAYS}"
 
 
 def trouble(reader: "Reader", width: int) -> list[Text]:
     """Return why the data may be out of date and what to do; empty if it is current."""
+    if (end := reader.end) is not None:
+        return cause(end.message, f"{end.next_step} {STAYS}", width, "bad")
     if reader.lost is not None:
         return cause(reader.lost.message, f"{reader.lost.next_step} {RETRY}", width, "bad")
     if not reader.live or not (stale := reader.store.stale_watches):

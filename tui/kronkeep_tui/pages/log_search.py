@@ -4,6 +4,7 @@ from datetime import datetime
 
 from kronkeep_common.models.log_search import LogHit, SearchEnd
 from kronkeep_common.text import clean, count_words, size
+from kronkeep_tui.log_times import split_clock
 from kronkeep_tui.pages.moments import age_cell, local_time
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
@@ -27,7 +28,7 @@ def row(hit: LogHit, now: datetime) -> TableRow:
         f"{hit.namespace}/{hit.cronjob}",
         age_cell(hit.created_at, now),
         str(hit.line),
-        clean(hit.text, 1000).strip(),
+        _line_text(hit.text, now),
     )
     return TableRow(key=key_of(hit), cells=cells)
 
@@ -38,10 +39,15 @@ def detail(hit: LogHit, now: datetime, width: int) -> list[Text]:
     attempt = f", attempt {hit.attempt}" if hit.attempt > 1 else ""
     head = f"{hit.namespace}/{hit.cronjob}  {when}  {hit.pod} {hit.container}{attempt}"
     lines: list[Text] = [((part, "quiet"),) for part in wrap(clean(head), width)]
-    lines += [((part, "quiet"),) for line in hit.before for part in wrap(clean(line, 1000), width)]
-    lines += [((part, "strong"),) for part in wrap(clean(hit.text, 1000), width)]
-    lines += [((part, "quiet"),) for line in hit.after for part in wrap(clean(line, 1000), width)]
+    around = [*((line, "quiet") for line in hit.before), (hit.text, "strong")]
+    around += [(line, "quiet") for line in hit.after]
+    lines += [((part, kind),) for line, kind in around for part in wrap(_line_text(line, now), width)]
     return lines
+
+
+def _line_text(line: str, now: datetime) -> str:
+    """Return a line of a log with its time as a clock in the zone of `now`, to the second."""
+    return "".join(split_clock(clean(line, 1000).strip(), now.tzinfo))
 
 
 def summary(end: SearchEnd | None, *, is_searching: bool) -> str:

@@ -87,11 +87,18 @@ def findings(cronjob: CronJob) -> Span:
 
 
 def retention_words(retention: Retention) -> str:
-    """Return the retention in a few words: `30 days`, `7 daily, 4 weekly`."""
-    days = [f"{retention.days} days"] if retention.days else []
+    """Return what the rules keep together: `30 days`, `7 daily, 4 weekly`, `all of 30 days, and 7 daily`."""
     words = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
     counts = [(getattr(retention, f"keep_{word}"), word) for word in words]
-    return ", ".join(days + [f"{count} {word}" for count, word in counts if count]) or "everything"
+    counted = ", ".join(f"{count} {word}" for count, word in counts if count)
+    if retention.days and counted:
+        return f"all of {retention.days} days, and {counted}"
+    return f"{retention.days} days" if retention.days else counted or f"{good_words(retention)} alone"
+
+
+def good_words(retention: Retention) -> str:
+    """Return what stays whatever the other rules say: the newest good snapshots."""
+    return "the newest good one" if retention.min_good == 1 else f"the newest {retention.min_good} good ones"
 
 
 def detail(

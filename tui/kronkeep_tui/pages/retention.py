@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
+from kronkeep_common.models import CronJob, Retention, RetentionPlan, SnapshotVerdict
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import age, count_words, size, stay_words
 from kronkeep_tui.pages.moments import local_time
@@ -23,6 +23,10 @@ COLUMNS = (
     Column(title="WHEN", width=19, drop=1),
     Column(title="KEEPS", width=14, drop=2, grow=3),
 )
+
+
+# That each keep some snapshots by themselves; `min_good` holds beside any of them.
+RULE_NAMES = ("days", "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
 
 
 class PlanOwner(NamedTuple):
@@ -96,18 +100,33 @@ def trial_lines(plan: RetentionPlan, now: datetime, width: int) -> list[Text]:
     """Return what rules that are not saved would do: counts, the snapshots that go, then those that stay."""
     count = len(plan.keep) + len(plan.remove)
     if not count:
-        return [(("There is no snapshot yet that these rules could remove.", "quiet"),)]
+        return untried_lines(plan.retention, width)
     goes = f"{len(plan.remove)} of {count_words(count, 'snapshot')} would go"
     stay = stay_words(len(plan.keep))
     head: Text = ((f"With these rules {goes}, {stay}.", "warn" if plan.remove else "ok"),)
     approval = f"Once saved: {plan.blocked_by}" if plan.blocked_by is not None else ""
     return [
         head,
+        *rules_lines(plan.retention, width),
         *(((part, "warn"),) for part in wrap(approval, width) if part),
         *_unknown(plan, width),
         *_section_lines("GO", plan.remove, now, width),
         *_section_lines("STAY", plan.keep, now, width),
     ]
+
+
+def untried_lines(rules: Retention, width: int) -> list[Text]:
+    """Return what rules keep where there is no snapshot on which they could be tried."""
+    nothing = "There is no snapshot yet that these rules could remove."
+    return [*rules_lines(rules, width), *(((part, "quiet"),) for part in wrap(nothing, width))]
+
+
+def rules_lines(rules: Retention, width: int) -> list[Text]:
+    """Return what several rules keep together; nothing for one rule, whose own words say it."""
+    if sum(1 for name in RULE_NAMES if getattr(rules, name)) < 2:
+        return []
+    words = f"Kept together: {retention_words(rules)}. What any of them keeps stays."
+    return [((part, ""),) for part in wrap(words, width)]
 
 
 def _section_lines(title: str, verdicts: Sequence[SnapshotVerdict], now: datetime, width: int) -> list[Text]:

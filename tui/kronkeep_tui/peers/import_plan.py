@@ -67,4 +67,5 @@ def _kept(policy: BackupPolicySpec) -> str:
         "monthly": retention.keep_monthly,
         "yearly": retention.keep_yearly,
     }
-    return ", ".join(f"{count} {word}" for word, count in words.items() if count) or "everything"
+    kept = " + ".join(f"{count} {word}" for word, count in words.items() if count)
+    return kept or "the newest good one alone"

@@ -211,15 +211,17 @@ class FormView(FormBase):
 
     @property
     def _is_on_rules(self) -> bool:
-        """Whether the cursor is on a rule of retention, of a policy that may have backups."""
-        has_target = self.form_state.target is not None and not self.form_state.is_unread
-        return has_target and bool(self.query("#hint")) and self.form_widget.row.key.startswith(RULES)
+        """Whether the cursor is on a rule of retention."""
+        is_shown = not self.form_state.is_unread and bool(self.query("#hint"))
+        return is_shown and self.form_widget.row.key.startswith(RULES)
 
     def _try_rules_soon(self) -> None:
         """Ask what the rules would do once nothing was typed for TRIAL_SECONDS."""
         spec = self.form_state.spec
         if not self._is_on_rules or spec is None or spec.policy is None or not self.context.reader.live:
             return
+        if self.form_state.target is None:
+            return  # a new CronJob has no snapshots
         rules = spec.policy.retention
         if not self._trial.set_rules(rules):
             return
@@ -239,9 +241,12 @@ class FormView(FormBase):
 
     def _trial_lines(self, width: int) -> list[Text]:
         trial = self._trial
-        if self.form_state.spec is None:
+        spec = self.form_state.spec
+        if spec is None or spec.policy is None:
             words = "What the rules would do is said once nothing in the form is wrong."
             return [((part, "quiet"),) for part in wrap(words, width)]
+        if self.form_state.target is None:
+            return retention_page.untried_lines(spec.policy.retention, width)
         if trial.error is not None:
             return cause(trial.error.message, trial.error.next_step, width, "bad")
         if trial.plan is None:

@@ -6,12 +6,16 @@ from datetime import datetime
 from kronkeep_tui.context import AvailableAction
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.widgets.cells import Text, put_side_by_side, wrap_anywhere
+from kronkeep_tui.widgets.cells import Text, put_side_by_side, wrap, wrap_anywhere
 
 COLUMN_CELLS = 62  # a key, what it does, its command
 FILTERS = (
     "Filters, here and in the API: status:failed ns:pay storage:s3 trigger:manual age:<24h !name:test text",
     "All terms must match, and ! negates one. Commands take filters too, as in :runs status:failed",
+)
+FIGURES = (
+    "row 3/27 of 40 and older: the third of 27 rows, which filter or namespace left of 40; "
+    "older ones are read as you go down. 2 alerts +1 ack: one more is acknowledged.",
 )
 
 
@@ -32,7 +36,8 @@ class HelpView(PageView):
             (("In a shell (C has this and more lines):", "title"),),
         ]
         shell += [((part, ""),) for part in wrap_anywhere(self.context.shell_line, width)]
-        return [*lines, (), *(((line, "quiet"),) for line in FILTERS), *shell]
+        notes = [((part, "quiet"),) for line in (*FILTERS, *FIGURES) for part in wrap(line, width)]
+        return [*lines, (), *notes, *shell]
 
 
 def _key_line(available: AvailableAction) -> Text:

@@ -39,7 +39,8 @@ class LogPreview:
             return [*head, *waiting_lines(self._context, width)]
         if isinstance(text, KronkeepError):
             return [*head, *(((part, ""),) for part in wrap(text.message, width))]
-        return [*head, *(fit_text(log_text(line), width) for line in text)]
+        zone = self._context.clock.now().tzinfo
+        return [*head, *(fit_text(log_text(line, zone), width) for line in text)]
 
     async def _read(self, run_id: str) -> Sequence[str]:
         """Read the end of a log."""

@@ -189,8 +189,8 @@ class NightView(TableView[NightEntry]):
         if shown in (0, len(self._records)):
             return super().row_text()
         row = f"row {self.table.cursor + 1}/{len(self._records)}"
-        is_all = shown == len(self._ordered)
-        return f"{row}, {shown} CronJobs" if is_all else f"{row} of {len(self._ordered)}"
+        hidden = "" if shown == len(self._ordered) else f" of {len(self._ordered)}"
+        return f"{row}, {shown}{hidden} CronJobs"
 
     def _waiting(self) -> Span:
         """Return what stands in the headline until the timeline was read."""

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_tui import actions
-from kronkeep_tui.actions import ACTIONS, BY_NAME, Scope, handles
+from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
+from kronkeep_tui.keymap import Binding
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
@@ -16,12 +17,23 @@ from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
 class PaletteEntry(NamedTuple):
-    """Something that can be done: an action by its name, or a visit to a CronJob by its uid."""
+    """Something that can be done: an action, or without one a visit to the CronJob with the uid `id`."""
 
     id: str
     label: str
-    key: str
+    key: str = ""
     why_not: str = ""
+    action: Action | None = None
+
+
+def _entry_of(binding: Binding, why_not: str) -> PaletteEntry:
+    return PaletteEntry(
+        id=binding.action.name,
+        label=binding.action.label,
+        key=binding.key_labels[0],
+        why_not=why_not,
+        action=binding.action,
+    )
 
 
 class PaletteView(TableView[PaletteEntry]):
@@ -71,27 +83,17 @@ class PaletteView(TableView[PaletteEntry]):
         return [o for o in self._entries(store) if all(word in o.label.lower() for word in words)]
 
     def _entries(self, store: Store) -> list[PaletteEntry]:
-        entries = [
-            PaletteEntry(
-                id=binding.action.name,
-                label=binding.action.label,
-                key=binding.key_labels[0],
-                why_not=why_not,
-            )
-            for binding, why_not in self.context.actions_below()
-            if binding.action != actions.PALETTE
-        ]
-        here = {entry.id for entry in entries}
+        below = [each for each in self.context.actions_below() if each.binding.action != actions.PALETTE]
+        here = {each.binding.action.name for each in below} | {actions.PALETTE.name}
+        entries = [_entry_of(binding, why_not) for binding, why_not in below]
         entries += [
-            PaletteEntry(
-                id=action.name, label=action.label, key="", why_not=f"for {', '.join(action.scopes)}"
-            )
-            for action in ACTIONS
-            if action.name not in here and action != actions.PALETTE
+            _entry_of(binding, f"for {', '.join(binding.action.scopes)}")
+            for binding in self.context.keymap.bindings
+            if binding.action.name not in here
         ]
         return entries + [
-            PaletteEntry(id=f"job {c.id}", label=f"go to {c.namespace}/{c.name}", key="")
-            for c in store.cronjobs
+            PaletteEntry(id=cronjob.id, label=f"go to {cronjob.namespace}/{cronjob.name}")
+            for cronjob in store.cronjobs
         ]
 
     def row_of(self, record: PaletteEntry, store: Store, now: datetime) -> TableRow:
@@ -105,10 +107,10 @@ class PaletteView(TableView[PaletteEntry]):
         self.context.leave()
         if entry is None:
             return
-        if entry.id.startswith("job "):
-            self.context.go((Place("jobs"), Place("runs", entry.id.removeprefix("job "))))
+        if entry.action is None:
+            self.context.go((Place("jobs"), Place("runs", entry.id)))
         else:
-            self.context.perform(BY_NAME[entry.id])
+            self.context.perform(entry.action)
 
     @handles(actions.CHOOSE)
     def perform_entry(self) -> None:

@@ -48,7 +48,7 @@ class RunView(View):
         head.reachable = False
         yield head
         yield TextLine(id="rule")
-        yield LogPane()
+        yield LogPane(self.context.clock.now().tzinfo)
 
     @property
     def log_pane(self) -> LogPane:

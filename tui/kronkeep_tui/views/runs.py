@@ -74,10 +74,10 @@ class RunsView(TableView[CronJobExecution]):
         return store.label(cronjob.namespace, cronjob.name) + store.cluster_suffix(cronjob.cluster)
 
     def headline(self) -> Text:
-        """Return the counts, with a + while older runs are not read yet."""
+        """Return the counts, and whether there are older runs that were not read yet."""
         headline = super().headline()
-        if headline and not self._is_at_end:
-            headline = (*headline[:1], ("+", "quiet"), *headline[1:])
+        if headline and self._records and not self._is_at_end:
+            headline = (*headline[:1], (" and older", "quiet"), *headline[1:])
         return (*headline, *self._arrivals())
 
     def _arrivals(self) -> Text:

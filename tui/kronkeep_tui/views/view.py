@@ -26,6 +26,13 @@ from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.line_widget import ScrollableLines, UnscrolledWidget
 
 
+def lost_words(context: Context) -> str:
+    """Return why nothing can be changed while the daemon is away, and what to do."""
+    if (end := context.reader.end) is not None:
+        return f"{end.message.removesuffix('.')}; nothing was done. {end.next_step}"
+    return "The daemon cannot be reached; nothing was done. ctrl+r tries again."
+
+
 class View(UnscrolledWidget):
     """What stands between the fixed rows of the screen.
 
@@ -182,7 +189,7 @@ class View(UnscrolledWidget):
             return "Read-only: nothing was done."
         offline = action in (actions.CREATE, actions.SUBMIT)
         if action.changes and not self.context.reader.live and not offline:
-            return "The daemon cannot be reached; nothing was done. ctrl+r tries again."
+            return lost_words(self.context)
         if action.needs_row and self.subject() is None:
             return f"{action.label}: there is no row under the cursor."
         return self.refusal(action)

@@ -4,6 +4,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.widgets.cells import Text, wrap
 
 READING = "Reading ..."
+ENDED = "The daemon has ended, so this was not read."
 AWAY = "The daemon is away, so this was not read. It is read once the daemon answers again."
 
 
@@ -16,9 +17,12 @@ def waiting_lines(context: Context, width: int, words: str = READING) -> list[Te
     """Return that something is being read, in `words`; or that the daemon is away, so that nothing comes."""
     if not is_away(context):
         return [((words, "quiet"),)]
-    return [((part, "warn"),) for part in wrap(AWAY, width)]
+    words = AWAY if context.reader.end is None else ENDED
+    return [((part, "warn"),) for part in wrap(words, width)]
 
 
 def again_text(context: Context) -> str:
     """Return what is said once everything is to be read again."""
+    if (end := context.reader.end) is not None:
+        return f"{end.message} {end.next_step}"
     return "The daemon is away; it is tried at once." if is_away(context) else "Reading again."

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import tzinfo
 
 from textual.geometry import Size
 
+from kronkeep_tui.log_times import split_clock, split_time
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.line_widget import ScrollableLines
 
@@ -12,17 +14,17 @@ HEAD_LINES = 10_000  # of a long log, which stay
 KEPT_LINES = 50_000
 SPARE_LINES = 5_000  # that are dropped at once beyond KEPT_LINES, as each time every row is laid out anew
 LONGEST = 2_000  # characters of one line; the kept copy in the daemon has all of it
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d))(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)\s?(.*)", re.DOTALL)
 _GAP = re.compile(r"\[kronkeep: (\d+) bytes are not kept\]")  # as the daemon keeps a long log
 _BAD = re.compile(r"\b(error|fatal|panic|failed|killed)\b", re.IGNORECASE)
 _WARN = re.compile(r"\b(warn|warning|retry)\b", re.IGNORECASE)
 
 
 class LogPane(ScrollableLines):
-    """The lines of a log with their scroll position, search and display options."""
+    """The lines of a log with their scroll position, search and display options; times are of `zone`."""
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, zone: tzinfo | None, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._zone = zone
         self._lines: list[str] = []
         self._rows: list[tuple[int, str]] = []
         self.dropped = 0
@@ -74,8 +76,8 @@ class LogPane(ScrollableLines):
         self._place()
 
     def _rows_of(self, number: int, line: str) -> list[tuple[int, str]]:
-        if not self.times and (match := _TIME.fullmatch(line)):
-            line = match[3]
+        if not self.times:
+            line = split_time(line)[1]
         if not self.wrapped:
             return [(number, line)]
         return [(number, part) for part in wrap(line, max(10, self.size.width - 2))]
@@ -99,9 +101,9 @@ class LogPane(ScrollableLines):
     def _spans(self, words: str, number: int) -> Text:
         role = "bad" if _BAD.search(words) else "warn" if _WARN.search(words) else ""
         head: Text = ()
-        if self.times and (match := _TIME.fullmatch(words)):
-            head = ((f"{match[2]} ", "quiet"),)
-            words = match[3]
+        if self.times:
+            clock, words = split_clock(words, self._zone)
+            head = ((clock, "quiet"),) if clock else ()
         words = words[self.left :]
         if not self.searched:
             return (*head, (words, role))
@@ -181,12 +183,11 @@ class LogPane(ScrollableLines):
         return ", ".join(parts)
 
 
-def log_text(line: str) -> Text:
-    """Return a line of a log in colours, with its clock time."""
+def log_text(line: str, zone: tzinfo | None) -> Text:
+    """Return a line of a log in colours, with its clock time in a zone (None: UTC)."""
     role = "bad" if _BAD.search(line) else "warn" if _WARN.search(line) else ""
-    if match := _TIME.fullmatch(line):
-        return ((f"{match[2]} ", "quiet"), (match[3], role))
-    return ((line, role),)
+    clock, words = split_clock(line, zone)
+    return ((clock, "quiet"), (words, role)) if clock else ((words, role),)
 
 
 def _count_lines(count: int) -> str:
