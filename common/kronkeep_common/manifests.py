@@ -22,13 +22,15 @@ The first two are the bodies of POST /v1/cronjobs and POST /v1/storages (`kind_o
 a PersistentVolumeClaim that exists a policy of its own, for data that no CronJob writes.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from kronkeep_common import subject_names
+from kronkeep_common.cronjob_fields import split_path
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.model_faults import find_faults
 from kronkeep_common.models import BackupStorageCreate, ClaimPolicyManifest, CronJobCreate, CronJobManifest
@@ -42,11 +44,56 @@ SUFFIXES = (".yaml", ".yml", ".json")
 ManifestBody = CronJobCreate | BackupStorageCreate | CronJobManifest | ClaimPolicyManifest
 
 
-class ManifestDocument(NamedTuple):
-    """A manifest, and the file and line where it begins."""
+class SourceText(NamedTuple):
+    """Where manifests come from: a file's name, and whether it is JSON, whose lines may be long."""
 
-    where: str
+    name: str
+    is_json: bool = False
+
+    def place(self, node: Any, steps: Sequence[str | int] = ()) -> str:
+        """Return `FILE:LINE` of a field, with its column in JSON: of the deepest node on its path."""
+        return self.place_of_mark(_find_mark(node, steps))
+
+    def place_of_mark(self, mark: Any) -> str:
+        """Return `FILE:LINE` of a mark, with its column in JSON."""
+        column = f":{mark.column + 1}" if self.is_json else ""
+        return f"{clean(self.name)}:{mark.line + 1}{column}"
+
+
+class ManifestDocument(NamedTuple):
+    """A manifest, and its node with the lines of its fields."""
+
+    source: SourceText
+    node: Any
     body: ManifestBody
+
+    @property
+    def where(self) -> str:
+        """The file and line where it begins."""
+        return self.source.place(self.node)
+
+    def describe_fault(self, sentence: str, field: str = "") -> str:
+        """Return a sentence with the manifest's name and the place of what it is about.
+
+        That is the field whose path it begins with, a value that it quotes, or a field of that name.
+        """
+        start = self.node.start_mark
+        mark = _find_mark(self.node, split_path(sentence.partition(": ")[0]))
+        if mark is start:
+            name = field.rpartition(".")[2]
+            pairs = list(_walk_pairs(self.node))
+            quoted = [key for key, value in pairs if value.id == "scalar" and f"'{value.value}'" in sentence]
+            named = [key for key, _ in pairs if key.value == name]
+            both = [key for key in quoted if key in named]
+            mark = next((key.start_mark for key in (*both, *quoted, *named)), start)
+        return f"{self.source.place_of_mark(mark)}: {describe(self.body)}: {sentence}"
+
+
+class ParsedManifests(NamedTuple):
+    """The documents of a text that could be converted, and the faults of the others."""
+
+    documents: list[ManifestDocument]
+    faults: list[str]
 
 
 def describe(body: ManifestBody) -> str:
@@ -88,15 +135,22 @@ def parse_documents(text: str, where: str) -> list[ManifestDocument]:
 
     Raise InvalidRequest, which names file and line of the first fault; `faults` in its details has all.
     """
+    parsed = parse_text(text, where)
+    if parsed.faults:
+        raise faulty_manifests(parsed.faults)
+    return parsed.documents
+
+
+def parse_text(text: str, where: str) -> ParsedManifests:
+    """Parse the documents of a text; raise InvalidRequest where it is no YAML or JSON."""
+    source = SourceText(where, is_json=_is_json(text))
     documents: list[ManifestDocument] = []
     faults: list[str] = []
     for value, node in load_values(text, where):
-        converted = _convert_body(value, node, clean(where))
+        converted = _convert_body(value, node, source)
         documents += converted.documents
         faults += converted.faults
-    if faults:
-        raise faulty_manifests(faults)
-    return documents
+    return ParsedManifests(documents, faults)
 
 
 def load_values(text: str, where: str) -> list[YamlValue]:
@@ -120,11 +174,25 @@ def load_values(text: str, where: str) -> list[YamlValue]:
                 if value is not None:
                     values.append(YamlValue(value, item))
     except yaml.MarkedYAMLError as fault:
-        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
-        raise InvalidRequest(f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}.") from fault
+        raise InvalidRequest(_describe_syntax(text, where, fault)) from fault
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         raise InvalidRequest(f"{clean(where)}: {clean(str(fault), 200)}") from fault
     return values
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def _describe_syntax(text: str, where: str, fault: Any) -> str:
+    """Return what is wrong with a text that is no YAML: of JSON in the words for JSON, with the column."""
+    if _is_json(text):
+        try:
+            json.loads(text)
+        except json.JSONDecodeError as refusal:
+            return f"{clean(where)}:{refusal.lineno}:{refusal.colno}: {clean(refusal.msg)}."
+    line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+    return f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}."
 
 
 def faulty_manifests(faults: Sequence[str]) -> InvalidRequest:
@@ -144,9 +212,19 @@ def _items_of(node: Any) -> list[Any]:
     return list(items.value)
 
 
-def _line_of(node: Any, steps: Sequence[str | int]) -> int:
-    """Return the line of a field, from 1: that of the deepest node on its path that there is."""
-    line: int = node.start_mark.line
+def _walk_pairs(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the key and value nodes of the mappings in a node, from the top."""
+    for entry in node.value if node.id != "scalar" else ():
+        if isinstance(entry, tuple):
+            yield entry
+            yield from _walk_pairs(entry[1])
+        else:
+            yield from _walk_pairs(entry)
+
+
+def _find_mark(node: Any, steps: Sequence[str | int]) -> Any:
+    """Return the mark of a field, whose line and column are from 0: that of the deepest node on its path."""
+    mark = node.start_mark
     for step in steps:
         if isinstance(step, int):
             below = node.value[step] if node.id == "sequence" and step < len(node.value) else None
@@ -156,9 +234,9 @@ def _line_of(node: Any, steps: Sequence[str | int]) -> int:
             key, below = next(((k, v) for k, v in pairs if k.value == step), (None, None))
         if key is None or below is None:
             break
-        line = key.start_mark.line
+        mark = key.start_mark
         node = below
-    return line + 1
+    return mark
 
 
 def _check_tokens(tokens: Iterable[Any], where: str) -> None:
@@ -173,24 +251,35 @@ def _check_tokens(tokens: Iterable[Any], where: str) -> None:
             raise InvalidRequest(f"{clean(where)}:{token.start_mark.line + 1}: {fault}.")
 
 
-class _Converted(NamedTuple):
-    documents: list[ManifestDocument]
-    faults: list[str]
-
-
-def _convert_body(value: Any, node: Any, where: str) -> _Converted:
-    """Return the document of a value, or its faults, each with the line of its field."""
-    place = f"{where}:{_line_of(node, ())}"
+def _convert_body(value: Any, node: Any, source: SourceText) -> ParsedManifests:
+    """Return the document of a value, or its faults, each with the place of its field and its name."""
     if not isinstance(value, dict) or value.get("kind") not in KINDS:
         kind = value.get("kind") if isinstance(value, dict) else None
         advice = suggest_name(kind, KINDS) if isinstance(kind, str) else f"There are: {', '.join(KINDS)}."
-        return _Converted([], [f"{place}: kind must be CronJob, BackupStorage or ClaimPolicy. {advice}"])
+        return ParsedManifests(
+            [], [f"{source.place(node)}: kind must be CronJob, BackupStorage or ClaimPolicy. {advice}"]
+        )
     fields, kind = _fields_and_kind(value)
     try:
-        return _Converted([ManifestDocument(place, msgspec.convert(fields, kind))], [])
+        return ParsedManifests([ManifestDocument(source, node, msgspec.convert(fields, kind))], [])
     except msgspec.ValidationError:
         faults = find_faults(fields, kind)
-    return _Converted([], [f"{where}:{_line_of(node, fault.steps)}: {fault.sentence}" for fault in faults])
+    name = _describe_value(value)
+    return ParsedManifests(
+        [], [f"{source.place(node, fault.steps)}: {name}{fault.sentence}" for fault in faults]
+    )
+
+
+def _describe_value(value: dict[str, Any]) -> str:
+    """Return `cronjob NAMESPACE/NAME: ` and the like of a manifest with faults, as far as it has a name."""
+    owner = value.get("metadata") if "apiVersion" in value else value
+    fields = owner if isinstance(owner, dict) else {}
+    name = fields.get({"BackupStorage": "id", "ClaimPolicy": "claim"}.get(value["kind"], "name"))
+    noun = {"BackupStorage": "storage", "ClaimPolicy": "policy of"}.get(value["kind"], "cronjob")
+    if not isinstance(name, str):
+        return ""
+    namespace = "" if noun == "storage" else f"{fields.get('namespace', 'default')}/"
+    return f"{noun} {clean(namespace + name, 320)}: "
 
 
 def _fields_and_kind(value: dict[str, Any]) -> tuple[dict[str, Any], type[ManifestBody]]:

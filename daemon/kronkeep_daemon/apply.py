@@ -6,12 +6,15 @@ kronkeep's own format describes a whole CronJob with its policy.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from kronkeep_common import name_rules, object_keys, subject_names
 from kronkeep_common.archive_contents import require_contents
+from kronkeep_common.cronjob_fields import explain_unknown_fields
 from kronkeep_common.errors import CronJobNotFound, InvalidPolicy, NameTaken, StorageNotFound
 from kronkeep_common.manifests import ManifestBody
 from kronkeep_common.models import (
@@ -28,6 +31,7 @@ from kronkeep_daemon.cronjobs import CronJobService, last_applied
 from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import InvalidObject
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, JsonObject
 from kronkeep_daemon.storages.service import StorageService
 
@@ -119,7 +123,8 @@ class ManifestApplier:
             _note_field_names(body)
             cluster = self._cronjobs.clusters.by_name(ref.cluster)
             await self._require_contents(ref, body)
-            created = await self._cronjobs.create_manifest(body, cluster, dry_run=dry_run)
+            with _unknown_fields_explained():
+                created = await self._cronjobs.create_manifest(body, cluster, dry_run=dry_run)
             return ApplyResult("created", await self._extended.answer(created))
         await self._write_policy(ref, body, cronjob)
         _note_field_names(body)
@@ -129,7 +134,8 @@ class ManifestApplier:
             return ApplyResult("unchanged", self._extended.get(ref))
         self._cronjobs.check_allowed(body)
         await self._require_contents(ref, last_applied.merge(live, patch))
-        patched = await self._cronjobs.patch(ref, patch, dry_run=dry_run)
+        with _unknown_fields_explained():
+            patched = await self._cronjobs.patch(ref, patch, dry_run=dry_run)
         return ApplyResult("changed", await self._extended.answer(patched))
 
     async def _require_contents(self, ref: CronJobRef, manifest: JsonObject) -> None:
@@ -177,6 +183,18 @@ class ManifestApplier:
         carried = (policies.read_policy(cronjob).policy for cronjob in self._cronjobs.subjects.objects())
         is_taken = any(policy is not None and policy.id == policy_id for policy in carried)
         return None if is_taken else policy_id
+
+
+@contextmanager
+def _unknown_fields_explained() -> Iterator[None]:
+    """Say of each field that the cluster does not know what was probably meant; raise InvalidObject."""
+    try:
+        yield
+    except InvalidObject as refusal:
+        faults = explain_unknown_fields(refusal.message)
+        if not faults:
+            raise
+        raise InvalidObject(" ".join(faults), faults=faults) from refusal
 
 
 def _note_field_names(body: JsonObject) -> None:

@@ -310,8 +310,9 @@ class CronJobService:
     async def patch(self, ref: CronJobRef, body: JsonObject, *, dry_run: bool = False) -> CronJobObject:
         """Apply a merge patch to a CronJob; raises CronJobNotFound, InvalidObject."""
         self.find(ref)
+        path = paths.cronjobs(ref.namespace, ref.name)
         cluster = self.clusters.by_name(ref.cluster)
-        patched = await cluster.patch(paths.cronjobs(ref.namespace, ref.name), body, dry_run=dry_run)
+        patched = await cluster.patch(path, body, dry_run=dry_run, strict=True)
         return self._take_answer(patched, cluster, dry_run)
 
     async def trigger(
@@ -447,8 +448,8 @@ class CronJobService:
 
 async def _create_object(cluster: Cluster, path: str, body: JsonObject, dry_run: bool) -> JsonObject:
     if dry_run:
-        return await cluster.create(path, body, dry_run=True)
-    return await idempotent_create.create(cluster, path, body)
+        return await cluster.create(path, body, dry_run=True, strict=True)
+    return await idempotent_create.create(cluster, path, body, strict=True)
 
 
 def _title(namespace: str, name: str) -> str:

@@ -289,23 +289,32 @@ class Cluster:
             if not token:
                 return
 
-    async def create(self, path: str, body: JsonObject, *, dry_run: bool = False) -> JsonObject:
-        """POST `body` to a collection; raises AlreadyExists, InvalidObject."""
-        return await self._fetch_json(
-            ApiRequest(method="POST", path=path, params=_dry_run_params(dry_run), body=body)
-        )
+    async def create(
+        self, path: str, body: JsonObject, *, dry_run: bool = False, strict: bool = False
+    ) -> JsonObject:
+        """POST `body` to a collection; raises AlreadyExists, InvalidObject.
+
+        strict: whether a field that the cluster does not know is refused, not dropped.
+        """
+        params = _dry_run_params(dry_run) | _validation_params(strict)
+        return await self._fetch_json(ApiRequest(method="POST", path=path, params=params, body=body))
 
     async def replace(self, path: str, body: JsonObject) -> JsonObject:
         """PUT `body`; raises ConflictInCluster where its resourceVersion is not the latest."""
         return await self._fetch_json(ApiRequest(method="PUT", path=path, body=body))
 
     async def patch(
-        self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False
+        self,
+        path: str,
+        body: object,
+        *,
+        kind: str = "merge",
+        dry_run: bool = False,
+        strict: bool = False,
     ) -> JsonObject:
-        """PATCH an object; `kind` is merge, strategic, json or apply."""
-        params = _dry_run_params(dry_run) | (
-            {"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {}
-        )
+        """PATCH an object; `kind` is merge, strategic, json or apply, `strict` as in `create`."""
+        params = _dry_run_params(dry_run) | _validation_params(strict)
+        params |= {"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {}
         return await self._fetch_json(
             ApiRequest(method="PATCH", path=path, params=params, body=body, kind=_CONTENT_TYPES[kind])
         )
@@ -460,6 +469,10 @@ class Cluster:
 
 def _dry_run_params(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
+
+
+def _validation_params(strict: bool) -> dict[str, str]:
+    return {"fieldValidation": "Strict"} if strict else {}
 
 
 def _timeout(request: ApiRequest) -> object:

@@ -8,14 +8,14 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject
 
 
-async def create(cluster: Cluster, path: str, body: JsonObject) -> JsonObject:
+async def create(cluster: Cluster, path: str, body: JsonObject, *, strict: bool = False) -> JsonObject:
     """POST `body`, which has a name, to the collection `path`; raises what Cluster.create raises.
 
     Where no response arrives, or a 5xx as when etcd times out, the object may have been created all the same.
     An existing one that has every field of `body` counts as created; otherwise the first error is raised.
     """
     try:
-        return await cluster.create(path, body)
+        return await cluster.create(path, body, strict=strict)
     except (ClusterUnreachable, Unavailable) as lost:
         existing = await _fetch_existing(cluster, paths.object_path(path, body["metadata"]["name"]), lost)
         if not includes(existing, body):

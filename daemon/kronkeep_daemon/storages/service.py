@@ -131,6 +131,7 @@ class StorageService:
                 f"There is no storage {clean(repr(name), 80)}.",
                 next_step=f"Did you mean {near}?" if near else None,
                 field="storage_id",
+                storage=name,
             )
         return storage
 
@@ -149,6 +150,7 @@ class StorageService:
                 + (f": {storage.message}" if storage.message else "."),
                 next_step=_NEXT_STEPS.get(storage.status),
                 field="storage_id",
+                storage=name,
             )
         return storage
 

@@ -86,3 +86,16 @@ async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Backu
         "Removed 1 snapshot of"
     )
     assert len(await place.list_snapshots("going", folder)) == 2
+
+
+async def test_a_storage_of_the_same_manifests_is_waited_for(place: BackupSite, tmp_path: Path) -> None:
+    await place.create_claim("declared")
+    file = tmp_path / "set.yaml"
+    file.write_text(
+        "kind: CronJob\nname: declared\nimage: busybox\nschedule: 0 2 29 2 *\n"
+        "volumes: [{claim: declared, mount_path: /data}]\npolicy: {storage_id: declared}\n---\n"
+        f"kind: BackupStorage\nid: declared\nnamespaces: [default]\nsettings: {{path: {tmp_path}/declared}}\n"
+    )
+    assert said(run_kronkeep(place.daemon, "apply", "--dry-run", "-f", str(file))).count("would be cr") == 2
+    assert "cronjob default/declared created" in said(run_kronkeep(place.daemon, "apply", "-f", str(file)))
+    assert said(run_kronkeep(place.daemon, "apply", "-f", str(file))).count("unchanged") == 2

@@ -7,7 +7,6 @@ from kronkeep_tui.cli.main import build_parser
 
 # What these print is a program, a page, a manifest, bytes or a report of their own.
 WITHOUT = {
-    "apply",
     "completion",
     "demo",
     "describe",  # get -o json has the record

@@ -34,7 +34,9 @@ def test_what_is_closed_again_does_not_count() -> None:
     [
         ("a: &x [1]\nb: *x\n", "shop.yaml:2: aliases are refused"),
         (f"{CRONJOB}---\nkind: Secret\n", "shop.yaml:6: kind must be CronJob, BackupStorage or ClaimPolicy"),
-        (f"{CRONJOB}nothing: 1\n", "shop.yaml:5: nothing: there is no such field."),
+        (f"{CRONJOB}nothing: 1\n", "shop.yaml:5: cronjob default/a: nothing: there is no such field."),
+        ('{"kind": "CronJob",\n\t"name": "a", "imag": 3}', "shop.yaml:2:15: cronjob default/a: imag: "),
+        ('{"kind": "CronJob",\n "name": "a",, "image": "x"}', "shop.yaml:2:14: Expecting property name"),
         ("kind: !!python/object:os.system x\n", "shop.yaml:1: could not determine a constructor"),
         ("a: b: c\n", "shop.yaml:1: mapping values are not allowed"),
         ("a" * (manifests.LARGEST + 1), "shop.yaml is larger than 1048576 characters"),

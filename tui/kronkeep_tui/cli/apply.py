@@ -1,34 +1,74 @@
 """`kronkeep apply`, `create -f` and `edit`: CronJobs and storages from manifests.
 
-All files are read before anything is sent.
+All files are read, and the daemon checks every manifest, before anything is changed.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from kronkeep_common import manifests, subject_names
-from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
+from kronkeep_common.errors import (
+    CronJobNotFound,
+    InvalidRequest,
+    KronkeepError,
+    NameTaken,
+    NotAllowedNow,
+    StorageFailed,
+    StorageNotFound,
+    Unavailable,
+)
 from kronkeep_common.manifests import ManifestBody, ManifestDocument
 from kronkeep_common.models import (
     BackupPolicySpec,
+    BackupStorage,
     BackupStorageCreate,
     ClaimPolicyManifest,
     CronJob,
-    CronJobCreate,
     CronJobManifest,
 )
 from kronkeep_common.models.storage import declared_change
 from kronkeep_common.models.storage_kinds import are_same_settings
+from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean
-from kronkeep_tui.cli import output
+from kronkeep_tui.cli import output, wait_for_end
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_cluster, split_name
+from kronkeep_tui.cli.manifest_files import read_documents
 from kronkeep_tui.cli.verb import Verbs, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
+
+
+WOULD_CREATE = "would be created"
+
+
+class ManifestOutcome(NamedTuple):
+    """What becomes of a manifest: in words, as a record, and the CronJob whose warnings are printed."""
+
+    words: str
+    record: object
+    cronjob: CronJob | None = None
+
+
+class ManifestRefusal(NamedTuple):
+    """A manifest, and why the daemon refuses it."""
+
+    document: ManifestDocument
+    error: KronkeepError
+
+    def located(self) -> KronkeepError:
+        """Return the error with file, line and name of the manifest in its message."""
+        field = str(self.error.details.get("field") or "")
+        sentences = self.error.details.get("faults") or [self.error.message]
+        faults = [self.document.describe_fault(sentence, field) for sentence in sentences]
+        self.error.message = faults[0]
+        self.error.details["faults"] = faults
+        return self.error
+
+
+Step = Callable[["Client", ManifestBody, bool], Awaitable[ManifestOutcome]]
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -41,6 +81,7 @@ def add_parser(verbs: Verbs) -> None:
     )
     apply.add_argument("--dry-run", action="store_true", help="check everything, but change nothing")
     add_cluster(apply)
+    output.add_json(apply)
     apply.set_defaults(func=with_client(_apply_files))
     edit = verbs.add_parser("edit", help="change a CronJob, or a claim's policy, in $VISUAL or $EDITOR")
     edit.add_argument("name", help=CRONJOB_NAME_HELP)
@@ -48,101 +89,175 @@ def add_parser(verbs: Verbs) -> None:
     edit.set_defaults(func=with_client(_edit))
 
 
-def _read_bodies(paths: list[str]) -> list[ManifestBody]:
-    """Read every document of files and folders; raise InvalidRequest with the file and line of each fault."""
-    documents: list[ManifestDocument] = []
-    faults: list[str] = []
-    for file in _files_of(paths):
-        try:
-            documents += _read_documents(file)
-        except InvalidRequest as error:
-            if "faults" not in error.details:
-                raise
-            faults += error.details["faults"]
-    if faults:
-        raise manifests.faulty_manifests(faults)
-    return [document.body for document in documents]
-
-
-def _files_of(names: list[str]) -> Iterator[Path | None]:
-    """Yield the files that names mean, those of a folder in order; None for standard input."""
-    for name in names:
-        path = Path(name)
-        if name == "-":
-            yield None
-        elif path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix in manifests.SUFFIXES)
-        else:
-            yield path
-
-
-def _read_documents(file: Path | None) -> list[ManifestDocument]:
-    if file is None:
-        return manifests.parse_documents(sys.stdin.read(manifests.LARGEST + 1), "standard input")
-    return manifests.read_file(file)
-
-
 async def _apply_files(client: "Client", options: argparse.Namespace) -> int:
-    """Apply storages first, then CronJobs and policies of claims; print one line for each."""
-    bodies = _read_bodies(options.file)
-    for body in bodies:
-        if isinstance(body, BackupStorageCreate):
-            print(f"storage {body.id} {await _apply_storage(client, body, options.dry_run)}")
-    for body in bodies:
-        if isinstance(body, ClaimPolicyManifest):
-            print(f"{manifests.describe(body)} {await _apply_claim_policy(client, body, options.dry_run)}")
-        elif not isinstance(body, BackupStorageCreate):
-            print(f"{manifests.describe(body)} {await _apply_cronjob(client, body, options.dry_run)}")
-    return 0
+    return await _carry_out(client, options, _apply_body)
 
 
 async def create_files(client: "Client", options: argparse.Namespace) -> int:
     """Create what manifests describe; raise NameTaken for what exists already."""
-    made: list[object] = []
-    for body in _read_bodies(options.file):
-        if isinstance(body, BackupStorageCreate):
-            made.append(await client.storages.create(body, dry_run=options.dry_run))
-            words = f"storage {body.id} {'would be created' if options.dry_run else 'is being created'}"
-        elif isinstance(body, ClaimPolicyManifest):
-            made.append(body)
-            words = await create_claim_policy(client, body, dry_run=options.dry_run)
-        elif isinstance(body, CronJobManifest):
-            raise InvalidRequest(
-                "A manifest of Kubernetes can only be applied.", next_step="Use kronkeep apply -f."
-            )
-        else:
-            cronjob = await client.cronjobs.create(body, dry_run=options.dry_run)
-            print_warnings(cronjob)
-            made.append(cronjob)
-            outcome = "would be created" if options.dry_run else "created"
-            words = f"cronjob {body.namespace}/{body.name} {outcome}"
+    return await _carry_out(client, options, _create_body)
+
+
+async def _carry_out(client: "Client", options: argparse.Namespace, step: Step) -> int:
+    """Check all manifests, then do them, storages first; print what became of each."""
+    documents, refusals = read_documents(options.file)
+    documents.sort(key=_is_no_storage)
+    try:
+        checked = await _check(client, documents, step)
+    except Unavailable:
+        _raise_refusals(refusals)
+        raise
+    _raise_refusals([*refusals, *checked.refusals])
+    records: list[object] = []
+    created: list[BackupStorage] = []
+    for document, outcome in zip(documents, checked.outcomes, strict=True):
+        done = outcome
+        if not options.dry_run and outcome.words != "unchanged":
+            if _is_no_storage(document):
+                await _wait_for_storages(client, created)
+            done = await _carry_out_one(client, document, step)
+        if isinstance(done.record, BackupStorage):
+            created.append(done.record)
+        if done.cronjob is not None:
+            print_warnings(done.cronjob)
+        records.append(done.record)
         if options.output == "text":
-            print(words)
+            print(f"{manifests.describe(document.body)} {done.words}", flush=True)
     if options.output == "json":
-        output.print_document(made, "json")
+        output.print_document(records, "json")
     return 0
 
 
+def _is_no_storage(document: ManifestDocument) -> bool:
+    return not isinstance(document.body, BackupStorageCreate)
+
+
+async def _wait_for_storages(client: "Client", created: list[BackupStorage]) -> None:
+    """Wait until storages that are being created can be used; raise StorageFailed."""
+    while created:
+        storage = await wait_for_end.wait_for_storage(client, created.pop())
+        if storage.status == "failed":
+            raise StorageFailed(
+                f"The storage {clean(storage.id, 80)} was not created: {clean(storage.message or '', 500)}",
+                next_step=storage.next_step,
+            )
+
+
+class CheckedManifests(NamedTuple):
+    """What would become of manifests, and why it cannot."""
+
+    outcomes: list[ManifestOutcome]
+    refusals: list[ManifestRefusal]
+
+
+async def _check(client: "Client", documents: Sequence[ManifestDocument], step: Step) -> CheckedManifests:
+    """Let the daemon check every manifest.
+
+    A storage that is not there yet is no fault where the manifests describe it. Raise Unavailable.
+    """
+    outcomes: list[ManifestOutcome] = []
+    refusals: list[ManifestRefusal] = []
+    described = {document.body.id for document in documents if isinstance(document.body, BackupStorageCreate)}
+    for document in documents:
+        try:
+            outcome = await step(client, document.body, True)
+        except (StorageNotFound, NotAllowedNow) as error:
+            outcome = ManifestOutcome(WOULD_CREATE, document.body)
+            if error.details.get("storage") not in described:
+                refusals.append(ManifestRefusal(document, error))
+        except Unavailable:
+            raise
+        except KronkeepError as error:
+            outcome = ManifestOutcome(WOULD_CREATE, document.body)
+            refusals.append(ManifestRefusal(document, error))
+        outcomes.append(outcome)
+    return CheckedManifests(outcomes, refusals)
+
+
+def _raise_refusals(refusals: Sequence[InvalidRequest | ManifestRefusal]) -> None:
+    """Raise InvalidRequest with all faults of all manifests; a single error is raised as it is."""
+    errors = [each.located() if isinstance(each, ManifestRefusal) else each for each in refusals]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        faults = [fault for error in errors for fault in _sentences_of(error)]
+        raise manifests.faulty_manifests(sorted(faults, key=natural_key))
+
+
+def _sentences_of(error: KronkeepError) -> list[str]:
+    """Return the faults of an error, each with what to do about it and its code."""
+    faults = error.details.get("faults") or [error.message]
+    if error.next_step == InvalidRequest.default_next_step:
+        return faults
+    return [f"{fault} {error.next_step} [{error.code}]" for fault in faults]
+
+
+async def _carry_out_one(client: "Client", document: ManifestDocument, step: Step) -> ManifestOutcome:
+    try:
+        return await step(client, document.body, False)
+    except KronkeepError as error:
+        raise ManifestRefusal(document, error).located() from error
+
+
+async def _create_body(client: "Client", body: ManifestBody, dry_run: bool) -> ManifestOutcome:
+    """Create what a manifest describes; raise NameTaken for what exists already."""
+    if isinstance(body, BackupStorageCreate):
+        storage = await client.storages.create(body, dry_run=dry_run)
+        return ManifestOutcome(WOULD_CREATE if dry_run else "is being created", storage)
+    if isinstance(body, ClaimPolicyManifest):
+        return ManifestOutcome(await create_claim_policy(client, body, dry_run=dry_run), body)
+    if isinstance(body, CronJobManifest):
+        raise InvalidRequest(
+            "A manifest of Kubernetes can only be applied.", next_step="Use kronkeep apply -f."
+        )
+    cronjob = await client.cronjobs.create(body, dry_run=dry_run)
+    return ManifestOutcome(WOULD_CREATE if dry_run else "created", cronjob, cronjob)
+
+
 async def create_claim_policy(client: "Client", body: ClaimPolicyManifest, *, dry_run: bool) -> str:
-    """Give a claim its first policy, and return that in words; raise NameTaken where it has one."""
+    """Give a claim its first policy, and return what was done; raise NameTaken where it has one."""
     if await _find_claim_policy(client, body) is not None:
         raise NameTaken(
             f"The claim {clean(body.namespace)}/{clean(body.claim)} has a policy already.",
             next_step="Change it with kronkeep apply -f.",
         )
-    await _apply_claim_policy(client, body, dry_run)
-    return f"{manifests.describe(body)} {'would be created' if dry_run else 'created'}"
+    outcome = await _apply_claim_policy(client, body, dry_run)
+    if outcome.cronjob is not None:
+        print_warnings(outcome.cronjob)
+    return outcome.words
 
 
-async def _apply_claim_policy(client: "Client", body: ClaimPolicyManifest, dry_run: bool) -> str:
-    """Give a claim its policy; return the outcome as a text."""
+async def _apply_body(client: "Client", body: ManifestBody, dry_run: bool) -> ManifestOutcome:
+    """Create or change what a manifest describes."""
+    if isinstance(body, BackupStorageCreate):
+        return await _apply_storage(client, body, dry_run)
+    if isinstance(body, ClaimPolicyManifest):
+        return await _apply_claim_policy(client, body, dry_run)
+    if isinstance(body, CronJobManifest):
+        applied = await client.cronjobs.apply(body, dry_run=dry_run)
+        is_plan = dry_run and applied.outcome != "unchanged"
+        words = f"would be {applied.outcome}" if is_plan else str(applied.outcome)
+        return ManifestOutcome(words, applied.cronjob, applied.cronjob)
+    try:
+        existing = await client.cronjobs.spec(body.namespace, body.name)
+    except CronJobNotFound:
+        cronjob = await client.cronjobs.create(body, dry_run=dry_run)
+        return ManifestOutcome(WOULD_CREATE if dry_run else "created", cronjob, cronjob)
+    if existing == body:
+        return ManifestOutcome("unchanged", body)
+    cronjob = await client.cronjobs.replace(body, dry_run=dry_run)
+    return ManifestOutcome("would be changed" if dry_run else "changed", cronjob, cronjob)
+
+
+async def _apply_claim_policy(client: "Client", body: ClaimPolicyManifest, dry_run: bool) -> ManifestOutcome:
+    """Give a claim its policy."""
     existing = await _find_claim_policy(client, body)
     if existing == body.policy:
-        return "unchanged"
+        return ManifestOutcome("unchanged", body)
     namespace, claim, policy = body.namespace, body.claim, body.policy
-    print_warnings(await client.policies.set_for_claim(namespace, claim, policy, dry_run=dry_run))
-    outcome = "changed" if existing is not None else "created"
-    return f"would be {outcome}" if dry_run else outcome
+    claimed = await client.policies.set_for_claim(namespace, claim, policy, dry_run=dry_run)
+    words = "changed" if existing is not None else "created"
+    return ManifestOutcome(f"would be {words}" if dry_run else words, body, claimed)
 
 
 async def _find_claim_policy(client: "Client", body: ClaimPolicyManifest) -> BackupPolicySpec | None:
@@ -154,13 +269,12 @@ async def _find_claim_policy(client: "Client", body: ClaimPolicyManifest) -> Bac
     return there.policy.spec if there.policy is not None else None
 
 
-async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run: bool) -> str:
-    """Create a storage, or compare it with the existing one; return the outcome as a text."""
+async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run: bool) -> ManifestOutcome:
+    """Create a storage, or compare it with the existing one."""
     existing = {each.id: each for each in (await client.storages.list()).items}.get(storage.id)
     if existing is None:
-        if not dry_run:
-            await client.storages.create(storage)
-        return "would be created" if dry_run else "is being created"
+        created = await client.storages.create(storage, dry_run=dry_run)
+        return ManifestOutcome(WOULD_CREATE if dry_run else "is being created", created)
     same = are_same_settings(existing.kind, existing.settings, storage.settings)
     if existing.kind != storage.kind or not same:
         raise NameTaken(
@@ -168,28 +282,10 @@ async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run
         )
     change = declared_change(existing, storage)
     if change is None:
-        return "unchanged"
+        return ManifestOutcome("unchanged", existing)
     if not dry_run:
-        await client.storages.change(storage.id, change)
-    return "would be changed" if dry_run else "changed"
-
-
-async def _apply_cronjob(client: "Client", body: CronJobCreate | CronJobManifest, dry_run: bool) -> str:
-    """Create or change a CronJob; return the outcome as a text."""
-    if isinstance(body, CronJobManifest):
-        applied = await client.cronjobs.apply(body, dry_run=dry_run)
-        print_warnings(applied.cronjob)
-        is_plan = dry_run and applied.outcome != "unchanged"
-        return f"would be {applied.outcome}" if is_plan else str(applied.outcome)
-    try:
-        existing = await client.cronjobs.spec(body.namespace, body.name)
-    except CronJobNotFound:
-        print_warnings(await client.cronjobs.create(body, dry_run=dry_run))
-        return "would be created" if dry_run else "created"
-    if existing == body:
-        return "unchanged"
-    print_warnings(await client.cronjobs.replace(body, dry_run=dry_run))
-    return "would be changed" if dry_run else "changed"
+        existing = await client.storages.change(storage.id, change)
+    return ManifestOutcome("would be changed" if dry_run else "changed", existing)
 
 
 def print_warnings(cronjob: CronJob) -> None:

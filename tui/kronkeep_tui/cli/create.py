@@ -98,7 +98,7 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
 
         body = ClaimPolicyManifest(namespace=namespace, claim=claim, policy=_claim_policy_of(options))
         words = await apply.create_claim_policy(client, body, dry_run=options.dry_run)
-        output.print_answer(body, words, options)
+        output.print_answer(body, f"policy {namespace}/{name} {words}", options)
         return 0
     try:
         cronjob = await client.cronjobs.create(_spec_of(options), dry_run=options.dry_run)

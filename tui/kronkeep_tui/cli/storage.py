@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.models.storage_layout import LAYOUTS
-from kronkeep_common.text import clean
 from kronkeep_tui.cli import (
     output,
     storage_address,
@@ -209,7 +208,7 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
             f"kronkeep storage change {storage.id} --allow-namespace NAMESPACE\n"
         )
     if options.wait:
-        storage = await _wait_until_settled(client, storage)
+        storage = await wait_for_end.wait_for_storage(client, storage)
     return _report(storage, options)
 
 
@@ -233,17 +232,6 @@ def _spec_of(options: argparse.Namespace) -> BackupStorageCreate:
         layout=options.layout,
         capacity_bytes=_read_capacity(options),
     )
-
-
-async def _wait_until_settled(client: "Client", storage: BackupStorage) -> BackupStorage:
-    """Return a storage when it is active or has failed."""
-    line = wait_for_end.ProgressLine()
-    while storage.status in ("pending", "creating"):
-        line.show(f"storage {clean(storage.id, 60)} {storage.status}")
-        await client.pause(wait_for_end.POLL_SECONDS)
-        storage = await client.storages.get(storage.id)
-    line.end()
-    return storage
 
 
 async def _change(client: "Client", options: argparse.Namespace) -> int:

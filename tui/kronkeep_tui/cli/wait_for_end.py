@@ -9,7 +9,7 @@ from kronkeep_common.text import clean, duration, size
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
+    from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, CronJobExecution, Restore
 
 Record = TypeVar("Record", "CronJobExecution", "BackupExecution", "BackupCopy", "Restore")
 POLL_SECONDS = 0.3
@@ -57,6 +57,17 @@ async def wait_for_copy(client: "Client", copy_id: str) -> "BackupCopy":
 async def wait_for_restore(client: "Client", restore_id: str) -> "Restore":
     """Return a restore or drill when it has ended."""
     return await _wait_for_end(client, "restore", partial(client.restores.get, restore_id))
+
+
+async def wait_for_storage(client: "Client", storage: "BackupStorage") -> "BackupStorage":
+    """Return a storage when it is active or has failed."""
+    line = ProgressLine()
+    while storage.status in ("pending", "creating"):
+        line.show(f"storage {clean(storage.id, 60)} {storage.status}")
+        await client.pause(POLL_SECONDS)
+        storage = await client.storages.get(storage.id)
+    line.end()
+    return storage
 
 
 async def _wait_for_end(client: "Client", kind: str, fetch: Callable[[], Awaitable[Record]]) -> Record:

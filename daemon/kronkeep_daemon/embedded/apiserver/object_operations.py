@@ -65,7 +65,9 @@ class ObjectOperations:
         if not meta.get("name"):
             meta["name"] = _generate_name(meta)
         self._set_initial_fields(resource, obj)
-        validation.drop_unknown_fields(resource, obj, strict)
+        if strict:
+            validation.refuse_unknown_fields(resource, obj)
+        validation.drop_unknown_fields(resource, obj)
         defaults.apply_defaults(resource, obj)
         validation.check_object(resource, obj, None)
         if resource.kind == "Pod":

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from kronkeep_daemon.embedded.apiserver import patches, protobuf, status_responses, tables
+from kronkeep_daemon.embedded.apiserver import patches, protobuf, status_responses, tables, validation
 from kronkeep_daemon.embedded.apiserver.http_responses import json_response, stream_response
 from kronkeep_daemon.embedded.apiserver.list_pages import cut_page
 from kronkeep_daemon.embedded.apiserver.object_operations import ObjectOperations
@@ -106,8 +106,7 @@ class RequestHandlers:
     async def _create(self, request: web.Request, target: Target) -> web.StreamResponse:
         body = await self.read_body(request)
         namespace = target.namespace or (body.get("metadata") or {}).get("namespace") or "default"
-        strict = request.query.get("fieldValidation") == "Strict"
-        return await self._create_object(request, target, namespace, body, strict=strict)
+        return await self._create_object(request, target, namespace, body, strict=_is_strict(request))
 
     async def _create_object(
         self, request: web.Request, target: Target, namespace: str, body: JsonObject, *, strict: bool
@@ -132,6 +131,8 @@ class RequestHandlers:
             return await self._create_object(request, target, target.namespace or "", body, strict=False)
         old = self.find_object(target)
         new = _apply_patch(content_type, old, patch)
+        if _is_strict(request):
+            validation.refuse_unknown_fields(target.resource, new)
         if isinstance(patch, list) or "resourceVersion" not in (patch.get("metadata") or {}):
             new["metadata"] = {**new["metadata"], "resourceVersion": old["metadata"]["resourceVersion"]}
         return await self._update(request, target, old, new)
@@ -237,6 +238,10 @@ def _watch_start(request: web.Request) -> WatchStart:
 
 def _wants_table(request: web.Request) -> bool:
     return TABLE in request.headers.get("Accept", "")
+
+
+def _is_strict(request: web.Request) -> bool:
+    return request.query.get("fieldValidation") == "Strict"
 
 
 def _is_dry_run(request: web.Request) -> bool:

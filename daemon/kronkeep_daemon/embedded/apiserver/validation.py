@@ -2,6 +2,7 @@
 
 import re
 
+from kronkeep_common.cronjob_fields import find_unknown_fields, split_path
 from kronkeep_common.errors import InvalidSchedule, InvalidTimeZone
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.zone import load_zone as load_zone
@@ -31,60 +32,25 @@ _SUBDOMAIN_RULE = (
 _MOST_ANNOTATION_BYTES = 262_144
 _CONCURRENCY_POLICIES = ("Allow", "Forbid", "Replace")
 _TIME_ZONE_RULE = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
-_SPEC_FIELDS = {
-    "CronJob": frozenset(
-        [
-            "schedule",
-            "timeZone",
-            "startingDeadlineSeconds",
-            "concurrencyPolicy",
-            "suspend",
-            "jobTemplate",
-            "successfulJobsHistoryLimit",
-            "failedJobsHistoryLimit",
-        ]
-    ),
-    "Job": frozenset(
-        [
-            "parallelism",
-            "completions",
-            "activeDeadlineSeconds",
-            "podFailurePolicy",
-            "successPolicy",
-            "backoffLimit",
-            "backoffLimitPerIndex",
-            "maxFailedIndexes",
-            "selector",
-            "manualSelector",
-            "template",
-            "ttlSecondsAfterFinished",
-            "completionMode",
-            "suspend",
-            "podReplacementPolicy",
-            "managedBy",
-        ]
-    ),
-}
 
 
-def drop_unknown_fields(resource: Resource, obj: JsonObject, strict: bool) -> None:
-    """Remove fields of the spec that the kind does not have; with `strict` raise a 400 Refusal instead.
+def drop_unknown_fields(resource: Resource, obj: JsonObject) -> None:
+    """Remove fields that the kind does not have from the first level of the spec of a CronJob or Job."""
+    for path in find_unknown_fields(resource.kind, {"spec": obj.get("spec")}):
+        steps = split_path(path)
+        if len(steps) == 2:
+            del obj["spec"][steps[1]]
 
-    Only the first level of the specs of CronJobs and Jobs is looked at.
-    """
-    fields = _SPEC_FIELDS.get(resource.kind)
-    spec = obj.get("spec")
-    if fields is None or not isinstance(spec, dict):
-        return
-    unknown = [key for key in spec if key not in fields]
-    if unknown and strict:
-        listed = ", ".join(f'unknown field "spec.{key}"' for key in unknown)
+
+def refuse_unknown_fields(resource: Resource, obj: JsonObject) -> None:
+    """Raise a 400 Refusal for fields that a CronJob or Job does not have, as fieldValidation=Strict does."""
+    unknown = find_unknown_fields(resource.kind, obj)
+    if unknown:
+        listed = ", ".join(f'unknown field "{path}"' for path in unknown)
         raise bad_request(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
             f"strict decoding error: {listed}"
         )
-    for key in unknown:
-        del spec[key]
 
 
 def check_object(resource: Resource, obj: JsonObject, old: JsonObject | None) -> None:
