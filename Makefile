@@ -9,6 +9,7 @@ ONLY ?=
 DESTDIR ?=
 CLUSTER ?=
 VERSION ?=
+OLD ?=
 PYTHONS ?= 3.11 3.12 3.13 3.14
 # More than cores: much of a test's time is waiting for Jobs to end. A file's tests share its daemon, and the longest
 # files (tests/e2e) come first.
@@ -128,17 +129,17 @@ manifests: $(VENV)/.runtime ## write deploy/ (kustomize, Helm chart) from releas
 	@$(BIN)/python -m release.manifests
 
 .PHONY: release-check
-release-check: $(VENV)/.dev build/vendor/.done debian images ## each way to install, in something fresh (root; CLUSTER=KUBECONFIG: a real cluster too)
+release-check: $(VENV)/.dev build/vendor/.done debian images ## each way to install, in something fresh (root; CLUSTER=KUBECONFIG: a real cluster too; OLD=FILE: the package to upgrade from)
 	@rm -rf build/old dist/kronkeep_*.deb dist/kronkeep-*.oci.tar
 	@release/check-manifests $(VENV)
 	@release/check-demo
 	@release/check-install
 	@release/check-wheel $(VENV) dist
 	@systemd/require-debian debhelper dpkg-dev fakeroot lintian >&2
-	@VERSION=0.0.9 release/build-deb $(VENV) build/vendor build/old
+	@[ -n "$(OLD)" ] || KRONKEEP_COMPRESSION=0 VERSION=0.0.9 release/build-deb $(VENV) build/vendor build/old
 	@release/build-deb $(VENV) build/vendor dist
 	@lintian --fail-on error dist/kronkeep_*.deb
-	@release/check-deb build/old/kronkeep_0.0.9-1_*.deb dist/kronkeep_*.deb
+	@release/check-deb $(or $(OLD),build/old/kronkeep_0.0.9-1_*.deb) dist/kronkeep_*.deb
 	@release/build-image dist/kronkeep_*.deb dist
 	@release/check-image $(VENV) dist/kronkeep-*.oci.tar
 	@[ -z "$(CLUSTER)" ] || for way in chart kustomize; do \

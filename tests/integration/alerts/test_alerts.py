@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.integration.alerts.alert_scene import WELL, WRONG, Receiver, channel, daemon
+from tests.integration.alerts.alert_scene import WELL, WRONG, ConfigMapCluster, Receiver, channel, daemon
 
 from kronkeep_common.errors import AlertNotFound, NotAllowedNow
 from kronkeep_common.models import BackupPolicy, CronJobExecution
@@ -99,6 +99,25 @@ async def test_no_alert_ends_while_a_clock_is_at_fault(tmp_path: Path) -> None:
         it.clock_faults = []
         await it.service.evaluate()
         assert it.service.active_alerts() == []
+
+
+async def test_a_token_that_ends_is_told_until_there_is_a_new_one(tmp_path: Path, receiver: Receiver) -> None:
+    cluster = ConfigMapCluster()
+    async with daemon(tmp_path, channel(tmp_path, receiver.url), cluster=cluster) as it:
+        it.cronjob = WELL
+        cluster.token_ends_at = it.clock.now() + timedelta(days=13)
+        await it.service.evaluate()
+        (alert,) = it.service.active_alerts()
+        assert (alert.code, alert.severity, alert.kind) == ("TokenEnding", "warning", "watch")
+        assert "create token" in alert.next_step
+        it.clock.ahead = timedelta(days=12)
+        await it.service.evaluate()
+        (later,) = it.service.active_alerts()
+        assert (later.id, later.severity) == (alert.id, "critical")
+        cluster.token_ends_at = it.clock.now() + timedelta(days=365)
+        await it.service.evaluate()
+        assert it.service.active_alerts() == []
+        await receiver.wait_for(lambda: receiver.events[-1:] == ["resolved"])
 
 
 async def test_a_storm_is_one_message(tmp_path: Path, receiver: Receiver) -> None:

@@ -1,5 +1,6 @@
 """What releases are made of agrees with its sources: manifests, changelog, licences, bill of materials."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,7 @@ from kronkeep_daemon import settings
 from kronkeep_daemon.embedded.apiserver.pod_security import find_violations
 from release import changelog, manifests
 from release.bill_of_materials import bill
-from release.dependencies import runtime_distributions, runtime_lock
+from release.dependencies import locked_entries, runtime_distributions, runtime_lock
 from release.licences import PERMITTED, licence_of
 
 ROOT = Path(__file__).parents[3]
@@ -108,7 +109,13 @@ def test_the_bill_of_materials_has_every_package_with_its_hashes() -> None:
     made = bill()
     packages = runtime_distributions()
     assert [row["name"] for row in made["components"]] == [p.name.lower().replace("_", "-") for p in packages]
-    assert all(row["externalReferences"][0]["hashes"] for row in made["components"])
+    locked = locked_entries(ROOT / "requirements.lock")
+    for row in made["components"]:
+        (files,) = row["externalReferences"]
+        assert locked[row["name"]].startswith(f"{row['name']}=={row['version']} ")
+        hashes = {digest["content"] for digest in files["hashes"]}
+        assert hashes == set(re.findall("sha256:([0-9a-f]{64})", locked[row["name"]]))
+        assert hashes
     assert made == bill()
     references = {row["bom-ref"] for row in made["components"]} | {made["metadata"]["component"]["bom-ref"]}
     assert {row["ref"] for row in made["dependencies"]} == references
