@@ -45,7 +45,7 @@ ManifestBody = CronJobCreate | BackupStorageCreate | CronJobManifest | ClaimPoli
 
 
 class SourceText(NamedTuple):
-    """Where manifests come from: a file's name, and whether it is JSON, whose lines may be long."""
+    """A manifest's file, and whether the manifest is JSON, whose lines may be long."""
 
     name: str
     is_json: bool = False
@@ -143,11 +143,10 @@ def parse_documents(text: str, where: str) -> list[ManifestDocument]:
 
 def parse_text(text: str, where: str) -> ParsedManifests:
     """Parse the documents of a text; raise InvalidRequest where it is no YAML or JSON."""
-    source = SourceText(where, is_json=_is_json(text))
     documents: list[ManifestDocument] = []
     faults: list[str] = []
     for value, node in load_values(text, where):
-        converted = _convert_body(value, node, source)
+        converted = _convert_body(value, node, SourceText(where, is_json=bool(node.flow_style)))
         documents += converted.documents
         faults += converted.faults
     return ParsedManifests(documents, faults)
@@ -180,17 +179,19 @@ def load_values(text: str, where: str) -> list[YamlValue]:
     return values
 
 
-def _is_json(text: str) -> bool:
-    return text.lstrip()[:1] in ("{", "[")
-
-
 def _describe_syntax(text: str, where: str, fault: Any) -> str:
     """Return what is wrong with a text that is no YAML: of JSON in the words for JSON, with the column."""
-    if _is_json(text):
+    if text.lstrip()[:1] in ("{", "["):
         try:
             json.loads(text)
         except json.JSONDecodeError as refusal:
+            if refusal.msg == "Extra data":  # it is JSON in a document of YAML, and more documents follow
+                return _describe_yaml(where, fault)
             return f"{clean(where)}:{refusal.lineno}:{refusal.colno}: {clean(refusal.msg)}."
+    return _describe_yaml(where, fault)
+
+
+def _describe_yaml(where: str, fault: Any) -> str:
     line = fault.problem_mark.line + 1 if fault.problem_mark else 1
     return f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}."
 

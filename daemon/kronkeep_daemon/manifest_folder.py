@@ -159,7 +159,7 @@ class ManifestFolder:
         try:
             result = await self._applying.apply(document.body, cluster, dry_run=dry_run)
         except KronkeepError as fault:
-            fault.details["where"] = Path(document.where).name
+            fault.details["where"] = f"{Path(document.where).name}: {manifests.describe(document.body)}"
             raise
         if not dry_run and result.outcome != "unchanged":
             log.info("manifests: %s %s", clean(manifests.describe(document.body), 400), result.outcome)
