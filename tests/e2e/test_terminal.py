@@ -33,7 +33,7 @@ class Tmux:
             "VISUAL": "sed -i s/busybox:1.36/busybox:1.37/",
         }
         command = f"{sys.executable} -m kronkeep_tui"
-        size = ("-x", str(width), "-y", str(height))
+        size = ("-x", str(width), "-y", str(height), "-c", str(home))
         self._run("-f", "/dev/null", "new-session", "-d", *size, command, env=environment)
 
     def _run(self, *argv: str, env: dict[str, str] | None = None) -> str:
