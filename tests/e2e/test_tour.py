@@ -1,7 +1,8 @@
 """A newcomer's tour: 48 tasks at 80x24 and 200x50 in tmux, with a real demo; keys are counted.
 
-Each task has what is pressed or called, what must then be said, and the keys that it took when a newcomer first
-made the tour by hand: more than those fail. Tasks that need something broken, or thousands of lines, are done by the tests that they name.
+Each task has what is pressed or called, what must then be said, and the keys that it took when a newcomer
+first made the tour by hand: more than those fail. Tasks that need something broken, or thousands of lines,
+are done by the tests that they name.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ REASON = "the price list is not where"
 
 
 class Keys(NamedTuple):
-    """A task at the terminal: `keys` are typed, those in <> by their names in tmux; `most` is the first tour's.
+    """A task at the terminal: `keys` are typed, those in <> by their names in tmux; `most` is their number.
 
     [text] waits for a text, {text} until it is gone: with the next key at once escape would be an alt key.
     (text) waits until a question could be read. `leave` are the keys that leave what the task before opened.
