@@ -108,20 +108,20 @@ async def there(client: Client, name: str, but: str = "") -> bool:
         (native("good") + "\n---\nkind: CronJob\nname: a\nimage: b\nschedule: [\n", 7, "InvalidRequest"),
         (
             native("good") + "\n---\nkind: CronJob\nname: a\nimage: b\nschedule: 61 * * * *\n",
-            3,
+            "3: cronjob default/a",
             "InvalidSchedule",
         ),
         (native("good") + "\n---\nkind: CronJob\nname: a\nimge: b\n", 5, "InvalidRequest"),
         (
             native("good") + "\n---\n" + native("b", **{"kronkeep.dev/backup-policy": "{}"}),
-            3,
+            "3:1: cronjob default/b",
             "InvalidPolicy",
         ),
         (native("good") + "\n---\n" + native("good"), None, "InvalidRequest"),
     ],
 )
 async def test_a_bad_file_is_reported_by_name_and_line_and_changes_nothing(
-    daemon: Daemon, text: str, line: int | None, code: str
+    daemon: Daemon, text: str, line: int | str | None, code: str
 ) -> None:
     status = await put(daemon, "bad.yaml", text)
     assert (status.status, status.code) == ("refused", code), status
