@@ -374,7 +374,7 @@ class DaemonUnreachable(Unavailable):
     """No daemon answers at the socket."""
 
     code = "DaemonUnreachable"
-    default_next_step = "Start it (systemctl start kronkeepd, or make demo) or name its socket with --socket."
+    default_next_step = "Start it (systemctl start kronkeepd) or name its socket with --socket."
 
 
 class NoAnswerYet(Unavailable):

@@ -4,12 +4,14 @@ import os
 import shlex
 import socket
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from kronkeep_common.errors import DaemonUnreachable, InvalidSettings
 
 SYSTEM_SOCKET = Path("/run/kronkeepd/api.sock")
+DEMO_PREFIX = "kronkeep-"  # of the fresh folders of demos, below the folder for temporary files
 LONGEST = 107  # bytes; sockaddr_un has 108 with the final NUL
 
 
@@ -65,6 +67,21 @@ def shell_line(socket: Path, kubeconfig: str | None = None) -> str:
     return f"export {' '.join(words)}"
 
 
+def advise_start(path: Path) -> str:
+    """Return what to do where nobody answers at a socket, by whose socket it is."""
+    if path == SYSTEM_SOCKET:
+        return (
+            "Start it (systemctl start kronkeepd), name another socket with --socket, or try kronkeep with a "
+            "small cluster of its own: kronkeep demo."
+        )
+    folder = path.parent
+    if (folder / "kronkeepd.log").exists() and (folder / "cluster").is_dir():
+        return f"That demo has ended. Start it again: kronkeep demo --state {shlex.quote(str(folder))}."
+    if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(DEMO_PREFIX):
+        return "That demo has ended and is gone: start another (kronkeep demo), and unset KRONKEEP_SOCKET."
+    return DaemonUnreachable.default_next_step
+
+
 def check_length(path: Path) -> None:
     """Raise InvalidSettings for a path that is too long for a socket."""
     if len(os.fsencode(path)) > LONGEST:
@@ -76,7 +93,9 @@ def check_server(path: Path) -> None:
     try:
         status = path.stat()
     except OSError as fault:
-        raise DaemonUnreachable(f"Nobody serves {path}: {fault.strerror}.") from fault
+        raise DaemonUnreachable(
+            f"Nobody serves {path}: {fault.strerror}.", next_step=advise_start(path)
+        ) from fault
     if not stat.S_ISSOCK(status.st_mode):
         raise DaemonUnreachable(f"{path} is not a socket.")
     if status.st_uid not in (0, os.getuid()) and path != SYSTEM_SOCKET:

@@ -92,9 +92,7 @@ async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(
         await until(pilot, lambda: "NO DAEMON, data 0s old" in screen(pilot) or width < 80)
         await until(pilot, lambda: "Nobody serves the socket." in screen(pilot))
         whole = " ".join(screen(pilot).split())
-        assert (
-            "→ Start it (systemctl start kronkeepd, or make demo) or name its socket with --socket." in whole
-        )
+        assert "→ Start it (systemctl start kronkeepd) or name its socket with --socket." in whole
         assert "ctrl+r tries at once. What was read stays on the screen." in whole
         assert "pg-main-nightly" in whole
         await pilot.press("t")

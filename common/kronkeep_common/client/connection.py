@@ -18,7 +18,7 @@ from kronkeep_common.client.transport import (
     Transport,
 )
 from kronkeep_common.json_decoding import decode_or_none
-from kronkeep_common.socket_path import check_length, check_server, socket_path
+from kronkeep_common.socket_path import advise_start, check_length, check_server, socket_path
 
 T = TypeVar("T")
 Query = Mapping[str, str | int | None]
@@ -118,7 +118,9 @@ class Connection:
             message = f"The daemon at {self.socket} has not answered for {TIMEOUT_SECONDS:.0f} s."
             raise errors.NoAnswerYet(message) from fault
         except ConnectionBroken as fault:
-            raise errors.DaemonUnreachable(f"Nobody answers at {self.socket}.") from fault
+            raise errors.DaemonUnreachable(
+                f"Nobody answers at {self.socket}.", next_step=advise_start(self.socket)
+            ) from fault
 
     async def stream(
         self, path: str, query: Query | None = None, headers: dict[str, str] | None = None

@@ -162,6 +162,26 @@ def test_a_running_demo_is_found_and_of_two_none_is_taken_by_chance(cache: Path)
         assert socket_path.socket_path().resolve() == cache / "a/api.sock"
 
 
+def test_where_nobody_answers_the_next_step_is_of_that_socket(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def advice_for(path: Path) -> str:
+        with pytest.raises(DaemonUnreachable) as refusal:
+            socket_path.check_server(path)
+        return refusal.value.next_step
+
+    assert "kronkeep demo" in advice_for(socket_path.SYSTEM_SOCKET)
+    assert "systemctl start kronkeepd" in advice_for(socket_path.SYSTEM_SOCKET)
+    (cache / "kept/cluster").mkdir(parents=True)
+    (cache / "kept/kronkeepd.log").touch()
+    assert f"kronkeep demo --state {cache}/kept" in advice_for(cache / "kept/api.sock")
+    monkeypatch.setattr(socket_path.tempfile, "gettempdir", cache.__str__)
+    assert "unset KRONKEEP_SOCKET" in advice_for(cache / "kronkeep-x1y2/api.sock")
+    other = advice_for(cache / "own/api.sock")
+    assert other == DaemonUnreachable.default_next_step
+    assert "demo" not in other
+
+
 def test_one_thing_is_not_several() -> None:
     from kronkeep_common.text import count_words
 

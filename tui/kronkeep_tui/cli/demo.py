@@ -19,7 +19,7 @@ from pathlib import Path
 
 from kronkeep_common.errors import DaemonUnreachable
 from kronkeep_common.json_decoding import JsonObject
-from kronkeep_common.socket_path import demo_links, shell_line
+from kronkeep_common.socket_path import DEMO_PREFIX, demo_links, shell_line
 from kronkeep_tui.cli.verb import Verbs
 
 STARTING = "kronkeep demo: the daemon did not start; the end of its log:\n"
@@ -48,7 +48,7 @@ def add_parser(verbs: Verbs) -> None:
 def _run(options: argparse.Namespace) -> int:
     """Start the daemon, open the terminal or wait, stop the daemon; return 1 where it did not start."""
     signal.signal(signal.SIGTERM, _interrupt)
-    folder: Path = options.state or Path(tempfile.mkdtemp(prefix="kronkeep-"))
+    folder: Path = options.state or Path(tempfile.mkdtemp(prefix=DEMO_PREFIX))
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return _serve(options, folder.resolve())
