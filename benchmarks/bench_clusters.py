@@ -6,7 +6,6 @@ been connected with them.
 """
 
 import asyncio
-import json
 import os
 import sqlite3
 import subprocess
@@ -22,12 +21,11 @@ import httpx
 from benchmarks.bench_fleet import (
     LISTS,
     Reader,
-    cpu_seconds,
-    memory_mb,
     open_socket,
     wait_until,
     write_kubeconfig,
 )
+from benchmarks.measured_process import MeasuredProcess, cpu_seconds, memory_mb
 
 CLUSTERS = int(os.environ.get("CLUSTERS", "100"))
 JOBS = int(os.environ.get("CLUSTERS_JOBS", "30"))
@@ -125,7 +123,7 @@ async def measure_flapping(
 ) -> dict[str, float]:
     """Run the Jobs while five clusters flap, then let them come back."""
     steady = [number for number in range(CLUSTERS) if number not in FLAPPING]
-    reader = Reader(http, LISTS)
+    reader = Reader(http, LISTS, pid)
     reading = asyncio.create_task(reader.read(), name="reader")
     cpu = cpu_seconds(pid)
     began = time.monotonic()
@@ -156,20 +154,12 @@ async def measure_flapping(
         return await asyncio.to_thread(count_missing, state, range(CLUSTERS)) == 0
 
     back = await wait_until(has_all)
-    times = sorted(reader.milliseconds)
     return figures | {
         "clusters.back_s": round(back, 1),
         "clusters.lost": float(await asyncio.to_thread(count_missing, state, range(CLUSTERS))),
-        "clusters.api_median_ms": round(times[len(times) // 2], 1),
-        "clusters.api_p99_ms": round(times[len(times) * 99 // 100], 1),
+        **reader.figures("clusters.api"),
         "clusters.rss_mb": round(memory_mb(pid), 1),
     }
-
-
-def start_daemon(settings: Path, state: Path, turns: Path) -> "subprocess.Popen[bytes]":
-    """Start a daemon that notes its turns in a file."""
-    command = [sys.executable, "-m", "benchmarks.measured_daemon", *map(str, (settings, state, turns))]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 async def measure(folder: Path, server: Server) -> dict[str, float]:
@@ -178,14 +168,11 @@ async def measure(folder: Path, server: Server) -> dict[str, float]:
     for number in AWAY_AT_START:
         server.tell(f"fault {number} {FLAPPING[number][0]}")
     began = time.monotonic()
-    turns = folder / "turns.json"
-    daemon = start_daemon(settings, folder / "s", turns)
-    assert daemon.stdout is not None
-    assert daemon.stdin is not None
+    daemon = MeasuredProcess(settings, folder)
     try:
-        announcement = json.loads(await asyncio.to_thread(daemon.stdout.readline))
+        await daemon.start()
         figures = {"clusters.serves_after_s": round(time.monotonic() - began, 1)}
-        async with open_socket(announcement["socket"]) as http:
+        async with open_socket(daemon.announcement["socket"]) as http:
 
             async def is_live() -> bool:
                 watches = (await http.get("/readyz")).json()["watches"]
@@ -196,15 +183,10 @@ async def measure(folder: Path, server: Server) -> dict[str, float]:
             figures["clusters.live_after_s"] = round(time.monotonic() - began, 1)
             figures["clusters.start_cpu_s"] = round(cpu_seconds(daemon.pid), 1)
             print(figures, file=sys.stderr, flush=True)
-            figures |= await measure_flapping(http, server, folder / "s", daemon.pid)
-        daemon.stdin.close()
-        await asyncio.to_thread(daemon.wait)
-        result = json.loads(await asyncio.to_thread(turns.read_text))
-        figures["clusters.loop_p99_ms"] = round(result["p99"], 1)
-        figures["clusters.loop_longest_ms"] = round(result["longest"], 1)
+            figures |= await measure_flapping(http, server, daemon.state, daemon.pid)
+        return figures | await daemon.stop("clusters")
     finally:
         daemon.kill()
-    return figures
 
 
 def run() -> dict[str, float]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.bench_fleet import memory_mb
+from benchmarks.measured_process import memory_mb
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger

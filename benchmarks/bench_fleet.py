@@ -16,7 +16,8 @@ from pathlib import Path
 
 import httpx
 import yaml
-from tests.daemon_process import Daemon
+
+from benchmarks.measured_process import MeasuredProcess, core_wait_ms, cpu_seconds, memory_mb
 
 CRONJOBS = int(os.environ.get("FLEET_CRONJOBS", "5000"))
 JOBS = int(os.environ.get("FLEET_JOBS", "260000"))
@@ -31,19 +32,6 @@ requests_per_second = 1000000
 [clusters.fleet]
 kubeconfig = "{kubeconfig}"
 """
-
-
-def memory_mb(pid: int, field: str = "VmRSS") -> float:
-    """Return the resident memory of a process, or its highest (`VmHWM`)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    kilobytes = next(line.split()[1] for line in lines if line.startswith(f"{field}:"))
-    return int(kilobytes) / 1000
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def write_kubeconfig(file: Path, port: str) -> None:
@@ -70,21 +58,43 @@ async def wait_until(condition: Callable[[], Awaitable[bool]]) -> float:
 
 
 class Reader:
-    """A client that reads some lists without a pause longer than READ_PAUSE, and times each answer."""
+    """A client that reads some lists without a pause longer than READ_PAUSE, and times each answer.
 
-    def __init__(self, http: httpx.AsyncClient, paths: Sequence[str]) -> None:
+    `fair_milliseconds` are without the time for which the daemon's loop, or this client, waited for a core
+    that another program had.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, paths: Sequence[str], pid: int) -> None:
         self._http = http
         self._paths = paths
+        self._pid = pid
         self.milliseconds: list[float] = []
+        self.fair_milliseconds: list[float] = []
 
     async def read(self) -> None:
         """Read until it is cancelled."""
         while True:
             for path in self._paths:
+                waited = self._core_wait_ms()
                 began = time.perf_counter()
                 (await self._http.get(path)).raise_for_status()
-                self.milliseconds.append((time.perf_counter() - began) * 1000)
+                taken = (time.perf_counter() - began) * 1000
+                self.milliseconds.append(taken)
+                self.fair_milliseconds.append(max(0.0, taken - (self._core_wait_ms() - waited)))
             await asyncio.sleep(READ_PAUSE)
+
+    def _core_wait_ms(self) -> float:
+        return core_wait_ms(self._pid) + core_wait_ms(os.getpid())
+
+    def figures(self, name: str) -> dict[str, float]:
+        """Return the median and the 99th percentiles, whose names begin with `name`."""
+        times = sorted(self.milliseconds)
+        fair = sorted(self.fair_milliseconds)
+        return {
+            f"{name}_median_ms": round(times[len(times) // 2], 1),
+            f"{name}_p99_ms": round(times[len(times) * 99 // 100], 1),
+            f"{name}_fair_p99_ms": round(fair[len(fair) * 99 // 100], 1),
+        }
 
 
 def open_socket(path: str) -> httpx.AsyncClient:
@@ -108,27 +118,40 @@ async def measure(folder: Path, server: "subprocess.Popen[bytes]") -> dict[str, 
     assert server.stdout is not None
     write_kubeconfig(folder / "kubeconfig", server.stdout.readline().decode().strip())
     (folder / "kronkeepd.toml").write_text(SETTINGS.format(kubeconfig=folder / "kubeconfig"))
-    daemon = Daemon(folder / "s")
-    daemon.embedded = False
-    daemon.environment = {"PYTHONUNBUFFERED": "1"}  # a process of its own, forked from no other
-    daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
+    daemon = MeasuredProcess(folder / "kronkeepd.toml", folder)
     began = time.monotonic()
-    await daemon.start()
+    try:
+        await daemon.start()
+        return await measure_fleet(daemon, server, began)
+    finally:
+        daemon.kill()
+
+
+async def measure_fleet(
+    daemon: MeasuredProcess, server: "subprocess.Popen[bytes]", began: float
+) -> dict[str, float]:
+    """Wait for the history of a daemon, which was started at `began` (monotonic), then send the burst."""
+    assert server.stdin is not None
+    assert server.stdout is not None
     async with open_socket(daemon.announcement["socket"]) as http:
 
         async def has_all_runs() -> bool:
             counts = await asyncio.to_thread(count_runs, daemon.state)
             return sum(counts.values()) >= JOBS
 
+        reader = Reader(http, LISTS, daemon.pid)
+        task = asyncio.create_task(reader.read(), name="reader of the start")
         await wait_until(has_all_runs)
+        task.cancel()
         figures = {
             "fleet.cold_start_s": round(time.monotonic() - began, 1),
             "fleet.cold_start_cpu_s": round(cpu_seconds(daemon.pid), 1),
             "fleet.cold_start_peak_mb": round(memory_mb(daemon.pid, "VmHWM"), 1),
             "fleet.rss_mb": round(memory_mb(daemon.pid), 1),
+            **reader.figures("fleet.cold_start_api"),
         }
         print(figures, file=sys.stderr, flush=True)
-        reader = Reader(http, LISTS)
+        reader = Reader(http, LISTS, daemon.pid)
         task = asyncio.create_task(reader.read(), name="reader")
         cpu = cpu_seconds(daemon.pid)
         began = time.monotonic()
@@ -143,18 +166,15 @@ async def measure(folder: Path, server: "subprocess.Popen[bytes]") -> dict[str, 
 
         lag = await wait_until(has_ended_runs)
         task.cancel()
-        times = sorted(reader.milliseconds)
         figures |= {
             "fleet.burst_sent_s": round(sent, 1),
             "fleet.burst_lag_s": round(lag, 1),
             "fleet.burst_cpu_s": round(cpu_seconds(daemon.pid) - cpu, 1),
-            "fleet.burst_api_median_ms": round(times[len(times) // 2], 1),
-            "fleet.burst_api_p99_ms": round(times[len(times) * 99 // 100], 1),
+            **reader.figures("fleet.burst_api"),
             "fleet.burst_lost": JOBS + BURST - sum(count_runs(daemon.state).values()),
             "fleet.burst_rss_mb": round(memory_mb(daemon.pid), 1),
         }
-    await daemon.stop()
-    return figures
+    return figures | await daemon.stop("fleet")
 
 
 def run() -> dict[str, float]:

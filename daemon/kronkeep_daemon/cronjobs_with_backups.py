@@ -3,7 +3,6 @@
 Claims with a policy of their own are listed, shown and backed up beside them.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
@@ -43,6 +42,7 @@ from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.kube.subjects import PolicySubject
+from kronkeep_daemon.loop_turns import LoopTurn
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restores.duration_prediction import RestorePredictor
 from kronkeep_daemon.restores.exclude_preview import ExcludePreview
@@ -50,7 +50,6 @@ from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.storages.service import StorageService
 
 Names = list[str]
-SLICE = 16  # CronJobs between two turns of the event loop: about a millisecond
 _POLICY_KEYS = (
     object_keys.POLICY,
     object_keys.POLICY_ID,
@@ -94,10 +93,10 @@ class ExtendedCronJobService:
 
     async def iter_cronjobs(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
         """Yield every CronJob and claim with a policy, giving way to other tasks in between."""
-        for number, cronjob in enumerate(self._cronjobs.subjects.objects(namespace), 1):
+        turn = LoopTurn()
+        for cronjob in self._cronjobs.subjects.objects(namespace):
             yield self.view(cronjob)
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+            await turn.give_way()
 
     def find(self, ref: CronJobRef) -> CronJob | None:
         """Return a CronJob with its policy and last backup; None where it is not there."""

@@ -7,7 +7,7 @@ an event are for the few subscribers that act on one object.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -16,6 +16,7 @@ import msgspec
 from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, CronJobExecution, Restore
 from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.kube.subjects import PolicyClaim
+from kronkeep_daemon.loop_turns import LoopTurn
 
 E = TypeVar("E")
 
@@ -86,6 +87,7 @@ class Bus:
 
     def __init__(self) -> None:
         self._handlers: dict[type, list[Callable[[Any], None]]] = {}
+        self._publishing = asyncio.Lock()  # of many events, so that no later ones pass them
 
     def subscribe(self, event: type[E], handler: Callable[[E], None]) -> None:
         """Call `handler` with each later event of exactly that type; it must not block or raise."""
@@ -100,6 +102,14 @@ class Bus:
         """Call the handlers of the event's type, before this returns."""
         for handler in self._handlers.get(type(event), ()):
             handler(event)
+
+    async def publish_all(self, events: Iterable[object]) -> None:
+        """Publish events in their order, after those of earlier calls; other tasks run in between."""
+        turn = LoopTurn()
+        async with self._publishing:
+            for event in events:
+                self.publish(event)
+                await turn.give_way()
 
 
 def _set(flag: asyncio.Event, _: object) -> None:

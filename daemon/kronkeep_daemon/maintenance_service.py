@@ -125,7 +125,8 @@ class MaintenanceService:
         now = self._clock.now()
         known = self.records.get(maintenance_id)
         if known is None:
-            if not any(maintenance_id in read_marks(cronjob) for cronjob in self._cronjobs.objects()):
+            marked = self._cronjobs.subjects.marked()
+            if not any(maintenance_id in read_marks(cronjob) for cronjob in marked):
                 raise _not_found_error(maintenance_id)
             known = Maintenance(
                 id=maintenance_id,
@@ -173,7 +174,7 @@ class MaintenanceService:
     def views(self, maintenances: Sequence[Maintenance]) -> list[MaintenanceView]:
         """Return maintenances with their statuses, and how many CronJobs each suspends."""
         marked: dict[str, int] = {}
-        for cronjob in self._cronjobs.objects():
+        for cronjob in self._cronjobs.subjects.marked():
             for mark in read_marks(cronjob):
                 marked[mark] = marked.get(mark, 0) + 1
         return [self._view(each, marked.get(each.id, 0)) for each in maintenances]
@@ -253,6 +254,13 @@ class MaintenanceService:
     def _acts_anywhere(self, maintenance_id: str) -> bool:
         return any(self._acts(maintenance_id, cluster.id) for cluster in self._cronjobs.clusters)
 
+    def _is_live(self, ref: CronJobRef) -> bool:
+        try:
+            self._cronjobs.find(ref)
+        except KronkeepError:  # it was deleted
+            return False
+        return True
+
     def _marks_of(self, ref: CronJobRef) -> tuple[str, ...]:
         try:
             return read_marks(self._cronjobs.find(ref))
@@ -266,7 +274,7 @@ class MaintenanceService:
         """
         over = {each.id for each in self.records.all() if each.is_over(now)}
         steps: dict[str, list[tuple[CronJobRef, Callable[[], Awaitable[None]]]]] = {}
-        for cronjob in list(self._cronjobs.objects()):
+        for cronjob in list(self._cronjobs.subjects.marked()):
             ended = over.intersection(read_marks(cronjob))
             done = ended if cronjob.spec.suspend else set(read_marks(cronjob))
             if not done:
@@ -312,12 +320,11 @@ class MaintenanceService:
     def _forget_failures(self) -> None:
         """Forget failures about CronJobs that are gone, and of maintenances that have nothing left to do."""
         self._requested = {each for each in self._requested if each in self.records}
-        live = {cronjob.ref for cronjob in self._cronjobs.objects()}
         now = self._clock.now()
         for maintenance_id, ref in list(self._failed):
             known = self.records.get(maintenance_id)
             is_idle = known is None or (known.is_over(now) and maintenance_id not in self._marks_of(ref))
-            if ref not in live or is_idle:
+            if not self._is_live(ref) or is_idle:
                 del self._failed[maintenance_id, ref]
 
     def list_held_cronjobs(self) -> Iterator[HeldCronJob]:
@@ -326,7 +333,7 @@ class MaintenanceService:
         So are those whose maintenance no daemon knows, or none tells of.
         """
         late = self._clock.now() - LATE_END
-        for cronjob in self._cronjobs.objects():
+        for cronjob in self._cronjobs.subjects.marked():
             marks = read_marks(cronjob) if cronjob.spec.suspend else ()
             since = [self._end_of(mark) for mark in marks]
             if marks and all(end is not None and end < late for end in since):
@@ -340,7 +347,7 @@ class MaintenanceService:
 
     def _note_unknown(self, now: datetime) -> None:
         """Note since when marks have no record: that of another daemon comes some seconds later."""
-        marks = {mark for cronjob in self._cronjobs.objects() for mark in read_marks(cronjob)}
+        marks = {mark for cronjob in self._cronjobs.subjects.marked() for mark in read_marks(cronjob)}
         self._unknown_since = {
             mark: self._unknown_since.get(mark, now) for mark in marks if mark not in self.records
         }

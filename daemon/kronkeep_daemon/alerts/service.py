@@ -220,7 +220,7 @@ class AlertService:
     async def _find(self, undecided: set[AlertKey]) -> list[AlertFinding]:
         """Return all that is wrong; add the keys that cannot be judged now to `undecided`."""
         findings: list[AlertFinding] = []
-        async for cronjob in self._inputs.cronjobs():
+        async for cronjob in self._inputs.cronjobs():  # gives way to other tasks
             facts = self._facts_of(cronjob)
             findings += rules.cronjob_findings(facts)
             undecided |= rules.keys_not_decided(facts)

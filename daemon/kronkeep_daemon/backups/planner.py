@@ -115,12 +115,11 @@ class BackupPlanner:
         """
         now = self._clock.now()
         present: set[str] = set()
-        for cronjob in self._cronjobs.subjects_led_here():
+        async for cronjob in self._cronjobs.subjects_led_here():
             present.add(cronjob.uid)
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and carrier.policy.enabled:
                 await self.plan_policy(cronjob, carrier, now)
-                await asyncio.sleep(0)  # there may be thousands: other tasks run in between
         self._settled = {uid: versions for uid, versions in self._settled.items() if uid in present}
         for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
             for backup in self._history.backups.newest(limit=1000, status=status).items:

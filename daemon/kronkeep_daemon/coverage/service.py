@@ -32,6 +32,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import Forbidden
 from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.kube.subjects import PolicySubject
+from kronkeep_daemon.loop_turns import LoopTurn
 from kronkeep_daemon.storage_kinds import access_of, own_namespace
 from kronkeep_daemon.storages.service import StorageService
 
@@ -41,7 +42,6 @@ JUDGE_SECONDS = 60.0  # between two judgements, for the alerts
 FRESH_SECONDS = 2.0  # a list that is younger answers a request
 MOST_CLAIMS = 100_000  # of one cluster
 BACKUPS_READ = 50  # good ones of a CronJob, in which copies are looked for
-SLICE = 50  # claims or CronJobs between two turns of the event loop
 LIST_NEXT_STEP = "Grant `list` on persistentvolumeclaims: systemd/kubernetes/rights.yaml has the rule."
 MOST_BYTES = Decimal(2**63)
 
@@ -116,19 +116,19 @@ class CoverageService:
         users = rules.index_users([user async for user in self._users()])
         storages = self._storage_claims()
         coverage = []
-        for number, claim in enumerate(chain.from_iterable(each.claims for each in self._listed.values()), 1):
+        turn = LoopTurn()
+        for claim in chain.from_iterable(each.claims for each in list(self._listed.values())):
             key = (claim.cluster, claim.namespace, claim.name)
             coverage.append(rules.judge_claim(claim, users.get(key, ()), storages.get(key)))
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+            await turn.give_way()
         faults = chain.from_iterable(each.faults for each in self._listed.values())
         return CoverageReport(tuple(sorted(coverage, key=_order)), tuple(faults))
 
     async def _users(self) -> AsyncIterator[ClaimUser]:
-        for number, cronjob in enumerate(self._cronjobs.subjects.objects(), 1):
+        turn = LoopTurn()
+        for cronjob in self._cronjobs.subjects.objects():
             yield self._user_of(cronjob)
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+            await turn.give_way()
 
     def _user_of(self, cronjob: PolicySubject) -> ClaimUser:
         parsed = policy_annotations.read_policy(cronjob)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Generic, Literal, TypeVar
 
+from kronkeep_daemon.cronjobs.cronjob_store import CronJobStore
 from kronkeep_daemon.cronjobs.event_cache import EventCache
 from kronkeep_daemon.cronjobs.job_store import JobStore
 from kronkeep_daemon.cronjobs.pod_store import PodStore
@@ -67,7 +68,7 @@ class ClusterCache:
         self._record_id_of = record_id_of
         self._on_job_change = on_job_change
         self._on_cronjob_change = on_cronjob_change
-        self.cronjobs: dict[CronJobRef, CronJobObject] = {}
+        self.cronjobs = CronJobStore()
         self.jobs = JobStore()
         self.deleted_jobs: set[str] = set()
         self.pods = PodStore()
@@ -104,15 +105,17 @@ class ClusterCache:
         for changed in self._subscribers.get(uid, ()):
             changed.set()
 
-    def sync_cronjobs(self, namespace: str | None, items: list[CronJobObject]) -> None:
-        """Replace the CronJobs of one namespace, or of all for None, by a full list."""
-        refs = {item.ref for item in items}
-        for ref in [ref for ref in self.cronjobs if ref not in refs and namespace in (None, ref.namespace)]:
-            removed = self.cronjobs.pop(ref)
-            self._note_removed(removed)
-            self._on_cronjob_change("removed", removed)
-        for item in items:
-            self.update_cronjob("MODIFIED" if item.ref in self.cronjobs else "ADDED", item)
+    def put_listed_cronjob(self, item: CronJobObject) -> None:
+        """Put a CronJob of a list; it is believed where its version is lower than the cached one."""
+        self.update_cronjob("MODIFIED" if item.ref in self.cronjobs else "ADDED", item)
+
+    def keep_listed_cronjobs(self, namespace: str | None, listed: Container[CronJobRef]) -> None:
+        """End a list of the CronJobs of one namespace, or of all for None: what it lacks was deleted."""
+        for ref in self.cronjobs.list_refs(namespace):
+            if ref not in listed:
+                removed = self.cronjobs.pop(ref)
+                self._note_removed(removed)
+                self._on_cronjob_change("removed", removed)
 
     def update_cronjob(self, event_type: str, item: CronJobObject) -> None:
         """Apply an event of the CronJobs' watch; `event_type` is ADDED, MODIFIED or DELETED."""
@@ -141,13 +144,12 @@ class ClusterCache:
         """Return the namespace in which a CronJob is or was; None where it was never seen."""
         return self._cronjob_namespaces.get(uid) or self._deleted_cronjob_namespaces.get(uid)
 
-    def put_listed_jobs(self, items: list[Job]) -> None:
-        """Put a page of a list of Jobs; it is believed where its versions are lower than the cached ones."""
-        for item in items:
-            if not self.jobs.has_version(item.metadata):
-                drop_long_annotations(item.metadata)
-                self.jobs.put(item)
-                self._mark_changed(item.metadata.uid)
+    def put_listed_job(self, item: Job) -> None:
+        """Put a Job of a list; it is believed where its version is lower than the cached one."""
+        if not self.jobs.has_version(item.metadata):
+            drop_long_annotations(item.metadata)
+            self.jobs.put(item)
+            self._mark_changed(item.metadata.uid)
 
     def keep_listed_jobs(self, namespace: str | None, listed: Container[str]) -> None:
         """End a list of the Jobs of one namespace, or of all for None.
@@ -195,11 +197,10 @@ class ClusterCache:
         self.jobs.pack(uid)
         self.pods.pack(uid)
 
-    def put_listed_pods(self, items: list[Pod]) -> None:
-        """Put a page of a list of pods; one that is no longer listed stays, as it explains its Job's end."""
-        for item in items:
-            if not self.pods.has_version(job_uid_of(item) or "", item.metadata):
-                self._put_pod(item)
+    def put_listed_pod(self, item: Pod) -> None:
+        """Put a pod of a list; one that is no longer listed stays, as it explains its Job's end."""
+        if not self.pods.has_version(job_uid_of(item) or "", item.metadata):
+            self._put_pod(item)
 
     def update_pod(self, event_type: str, item: Pod) -> None:
         """Apply an event of the pods' watch; a deleted pod's last state stays."""

@@ -16,7 +16,7 @@ from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.claims import ClaimObject
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, Pod
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Event, Job, Pod
 from kronkeep_daemon.kube.watch import (
     SILENT_WATCH_SECONDS,
     WATCH_SECONDS,
@@ -25,6 +25,7 @@ from kronkeep_daemon.kube.watch import (
     WatchState,
     WholeList,
 )
+from kronkeep_daemon.loop_turns import LoopTurn
 from kronkeep_daemon.supervisor import Supervisor
 
 PODS_OF_JOBS = {
@@ -82,7 +83,31 @@ class _CountedList:
         self._on_end()
 
 
-class _JobList:
+class CronJobList:
+    """A receiver of a namespace's CronJobs that takes each page at once."""
+
+    def __init__(self, cache: ClusterCache, namespace: str | None) -> None:
+        self._cache = cache
+        self._namespace = namespace
+        self._listed: set[CronJobRef] = set()
+
+    def begin(self) -> None:
+        self._listed = set()
+
+    async def add_page(self, items: list[CronJobObject]) -> None:
+        turn = LoopTurn()
+        for item in items:
+            self._listed.add(item.ref)
+            self._cache.put_listed_cronjob(item)
+            await turn.give_way()
+
+    def end(self) -> None:
+        listed = self._listed
+        self._listed = set()
+        self._cache.keep_listed_cronjobs(self._namespace, listed)
+
+
+class JobList:
     """A receiver of a namespace's Jobs that waits, after each page, until most of them are recorded.
 
     So a list of any length takes the memory of some pages.
@@ -100,8 +125,11 @@ class _JobList:
         self._listed = set()
 
     async def add_page(self, items: list[Job]) -> None:
-        self._listed.update(item.metadata.uid for item in items)
-        self._cache.put_listed_jobs(items)
+        turn = LoopTurn()
+        for item in items:
+            self._listed.add(item.metadata.uid)
+            self._cache.put_listed_job(item)
+            await turn.give_way()
         await self._wait_for_records()
 
     def end(self) -> None:
@@ -121,7 +149,10 @@ class _PodList:
         """Do nothing: pods that a list lacks stay."""
 
     async def add_page(self, items: list[Pod]) -> None:
-        self._cache.put_listed_pods(items)
+        turn = LoopTurn()
+        for item in items:
+            self._cache.put_listed_pod(item)
+            await turn.give_way()
         await self._wait_for_records()
 
     def end(self) -> None:
@@ -173,7 +204,7 @@ class ClusterWatches:
             _WatchTarget(
                 path=paths.cronjobs(namespace),
                 kind=CronJobObject,
-                receiver=WholeList(partial(cache.sync_cronjobs, namespace)),
+                receiver=CronJobList(cache, namespace),
                 update=cache.update_cronjob,
             ),
             _WatchTarget(
@@ -186,7 +217,7 @@ class ClusterWatches:
             _WatchTarget(
                 path=paths.jobs(namespace),
                 kind=Job,
-                receiver=_JobList(cache, namespace, self._wait_for_records),
+                receiver=JobList(cache, namespace, self._wait_for_records),
                 update=cache.update_job,
             ),
         ]

@@ -1,12 +1,13 @@
 """What may carry a backup policy, of all clusters: CronJobs, and claims with a policy of their own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from kronkeep_common.errors import CronJobNotFound
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.kube.subjects import PolicySubject
+from kronkeep_daemon.loop_turns import LoopTurn
 
 
 class PolicySubjects:
@@ -23,6 +24,29 @@ class PolicySubjects:
                 claim = recorder.claims.get(ref)
                 if claim is not None:
                     yield claim
+
+    async def of_clusters(self, clusters: Callable[[], frozenset[str]]) -> AsyncIterator[PolicySubject]:
+        """Yield what `objects` yields of these clusters (ids), and give way to other tasks in between.
+
+        clusters: asked again after each time that others had, as they may have changed.
+        """
+        turn = LoopTurn()
+        wanted = clusters()
+        for subject in self.objects():
+            if await turn.give_way():
+                wanted = clusters()
+            if subject.cluster in wanted:
+                yield subject
+
+    def marked(self) -> Iterator[CronJobObject]:
+        """Yield the CronJobs with the mark of a maintenance, by cluster, namespace and name."""
+        for recorder in list(self._recorders.values()):
+            marked = recorder.cache.cronjobs.marked
+            yield from [marked[ref] for ref in sorted(marked)]
+
+    def namespaces(self) -> set[str]:
+        """Return the namespaces that have CronJobs."""
+        return {ref.namespace for recorder in self._recorders.values() for ref in recorder.cache.cronjobs}
 
     def get(self, ref: CronJobRef) -> PolicySubject | None:
         """Return a CronJob, or a claim with a policy; None where it is not there."""
@@ -43,9 +67,10 @@ class PolicySubjects:
 def list_cronjobs(recorder: RunRecorder, namespace: str | None = None) -> Iterator[CronJobObject]:
     """Yield the CronJobs of a cluster by namespace and name, each as it is when it is yielded."""
     cronjobs = recorder.cache.cronjobs
-    for ref in sorted(ref for ref in cronjobs if namespace in (None, ref.namespace)):
-        if ref in cronjobs:
-            yield cronjobs[ref]
+    for ref in cronjobs.list_refs(namespace):
+        cronjob = cronjobs.get(ref)
+        if cronjob is not None:
+            yield cronjob
 
 
 def has_subject(recorder: RunRecorder, ref: CronJobRef) -> bool:

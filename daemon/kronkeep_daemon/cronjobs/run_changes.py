@@ -45,5 +45,4 @@ class RunChanges:
         await self._history.commit()
         if self._history.undone != self._undone:
             raise ReadOnlyHistory(FULL)
-        for event in self._events:
-            self._bus.publish(event)
+        await self._bus.publish_all(self._events)

@@ -28,6 +28,7 @@ from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.log_collector import LogCollector
 from kronkeep_daemon.cronjobs.run_changes import RunChanges
 from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, SlotTracker, always_trusted
+from kronkeep_daemon.cronjobs.unknown_owners import UnknownOwners
 from kronkeep_daemon.events import ActingChanged, Bus, ClaimChanged, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
@@ -42,6 +43,7 @@ from kronkeep_daemon.kube.objects import (
 )
 from kronkeep_daemon.kube.shared_uids import SharedUids, qualify
 from kronkeep_daemon.kube.subjects import PolicyClaim
+from kronkeep_daemon.loop_turns import LoopTurn
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,6 @@ REST_PER_JOB = 0.001
 LONGEST_REST = 0.05
 EVENT_PATIENCE = 3.0  # seconds to wait for an Event that explains why a Job was deleted
 JOBS_PER_WRITE = 1000  # so that the first list of very many Jobs needs no more memory than this many
-JOBS_PER_TURN = 20  # of 0.1 ms each, between two turns of the event loop
 MOST_OPEN_RUNS = 100_000
 MOST_UNRECORDED = 2 * JOBS_PER_WRITE  # Jobs of a list that wait for their record; 2 KB each
 RECORD_PAUSE = 0.02  # seconds
@@ -110,7 +111,7 @@ class RunRecorder:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._recorded_namespaces: dict[str, str] = {}
-        self._unknown_owners: dict[str, str] = {}  # uid of a Job that waits -> uid of the CronJob it names
+        self._unknown_owners = UnknownOwners()
         # Deleted Jobs whose explaining Event is waited for; True once the wait is over.
         self._event_waits: dict[str, bool] = {}
         self.synced = asyncio.Event()
@@ -215,9 +216,8 @@ class RunRecorder:
         self._wake.set()
 
     def _announce_cronjob(self, kind: ChangeKind, cronjob: CronJobObject) -> None:
-        for job, owner in self._unknown_owners.items():
-            if owner == cronjob.metadata.uid:
-                self._touch(job)
+        for job in self._unknown_owners.jobs_of(cronjob.metadata.uid):
+            self._touch(job)
         self._bus.publish(CronJobChanged(kind, cronjob))
 
     def _announce_claim(self, kind: ChangeKind, claim: PolicyClaim) -> None:
@@ -263,18 +263,17 @@ class RunRecorder:
     async def _write(self, touched: Iterable[str]) -> None:
         changes = RunChanges(self._history, self._bus)
         records: dict[str, CronJobExecution | None] = dict.fromkeys(touched)
-        for number, uid in enumerate(records, 1):
-            if number % JOBS_PER_TURN == 0:
-                await asyncio.sleep(0)
+        turn = LoopTurn()
+        for uid in records:
+            await turn.give_way()
             try:
                 records[uid] = self._record(uid, changes)
             except (KeyError, TypeError, ValueError, msgspec.ValidationError):
                 log.exception("the Job %s cannot be read and is not recorded", uid)
         if not changes.is_empty:
             await changes.commit()
-        for number, (uid, record) in enumerate(records.items(), 1):
-            if number % JOBS_PER_TURN == 0:
-                await asyncio.sleep(0)
+        for uid, record in records.items():
+            await turn.give_way()
             self._follow_up(uid, record)
 
     def _record(self, uid: str, changes: RunChanges) -> CronJobExecution | None:
@@ -316,14 +315,14 @@ class RunRecorder:
         """
         owner = cronjob_owner_of(job)
         uid = job.metadata.uid
-        self._unknown_owners.pop(uid, None)
+        self._unknown_owners.discard(uid)
         if owner is None:
             return self._bare_jobs() > 0 and job_to_run.is_bare(job)
         known = self.cache.namespace_of_cronjob(owner.uid)
         if known is None:
             known = self._recorded_namespace(self.record_id_of(owner.uid))
         if known is None and not self.synced.is_set():
-            self._unknown_owners[uid] = owner.uid
+            self._unknown_owners.add(uid, owner.uid)
             return False
         return known in (None, job.metadata.namespace)
 

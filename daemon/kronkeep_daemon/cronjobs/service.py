@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -40,7 +40,6 @@ from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.cronjobs.policy_subjects import (
     PolicySubjects,
     has_subject,
-    list_cronjobs,
     no_claim_error,
 )
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
@@ -122,14 +121,12 @@ class CronJobService:
         """Return the ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
-    def subjects_led_here(self) -> Iterator[PolicySubject]:
+    def subjects_led_here(self) -> AsyncIterator[PolicySubject]:
         """Yield what may carry a policy on the clusters that are listed and on which this daemon acts now."""
-        unknown = self.pending_clusters()
-        return (
-            subject
-            for subject in self.subjects.objects()
-            if subject.cluster not in unknown and self.leads.leads(subject.cluster)
-        )
+        return self.subjects.of_clusters(self._list_led_clusters)
+
+    def _list_led_clusters(self) -> frozenset[str]:
+        return self.leads.led_clusters() - self.pending_clusters()
 
     async def release_leases(self) -> None:
         """Give the Leases back, so that another daemon can act at once."""
@@ -191,11 +188,6 @@ class CronJobService:
         if subject is None:
             raise _not_found_error(ref.namespace, ref.name, [self.recorders[cluster]])
         return subject
-
-    def objects(self, namespace: str | None = None) -> Iterator[CronJobObject]:
-        """Yield every CronJob by namespace and name, each as it is when it is yielded."""
-        for recorder in list(self.recorders.values()):
-            yield from list_cronjobs(recorder, namespace)
 
     def view(self, cronjob: PolicySubject) -> CronJob:
         """Return a CronJob as answers show it, with its runs from the history; or a claim with a policy."""

@@ -22,6 +22,7 @@ from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import watch_key
 from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.loop_turns import LoopTurn
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 10.0
@@ -105,10 +106,18 @@ class SlotTracker:
             self._tracked.clear()
         is_gap = now - since > SHORTEST_GAP and not self._was_paused
         self._was_paused = False
-        records = self._judge_gap(since, now) if is_gap else []
-        records += self._judge_all(since, now)
+        changes = RunChanges(self._history, self._bus)
+        turn = LoopTurn()
+        if is_gap:
+            for cronjob in list(self._cache.cronjobs.values()):
+                self._put_new(self._judge_gap(cronjob, since, now), changes)
+                await turn.give_way()
+        for cronjob in list(self._cache.cronjobs.values()):
+            self._put_new(self._judge_one(cronjob, since, now), changes)
+            await turn.give_way()
+        self._forget_removed()
         self._watched_until = now
-        await self._save(records, now)
+        await self._save(changes, now)
 
     def open_slots_of(self, cronjob_id: str) -> OpenSlots:
         """Return how a CronJob's slots stand as of the last update."""
@@ -124,44 +133,39 @@ class SlotTracker:
         self._watched_since = min(fact.since or now, now)
         return fact.created_at
 
-    def _judge_gap(self, since: datetime, now: datetime) -> list[CronJobExecution]:
-        """Return the records of a time without a watch; `_judge_all` judges slots that may still start."""
+    def _judge_gap(self, cronjob: CronJobObject, since: datetime, now: datetime) -> list[CronJobExecution]:
+        """Return the records of a time without a watch; `_judge_one` judges slots that may still start."""
+        tracked = self._tracked.get(cronjob.uid) or self._begin_tracking(cronjob, since)
+        plan = self._plan(cronjob)
+        ran = self._slots_with_runs(cronjob.uid, tracked.judged_until)
+        unwatched = missed_runs.judge_unwatched(
+            cronjob=cronjob,
+            due=[slot for slot in slot_rules.due_slots(plan, tracked.judged_until, now) if slot not in ran],
+            since=since,
+            until=now,
+            events=self._cache.events_about(cronjob.namespace, cronjob.uid),
+        )
+        settled = unwatched.open[0] - timedelta(seconds=1) if unwatched.open else now
+        self._tracked[cronjob.uid] = _TrackedSlots(plan=plan, judged_until=settled)
+        return list(unwatched.records)
+
+    def _judge_one(self, cronjob: CronJobObject, since: datetime, now: datetime) -> list[CronJobExecution]:
         records: list[CronJobExecution] = []
-        for cronjob in list(self._cache.cronjobs.values()):
-            tracked = self._tracked.get(cronjob.uid) or self._begin_tracking(cronjob, since)
-            plan = self._plan(cronjob)
-            ran = self._slots_with_runs(cronjob.uid, tracked.judged_until)
-            unwatched = missed_runs.judge_unwatched(
-                cronjob=cronjob,
-                due=[
-                    slot for slot in slot_rules.due_slots(plan, tracked.judged_until, now) if slot not in ran
-                ],
-                since=since,
-                until=now,
-                events=self._cache.events_about(cronjob.namespace, cronjob.uid),
-            )
-            records += unwatched.records
-            settled = unwatched.open[0] - timedelta(seconds=1) if unwatched.open else now
-            self._tracked[cronjob.uid] = _TrackedSlots(plan=plan, judged_until=settled)
+        tracked = self._tracked.get(cronjob.uid) or self._begin_tracking(cronjob, since)
+        plan = self._plan(cronjob)
+        if tracked.plan != plan:
+            records += self._records_of_old_plan(cronjob, tracked)
+            tracked = _TrackedSlots(plan=plan, judged_until=now)
+        if tracked.next_check_at is None or now >= tracked.next_check_at:
+            tracked, more = self._judge(cronjob, tracked, now)
+            records += more
+        self._tracked[cronjob.uid] = tracked
         return records
 
-    def _judge_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
-        records: list[CronJobExecution] = []
-        present = set()
-        for cronjob in list(self._cache.cronjobs.values()):
-            present.add(cronjob.uid)
-            tracked = self._tracked.get(cronjob.uid) or self._begin_tracking(cronjob, since)
-            plan = self._plan(cronjob)
-            if tracked.plan != plan:
-                records += self._records_of_old_plan(cronjob, tracked)
-                tracked = _TrackedSlots(plan=plan, judged_until=now)
-            if tracked.next_check_at is None or now >= tracked.next_check_at:
-                tracked, more = self._judge(cronjob, tracked, now)
-                records += more
-            self._tracked[cronjob.uid] = tracked
+    def _forget_removed(self) -> None:
+        present = {cronjob.uid for cronjob in self._cache.cronjobs.values()}
         for uid in self._tracked.keys() - present:
             del self._tracked[uid]
-        return records
 
     def _begin_tracking(self, cronjob: CronJobObject, since: datetime) -> _TrackedSlots:
         """Begin with a CronJob; the slot before `since` may still be open if it was watched before."""
@@ -230,12 +234,14 @@ class SlotTracker:
         page = self._history.executions.newest(limit=10_000, since=since - day, cronjob_id=cronjob_id)
         return {run.scheduled_at for run in page.items if run.scheduled_at}
 
-    async def _save(self, records: Sequence[CronJobExecution], now: datetime) -> None:
-        """Record what is new, and up to when the cluster was watched, in one commit."""
-        changes = RunChanges(self._history, self._bus)
+    def _put_new(self, records: Sequence[CronJobExecution], changes: RunChanges) -> None:
+        """Put what is new, in the turn in which it was judged: a run that begins later takes its place."""
         for record in records:
             if self._history.executions.get(record.id) is None:
                 changes.put(None, record)
+
+    async def _save(self, changes: RunChanges, now: datetime) -> None:
+        """Record the changes, and up to when the cluster was watched, in one commit."""
         if changes.is_empty and self._saved_at is not None and now - self._saved_at < SAVE_INTERVAL:
             return
         self._history.facts.set(watch_key(self._cluster_id()), now, since=self._watched_since)

@@ -41,7 +41,7 @@ class DaemonNames(NamedTuple):
         services = self.services
         match key:
             case "ns":
-                names = {cronjob.ref.namespace for cronjob in services.cronjobs.objects()}
+                names = services.cronjobs.subjects.namespaces()
                 return names | {name for each in services.storages.list() for name in each.namespaces}
             case "cluster":
                 return {name for cluster in services.clusters for name in (cluster.id, cluster.name)}

@@ -74,8 +74,10 @@ class Clusters:
         A section of the settings that led to that cluster before stands in for it, and so does an only
         cluster: when a cluster was lost and built again, its backups must be restorable.
         """
-        exactly = [cluster for cluster in self._connected if cluster.id == cluster_id]
-        candidates = exactly or [cluster for cluster in self._connected if cluster_id in cluster.former]
+        for cluster in self._connected:  # asked about each CronJob, of one of a hundred clusters
+            if cluster.id == cluster_id:
+                return cluster
+        candidates = [cluster for cluster in self._connected if cluster_id in cluster.former]
         if not candidates and len(self._connected) > 1:
             raise self._unknown_cluster_error(cluster_id)
         return (candidates or self._connected)[0]

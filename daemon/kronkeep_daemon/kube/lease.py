@@ -78,6 +78,11 @@ class Leadership:
         """The name of the cluster."""
         return self._cluster.name
 
+    @property
+    def cluster_id(self) -> str:
+        """The id of the cluster."""
+        return self._cluster.id
+
     def leads(self) -> bool:
         """Whether this daemon may act now; a Lease that was not renewed for 10 s does not count."""
         if self._without_lease:
@@ -248,6 +253,10 @@ class Leaderships:
     def leads(self, cluster_id: str) -> bool:
         """Whether this daemon may act on a record's cluster now."""
         return self.of(cluster_id).leads()
+
+    def led_clusters(self) -> frozenset[str]:
+        """Return the ids of the clusters on which this daemon may act now."""
+        return frozenset(each.cluster_id for each in self if each.leads())
 
     def stands_by(self, cluster_id: str) -> bool:
         """Whether another daemon was seen to act on a record's cluster."""

@@ -11,6 +11,7 @@ import pytest
 from tests.integration.alerts.alert_scene import ConfigMapCluster, MovableClock
 from tests.unit.cronjobs.slot_scene import cronjob as raw_cronjob
 
+from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import KronkeepError, MaintenanceNotFound, NotAllowedNow
 from kronkeep_common.models import CronJob
@@ -57,6 +58,7 @@ class CronJobs:
         self._cluster = cluster
         self.clusters = clusters
         self.leads = self
+        self.subjects = self
         self.is_standby = False
         self.pending: frozenset[str] = frozenset()
 
@@ -65,6 +67,9 @@ class CronJobs:
 
     def pending_clusters(self) -> frozenset[str]:
         return self.pending
+
+    def marked(self) -> Iterator[CronJobObject]:
+        return (cronjob for cronjob in self.objects() if object_keys.MAINTENANCE in cronjob.annotations)
 
     def objects(self) -> Iterator[CronJobObject]:
         return iter([CronJobObject.from_manifest(raw, "c") for raw in self._cluster.cronjobs.values()])

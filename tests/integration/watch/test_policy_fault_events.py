@@ -47,9 +47,9 @@ class Scene:
     def _cluster_of(self, _: str) -> Cluster:
         return self.cluster
 
-    def cronjobs(self) -> list[CronJobObject]:
-        return [
-            CronJobObject.from_manifest(
+    async def cronjobs(self) -> AsyncIterator[CronJobObject]:
+        for name, text in self.texts.items():
+            yield CronJobObject.from_manifest(
                 {
                     "metadata": {
                         "uid": name,
@@ -60,8 +60,6 @@ class Scene:
                 },
                 "c",
             )
-            for name, text in self.texts.items()
-        ]
 
     async def report(self) -> None:
         await self.clock.advance(PAUSE_SECONDS + 1)

@@ -66,8 +66,9 @@ class CronJobs:
     async def wait_until_one_synced(self) -> None:
         return
 
-    def subjects_led_here(self) -> list[Any]:
-        return []
+    async def subjects_led_here(self) -> AsyncIterator[Any]:
+        return
+        yield
 
     def find_subject(self, _ref: CronJobRef) -> CronJobObject:
         if not self.is_listed:

@@ -1,5 +1,6 @@
 """Retention of copies: what fails stays due, and copies of policies without a CronJob have theirs."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -46,8 +47,9 @@ class CronJobs:
     def find_subject(self, _ref: Any) -> CronJobObject:
         return self.cronjob
 
-    def subjects_led_here(self) -> list[CronJobObject]:
-        return []
+    async def subjects_led_here(self) -> AsyncIterator[CronJobObject]:
+        return
+        yield
 
     def clock_fault(self, _cluster: str) -> None:
         return None

@@ -98,10 +98,14 @@ def sync_lists(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> Non
     """Full lists, as at a start or after a gap."""
     seen = recorder.cache
     items = {kind: [decode(kind, obj) for obj in objects] for kind, objects in there.items()}
-    seen.sync_cronjobs(None, items["cronjobs"])
-    seen.put_listed_pods(items["pods"])
+    for item in items["cronjobs"]:
+        seen.put_listed_cronjob(item)
+    seen.keep_listed_cronjobs(None, {item.ref for item in items["cronjobs"]})
+    for item in items["pods"]:
+        seen.put_listed_pod(item)
     seen.sync_events(items["events"])
-    seen.put_listed_jobs(items["jobs"])
+    for item in items["jobs"]:
+        seen.put_listed_job(item)
     seen.keep_listed_jobs(None, {item.metadata.uid for item in items["jobs"]})
 
 

@@ -122,7 +122,7 @@ def test_long_annotations_of_a_job_are_not_kept(cache: ClusterCache, way: str) -
     if way == "watch":
         cache.update_job("ADDED", shown)
     else:
-        cache.put_listed_jobs([shown])
+        cache.put_listed_job(shown)
         cache.keep_listed_jobs(None, {shown.metadata.uid})
     annotations = cache.jobs["u"].metadata.annotations
     assert annotations is not None

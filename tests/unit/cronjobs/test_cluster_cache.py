@@ -80,10 +80,12 @@ def test_a_deleted_job_is_forgotten_when_its_last_subscriber_has_left() -> None:
 def test_a_list_of_what_is_cached_already_changes_nothing() -> None:
     touched: list[str] = []
     seen = ClusterCache(on_job_change=touched.append, on_cronjob_change=lambda *_: None)
-    seen.put_listed_jobs([job("a"), job("b")])
+    for each in (job("a"), job("b")):
+        seen.put_listed_job(each)
     seen.jobs.pack("a")
     touched.clear()
-    seen.put_listed_jobs([job("a"), job("b", "2")])
+    for each in (job("a"), job("b", "2")):
+        seen.put_listed_job(each)
     seen.keep_listed_jobs(None, {"a", "b"})
     assert touched == ["b"]
     seen.keep_listed_jobs(None, {"b"})
@@ -95,10 +97,13 @@ def test_a_list_of_pods_that_are_cached_already_changes_nothing() -> None:
     """A full list comes every ten minutes, and each touched Job is compared with its record."""
     touched: list[str] = []
     seen = ClusterCache(on_job_change=touched.append, on_cronjob_change=lambda *_: None)
-    seen.put_listed_jobs([job("a"), job("b")])
-    seen.put_listed_pods([pod("a"), pod("b")])
+    for each in (job("a"), job("b")):
+        seen.put_listed_job(each)
+    for each in (pod("a"), pod("b")):
+        seen.put_listed_pod(each)
     seen.pack_job("a")
     touched.clear()
-    seen.put_listed_pods([pod("a"), pod("b")])
+    for each in (pod("a"), pod("b")):
+        seen.put_listed_pod(each)
     assert touched == []
     assert [each.metadata.name for each in seen.pods_of("n", "a")] == [pod("a").metadata.name]

@@ -1,5 +1,6 @@
 """Which drill is due and of which backup: once a slot, and after downtime the newest slot alone."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,8 @@ class StubServices:
         self.policy = {"id": "p", "storage_id": "s", "drill": drill}
         self.cronjob = cronjob(self.policy)
 
-    def subjects_led_here(self) -> list[CronJobObject]:
-        return [self.cronjob]
+    async def subjects_led_here(self) -> AsyncIterator[CronJobObject]:
+        yield self.cronjob
 
     def with_snapshot(self, of: PolicyCarrier) -> list[BackupExecution]:
         return [backup(0)] if (of.cluster, of.namespace, of.cronjob) == ("c", "n", "j") else []
