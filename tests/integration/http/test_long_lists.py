@@ -1,6 +1,5 @@
 """Lists of everything block the event loop for a few CronJobs at a time, however many there are."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path

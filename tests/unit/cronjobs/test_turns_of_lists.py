@@ -1,7 +1,9 @@
 """What is done for each of thousands of CronJobs or Jobs leaves turns of the event loop to other tasks."""
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from tests.unit.cronjobs.replay import decode
 from tests.unit.cronjobs.slot_scene import NOON, Scene, cronjob, job
 
 from kronkeep_daemon import loop_turns
+from kronkeep_daemon.cronjobs import job_to_run, slot_rules
 from kronkeep_daemon.cronjobs.cluster_watch import CronJobList, JobList
 
 OBJECTS = 60
@@ -32,15 +35,6 @@ async def list_jobs(scene: Scene) -> None:
     listed.end()
 
 
-async def record_jobs(scene: Scene) -> None:
-    await list_jobs(scene)
-    await scene.recorder.flush()
-
-
-async def judge_slots(scene: Scene) -> None:
-    await scene.tracker.update()
-
-
 def many_cronjobs() -> list[dict[str, Any]]:
     template = cronjob()
     return [
@@ -57,23 +51,53 @@ def many_jobs() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("work", "turns_each"),
-    [(list_cronjobs, 1), (list_jobs, 1), (record_jobs, 3), (judge_slots, 1)],
-    ids=lambda each: getattr(each, "__name__", str(each)),
-)
-async def test_others_have_a_turn_between_two_objects(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    work: Callable[[Scene], Awaitable[None]],
-    turns_each: int,
-) -> None:
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     scene = Scene(tmp_path / "h")
     await scene.open()
     scene.answer()
-    await list_cronjobs(scene)
-    monkeypatch.setattr(loop_turns, "LONGEST_WORK", 0.0)  # each object is more than a turn may hold
+    yield scene
+    await scene.close()
+
+
+def count_calls(turns: Turns, module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """Count the calls of a function by turn; each object is more than a turn may hold."""
+    calls = Counter[int]()
+    function = getattr(module, name)
+
+    def count(*positional: Any, **named: Any) -> Any:
+        calls[turns.count] += 1
+        return function(*positional, **named)
+
+    monkeypatch.setattr(module, name, count)
+    monkeypatch.setattr(loop_turns, "LONGEST_WORK", 0.0)
+    return calls
+
+
+@pytest.mark.parametrize("work", [list_cronjobs, list_jobs])
+async def test_others_have_a_turn_between_two_objects_of_a_list(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, work: Callable[[Scene], Awaitable[None]]
+) -> None:
+    monkeypatch.setattr(loop_turns, "LONGEST_WORK", 0.0)
     turns = Turns()
     await turns.during(work(scene))
-    assert turns.count >= OBJECTS * turns_each
-    await scene.close()
+    assert turns.count >= OBJECTS
+
+
+async def test_others_have_a_turn_between_two_records(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    await list_cronjobs(scene)
+    await list_jobs(scene)
+    turns = Turns()
+    calls = count_calls(turns, job_to_run, "run_of_job", monkeypatch)
+    await turns.during(scene.recorder.flush())
+    assert (calls.total(), max(calls.values())) == (OBJECTS, 1)
+
+
+async def test_others_have_a_turn_between_two_cronjobs_whose_slots_are_judged(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await list_cronjobs(scene)
+    turns = Turns()
+    calls = count_calls(turns, slot_rules, "due_slots", monkeypatch)
+    await turns.during(scene.tracker.update())
+    assert (calls.total(), max(calls.values())) == (OBJECTS, 1)
