@@ -31,11 +31,11 @@ class PolicySubjects:
         clusters: asked again after each time that others had, as they may have changed.
         """
         turn = LoopTurn()
-        wanted = clusters()
+        chosen = clusters()
         for subject in self.objects():
             if await turn.give_way():
-                wanted = clusters()
-            if subject.cluster in wanted:
+                chosen = clusters()
+            if subject.cluster in chosen:
                 yield subject
 
     def marked(self) -> Iterator[CronJobObject]:
