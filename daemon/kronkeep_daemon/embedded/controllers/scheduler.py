@@ -6,6 +6,7 @@ is waited for. Not implemented: resources, taints, other affinities, priorities,
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from kronkeep_daemon.embedded.controllers.cached_collection import ClusterObjects
 from kronkeep_daemon.embedded.controllers.event_recorder import EventRecorder
@@ -15,6 +16,7 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
     is_deleting,
     uid_of,
 )
+from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 
 FindClaim = Callable[[str, str], JsonObject | None]
@@ -60,7 +62,7 @@ def _waits_for_claims(pod: JsonObject, find_claim: FindClaim, pods: list[JsonObj
     for name in _claim_names(pod):
         claim = find_claim(namespace, name)
         if claim is None:
-            continue  # the node's agent says that it is missing
+            continue
         if claim["spec"].get("dataSource") and (claim.get("status") or {}).get("phase") != "Bound":
             return True
         is_single_pod = "ReadWriteOncePod" in (claim["spec"].get("accessModes") or [])
@@ -93,6 +95,7 @@ class Scheduler:
         pod = pods.cache.get(namespace, name)
         if pod is None or pod["spec"].get("nodeName") or is_deleting(pod):
             return None
+        await self._fetch_unseen_claims(pod)
         if _waits_for_claims(pod, self._objects.claims.cache.get, pods.cache.all()):
             return CLAIM_SECONDS
         node = choose_node(pod, self._objects.nodes.cache.all(), pods.cache.all())
@@ -101,3 +104,14 @@ class Scheduler:
         await pods.patch(pod, {"metadata": {"uid": uid_of(pod)}, "spec": {"nodeName": node}})
         await self._recorder.record_binding(pod, node)
         return None
+
+    async def _fetch_unseen_claims(self, pod: JsonObject) -> None:
+        """Read the pod's claims that the watch has not reported yet, as one made just before the pod may be.
+
+        A pod that were bound without would mount the folder of a claim that the driver fills afterwards.
+        """
+        claims = self._objects.claims
+        for name in _claim_names(pod):
+            if claims.cache.get(pod["metadata"]["namespace"], name) is None:
+                with suppress(NotFoundInCluster):  # the node's agent says that it is missing
+                    await claims.fetch(pod["metadata"]["namespace"], name)
