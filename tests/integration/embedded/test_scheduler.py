@@ -1,4 +1,4 @@
-"""The scheduler waits for a claim that is being filled, whether or not its watch has reported the claim yet."""
+"""The scheduler waits for a claim that is being filled, also before its watch has reported it."""
 
 from collections.abc import AsyncIterator
 from functools import partial
