@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 from kronkeep_common.api import CONNECTION
 from kronkeep_common.clock import Clock
+from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.cronjobs.claim_cache import PolicyClaimCache
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.claims import ClaimObject
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Event, Job, Pod
+from kronkeep_daemon.kube.silence_monitor import SilenceMonitor
 from kronkeep_daemon.kube.watch import (
     SILENT_WATCH_SECONDS,
     WATCH_SECONDS,
@@ -191,12 +193,20 @@ class ClusterWatches:
         namespaces: tuple[str | None, ...] = self.namespaces or (None,)
         needed = [target for namespace in namespaces for target in self._core_targets(namespace)]
         extra = [target for namespace in namespaces for target in self._event_targets(namespace)]
+        silence = SilenceMonitor(self._cluster, self._end_all)
+        supervisor.start(f"silence {self._cluster.name}", silence.run, death="restart")
         self._watch_all(supervisor, needed, _FirstLists(len(needed), on_first_lists))
         self._watch_all(supervisor, extra, _FirstLists(len(extra), self._events_listed.set))
         claims = [self._claim_target(namespace) for namespace in namespaces]
         self._claim_watches = self._watch_all(
             supervisor, claims, _FirstLists(len(claims), self._claims_listed.set)
         )
+
+    def _end_all(self, error: ClusterUnreachable) -> None:
+        """End the watches of a cluster that does not answer."""
+        for watch in self._watches:
+            watch.mark_silent(error.message)
+        self._cluster.contact.end_watches(error)
 
     def _core_targets(self, namespace: str | None) -> list[_WatchTarget]:
         cache = self._cache

@@ -21,6 +21,7 @@ from kronkeep_common.errors import ClusterUnreachable, KronkeepError
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube import credentials, paths, response_readers
 from kronkeep_daemon.kube.cluster_clock import ClusterClock
+from kronkeep_daemon.kube.contact import Contact
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, response_error
 from kronkeep_daemon.kube.kubernetes_package import import_kubernetes
 from kronkeep_daemon.kube.objects import JsonObject
@@ -88,6 +89,7 @@ class Cluster:
         self._identified = asyncio.Event()
         self._refusal: tuple[float, KronkeepError] | None = None
         self.clock = ClusterClock(clock or SystemClock())
+        self.contact = Contact(self.clock)
         self._kubeconfig = kubeconfig
         self._context = context
         self._in_cluster = in_cluster
@@ -260,6 +262,15 @@ class Cluster:
         version = response_readers.decode_object(await response_readers.read_body(response))
         return version, parsedate_to_datetime(date) if date else None
 
+    async def answers_within(self, seconds: float) -> bool:
+        """Ask for the server's version; return whether anything came in time, were it a refusal."""
+        silent_for = self.contact.silent_for()
+        try:
+            await self._send(ApiRequest(method="GET", path="/version", deadline=seconds))
+        except KronkeepError as fault:
+            log.debug("%s: %s", self.name, fault)
+        return self.contact.silent_for() < silent_for
+
     async def get(self, path: str, **params: str) -> JsonObject:
         """Return the object at `path`; raises NotFoundInCluster."""
         return await self._fetch_json(ApiRequest(method="GET", path=path, params=params))
@@ -352,13 +363,12 @@ class Cluster:
         response = await self._send_when_confirmed(
             ApiRequest(method="GET", path=path, params=query, deadline=read_deadline, stream=True)
         )
-        try:
+        with self.contact.follow(response):
             await response_readers.require_json(response)
             yield []
             async for lines in response_readers.iter_lines(response):
+                self.contact.note()
                 yield lines
-        finally:
-            response.close()
 
     async def log_chunks(
         self,
@@ -459,6 +469,7 @@ class Cluster:
                 f"{self.name} does not answer: {response_readers.fault_message(fault)}"
             ) from fault
         response: aiohttp.ClientResponse = answer.response
+        self.contact.note()
         self.clock.observe_header(response.headers.get("Date"), sent_at)
         return response
 

@@ -3,10 +3,10 @@
     list (pages) ─▶ receiver ─▶ watch from the list's version ─▶ on_event(type, object) ...
 
 A watch that is silent for 70 s is dead, since bookmarks come about once a minute; of a collection without
-bookmarks it has to end before that. After an end or a fault it is opened again from the last version. It
-begins with a full list after ERROR 410 or any other ERROR, after a gap of more than 30 s, and every ten
-minutes, because servers have lost events. An object that cannot be read is logged and left out, so that it
-does not stop all others.
+bookmarks it has to end before that. That its cluster does not answer any more is seen earlier, see
+`silence_monitor`. After an end or a fault it is opened again from the last version. It begins with a full
+list after ERROR 410 or any other ERROR, after a gap of more than 30 s, and every ten minutes, because servers
+have lost events. An object that cannot be read is logged and left out, so that it does not stop all others.
 """
 
 import logging
@@ -216,6 +216,11 @@ class ListWatch(Generic[T]):
             raise _error_of_line(raw) from fault
         self.unreadable += 1
         log.warning("watch %s: a line of %d bytes cannot be read: %s", self._name, len(raw), fault)
+
+    def mark_silent(self, why: str) -> None:
+        """Take note that the cluster does not answer, also where no connection tells it yet."""
+        if self.state.status == "live":
+            self._mark("stale", why)
 
     def _mark(self, status: Literal["live", "stale", "failing"], why: str | None = None) -> None:
         if (self.state.status, self.state.why) != (status, why):

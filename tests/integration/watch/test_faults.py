@@ -1,9 +1,10 @@
 """The list-and-watch loop against a server that fails in every way that has been seen."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import Job
+from kronkeep_daemon.kube.silence_monitor import SilenceMonitor
 from kronkeep_daemon.kube.watch import FIRST_PAUSE, ListWatch, WholeList
 
 
@@ -101,6 +103,81 @@ async def test_a_silent_stream_is_dead_after_its_deadline_and_all_is_listed_agai
         assert watcher.told == []
     finally:
         await watcher.stop()
+
+
+@asynccontextmanager
+async def silence_monitor(cluster: Cluster, watcher: Watcher, answer_seconds: float) -> AsyncIterator[None]:
+    """Look after the cluster of one watch, after a tenth of a second without a byte."""
+
+    def end(error: ClusterUnreachable) -> None:
+        watcher.watch.mark_silent(error.message)
+        cluster.contact.end_watches(error)
+
+    monitor = SilenceMonitor(
+        cluster, end, silent_seconds=0.1, answer_seconds=answer_seconds, pause_seconds=0.01
+    )
+    task = asyncio.create_task(monitor.run())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_cluster_that_takes_requests_and_answers_none_is_not_live(
+    world: World, cluster: Cluster, watcher: Watcher
+) -> None:
+    """A stopped API server, or packets that are dropped: 26 s in the daemon."""
+    async with silence_monitor(cluster, watcher, answer_seconds=0.1):
+        world.silent = True
+        world.answers.clear()
+        await watcher.until(lambda: watcher.watch.state.status != "live")
+        why = watcher.watch.state.why or ""
+        assert re.search(r"default has sent nothing for \d+ s and does not answer", why)
+    world.put("jobs", job("a", "1"))
+    world.silent = False
+    world.answers.set()
+    await watcher.until(lambda: watcher.there == {"1": "a"})
+    await watcher.until(lambda: watcher.watch.state.status == "live")
+
+
+@pytest.mark.parametrize("answer", ["not found", "refused", "once of two"])
+async def test_a_quiet_cluster_that_answers_stays_live(
+    world: World, cluster: Cluster, watcher: Watcher, answer: str
+) -> None:
+    """A refusal is an answer as well, and one connection that breaks says nothing."""
+    asked = 0
+
+    def answer_version(request: web.Request) -> web.Response | None:
+        nonlocal asked
+        if request.path != "/version":
+            return None
+        asked += 1
+        if answer == "once of two" and asked % 2 and request.transport is not None:
+            request.transport.abort()
+        return status(503, "etcd is away") if answer == "refused" else None
+
+    world.fault = answer_version
+    states = set()
+
+    def is_asked_often() -> bool:
+        states.add(watcher.watch.state.status)
+        return asked >= 6
+
+    async with silence_monitor(cluster, watcher, answer_seconds=LONGEST_WAIT):
+        await watcher.until(is_asked_often)
+    assert (states, world.count("watch=1")) == ({"live"}, 1)
+
+
+async def test_the_kernel_looks_after_the_connection_of_a_watch(world: World, watcher: Watcher) -> None:
+    """One that is dropped on its way is closed after 25 s; without keepalive its timer is 00."""
+    await watcher.until(lambda: world.count("watch=1") > 0)
+    await watcher.until(lambda: "02" in read_timers(world.port))
+
+
+def read_timers(port: int) -> set[str]:
+    """Return the kinds of timers of connections to a port: 02 is keepalive (proc(5), /proc/net/tcp)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[5][:2] for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "01"}
 
 
 async def test_a_quiet_cluster_is_live_once_its_watch_is_open_again(world: World, watcher: Watcher) -> None:

@@ -105,8 +105,9 @@ class World:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
         self._runner = runner
+        self.port = runner.addresses[0][1]
         file = folder / "kubeconfig"
-        self.write(file, f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}", {"token": "x"})
+        self.write(file, f"http{'s' if tls else ''}://127.0.0.1:{self.port}", {"token": "x"})
         try:
             yield file
         finally:
