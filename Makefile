@@ -11,8 +11,8 @@ CLUSTER ?=
 VERSION ?=
 OLD ?=
 PYTHONS ?= 3.11 3.12 3.13 3.14
-# More than cores: much of a test's time is waiting for Jobs to end. A file's tests share its daemon, and the longest
-# files (tests/e2e) come first.
+# More than cores: much of a test's time is waiting for Jobs to end. A file's tests share its daemon, and files that
+# wait alternate with files that do not (tests/file_order.py).
 PYTEST_WORKERS ?= 7
 
 .PHONY: help

@@ -4,12 +4,14 @@ import asyncio
 import gc
 import os
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from tests.file_order import group_of, order_files
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 from kronkeep_common.clock import SystemClock
@@ -32,17 +34,25 @@ settings.load_profile("kronkeep")
 
 
 class FileScheduling(LoadFileScheduling):
-    """Each worker takes a file; the attacks count as one, as they share a cluster and its backups."""
+    """Each worker takes a file, or a folder whose files share a cluster."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = "tests/e2e/attacks"
-        return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
+        return group_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
     """Return the scheduler of the workers."""
     return FileScheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order the files for several workers; one alone keeps the order of their names."""
+    if hasattr(config, "workerinput"):
+        counts = Counter(group_of(item.nodeid) for item in items)
+        place = {file: number for number, file in enumerate(order_files(counts))}
+        items.sort(key=lambda item: place[group_of(item.nodeid)])
 
 
 def pytest_collection() -> None:

@@ -1,0 +1,36 @@
+"""The order in which workers take the files of tests, so that the cores always have something to do.
+
+An end-to-end test waits for Jobs four fifths of its time, any other works: seven workers that all wait use
+half of two cores. So files of both kinds alternate, and short ones come last, when workers run out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+WAITING = "tests/e2e/"
+# Files that share a cluster and its backups: one worker takes them all.
+SHARED = "tests/e2e/attacks"
+SHORT = "tests/unit/"
+FEW = 10  # tests: a file of unit tests with fewer takes a second at most
+
+
+def group_of(nodeid: str) -> str:
+    """Return what one worker takes with the test: its file, or the folder that counts as one."""
+    return SHARED if nodeid.startswith(f"{SHARED}/") else nodeid.partition("::")[0]
+
+
+def order_files(counts: Mapping[str, int]) -> list[str]:
+    """Return the files in the order in which they are to be taken; those of each kind keep theirs.
+
+    counts: how many tests each file has.
+    """
+    waiting = [file for file in counts if file.startswith(WAITING)]
+    short = [file for file, count in counts.items() if file.startswith(SHORT) and count < FEW]
+    working = [file for file in counts if file not in {*waiting, *short}]
+    places = sorted([*_spread(waiting), *_spread(working)])
+    return [file for _, _, file in places] + short
+
+
+def _spread(files: Sequence[str]) -> Iterator[tuple[float, int, str]]:
+    """Yield each file with its place from 0 to 1, and its number, which keeps the order."""
+    for number, file in enumerate(files):
+        yield number / len(files), number, file
