@@ -1,6 +1,7 @@
 """What the terminal asks the daemon to change, for one record or for many."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,12 +19,13 @@ from kronkeep_common.models.maintenance import MaintenanceRequest
 from kronkeep_common.text import count_words, short_id
 from kronkeep_tui.context import Context
 from kronkeep_tui.prompt import YesNoPrompt
-from kronkeep_tui.shell_commands import ShellCommand, lines_of_change
+from kronkeep_tui.shell_commands import ShellCommand, cronjob_route, lines_of_change
 
 if TYPE_CHECKING:
     from kronkeep_common.client.cronjobs import CronJobCalls
 
 AT_ONCE = 4
+NAME_PART = 52  # characters of a CronJob's name that leave a Job's name room for what makes it unique
 ErrorHandler = Callable[[Sequence[KronkeepError | None]], bool]
 
 
@@ -55,9 +57,8 @@ class ChangeRequests:
     def _trigger(self, cronjobs: Sequence[CronJob], *, only_if_idle: bool) -> None:
         requests = [self._run_request(cronjob, only_if_idle=only_if_idle) for cronjob in cronjobs]
         first = cronjobs[0]
-        kubectl = (
-            *("-n", first.namespace, "create", "job", f"--from=cronjob/{first.name}", f"{first.name}-manual"),
-        )
+        job = f"{first.name[:NAME_PART]}-{secrets.token_hex(4)}"  # none of its Jobs has the name
+        kubectl = ("-n", first.namespace, "create", "job", f"--from=cronjob/{first.name}", job)
         lines = lines_of_change(("trigger", _name(first)), f"{_path(first)}/trigger", kubectl)
         self._start(requests, "trigger", "Started", lines=lines, on_error=partial(self._ask_beside, cronjobs))
 
@@ -86,12 +87,14 @@ class ChangeRequests:
         resume = cronjobs[0].suspended
         requests = [self._suspension(cronjob, resume=resume) for cronjob in cronjobs]
         undo = [self._suspension(cronjob, resume=not resume) for cronjob in cronjobs]
-        first = cronjobs[0]
-        verb = "resume" if resume else "suspend"
-        patch = f'{{"spec":{{"suspend":{"false" if resume else "true"}}}}}'
-        kubectl = ("-n", first.namespace, "patch", "cronjob", first.name, "-p", patch)
-        lines = lines_of_change((verb, _name(first)), f"{_path(first)}/{verb}", kubectl)
-        self._start(requests, "suspend", "Resumed" if resume else "Suspended", undo=undo, lines=lines)
+        self._start(
+            requests,
+            "suspend",
+            "Resumed" if resume else "Suspended",
+            undo=undo,
+            lines=_lines_of_suspension(cronjobs[0], resume=resume),
+            undo_lines=_lines_of_suspension(cronjobs[0], resume=not resume),
+        )
 
     def _suspension(self, cronjob: CronJob, *, resume: bool) -> ChangeRequest:
         calls = self._cronjobs(cronjob.cluster)
@@ -112,7 +115,15 @@ class ChangeRequests:
         """Delete a CronJob whose name was typed."""
         name = cronjob.name
         send = partial(self._cronjobs(cronjob.cluster).delete, cronjob.namespace, name, confirm=name)
-        self._start([ChangeRequest(_name(cronjob), send)], "delete", "Deleted")
+        kubectl = ("-n", cronjob.namespace, "delete", "cronjob", name)
+        lines = lines_of_change(
+            ("delete", _name(cronjob), "--yes", name),
+            _path(cronjob),
+            kubectl,
+            method="DELETE",
+            body={"confirm": name},
+        )
+        self._start([ChangeRequest(_name(cronjob), send)], "delete", "Deleted", lines=lines)
 
     def cancel(self, runs: Sequence[CronJobExecution]) -> None:
         """Stop runs that are active."""
@@ -133,8 +144,14 @@ class ChangeRequests:
             for alert in alerts
         ]
         first = alerts[0]
-        lines = lines_of_change(("acknowledge", first.id), f"/v1/alerts/{first.id}/acknowledge")
-        self._start(requests, "acknowledge", "Acknowledged", undo=undo, lines=lines)
+        self._start(
+            requests,
+            "acknowledge",
+            "Acknowledged",
+            undo=undo,
+            lines=lines_of_change(("acknowledge", first.id), f"/v1/alerts/{first.id}/acknowledge"),
+            undo_lines=lines_of_change((), f"/v1/alerts/{first.id}/unacknowledge"),
+        )
 
     def toggle_pin(self, backups: Sequence[BackupExecution]) -> None:
         """Pin backups, so that retention leaves them, or unpin them where the first is pinned."""
@@ -143,18 +160,32 @@ class ChangeRequests:
         change, revert = (calls.unpin, calls.pin) if is_pinned else (calls.pin, calls.unpin)
         requests = [ChangeRequest(short_id(each.id), partial(change, each.id)) for each in backups]
         undo = [ChangeRequest(short_id(each.id), partial(revert, each.id)) for each in backups]
-        verb = "unpin" if is_pinned else "pin"
-        lines = lines_of_change((verb, backups[0].id), f"/v1/backups/{backups[0].id}/{verb}")
-        self._start(requests, "pin", "Unpinned" if is_pinned else "Pinned", undo=undo, lines=lines)
+        verbs = ("unpin", "pin") if is_pinned else ("pin", "unpin")
+        first = backups[0].id
+        lines, undo_lines = (lines_of_change((verb, first), f"/v1/backups/{first}/{verb}") for verb in verbs)
+        self._start(
+            requests,
+            "pin",
+            "Unpinned" if is_pinned else "Pinned",
+            undo=undo,
+            lines=lines,
+            undo_lines=undo_lines,
+        )
 
     async def create_silence(self, request: SilenceRequest) -> None:
         """Send no alerts that match a filter for a while."""
         silence = await self._client.silences.create(
             request.filter, for_seconds=request.for_seconds, because=request.because
         )
+        words = ("silence", "--filter", request.filter, "--for", _minutes(request.for_seconds))
+        self._context.last_change = lines_of_change(
+            (*words, "--because", request.because), "/v1/silences", body=request
+        )
         end = ChangeRequest("the silence", partial(self._client.silences.end, silence.id))
         self._tell_done(
-            f"Holds back {count_words(silence.alerts, 'open alert')} and new ones; M shows it.", [end]
+            f"Holds back {count_words(silence.alerts, 'open alert')} and new ones; M shows it.",
+            [end],
+            _lines_of_end("silence", silence.id),
         )
 
     async def start_maintenance(self, request: MaintenanceRequest) -> None:
@@ -162,12 +193,18 @@ class ChangeRequests:
         await self._client.maintenance.start(
             request.filter, because=request.because, for_seconds=request.for_seconds
         )
+        words = ["maintenance", "start", *(("--filter", request.filter) if request.filter else ("--all",))]
+        words += ["--for", _minutes(request.for_seconds)] if request.for_seconds else []
+        self._context.last_change = lines_of_change(
+            (*words, "--because", request.because), "/v1/maintenance", body=request
+        )
         self._context.tell("The CronJobs are being suspended; M shows them, and ends it.", "ok")
 
     async def end_hold(self, kind: str, hold_id: str) -> None:
         """End a silence or a maintenance."""
         calls = self._client.maintenance if kind == "maintenance" else self._client.silences
         await calls.end(hold_id)
+        self._context.last_change = _lines_of_end(kind, hold_id)
         self._context.tell(f"Ended the {kind}.", "ok")
 
     def check_storage(self, storage: BackupStorage) -> None:
@@ -193,7 +230,11 @@ class ChangeRequests:
     def acknowledge_missing(self, storage: BackupStorage) -> None:
         """Say that the missing snapshots of a storage are gone for good."""
         send = partial(self._client.storages.acknowledge_missing, storage.id)
-        self._start([ChangeRequest(storage.id, send)], "acknowledge", "Acknowledged what is missing in")
+        lines = lines_of_change(
+            ("storage", "acknowledge", storage.id), f"/v1/storages/{storage.id}/acknowledge-missing"
+        )
+        request = ChangeRequest(storage.id, send)
+        self._start([request], "acknowledge", "Acknowledged what is missing in", lines=lines)
 
     def retry_storage(self, storage: BackupStorage) -> None:
         """Try again to create a storage that failed."""
@@ -210,20 +251,29 @@ class ChangeRequests:
     def delete_storage(self, storage: BackupStorage) -> None:
         """Forget a storage whose name was typed."""
         send = partial(self._client.storages.delete, storage.id, confirm=storage.id)
-        self._start([ChangeRequest(storage.id, send)], "delete", "Forgot")
+        lines = lines_of_change(
+            ("storage", "delete", storage.id, "--yes", storage.id),
+            f"/v1/storages/{storage.id}",
+            method="DELETE",
+            body={"confirm": storage.id},
+        )
+        self._start([ChangeRequest(storage.id, send)], "delete", "Forgot", lines=lines)
 
     def verify(self, backup: BackupExecution) -> None:
         """Restore a backup to scratch space and compare it."""
         name = f"backup {short_id(backup.id)} of {backup.namespace}/{backup.cronjob}"
         self._context.tell(f"Verifying {name}; it may take a while.", "quiet")
         send = partial(self._client.backups.verify, backup.id)
-        self._start([ChangeRequest(name, send)], f"verify {short_id(backup.id)}", "Verified")
+        lines = lines_of_change(("verify", backup.id), f"/v1/backups/{backup.id}/verify")
+        self._start([ChangeRequest(name, send)], f"verify {short_id(backup.id)}", "Verified", lines=lines)
 
     def drill(self, backup: BackupExecution) -> None:
         """Start a drill of the backup's CronJob."""
         send = partial(self._cronjobs(backup.cluster).drill, backup.namespace, backup.cronjob)
         name = f"{backup.namespace}/{backup.cronjob}"
-        self._start([ChangeRequest(name, send)], f"drill {backup.cronjob_id}", "Drilling")
+        route = f"{cronjob_route(backup.namespace, backup.cronjob)}/drill"
+        lines = lines_of_change(("drill", name), route)
+        self._start([ChangeRequest(name, send)], f"drill {backup.cronjob_id}", "Drilling", lines=lines)
 
     def _start(
         self,
@@ -233,22 +283,26 @@ class ChangeRequests:
         *,
         undo: Sequence[ChangeRequest] = (),
         lines: tuple[ShellCommand, ...] = (),
+        undo_lines: tuple[ShellCommand, ...] = (),
         on_error: ErrorHandler = _leave_unhandled,
     ) -> None:
         """Send requests as a task of this name; `done` begins the message when all have succeeded.
 
         undo: what undoes them, one for each.
-        lines: the first of them as lines for a shell.
+        lines: the first of them as lines for a shell; `undo_lines` undo it.
         on_error: gets what each request was refused with, None for others; returns whether that is handled.
         """
         self._context.last_change = lines
-        self._context.start_work(self._send_all(requests, done, undo, on_error), task)
+        self._context.start_work(
+            self._send_all(requests, done, partial(self._tell_done, undo=undo, lines=undo_lines), on_error),
+            task,
+        )
 
     async def _send_all(
         self,
         requests: Sequence[ChangeRequest],
         done: str,
-        undo: Sequence[ChangeRequest],
+        tell_done: Callable[[str], None],
         on_error: ErrorHandler,
     ) -> None:
         limit = asyncio.Semaphore(AT_ONCE)
@@ -260,12 +314,12 @@ class ChangeRequests:
             self._tell_error(errors[0], succeeded=len(requests) - len(errors), count=len(requests))
         else:
             what = requests[0].name if len(requests) == 1 else f"{len(requests)} of them"
-            self._tell_done(f"{done} {what}.", undo)
+            tell_done(f"{done} {what}.")
 
-    def _tell_done(self, text: str, undo: Sequence[ChangeRequest]) -> None:
-        """Say that a change is done, and offer to undo it where that can be."""
+    def _tell_done(self, text: str, undo: Sequence[ChangeRequest], lines: tuple[ShellCommand, ...]) -> None:
+        """Say that a change is done, and offer to undo it where that can be; `lines` undo it in a shell."""
         if undo:
-            self._context.offer_undo(text, partial(self._start, undo, "undo", "Undone:"))
+            self._context.offer_undo(text, partial(self._start, undo, "undo", "Undone:", lines=lines))
         else:
             self._context.tell(text, "ok")
 
@@ -285,7 +339,26 @@ async def _send(request: ChangeRequest, limit: asyncio.Semaphore) -> KronkeepErr
 
 
 def _path(cronjob: CronJob) -> str:
-    return f"/v1/cronjobs/{cronjob.namespace}/{cronjob.name}"
+    return cronjob_route(cronjob.namespace, cronjob.name)
+
+
+def _lines_of_suspension(cronjob: CronJob, *, resume: bool) -> tuple[ShellCommand, ...]:
+    verb = "resume" if resume else "suspend"
+    patch = f'{{"spec":{{"suspend":{"false" if resume else "true"}}}}}'
+    kubectl = ("-n", cronjob.namespace, "patch", "cronjob", cronjob.name, "-p", patch)
+    return lines_of_change((verb, _name(cronjob)), f"{_path(cronjob)}/{verb}", kubectl)
+
+
+def _lines_of_end(kind: str, hold_id: str) -> tuple[ShellCommand, ...]:
+    """Return the lines that end a silence or a maintenance."""
+    if kind == "maintenance":
+        return lines_of_change(("maintenance", "end", hold_id), f"/v1/maintenance/{hold_id}/end")
+    return lines_of_change(("silence", "--end", hold_id), f"/v1/silences/{hold_id}/end")
+
+
+def _minutes(seconds: float) -> str:
+    """Return a duration as the options of the command line take it."""
+    return f"{max(1, round(seconds / 60))}m"
 
 
 def _name(cronjob: CronJob) -> str:

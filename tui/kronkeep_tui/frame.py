@@ -404,12 +404,13 @@ class Frame(Screen[None], Covered):
         """Show this screen and the last change as lines for a shell, which can be copied."""
         if self.place.kind != "shell":
             view = self.view
+            of = self.place.argument
             screen = ScreenFacts(
                 kind=self.place.kind,
-                argument=self.place.argument,
+                argument=view.shell_argument(),
                 namespace=self.namespace,
                 filter_text=getattr(view, "filter_text", ""),
-                subject=view.subject(),
+                subject=self.store.cronjob(of) or self.store.run_named(of) or view.subject(),
             )
             lines = [*shell_commands.lines_of_screen(screen), *self.last_change]
             lines.append(ShellCommand("this daemon", "exports", self.shell_line))

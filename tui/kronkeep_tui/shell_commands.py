@@ -1,26 +1,33 @@
 """A screen or a change as lines for a shell: kronkeep, curl and kubectl; pure.
 
-curl uses $KRONKEEP_SOCKET, which the line of exports sets.
+curl uses $KRONKEEP_SOCKET, which the line of exports sets. Forms, where each key is a text, have no lines;
+what they have sent is the last change.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
+from kronkeep_common.models import CronJobExecution, RestoreRequest
+
 CURL = 'curl -sS --unix-socket "$KRONKEEP_SOCKET"'
-_KINDS = {
+_LISTS = {
     "overview": "alerts",
     "jobs": "cronjobs",
-    "runs": "executions",
     "policies": "policies",
     "restore": "backups",
     "restores": "restores",
     "storages": "storages",
     "alerts": "alerts",
+    "queue": "queue",
 }
-_OBJECTS = {"jobs": "cronjobs", "policies": "cronjobs", "runs": "jobs"}  # what kubectl calls them
+_OBJECTS = {"jobs": "cronjobs", "policies": "cronjobs"}  # what kubectl calls them
+_OPEN = "!status:resolved"  # what Overview and Alerts show
+_PLURALS = {"execution": "executions", "backup": "backups", "storage": "storages"}
+NOT_ALL = ("storages", "alerts", "queue")  # have records without a namespace, which a namespace leaves
 
 
 class ShellCommand(NamedTuple):
@@ -32,7 +39,7 @@ class ShellCommand(NamedTuple):
 
 
 class ScreenFacts(NamedTuple):
-    """What a screen shows: its kind and argument, the namespace and filter, the record under the cursor."""
+    """What a screen shows: its kind and argument, the namespace and filter, the record that it is about."""
 
     kind: str
     argument: str = ""
@@ -43,55 +50,298 @@ class ScreenFacts(NamedTuple):
 
 def lines_of_screen(screen: ScreenFacts) -> list[ShellCommand]:
     """Return the lines that show what the screen shows; none for a screen that has no such line."""
-    if screen.kind in _KINDS:
+    if screen.kind in _LISTS:
         return _lines_of_list(screen)
-    if screen.kind == "run":
-        return _lines_of_run(screen)
-    if screen.kind in ("files", "preview"):
-        backup_id, _, path = screen.argument.partition(" ")
-        return [
-            _command("this screen", ("files", backup_id, path)),
-            _curl("this screen", "GET", f"/v1/backups/{backup_id}/files", path=path),
-        ]
-    return []
+    make = _PAGES.get(screen.kind)
+    return make(screen) if make is not None else []
 
 
 def _lines_of_list(screen: ScreenFacts) -> list[ShellCommand]:
-    kind = _KINDS[screen.kind]
-    is_namespaced = bool(screen.namespace) and kind != "storages"
-    term = f"ns:{screen.namespace}" if is_namespaced and kind != "alerts" else ""
-    selected = " ".join(part for part in (screen.filter_text, term) if part)
-    words = ["get", kind, *(("--filter", selected) if selected else ())]
-    lines = [
-        _command("this screen", words),
-        _curl("this screen", "GET", f"/v1/{kind}", **({"filter": selected} if selected else {})),
-    ]
+    kind = _LISTS[screen.kind]
+    selected = _filter_of(screen, _OPEN if kind == "alerts" else "", has_namespace=kind not in NOT_ALL)
+    lines = [_get(kind, *_option("--filter", selected)), _read(f"/v1/{kind}", filter=selected)]
     if screen.kind in _OBJECTS:
-        place = ["-n", screen.namespace] if screen.namespace else ["-A"]
-        lines.append(_kubectl("this screen", ["get", _OBJECTS[screen.kind], *place]))
+        lines.append(_kubectl_get(_OBJECTS[screen.kind], screen.namespace))
     return lines
+
+
+def _filter_of(screen: ScreenFacts, *terms: str, has_namespace: bool = True) -> str:
+    term = f"ns:{screen.namespace}" if screen.namespace and has_namespace else ""
+    return " ".join(part for part in (screen.filter_text, *terms, term) if part)
+
+
+def _lines_of_runs(screen: ScreenFacts) -> list[ShellCommand]:
+    """Return the lines of all runs, or of those of the CronJob that the screen is about."""
+    if not screen.argument:
+        selected = _filter_of(screen)
+        return [
+            _get("executions", *_option("--filter", selected)),
+            _read("/v1/executions", filter=selected),
+            _kubectl_get("jobs", screen.namespace),
+        ]
+    cronjob = screen.subject
+    by_id = _read("/v1/executions", cronjob_id=screen.argument, filter=screen.filter_text)
+    if cronjob is None:
+        return [by_id]
+    name = getattr(cronjob, "cronjob", None) or cronjob.name
+    own = _filter_of(screen._replace(namespace=cronjob.namespace), f"name:{name}")
+    return [_get("executions", "--filter", own), by_id, _kubectl_get("jobs", cronjob.namespace)]
 
 
 def _lines_of_run(screen: ScreenFacts) -> list[ShellCommand]:
     lines = [
         _command("this screen", ("describe", "execution", screen.argument)),
         _command("its log", ("logs", screen.argument)),
-        _curl("this screen", "GET", f"/v1/executions/{screen.argument}"),
+        _read(f"/v1/executions/{screen.argument}"),
     ]
-    job = getattr(screen.subject, "job", None)
-    if job:
-        lines.append(_kubectl("this screen", ["-n", screen.subject.namespace, "describe", "job", job]))
+    return [*lines, *_kubectl_of_run(screen.subject, "describe", "job")]
+
+
+def _kubectl_of_run(run: object, *words: str) -> list[ShellCommand]:
+    """Return what kubectl says of a run's Job, which Kubernetes deletes after some more runs."""
+    if not isinstance(run, CronJobExecution) or not run.job:
+        return []
+    return [_kubectl("its Job, if kept", ("-n", run.namespace, *words, run.job))]
+
+
+def _lines_of_events(screen: ScreenFacts) -> list[ShellCommand]:
+    lines = [
+        _command("this screen", ("describe", "execution", screen.argument)),
+        _read(f"/v1/executions/{screen.argument}/events"),
+    ]
+    run = screen.subject
+    if isinstance(run, CronJobExecution) and run.job:
+        selector = f"involvedObject.name={run.job}"
+        lines.append(
+            _kubectl("this screen", ("-n", run.namespace, "get", "events", "--field-selector", selector))
+        )
     return lines
 
 
+def _lines_of_files(screen: ScreenFacts) -> list[ShellCommand]:
+    backup_id, _, path = screen.argument.partition(" ")
+    return [
+        _command("this screen", ("files", backup_id, path)),
+        _read(f"/v1/backups/{backup_id}/files", path=path),
+    ]
+
+
+def _lines_of_file(screen: ScreenFacts) -> list[ShellCommand]:
+    backup_id, _, path = screen.argument.partition(" ")
+    return [
+        _command("this screen", ("download", backup_id, path, "-o", "-")),
+        _read(f"/v1/backups/{backup_id}/download", path=path),
+    ]
+
+
+def _lines_of_diff(screen: ScreenFacts) -> list[ShellCommand]:
+    older, _, newer = screen.argument.partition(" ")
+    return [
+        _command("this screen", ("diff", older, newer)),
+        _read(f"/v1/backups/{older}/diff", other=newer),
+    ]
+
+
+def _lines_of_comparison(screen: ScreenFacts) -> list[ShellCommand]:
+    runs = screen.argument.split(" ")
+    lines = [_command("this screen", ("describe", "execution", run_id)) for run_id in runs]
+    return [*lines, *(_read(f"/v1/executions/{run_id}") for run_id in runs)]
+
+
+def _lines_of_night(screen: ScreenFacts) -> list[ShellCommand]:
+    begin, _, end = screen.argument.partition(" ")
+    selected = _filter_of(screen, has_namespace=False)
+    words = ["timeline", *_option("--from", begin), *_option("--to", end)]
+    words += [*_option("-n", screen.namespace), *_option("--filter", selected)]
+    query = {"from": begin, "to": end, "namespace": screen.namespace, "filter": selected}
+    return [_command("this screen", words), _read("/v1/timeline", **query)]
+
+
+def _lines_of_history(screen: ScreenFacts) -> list[ShellCommand]:
+    figures = _read("/v1/figures", by="cronjob", period="day", cronjob_id=screen.argument)
+    if screen.subject is None:
+        return [figures]
+    namespace = screen.subject.namespace
+    words = ("stats", "--by", "cronjob", "--period", "day", "-n", namespace)
+    return [_command("this screen", words), figures, *_lines_of_runs(screen)]
+
+
+def _lines_of_retention(screen: ScreenFacts) -> list[ShellCommand]:
+    """Return the lines of a plan; the argument is its CronJob, the policy's id, and `orphan` without one."""
+    name, _, rest = screen.argument.partition(" ")
+    policy_id, _, orphan = rest.partition(" ")
+    words = ["retention", name, *_option("--policy", policy_id if orphan else "")]
+    return [
+        _command("this screen", words),
+        _read(f"/v1/policies/{policy_id}/retention", namespace=name.partition("/")[0]),
+    ]
+
+
+def _lines_of_removals(screen: ScreenFacts) -> list[ShellCommand]:
+    selected = f"storage:{screen.argument}"
+    return [_get("policies", "--filter", selected), _read("/v1/policies", filter=selected)]
+
+
+def _lines_of_orphans(screen: ScreenFacts) -> list[ShellCommand]:
+    return [
+        _command("this screen", ("storage", "orphans", screen.argument)),
+        _read("/v1/orphans", storage_id=screen.argument),
+    ]
+
+
+def _lines_of_coverage(screen: ScreenFacts) -> list[ShellCommand]:
+    words = ["coverage", *_option("-n", screen.namespace), *_option("--filter", screen.filter_text)]
+    return [
+        _command("this screen", words),
+        _read("/v1/coverage", namespace=screen.namespace, filter=screen.filter_text),
+        _kubectl_get("persistentvolumeclaims", screen.namespace),
+    ]
+
+
+def _lines_of_holds(_: ScreenFacts) -> list[ShellCommand]:
+    kinds = ("silences", "maintenance")
+    return [*(_get(kind) for kind in kinds), *(_read(f"/v1/{kind}") for kind in kinds)]
+
+
+def _lines_of_search(screen: ScreenFacts) -> list[ShellCommand]:
+    selected = _filter_of(screen)
+    return [
+        _command("this screen", ("grep", screen.argument, *_option("--filter", selected))),
+        _read("/v1/grep", text=screen.argument, filter=selected),
+    ]
+
+
+def _lines_of_restore(screen: ScreenFacts) -> list[ShellCommand]:
+    return [
+        _get("restores", screen.argument, "-o", "yaml"),
+        _command("its log", ("logs", "--restore", screen.argument)),
+        _read(f"/v1/restores/{screen.argument}"),
+    ]
+
+
+def _lines_of_restore_log(screen: ScreenFacts) -> list[ShellCommand]:
+    return [
+        _command("this screen", ("logs", "--restore", screen.argument)),
+        _read(f"/v1/restores/{screen.argument}/logs"),
+    ]
+
+
+def _lines_of_yaml(screen: ScreenFacts) -> list[ShellCommand]:
+    kind, _, name = screen.argument.partition(" ")
+    if kind == "cronjob":
+        return _lines_of_cronjob_yaml(name.partition("@")[0])
+    if kind == "manifest":
+        return [
+            _read(f"/v1/executions/{name}/manifest"),
+            *_kubectl_of_run(screen.subject, "get", "-o", "yaml", "job"),
+        ]
+    plural = _PLURALS[kind]
+    return [_get(plural, name, "-o", "yaml"), _read(f"/v1/{plural}/{name}")]
+
+
+def _lines_of_cronjob_yaml(full_name: str) -> list[ShellCommand]:
+    namespace, _, name = full_name.partition("/")
+    kind, _, claim = name.rpartition("/")
+    words = ("-n", namespace, "get", "pvc" if kind else "cronjob", claim, "-o", "yaml")
+    return [
+        _get("cronjobs", full_name, "-o", "yaml"),
+        _read(cronjob_route(namespace, name)),
+        _kubectl("this screen", words),
+    ]
+
+
+_PAGES: Mapping[str, Callable[[ScreenFacts], list[ShellCommand]]] = {
+    "runs": _lines_of_runs,
+    "run": _lines_of_run,
+    "events": _lines_of_events,
+    "compare": _lines_of_comparison,
+    "history": _lines_of_history,
+    "yaml": _lines_of_yaml,
+    "night": _lines_of_night,
+    "files": _lines_of_files,
+    "preview": _lines_of_file,
+    "diff": _lines_of_diff,
+    "restore_page": _lines_of_restore,
+    "restore_log": _lines_of_restore_log,
+    "retention": _lines_of_retention,
+    "removals": _lines_of_removals,
+    "orphans": _lines_of_orphans,
+    "coverage": _lines_of_coverage,
+    "holds": _lines_of_holds,
+    "log_search": _lines_of_search,
+}
+
+
+def cronjob_route(namespace: str, name: str) -> str:
+    """Return the route of a CronJob, or of a claim as `pvc/NAME`."""
+    return f"/v1/cronjobs/{namespace}/{quote(name, safe='')}"
+
+
 def lines_of_change(
-    words: Sequence[str], path: str, kubectl: Sequence[str] = (), *, method: str = "POST"
+    words: Sequence[str],
+    path: str,
+    kubectl: Sequence[str] = (),
+    *,
+    method: str = "POST",
+    body: object = None,
 ) -> tuple[ShellCommand, ...]:
-    """Return a change as lines: the words after `kronkeep`, its route, and the words after `kubectl`."""
-    lines = [_command("the last change", words), _curl("the last change", method, path)]
-    if kubectl:
-        lines.append(_kubectl("the last change", kubectl))
-    return tuple(lines)
+    """Return a change as lines: the words after `kronkeep`, its route, and the words after `kubectl`.
+
+    words: none where no verb has all that is changed.
+    body: what is sent, as a struct or a dict.
+    """
+    sent = shlex.quote(msgspec.json.encode({} if body is None else body).decode())
+    parts = [CURL, f"-X {method}", shlex.quote(f"http://localhost{path}")]
+    parts.append(f"-H 'Content-Type: application/json' -d {sent}")
+    about = "the last change"
+    lines = [_command(about, words)] if words else []
+    lines.append(ShellCommand(about, "curl", " ".join(parts)))
+    return (*lines, *([_kubectl(about, kubectl)] if kubectl else []))
+
+
+def lines_of_manifest(
+    kind: str, spec: msgspec.Struct, path: str, *, method: str = "POST"
+) -> tuple[ShellCommand, ...]:
+    """Return what a form or an editor has sent as lines: a manifest of a kind, and its route."""
+    body = msgspec.to_builtins(spec)
+    if "kind" in body:
+        body["kind_of_storage"] = body["kind"]
+    manifest = msgspec.json.encode({**body, "kind": kind}).decode()
+    apply = f"printf %s {shlex.quote(manifest)} | kronkeep apply -f -"
+    return (
+        ShellCommand("the last change", "kronkeep", apply),
+        *lines_of_change((), path, method=method, body=spec),
+    )
+
+
+def line_of_edit(name: str) -> ShellCommand:
+    """Return the line that opens a CronJob in the user's editor."""
+    return _command("the last change", ("edit", name))
+
+
+def words_of_restore(backup_id: str, request: RestoreRequest) -> list[str]:
+    """Return the words after `kronkeep` that make a restore."""
+    target = request.target
+    words = ["restore", backup_id]
+    words += {
+        "new-claim": ["--new-claim", target.claim or ""],
+        "claim": ["--claim", target.claim or ""],
+    }.get(target.kind, ["--in-place"])
+    words += [word for path in request.include for word in ("--path", path)]
+    words += [*_option("--cluster", target.cluster), *_option("-n", target.namespace)]
+    words += [*_option("--folder", target.path), *_option("--size", str(target.size_bytes or ""))]
+    words += _option("--storage-class", target.storage_class)
+    words += ["--overwrite"] if request.overwrite else []
+    words += ["--suspend"] if request.suspend else []
+    return [*words, *_option("--yes", request.confirm), *_option("--from-copy", request.from_copy)]
+
+
+def _option(flag: str, text: str | None) -> tuple[str, ...]:
+    return (flag, text) if text else ()
+
+
+def _get(kind: str, *words: str) -> ShellCommand:
+    return _command("this screen", ("get", kind, *words))
 
 
 def _command(about: str, words: Sequence[str]) -> ShellCommand:
@@ -102,13 +352,16 @@ def _kubectl(about: str, words: Sequence[str]) -> ShellCommand:
     return ShellCommand(about, "kubectl", shlex.join(["kubectl", *words]))
 
 
-def _curl(about: str, method: str, route: str, **query: str) -> ShellCommand:
-    parts = [f"-X {method}"] if method != "GET" else ["-G"] if query else []
-    parts.append(shlex.quote(f"http://localhost{route}"))
-    parts += [f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in query.items()]
-    if method != "GET":
-        parts.append("-H 'Content-Type: application/json' -d '{}'")
-    return ShellCommand(about, "curl", " ".join([CURL, *parts]))
+def _kubectl_get(objects: str, namespace: str) -> ShellCommand:
+    return _kubectl("this screen", ("get", objects, *(("-n", namespace) if namespace else ("-A",))))
+
+
+def _read(route: str, **query: str) -> ShellCommand:
+    """Return the line of curl that reads a route, with those parameters that are not empty."""
+    given = {name: value for name, value in query.items() if value}
+    parts = [CURL, *(["-G"] if given else []), shlex.quote(f"http://localhost{route}")]
+    parts += [f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in given.items()]
+    return ShellCommand("this screen", "curl", " ".join(parts))
 
 
 def encode(lines: Sequence[ShellCommand]) -> str:

@@ -157,6 +157,10 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         """Return a CronJob by its uid."""
         return next((cronjob for cronjob in self.cronjobs if cronjob.id == cronjob_id), None)
 
+    def run_named(self, argument: str) -> CronJobExecution | None:
+        """Return the run whose id is the last word of a view's argument."""
+        return self.executions.get(argument.rpartition(" ")[2])
+
 
 def store_from(snapshot: Snapshot) -> Store:
     """Return the store of a snapshot, which holds every run since its oldest."""

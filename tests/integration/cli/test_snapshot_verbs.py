@@ -2,26 +2,44 @@
 
 import asyncio
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.waiting import eventually
 
+from kronkeep_common.client import Client
 from kronkeep_common.models import (
     BackupPolicySpec,
     BackupStorageCreate,
     CronJobCreate,
     Drill,
+    RestoreRequest,
+    RestoreTarget,
     VolumeMount,
 )
 from kronkeep_daemon.kube import paths
+from kronkeep_tui.change_requests import ChangeRequests
+from kronkeep_tui.shell_commands import (
+    ScreenFacts,
+    ShellCommand,
+    lines_of_change,
+    lines_of_manifest,
+    lines_of_screen,
+    words_of_restore,
+)
+from kronkeep_tui.views.registry import KINDS
 
 
 class Made(NamedTuple):
@@ -58,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
                 CronJobCreate(
                     name="job",
                     image="busybox",
-                    command=("sh", "-c", "echo hello > /data/file; echo > '/data/\x1b[31mred'"),
+                    command=("sh", "-c", "echo hello; echo hello > /data/file; echo > '/data/\x1b[31mred'"),
                     schedule="0 2 29 2 *",
                     volumes=(VolumeMount(claim="data", mount_path="/data"),),
                     policy=BackupPolicySpec(storage_id="vault", drill=Drill(schedule="0 3 29 2 *")),
@@ -185,3 +203,123 @@ def test_get_watches_after_the_list(made: Made) -> None:
         changes = [next(line for line in lines if word in line) for word in ("queued", "succeeded")]
         watching.terminate()
     assert all(re.match(r"2\d{3}-\d\d-\d\dT[0-9:]{8}Z  backups  default/job  ", line) for line in changes)
+
+
+class ShellContext:
+    """What a change needs of the terminal: it keeps its lines for a shell, and sends nothing."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.last_change: tuple[ShellCommand, ...] = ()
+
+    def start_work(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        work.close()
+
+    def tell(self, text: str, role: str = "warn") -> None:
+        """Say nothing."""
+
+
+def paste(daemon: Daemon, line: str) -> str:
+    """Run a line as pasted into a shell; return what it prints."""
+    if line.startswith("kronkeep "):
+        done = run_kronkeep(daemon, *shlex.split(line)[1:])
+        assert done.returncode == 0, (line, done.stderr)
+        return done.stdout
+    is_request = line.startswith("curl ")
+    environment = os.environ | {
+        "KRONKEEP_SOCKET": daemon.announcement["socket"],
+        "KUBECONFIG": daemon.announcement["kubeconfig"],
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    argv = ["bash", "-c", line + (" -w '\\n%{http_code}'" if is_request else "")]
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, timeout=240)
+    assert ran.returncode == 0, (line, ran.stderr)
+    body, _, code = ran.stdout.rpartition("\n") if is_request else (ran.stdout, "", "200")
+    assert code.startswith("2"), (line, ran.stdout)
+    return body
+
+
+def test_each_change_runs_as_pasted_in_every_program(made: Made) -> None:
+    daemon = made.daemon
+
+    async def make_lines() -> list[tuple[ShellCommand, ...]]:
+        async with daemon.client() as client:
+            context: Any = ShellContext(client)
+            changes = ChangeRequests(context)
+            cronjob = await client.cronjobs.get("default", "job")
+            backup = await client.backups.get(made.backup)
+            storage = await client.storages.get("vault")
+            lines = []
+            for change in (
+                partial(changes.trigger, [cronjob]),
+                partial(changes.back_up, [cronjob]),
+                partial(changes.toggle_suspension, [cronjob]),
+                partial(changes.toggle_suspension, [msgspec.structs.replace(cronjob, suspended=True)]),
+                partial(changes.toggle_pin, [backup]),
+                partial(changes.toggle_pin, [msgspec.structs.replace(backup, pinned=True)]),
+                partial(changes.test_storage, storage),
+            ):
+                change()
+                lines.append(context.last_change)
+            for number in range(2):
+                to = RestoreTarget(claim=f"pasted-{number}")
+                words = words_of_restore(made.backup, RestoreRequest(target=to))
+                route = f"/v1/backups/{made.backup}/restore"
+                lines.append(lines_of_change(words, route, body=RestoreRequest(target=to))[number:][:1])
+            spec = await client.cronjobs.spec("default", "job")
+            new = msgspec.structs.replace(spec, name="pasted", policy=None)
+            lines.append(lines_of_manifest("CronJob", new, "/v1/cronjobs")[:1])
+            delete = msgspec.structs.replace(cronjob, name="pasted")
+            changes.delete(delete)
+            lines.append(context.last_change[:1])
+            return lines
+
+    for line in chain.from_iterable(asyncio.run(make_lines())):
+        paste(daemon, line.line)
+    assert "pasted" not in run_kronkeep(daemon, "get", "cronjobs", "-o", "name").stdout
+
+
+def test_each_screen_runs_as_pasted_in_every_program(made: Made) -> None:
+    daemon = made.daemon
+
+    async def make_screens() -> list[ScreenFacts]:
+        async with daemon.client() as client:
+            cronjob = await client.cronjobs.get("default", "job")
+            backup = await client.backups.get(made.backup)
+            run = (await client.runs.list(limit=1)).items[0]  # Kubernetes has its Job still
+            restore = await client.backups.restore(
+                made.backup, RestoreRequest(target=RestoreTarget(claim="seen"))
+            )
+            await eventually(lambda: client.restores.get(restore.id), lambda one: one.status == "completed")
+        arguments = {
+            "run": run.id,
+            "events": run.id,
+            "compare": f"{run.id} {run.id}",
+            "history": cronjob.id,
+            "files": f"{made.backup} /source/data",
+            "preview": f"{made.backup} /source/data/file",
+            "diff": f"{made.backup} {made.backup}",
+            "restore_page": restore.id,
+            "restore_log": restore.id,
+            "retention": f"default/job {backup.policy_id}",
+            "removals": "vault",
+            "orphans": "vault",
+            "log_search": "hello",
+            "night": "2026-01-01T00:00:00Z 2026-01-02T00:00:00Z",
+            "yaml": f"cronjob default/job@{cronjob.cluster}",
+        }
+        subjects = {"run": run, "events": run, "history": cronjob}
+        screens = [ScreenFacts(kind, arguments.get(kind, ""), subject=subjects.get(kind)) for kind in KINDS]
+        yaml = (f"execution {run.id}", f"manifest {run.id}", f"backup {made.backup}", "storage vault")
+        screens += [ScreenFacts("yaml", argument, subject=run) for argument in yaml]
+        screens.append(ScreenFacts("runs", cronjob.id, subject=cronjob))
+        return [*screens, *(ScreenFacts(kind, namespace="default") for kind in ("jobs", "runs", "coverage"))]
+
+    pasted = {}
+    for screen in asyncio.run(make_screens()):
+        for line in lines_of_screen(screen):
+            if line.line not in pasted:
+                pasted[line.line] = paste(daemon, line.line)
+    assert pasted[f"kronkeep download {made.backup} /source/data/file -o -"] == "hello\n"
+    assert "seen" in pasted["kronkeep get restores"]
+    assert len(pasted) > 50

@@ -73,6 +73,8 @@ def test_failures_of_one_cause_are_one_row_with_their_number() -> None:
         ("The newest run failed. Killed: no memory.", "Killed: no memory. The newest run failed."),
         ("The last 3 runs failed. Exit code 1.", "Exit code 1. The last 3 runs failed."),
         ("The newest backup failed. No space.", "No space. The newest backup failed."),
+        ("The last 2 runs failed. Its last line: gone", "Its last line: gone. The last 2 runs failed."),
+        ("The newest run failed. Is it there?", "Is it there? The newest run failed."),
         ("The newest run failed.", "The newest run failed."),
         ("No run has started.", "No run has started."),
     ],

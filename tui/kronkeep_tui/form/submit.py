@@ -6,6 +6,12 @@ from kronkeep_common.errors import DaemonUnreachable, KronkeepError, Preconditio
 from kronkeep_common.models import CronJob, CronJobCreate
 from kronkeep_tui.form.concurrent_changes import FULL_LABELS, ConcurrentChange
 from kronkeep_tui.form.form_state import FormState
+from kronkeep_tui.shell_commands import (
+    ShellCommand,
+    cronjob_route,
+    lines_of_change,
+    lines_of_manifest,
+)
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
@@ -34,6 +40,16 @@ async def submit_form(client: "Client", filling: FormState, spec: CronJobCreate,
         if now.spec == spec:  # an earlier request arrived, and only its answer was lost
             return await client.cronjobs.get(*filling.target)
         raise _error_of_changes(filling.take_in_changes(now)) from error
+
+
+def lines_of_form(filling: FormState, spec: CronJobCreate) -> tuple[ShellCommand, ...]:
+    """Return what a form has sent as lines for a shell."""
+    if filling.claim is not None:
+        path = f"/v1/claims/{spec.namespace}/{filling.claim}/policy"
+        return lines_of_change((), path, method="PUT", body=spec.policy)
+    if filling.target is None:
+        return lines_of_manifest("CronJob", spec, "/v1/cronjobs")
+    return lines_of_manifest("CronJob", spec, cronjob_route(spec.namespace, spec.name), method="PUT")
 
 
 async def _send_claim_policy(

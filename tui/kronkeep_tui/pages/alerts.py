@@ -63,7 +63,9 @@ def _cause_of(alert: Alert) -> tuple[object, ...]:
 def cause_first(message: str) -> str:
     """Return an alert's message for a line that may be cut: the cause, then that something failed."""
     lead, stop, cause = message.partition(" failed. ")
-    return f"{cause} {lead} failed." if stop and cause and lead.startswith("The ") else message
+    if not stop or not cause or not lead.startswith("The "):
+        return message
+    return f"{cause if cause.endswith(('.', '!', '?')) else f'{cause}.'} {lead} failed."
 
 
 def subject_of_group(group: AlertGroup) -> str:

@@ -29,7 +29,7 @@ from kronkeep_tui.form.form_rows import FormRow, completions, hint_for
 from kronkeep_tui.form.form_state import FormState
 from kronkeep_tui.form.retention_trial import RULES, RetentionTrial
 from kronkeep_tui.form.schedule_fit import ScheduleFit
-from kronkeep_tui.form.submit import submit_form
+from kronkeep_tui.form.submit import lines_of_form, submit_form
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import retention as retention_page
 from kronkeep_tui.pages.status_words import cause
@@ -392,6 +392,7 @@ class FormView(FormBase):
         if dry_run:
             self.context.tell(f"The cluster would accept it.{resolution}{warnings}", role)
             return
+        self.context.last_change = lines_of_form(self.form_state, spec)
         self.context.drafts.pop(self._of, None)
         if self.is_in_front:
             self._leave_to(saved)

@@ -17,6 +17,7 @@ from kronkeep_tui.pages import runs as runs_page
 from kronkeep_tui.pages.durations import RunsByCronJob, group_runs, open_runs
 from kronkeep_tui.pages.status_words import FAULTS, UNENDED, last_outcome, present_state
 from kronkeep_tui.prompt import LinePrompt, name_prompt
+from kronkeep_tui.shell_commands import line_of_edit
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.cronjob_table import CronJobTableView
 from kronkeep_tui.views.log_preview import LogPreview
@@ -170,6 +171,7 @@ class JobsView(CronJobTableView):
             raise
         self._refused_texts.pop(cronjob.id, None)
         if is_changed:
+            self.context.last_change = (line_of_edit(f"{cronjob.namespace}/{cronjob.name}"),)
             self.context.tell(f"Changed {cronjob.namespace}/{cronjob.name}.", "ok")
         else:
             self.context.tell("Nothing was changed.", "quiet")

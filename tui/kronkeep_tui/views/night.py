@@ -1,7 +1,7 @@
 """The Night view: a row for each CronJob, time across."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from math import floor
 from operator import attrgetter
@@ -331,6 +331,13 @@ class NightView(TableView[NightEntry]):
             )
         self._has_storages = not is_shown
         self.update()
+
+    def shell_argument(self) -> str:
+        window = self.board.window
+        if window is None:
+            return ""
+        moments = (datetime.fromtimestamp(moment, UTC) for moment in (window.begin, window.end))
+        return " ".join(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments)
 
     def refusal(self, action: Action) -> str:
         return "The rows have no more columns." if action == actions.WIDE else ""

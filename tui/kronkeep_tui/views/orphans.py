@@ -15,6 +15,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import orphans as page
 from kronkeep_tui.prompt import LinePrompt
+from kronkeep_tui.shell_commands import cronjob_route, lines_of_change
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder
 from kronkeep_tui.views.table_view import TableView
@@ -111,5 +112,10 @@ class OrphansView(TableView[OrphanedPolicy]):
     async def _adopt(self, orphan: OrphanedPolicy, namespace: str, name: str) -> None:
         calls = self.context.client.for_cluster(orphan.cluster).cronjobs
         adopted = await calls.adopt(namespace, name, orphan.policy_id)
+        self.context.last_change = lines_of_change(
+            ("adopt", f"{namespace}/{name}", "--policy", orphan.policy_id),
+            f"{cronjob_route(namespace, name)}/adopt",
+            body={"policy_id": orphan.policy_id},
+        )
         self.context.tell(f"{namespace}/{name} has adopted {count_words(adopted.backups, 'backup')}.", "ok")
         await self.load()

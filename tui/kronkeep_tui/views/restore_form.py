@@ -17,6 +17,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.restores import plan_lines
 from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
+from kronkeep_tui.shell_commands import lines_of_change, words_of_restore
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.short_form import ShortForm
 from kronkeep_tui.views.wait_text import waiting_lines
@@ -133,6 +134,9 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
 
     async def send(self, request: RestoreRequest) -> None:
         restore = await self.context.client.backups.restore(self.backup_id, request)
+        self.context.last_change = lines_of_change(
+            words_of_restore(self.backup_id, request), f"/v1/backups/{self.backup_id}/restore", body=request
+        )
         if self.is_in_front:
             self.context.replace("restore_page", restore.id)
 

@@ -15,6 +15,7 @@ from kronkeep_tui.pages.moments import age_cell
 from kronkeep_tui.pages.restores import restore_lines, target_words
 from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.prompt import YesNoPrompt
+from kronkeep_tui.shell_commands import lines_of_change
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
@@ -131,6 +132,9 @@ class RestorePageView(PageView):
 
     async def _cancel(self) -> None:
         await self.context.client.restores.cancel(self.argument)
+        self.context.last_change = lines_of_change(
+            ("cancel", "--restore", self.argument), f"/v1/restores/{self.argument}/cancel"
+        )
 
 
 class RestoreLogView(PageView):

@@ -15,6 +15,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.retention import PlanOwner, plan_lines
 from kronkeep_tui.prompt import name_prompt
+from kronkeep_tui.shell_commands import lines_of_change
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.views.wait_text import waiting_lines
@@ -53,6 +54,17 @@ class RetentionView(PageView):
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         self._plan: RetentionPlan | None = None
+
+    def shell_argument(self) -> str:
+        policy = self._policy(self.store)
+        if policy is None:
+            return ""
+        words = (
+            f"{policy.namespace}/{policy.cronjob}",
+            policy.policy_id,
+            "orphan" if policy.is_orphan else "",
+        )
+        return " ".join(words).strip()
 
     def crumb(self, store: Store) -> str:
         policy = self._policy(store)
@@ -124,6 +136,13 @@ class RetentionView(PageView):
         self.context.tell(f"Removing {count_words(len(plan.remove), 'snapshot')}.", "quiet")
         await self.context.client.for_cluster(policy.cluster).policies.approve_retention(
             plan.policy_id, plan.token, policy.namespace
+        )
+        name = f"{policy.namespace}/{policy.cronjob}"
+        by_id = ("--policy", plan.policy_id) if policy.is_orphan else ()
+        self.context.last_change = lines_of_change(
+            ("retention", name, *by_id, "--approve", plan.token),
+            f"/v1/policies/{plan.policy_id}/retention/approve?namespace={policy.namespace}",
+            body={"token": plan.token},
         )
         self.context.tell(f"Removed {count_words(len(plan.remove), 'snapshot')}; pruning frees their space.")
         await self.load()

@@ -14,6 +14,7 @@ from kronkeep_tui.form.storage_fields import KINDS, StorageChanges
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import storage_form as page
 from kronkeep_tui.password_words import password_words
+from kronkeep_tui.shell_commands import lines_of_change, lines_of_manifest
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.short_form import ShortForm
 from kronkeep_tui.views.wait_text import waiting_lines
@@ -118,6 +119,7 @@ class StorageForm(ShortForm[BackupStorageCreate, BackupStorage]):
 
     async def send(self, request: BackupStorageCreate) -> None:
         created = await self.context.client.storages.create(request)
+        self.context.last_change = lines_of_manifest("BackupStorage", request, "/v1/storages")
         if self.is_in_front:
             self.context.show_row("storages", created.id)
         if request.password is None or created.layout != "shared":
@@ -183,9 +185,15 @@ class StorageChangeForm(StorageForm):
         calls = self.context.client.storages
         if changes.limits is not None:
             await calls.change(self.argument, changes.limits)
+            self.context.last_change = lines_of_change(
+                (), f"/v1/storages/{self.argument}", method="PATCH", body=changes.limits
+            )
         if changes.address is not None:
             self.context.tell("Looking for the repositories at the new address ...", "quiet")
             await calls.change_address(self.argument, changes.address)
+            self.context.last_change = lines_of_change(
+                (), f"/v1/storages/{self.argument}/address", body=changes.address
+            )
         if self.is_in_front:
             self.context.leave()
         words = f"Changed {self.argument}: {differences}." if differences else "Nothing differs."

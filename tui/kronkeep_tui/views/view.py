@@ -131,6 +131,10 @@ class View(UnscrolledWidget):
         """Return the record that actions on a row are about, None without one."""
         return None
 
+    def shell_argument(self) -> str:
+        """Return what the view is about, as `shell_commands` takes it."""
+        return self.argument
+
     def refusal(self, action: Action) -> str:
         """Return why this view refuses an action now, nothing where it does not."""
         return ""
