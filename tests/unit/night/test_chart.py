@@ -159,6 +159,16 @@ def test_what_ran_at_once_against_a_count_column_by_column(spans: list[tuple[int
     assert count_at_once([bars], LOOK) == slow
 
 
+def test_short_runs_one_after_the_other_are_not_at_once() -> None:
+    minutes = [run(3 + number / 10, 3 + number / 10 + 0.002) for number in range(10)]
+    assert count_at_once([minutes], LOOK)[3] == 1, "ten runs of a second each, one a minute"
+    together = [run(3.5, 3.502, name=f"r{number}") for number in range(4)]
+    assert count_at_once([minutes, together], LOOK)[3] == 5
+    night = Look(TimeWindow(BEGIN, 7200, 96), NOW, UTC)
+    hourly = [run(6 * hour, 6 * hour + 6, name=f"h{hour}") for hour in range(24)]
+    assert max(count_at_once([hourly], night)) == 1, "each ends when the next begins"
+
+
 def test_the_axis_has_now_above_the_line_of_now() -> None:
     text = plain(draw_axis(LOOK))
     assert text[28:33] == "05:00"

@@ -58,6 +58,12 @@ def test_failures_of_one_cause_are_one_row_with_their_number() -> None:
     ]
     assert sum(group.members for group in groups) == 7
     assert [group.members for group in page.fold_alerts(failed[:2])] == [1, 1], "two are no crowd"
+    leads = ("The newest run failed.", "The last 2 runs failed.", "The last 9 runs failed.")
+    alike = [
+        msgspec.structs.replace(ALERT, id=f"b{n}", object=name, message=f"{lead} Container main ended.")
+        for n, (name, lead) in enumerate(zip("abi", leads, strict=True))
+    ]
+    assert [group.members for group in page.fold_alerts(alike)] == [3], "how often it failed is no cause"
     known = [
         msgspec.structs.replace(
             ALERT, id=f"k{n}", code="RunFailed", object="o", status=AlertStatus.ACKNOWLEDGED

@@ -53,19 +53,25 @@ def _group_order(group: AlertGroup) -> tuple[bool, int, float]:
 
 
 def _cause_of(alert: Alert) -> tuple[object, ...]:
-    """Return what alerts of one cause share: code, state and message, without names and numbers."""
+    """Return what alerts of one cause share: code, state and cause, without names and numbers."""
     name = alert.object.rpartition("/")[2]
-    message = alert.message.replace(name, "") if name else alert.message
+    cause = _split_message(alert.message)[1] or alert.message
+    message = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", "", cause) if name else cause
     alike = re.sub(r"\d+", "#", message)
     return alert.code, alert.status, alert.silence_id is not None, alert.severity, alike
 
 
 def cause_first(message: str) -> str:
     """Return an alert's message for a line that may be cut: the cause, then that something failed."""
+    lead, cause = _split_message(message)
+    stop = "" if cause.endswith((".", "!", "?")) else "."
+    return f"{cause}{stop} {lead}" if cause else message
+
+
+def _split_message(message: str) -> tuple[str, str]:
+    """Return how often something failed, and why; nothing for a message of another form."""
     lead, stop, cause = message.partition(" failed. ")
-    if not stop or not cause or not lead.startswith("The "):
-        return message
-    return f"{cause if cause.endswith(('.', '!', '?')) else f'{cause}.'} {lead} failed."
+    return (f"{lead} failed.", cause) if stop and lead.startswith("The ") else ("", "")
 
 
 def subject_of_group(group: AlertGroup) -> str:

@@ -10,7 +10,7 @@ from kronkeep_common.models.timeline import Timeline
 from kronkeep_tui.context import Context
 from kronkeep_tui.night.bars import Bar, NightRow, Rows, with_cronjobs, with_records, with_timeline
 from kronkeep_tui.night.batches import NightEntry, entry_of, with_overlaps
-from kronkeep_tui.night.chart import Look, add_changes, draw_row, sum_changes
+from kronkeep_tui.night.chart import Look, add_changes, draw_row, no_changes, sum_changes
 from kronkeep_tui.night.signs import signs_of_terminal
 from kronkeep_tui.night.time_window import (
     LONGEST,
@@ -63,7 +63,8 @@ class NightBoard:
         self._stamp: tuple[TimeWindow, int] | None = None
         self._counted_rows: Rows | None = None
         self._run_changes: list[int] = []
-        self._archive_changes: dict[str, list[int]] = {}  # by storage
+        self._archive_changes: list[int] = []
+        self._changes_by_storage: dict[str, list[int]] = {}
         self._drawn: dict[str, DrawnRow] = {}
 
     def look(self, now: datetime) -> Look:
@@ -107,8 +108,9 @@ class NightBoard:
         if stamp != self._stamp:
             self._stamp = stamp
             self._entry_by_id = {}
-            self._run_changes = [0] * (look.window.columns + 1)
-            self._archive_changes = {}
+            self._run_changes = no_changes(look.window)
+            self._archive_changes = no_changes(look.window)
+            self._changes_by_storage = {}
         elif self.rows is self._counted_rows:
             return
         self._counted_rows = self.rows
@@ -117,8 +119,9 @@ class NightBoard:
             if before is None or before.row is not row:
                 self._replace_entry(before, row, look)
         self.entries = list(self._entry_by_id.values())
-        self.runs_at_once = sum_changes(self._run_changes)
-        self._sum_archives(look.window.columns)
+        self.runs_at_once = sum_changes(self._run_changes, look.window)
+        self.archives_at_once = sum_changes(self._archive_changes, look.window)
+        self._sum_by_storage(look.window)
 
     def _replace_entry(self, before: NightEntry | None, row: NightRow, look: Look) -> None:
         if before is not None:
@@ -130,18 +133,20 @@ class NightBoard:
 
     def _add_archives(self, archives: Sequence[Bar], look: Look, number: int) -> None:
         """Add a number where archives of a storage begin, and subtract it where they end."""
+        add_changes(self._archive_changes, archives, look, number)
         for storage_id in {bar.storage for bar in archives}:
             own = [bar for bar in archives if bar.storage == storage_id]
-            changes = self._archive_changes.setdefault(storage_id, [0] * (look.window.columns + 1))
+            changes = self._changes_by_storage.setdefault(storage_id, no_changes(look.window))
             add_changes(changes, own, look, number)
 
-    def _sum_archives(self, columns: int) -> None:
-        """Sum up the archives of each storage that has any in the window, and of all."""
-        sums = {storage_id: sum_changes(each) for storage_id, each in self._archive_changes.items()}
+    def _sum_by_storage(self, window: TimeWindow) -> None:
+        """Sum up the archives of each storage that has any in the window."""
+        sums = {
+            storage_id: sum_changes(each, window) for storage_id, each in self._changes_by_storage.items()
+        }
         self.archives_by_storage = {
             storage_id: sums[storage_id] for storage_id in sorted(sums) if any(sums[storage_id])
         }
-        self.archives_at_once = list(map(sum, zip(*sums.values(), strict=True))) or [0] * columns
 
     def draw(self, row: NightRow, selected: Bar | None, now: datetime) -> Text:
         """Return a row's line; it is made again only where row, window, time or selection differ."""
