@@ -96,6 +96,12 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 NAMED_KEYS = ("ns", "cluster", "storage", "policy")
 _NOUNS = {"executions": "run", "policies": "policy", "planned": "planned run"}
+_SEE_ALL = {
+    "ns": "kubectl get namespaces",
+    "cluster": "kronkeep doctor",
+    "storage": "kronkeep get storages",
+    "policy": "kronkeep get policies",
+}
 _WHOSE = {"ns": "namespace", "cluster": "cluster", "storage": "storage", "policy": "policy"}
 
 
@@ -149,7 +155,7 @@ class FilterWords(NamedTuple):
             raise InvalidFilter(f"A {noun} has no {clean(key, 60)!r}.", next_step=advice, column=column)
         if key in NAMED_KEYS:
             if not self.known.has_name(key, value):
-                advice = suggest_name(value, self.known.names(key))
+                advice = suggest_name(value, self.known.names(key), _SEE_ALL[key])
                 message = f"There is no {_WHOSE[key]} {clean(value, 100)!r}."
                 raise InvalidFilter(message, next_step=advice, column=column)
         elif key == "reason":

@@ -22,8 +22,11 @@ def closest_name(word: str, names: Iterable[str]) -> str | None:
     return by_lower_case[near[0]] if near else None
 
 
-def suggest_name(word: str, names: Iterable[str]) -> str:
-    """Return `Did you mean X?`, followed or replaced by the names that there are, where they are few."""
+def suggest_name(word: str, names: Iterable[str], see_all: str = "") -> str:
+    """Return `Did you mean X?`, followed or replaced by the names that there are, where they are few.
+
+    see_all: the command that lists names of which there may be very many; others are not cut.
+    """
     known = sorted(set(names))
     near = closest_name(word, known)
     question = f"Did you mean {near}?" if near else ""
@@ -31,7 +34,7 @@ def suggest_name(word: str, names: Iterable[str]) -> str:
         return "There is none yet."
     if len(known) > MOST_NAMED and near:
         return question
-    count = MOST_NAMED if len(known) > MOST_NAMED + 1 else len(known)  # no "1 more"
-    shown = ", ".join(known[:count])
-    more = f" and {len(known) - count} more" if len(known) > count else ""
+    is_cut = bool(see_all) and len(known) > MOST_NAMED + 1  # no "1 more"
+    shown = ", ".join(known[:MOST_NAMED] if is_cut else known)
+    more = f" and {len(known) - MOST_NAMED} more ({see_all})" if is_cut else ""
     return f"{question} There are: {shown}{more}.".strip()

@@ -4,9 +4,11 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.cluster_proxy import daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite
@@ -207,6 +209,13 @@ async def test_restored_and_drilled_from_the_copy_when_the_first_is_wiped(site: 
         for restore in restores:
             assert (restore.status, restore.storage_id, restore.message) == ("completed", "second", None)
         assert "first is away" in " ".join(restores[0].warnings)
+        for request, why in ((chosen, "The snapshot in first cannot be read now. "), (named, "")):
+            free = msgspec.structs.replace(request, target=RestoreTarget(claim="other"))
+            plan = await eventually(  # the first storage is tested once a restore has met its fault
+                partial(client.backups.plan_restore, backup.id, free), lambda made: made.copy_of == "first"
+            )
+            assert plan.storage_id == "second"
+            assert f"{why}The copy in second is read." in plan.warnings
         drill = await wait_until_ended(
             client, await client.cronjobs.drill("default", "job", from_copy="second")
         )

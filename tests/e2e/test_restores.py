@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
 from tests.e2e.restore_site import (
     LONG_NAME,
@@ -160,8 +161,16 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: Resto
     request = RestoreRequest(target=RestoreTarget(kind="in-place"), suspend=True)
     plan = await client.backups.plan_restore(backup.id, request)
     assert plan.confirm == "job"
-    assert plan.refusal is not None
+    assert plan.refusal == (
+        "In place needs the name as confirmation: job. The target holds files: allow it with overwrite."
+    )
+    assert plan.needs == ("confirm", "overwrite")
+    assert "data:/program" in plan.overwritten_examples
     assert (plan.written, plan.left_examples) == (1, ("data:/mine",))
+    argv = ("restore", backup.id, "--in-place", "--dry-run")
+    told = await asyncio.to_thread(run_kronkeep, site.daemon, *argv)
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (1, "To permit it add: --yes job --overwrite")
+    assert "  overwritten  data:/program\n" in told.stdout
     with pytest.raises(errors.ConfirmationMissing):
         await client.backups.restore(backup.id, request)
     yes = RestoreRequest(target=request.target, suspend=True, overwrite=True, confirm="job")
@@ -205,12 +214,12 @@ async def test_what_has_another_type_now_is_announced_and_replaced(site: Restore
     (claim / "link to file").mkdir()
     request = RestoreRequest(target=RestoreTarget(kind="in-place"), overwrite=True, confirm="job")
     plan = await client.backups.plan_restore(backup.id, request)
-    assert (plan.refusal, plan.removed_examples, plan.left) == (None, ("/source/data/file/gone",), 1)
+    assert (plan.refusal, plan.removed_examples, plan.left) == (None, ("data:/file/gone",), 1)
     assert set(plan.type_change_examples) == {
-        "/source/data/file: a folder becomes a file",
-        "/source/data/folder: a file becomes a folder",
-        "/source/data/linked: a link becomes a folder",
-        "/source/data/link to file: a folder becomes a link",
+        "data:/file: a folder becomes a file",
+        "data:/folder: a file becomes a folder",
+        "data:/linked: a link becomes a folder",
+        "data:/link to file: a folder becomes a link",
     }
     done = await wait_until_ended(client, await client.backups.restore(backup.id, request))
     assert (done.status, done.reason, done.warnings) == ("completed", None, ())

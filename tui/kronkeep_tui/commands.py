@@ -144,7 +144,7 @@ def _set_namespace(target: CommandTarget, name: str) -> None:
         return
     namespaces = sorted({cronjob.namespace for cronjob in target.store.cronjobs})
     if name not in namespaces:
-        advice = suggest_name(name, namespaces)
+        advice = suggest_name(name, namespaces, "kronkeep get cronjobs")
         raise InvalidRequest(f"No CronJob is in a namespace {name!r}.", next_step=advice)
     target.set_namespace(name)
 

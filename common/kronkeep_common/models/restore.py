@@ -47,20 +47,21 @@ class RestoreRequest(Request, frozen=True, kw_only=True):
 
 
 class RestorePlan(Record, frozen=True, kw_only=True):
-    """What a restore would do; counts are of files and links, and examples at most 20 paths of the target.
+    """What a restore would do; counts are of files and links, and examples at most 20 of CLAIM:/path.
 
-    `written` would be new, `overwritten` exist already, `left` exist and are not in the selection
-    (their examples are CLAIM:/path, for the snapshot does not have them).
+    `written` would be new, `overwritten` exist already, `left` exist and are not in the selection.
     `type_changes` are names that the target has as something else (a folder becomes a file, a link a folder):
     they are replaced whole, and `removed` counts the files that go with such a folder. `confirm` is the text
-    that must be given as confirmation, `refusal` why the restore would be refused. `storage_id` is the
-    storage that is read. `expected_seconds` is how long the files will take by earlier restores and drills of
-    the CronJob, or without those of the storage; None where nothing was restored yet.
+    that must be given as confirmation, `refusal` why the restore would be refused, and `needs` the fields of
+    the request that would permit it. `storage_id` is the storage that is read; where that is a copy,
+    `copy_of` is the storage of the original. `expected_seconds` is how long the files will take by earlier
+    restores and drills of the CronJob, or without those of the storage; None where nothing was restored yet.
     """
 
     backup_id: str
     snapshot_id: str
     storage_id: str = ""
+    copy_of: str | None = None
     target: RestoreTarget
     files: int
     folders: int
@@ -79,6 +80,7 @@ class RestorePlan(Record, frozen=True, kw_only=True):
     expected_seconds: Seconds | None = None
     confirm: str | None = None
     refusal: str | None = None
+    needs: tuple[Literal["confirm", "overwrite"], ...] = ()
     warnings: tuple[str, ...] = ()
 
 

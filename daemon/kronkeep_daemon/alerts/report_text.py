@@ -63,16 +63,23 @@ def _lines(report: MorningReport) -> Iterator[str]:
     )
     yield _describe_backups(report)
     yield f"Verified: {report.verified} restores were good, {report.verifications_failed} failed."
-    yield from _section("Most faults:", map(_describe_faulty, report.faulty), report.faulty_total)
+    yield from _section(
+        "Most faults:",
+        map(_describe_faulty, report.faulty),
+        report.faulty_total,
+        "kronkeep get executions --filter status:failed",
+    )
     yield from _section(
         f"Overdue: {report.overdue_total}.",
         (_describe_overdue(policy, report.made_at) for policy in report.overdue),
         report.overdue_total,
+        "kronkeep get policies",
     )
     yield from _section(
         f"Unusual: {count_words(report.unusual_total, 'backup')}.",
         map(_describe_unusual, report.unusual),
         report.unusual_total,
+        "kronkeep get backups",
     )
     for name in report.claims_unknown:
         yield f"Which claims of {neutralise(name)} no policy archives is not known (kronkeep coverage)."
@@ -80,9 +87,13 @@ def _lines(report: MorningReport) -> Iterator[str]:
         f"Uncovered: {count_words(report.uncovered_total, 'claim')} (kronkeep coverage).",
         map(_describe_uncovered, report.uncovered),
         report.uncovered_total,
+        "kronkeep coverage",
     )
     yield from _section(
-        "Storages by days until full:", map(_describe_storage, report.storages), report.storages_total
+        "Storages by days until full:",
+        map(_describe_storage, report.storages),
+        report.storages_total,
+        "kronkeep get storages",
     )
     warnings = count_words(report.warning_alerts, "warning")
     yield (
@@ -117,14 +128,14 @@ def _describe_period(report: MorningReport) -> str:
     )
 
 
-def _section(title: str, lines: Iterator[str], total: int) -> Iterator[str]:
+def _section(title: str, lines: Iterator[str], total: int, see_all: str = "") -> Iterator[str]:
     if not total:
         return
     yield title
     texts = [f"> {clip(neutralise(line), 300)}" for line in lines]
     yield from texts
     if total > len(texts):
-        yield f"and {total - len(texts)} more"
+        yield f"and {total - len(texts)} more{see_all and f' ({see_all})'}"
 
 
 def _describe_faulty(cronjob: FaultyCronJob) -> str:

@@ -74,7 +74,12 @@ class FileDownloads:
         backup = await self._snapshots.open(backup_id, None, WAIT_SECONDS)
         entry = await self._snapshots.fetch_entry(backup, path)
         if entry.kind != "file":
-            raise InvalidRequest("Only a regular file can be downloaded.", field="path")
+            raise InvalidRequest(
+                "Only a regular file can be downloaded alone.",
+                next_step="A folder comes as a tar archive (GET /v1/backups/{id}/tar); or restore it.",
+                field="path",
+                kind=entry.kind,
+            )
         if not entry.exact:
             raise snapshot_paths.inexact_name(entry.path)
         if entry.size > LARGEST_FILE:

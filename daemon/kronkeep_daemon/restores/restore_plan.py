@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,7 @@ from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.repository_jobs import require_serving
 from kronkeep_daemon.restores import restore_manifests, snapshot_paths, unkept
+from kronkeep_daemon.restores.backup_places import BackupInCopy
 from kronkeep_daemon.restores.duration_prediction import BackupSize, RestorePredictor
 from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -161,21 +162,23 @@ class RestorePlanner:
     ) -> RestorePlan:
         """Return what a request would do, without writing anything; raise as `resolve` does."""
         resolved = await self.resolve(backup_id, request, listing_seconds)
-        plan = self._count(resolved, overwrite=request.overwrite)
+        plan = self._count(resolved, request)
         if resolved.target.kind == "new-claim":
             plan = await self._plan_new_claim(plan, resolved)
         else:
             plan = await self._plan_overwriting(plan, resolved)
-        return msgspec.structs.replace(plan, refusal=self._refusal(resolved, request, plan))
+        return self._with_refusal(plan, resolved, request)
 
-    def _count(self, resolved: ResolvedRequest, *, overwrite: bool) -> RestorePlan:
+    def _count(self, resolved: ResolvedRequest, request: RestoreRequest) -> RestorePlan:
         """Return a plan with what the snapshot alone says."""
         assert resolved.backup.result is not None
+        copy = resolved.backup if isinstance(resolved.backup, BackupInCopy) else None
         selection = resolved.selection
         return RestorePlan(
             backup_id=resolved.backup.id,
             snapshot_id=resolved.backup.result.snapshot_id,
             storage_id=resolved.backup.storage_id,
+            copy_of=copy.first_storage_id if copy is not None else None,
             target=resolved.target,
             files=selection.files,
             folders=selection.folders,
@@ -183,7 +186,7 @@ class RestorePlanner:
             written=selection.files,
             expected_seconds=self.predict(resolved),
             confirm=resolved.backup.cronjob if resolved.is_in_place else None,
-            warnings=self._warnings(resolved, overwrite=overwrite),
+            warnings=self._warnings(resolved, request),
         )
 
     def predict(self, resolved: ResolvedRequest) -> float | None:
@@ -193,9 +196,13 @@ class RestorePlanner:
         size = BackupSize(backup.storage_id, selection.files, selection.total_bytes)
         return self._predictor.predict(backup.cronjob_id, size)
 
-    def _warnings(self, resolved: ResolvedRequest, *, overwrite: bool) -> tuple[str, ...]:
+    def _warnings(self, resolved: ResolvedRequest, request: RestoreRequest) -> tuple[str, ...]:
         warnings = []
         backup = resolved.backup
+        if isinstance(backup, BackupInCopy):
+            is_chosen = request.from_copy is not None
+            why = "" if is_chosen else f"The snapshot in {backup.first_storage_id} cannot be read now. "
+            warnings.append(f"{why}The copy in {backup.storage_id} is read.")
         user = self._settings().archive.run_as_user
         if backup.status is BackupStatus.PARTIAL:
             warnings.append("The backup is partial: files that could not be read are not in it.")
@@ -216,7 +223,7 @@ class RestorePlanner:
         warnings += unkept.describe_counts(resolved.selection.unkept)
         warnings += unkept.describe_user(user)
         if resolved.target.kind != "new-claim":
-            warnings += unkept.describe_rights(user, has_stage=overwrite)
+            warnings += unkept.describe_rights(user, has_stage=request.overwrite)
         return tuple(warnings)
 
     async def _plan_new_claim(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:
@@ -250,8 +257,7 @@ class RestorePlanner:
             target,
             left_out=target_files.left_out,
         )
-        left = (snapshot_paths.path_in_claim(path, resolved.mounts) for path in compared_plan.left_examples)
-        return msgspec.structs.replace(compared_plan, left_examples=tuple(left))
+        return _with_paths_in_claims(compared_plan, resolved.mounts)
 
     async def list_target(self, resolved: ResolvedRequest, key: str) -> FileListParser:
         """Return what the target's claims contain now.
@@ -292,15 +298,23 @@ class RestorePlanner:
             )
         return files
 
-    def _refusal(self, resolved: ResolvedRequest, request: RestoreRequest, plan: RestorePlan) -> str | None:
-        """Return why the request would be refused as it stands; None where it would not."""
+    def _with_refusal(
+        self, plan: RestorePlan, resolved: ResolvedRequest, request: RestoreRequest
+    ) -> RestorePlan:
+        """Return the plan with every reason why the request would be refused as it stands."""
+        reasons: list[str] = []
+        needs: list[Literal["confirm", "overwrite"]] = []
         if resolved.is_in_place and request.confirm != resolved.backup.cronjob:
-            return f"In place needs the name as confirmation: {resolved.backup.cronjob}."
+            reasons.append(f"In place needs the name as confirmation: {resolved.backup.cronjob}.")
+            needs.append("confirm")
         if resolved.is_in_place and self.has_active_run(resolved.backup):
-            return "A run of the CronJob has not ended: wait for its end, or cancel it."
-        if (plan.overwritten or plan.type_changes or plan.left) and not request.overwrite:
-            return "The target holds files: allow it with overwrite."
-        return None
+            reasons.append("A run of the CronJob has not ended: wait for its end, or cancel it.")
+        holds_files = bool(plan.overwritten or plan.type_changes or plan.left)
+        if (holds_files or resolved.is_in_place) and not request.overwrite:
+            holds = "The target holds files" if holds_files else "In place overwrites what is there"
+            reasons.append(f"{holds}: allow it with overwrite.")
+            needs.append("overwrite")
+        return msgspec.structs.replace(plan, refusal=" ".join(reasons) or None, needs=tuple(needs))
 
     def has_active_run(self, backup: BackupExecution) -> bool:
         """Whether a run of the backup's CronJob has not ended."""
@@ -310,6 +324,16 @@ class RestorePlanner:
             return False
         recent = self._cronjobs.recent_runs(backup.cronjob_id)
         return any(not is_final(EXECUTION_TRANSITIONS, run.status) for run in recent)
+
+
+def _with_paths_in_claims(plan: RestorePlan, mounts: list[TargetMount]) -> RestorePlan:
+    """Return the plan with its examples as paths in the target's claims."""
+    fields = ("overwritten_examples", "type_change_examples", "removed_examples", "left_examples")
+    examples = {
+        field: tuple(snapshot_paths.path_in_claim(path, mounts) for path in getattr(plan, field))
+        for field in fields
+    }
+    return msgspec.structs.replace(plan, **examples)
 
 
 def _require_valid_target(target: RestoreTarget) -> None:

@@ -106,6 +106,14 @@ def test_files_and_download(made: Made, tmp_path: Path) -> None:
     out = run_kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", "-")
     assert out.stdout == "hello\n"
     assert run_kronkeep(made.daemon, "files", made.backup, "/nowhere").returncode == 1
+    for to, advised in ((("-o", f"{tmp_path}/data"), f"{tmp_path}/data.tar"), ((), "data.tar")):
+        folder = run_kronkeep(made.daemon, "download", made.backup, "/source/data", *to)
+        advice = f"kronkeep download {made.backup} /source/data -o {advised}"
+        assert (folder.returncode, folder.stdout) == (2, "")
+        assert advice in folder.stderr
+    words = advice.split()[1:-1]
+    assert run_kronkeep(made.daemon, *words, f"{tmp_path}/data.tar").returncode == 0
+    (tmp_path / "data.tar").unlink()
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
@@ -126,7 +134,7 @@ def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> No
 
 
 def test_verify_and_drill(made: Made) -> None:
-    assert run_kronkeep(made.daemon, "verify", made.backup).returncode == 0
+    assert run_kronkeep(made.daemon, "verify", made.backup, "--wait").returncode == 0
     done = run_kronkeep(made.daemon, "drill", "job", "--wait")
     assert done.returncode == 0, done.stderr
     assert "compared with manifest" in done.stdout

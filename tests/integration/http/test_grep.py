@@ -1,6 +1,7 @@
 """Search in kept logs over the socket and on the command line."""
 
 import asyncio
+import json
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -100,4 +101,8 @@ def test_the_command_line_prints_hits_with_context_and_ends_as_grep_does(daemon:
     ]
     assert done.returncode == 0
     assert grep("nothing like this").returncode == 1
+    (hit,) = json.loads(grep("disk quota", "--filter", "ns:shop age:<9d", "-o", "json").stdout)
+    assert (hit["line"], hit["container"]) == (2, "main")
+    none = grep("nothing like this", "-o", "json")
+    assert (none.returncode, json.loads(none.stdout)) == (1, [])
     assert grep("DISK QUOTA", "-i", "--limit", "1").stderr == "kronkeep: ended after 1 hit.\n"

@@ -213,4 +213,7 @@ def test_a_value_that_is_none_is_told_without_the_names_of_functions(
 def test_one_more_name_is_named() -> None:
     names = [f"name-{number:02}" for number in range(13)]
     assert suggest_name("quite-other", names).endswith("name-12.")
-    assert suggest_name("quite-other", [*names, "x"]).endswith("and 2 more.")
+    assert suggest_name("quite-other", names, "kubectl get ns").endswith("name-12.")
+    many = [*names, "x"]
+    assert suggest_name("quite-other", many, "kubectl get ns").endswith("and 2 more (kubectl get ns).")
+    assert suggest_name("quite-other", many).endswith("x."), "what has no command that lists all is not cut"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kronkeep_common.text import clean, count_words, short_id
+from kronkeep_tui.cli.output import print_document
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def add_parser(verbs: Verbs) -> None:
     grep.add_argument(
         "-o",
         "--output",
-        choices=("table", "jsonl"),
+        choices=("table", "json", "jsonl"),
         default="table",
         help="of what is printed (default: %(default)s)",
     )
@@ -38,12 +39,18 @@ async def _search(client: "Client", options: argparse.Namespace) -> int:
         options.text, options.filter, options.context, options.ignore_case, options.limit
     )
     end = None
+    hits: list[LogHit] = []
     async for line in answer:
-        if line.hit is not None:
+        if line.hit is not None and options.output == "json":
+            hits.append(line.hit)
+        elif line.hit is not None:
             lines = _lines_of(line.hit, options.context) if options.output == "table" else [_json(line.hit)]
             sys.stdout.write("".join(text + "\n" for text in lines))
             sys.stdout.flush()
         end = line.end
+    if options.output == "json":
+        print_document(hits, "json")
+        sys.stdout.flush()
     if end is None:
         sys.stderr.write("kronkeep: the search was broken off.\n")
         return 1

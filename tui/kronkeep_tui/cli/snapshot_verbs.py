@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ def add_parser(verbs: Verbs) -> None:
     _add_restore(verbs)
     verify = _add_backup_verb(verbs, "verify", f"POST {_BACKUP}/verify")
     _add_from_copy(verify, "verify the copy in this storage")
+    verify.add_argument("--wait", action="store_true", help="as of other verbs; verify waits in any case")
     output.add_json(verify)
     verify.set_defaults(func=with_client(_verify))
     drill = add_verb(verbs, "drill", routes=["POST /v1/cronjobs/{namespace}/{name}/drill"])
@@ -130,6 +132,17 @@ async def _download(client: "Client", options: argparse.Namespace) -> int:
     if tar_download.is_tar_wanted(options.path, options.to):
         await tar_download.download_tar(client, options.backup, options.path, Path(options.to))
         return 0
+    try:
+        return await _download_file(client, options)
+    except InvalidRequest as refusal:
+        if refusal.details.get("kind") == "dir":
+            name = options.to if options.to not in (None, "-") else local_name(options.path)
+            argv = ("kronkeep", "download", options.backup, options.path, "-o", f"{name.rstrip('/')}.tar")
+            refusal.next_step = f"A folder comes as a tar archive: {shlex.join(argv)}"
+        raise
+
+
+async def _download_file(client: "Client", options: argparse.Namespace) -> int:
     chunks = client.backups.download(options.backup, options.path)
     if options.to == "-":
         async for chunk in chunks:
@@ -164,7 +177,11 @@ async def _restore(client: "Client", options: argparse.Namespace) -> int:
     request = _request_of(options)
     options.backup = await find_backup_id(client, options.backup)
     if options.dry_run:
-        return _print_plan(await client.backups.plan_restore(options.backup, request))
+        plan = await client.backups.plan_restore(options.backup, request)
+        if options.output == "json":
+            output.print_document(plan, "json")
+            return 1 if plan.refusal else 0
+        return _print_plan(plan)
     restore = await client.backups.restore(options.backup, request)
     output.print_answer(restore, f"{restore.id} {restore.status}", options)
     if not options.wait:
@@ -202,23 +219,30 @@ def _print_plan(plan: "RestorePlan") -> int:
     target = plan.target
     place = "in place" if target.kind == "in-place" else f"claim {target.claim}/{target.path}".rstrip("/")
     source = clean(plan.storage_id, 100)
+    if plan.copy_of:
+        source += f" (a copy; the original is in {clean(plan.copy_of, 100)})"
     print(
         f"from {source} to {target.namespace}, {clean(place, 500)}: "
         f"{_count(plan.files, 'file')}, {size(plan.total_bytes)}"
     )
     print(_count_changes(plan))
-    for title, examples in (
-        ("overwritten", plan.overwritten_examples),
-        ("replaced", plan.type_change_examples),
-        ("removed", plan.removed_examples),
-        ("stays", plan.left_examples),
+    for title, examples, total in (
+        ("overwritten", plan.overwritten_examples, plan.overwritten),
+        ("replaced", plan.type_change_examples, plan.type_changes),
+        ("removed", plan.removed_examples, plan.removed),
+        ("stays", plan.left_examples, plan.left),
     ):
         for path in examples:
             print(f"  {title}  {clean(path, 600)}")
+        if total > len(examples):
+            print(f"  {title}  and {total - len(examples):,} more: at most 20 are listed")
     if plan.expected_seconds is not None:
         print(f"about {duration(plan.expected_seconds)} by earlier restores")
     for text in (*plan.warnings, *([plan.refusal] if plan.refusal else [])):
         print(clean(text, 500))
+    options = {"confirm": f"--yes {shlex.quote(clean(plan.confirm or '', 300))}", "overwrite": "--overwrite"}
+    if plan.needs:
+        print(f"To permit it add: {' '.join(options[need] for need in plan.needs)}")
     return 1 if plan.refusal else 0
 
 

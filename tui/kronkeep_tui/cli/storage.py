@@ -57,6 +57,8 @@ def add_parser(verbs: Verbs) -> None:
     for name in ("test", "check", "prune", "retry", "archive-history"):
         verb = add_verb(storage_verbs, name, routes=[f"POST {_STORAGE}/{name}"])
         verb.add_argument("name", help="of the storage")
+        if name == "retry":
+            verb.add_argument("--wait", action="store_true", help="wait until it is active or has failed")
         output.add_json(verb)
         verb.set_defaults(func=with_blocking_client(_run_work))
     delete = add_verb(storage_verbs, "delete", routes=[f"DELETE {_STORAGE}"])
@@ -270,6 +272,8 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
                 print(f"the history up to change {storage.history_archive.sequence} is in {storage.id}")
         case "retry":
             storage = await client.storages.retry(options.name)
+            if options.wait:
+                storage = await wait_for_end.wait_for_storage(client, storage)
         case _:
             await client.storages.prune(options.name)
             storage = await client.storages.get(options.name)

@@ -63,6 +63,8 @@ async def _rescan(client: "Client", options: argparse.Namespace) -> int:
     foreign = (await client.storages.foreign_snapshots(options.name, MOST_FOREIGN)).items
     for snapshot in foreign:
         print(clean(f"  {snapshot.id[:8]}  {snapshot.created_at[:19]}  {snapshot.host}"))
+    if counts.foreign > len(foreign):
+        print(f"  and {counts.foreign - len(foreign)} more (restic snapshots)")
     return 0
 
 
