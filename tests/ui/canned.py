@@ -1,9 +1,9 @@
 """A client without a daemon: canned records, and a note of what was asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from tests.ui.canned_holds import CannedAlerts, CannedMaintenance, CannedSilences
@@ -12,7 +12,7 @@ from tests.ui.canned_timeline import CannedTimeline
 
 from kronkeep_common import api
 from kronkeep_common.client.cronjobs import TaggedSpec
-from kronkeep_common.errors import AlreadyRuns, DaemonUnreachable, PreconditionFailed
+from kronkeep_common.errors import AlreadyRuns, DaemonUnreachable, NotFound, PreconditionFailed
 from kronkeep_common.models import (
     Alert,
     BackupExecution,
@@ -43,6 +43,7 @@ from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, Trigger
 from kronkeep_tui.form.schedule_fit import check_locally
 
+R = TypeVar("R")
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
 OK = ExecutionStatus.SUCCEEDED
 BAD = ExecutionStatus.FAILED
@@ -152,6 +153,14 @@ class FixedClock:
 BROKEN = "The connection broke."
 
 
+def the_one(found: Iterator[R]) -> R:
+    """The record that was found, else what the daemon says where there is none."""
+    record = next(found, None)
+    if record is None:
+        raise NotFound("There is no such record.")
+    return record
+
+
 class CannedResource:
     """Some of the calls of one resource; what they answer and note is the client's."""
 
@@ -171,7 +180,7 @@ class CannedCronJobs(CannedResource):
         return api.ListOf(items=self._canned.cronjobs_given)
 
     async def get(self, namespace: str, name: str) -> CronJob:
-        return next(
+        return the_one(
             found
             for found in self._canned.cronjobs_given
             if (found.namespace, found.name) == (namespace, name)
@@ -227,7 +236,7 @@ class CannedRuns(CannedResource):
         return api.ListOf(items=runs[start : start + 1000], next_cursor=more)
 
     async def get(self, execution_id: str) -> CronJobExecution:
-        return next(run for run in self._canned.runs_given if run.id == execution_id)
+        return the_one(run for run in self._canned.runs_given if run.id == execution_id)
 
     async def log(
         self, execution_id: str, *, follow: bool = False, tail: int | None = None
@@ -255,7 +264,7 @@ class CannedBackups(CannedResource):
         return api.ListOf(items=[b for b in self._canned.backups_given if only in (None, b.cronjob_id)])
 
     async def get(self, backup_id: str) -> BackupExecution:
-        return next(backup for backup in self._canned.backups_given if backup.id == backup_id)
+        return the_one(backup for backup in self._canned.backups_given if backup.id == backup_id)
 
     async def files(
         self, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
@@ -321,12 +330,18 @@ class CannedBackups(CannedResource):
     async def verify(self, backup_id: str) -> CronJob:
         return self._canned.answer("verify", backup_id)
 
+    async def pin(self, backup_id: str) -> CronJob:
+        return self._canned.answer("pin", backup_id)
+
+    async def unpin(self, backup_id: str) -> CronJob:
+        return self._canned.answer("unpin", backup_id)
+
 
 class CannedRestores(CannedResource):
     """`client.restores`."""
 
     async def get(self, restore_id: str) -> Restore:
-        return next(restore for restore in self._canned.restores_given if restore.id == restore_id)
+        return the_one(restore for restore in self._canned.restores_given if restore.id == restore_id)
 
     async def log(self, restore_id: str) -> AsyncIterator[bytes]:
         yield b"restoring <Snapshot \x1b[2Jabc>\nSumm"

@@ -34,7 +34,10 @@ class CannedStorages:
         return api.ListOf(items=self._canned.orphans_given)
 
     async def get(self, name: str) -> BackupStorage:
-        return next(storage for storage in self._canned.storages_given if storage.id == name)
+        storage = next((storage for storage in self._canned.storages_given if storage.id == name), None)
+        if storage is None:
+            raise errors.NotFound(f"There is no storage {name}.")
+        return storage
 
     async def usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
         usage = next((s.usage for s in self._canned.storages_given if s.id == name), None)

@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.ui.canned import BACKUPS, CannedClient, FixedClock
@@ -50,14 +49,6 @@ async def test_a_suspension_is_undone_by_one_key_for_some_seconds() -> None:
 async def test_a_pin_is_undone() -> None:
     client = CannedClient(backups=BACKUPS)
 
-    async def pin(backup_id: str) -> Any:
-        return client.answer("pin", backup_id)
-
-    async def unpin(backup_id: str) -> Any:
-        return client.answer("unpin", backup_id)
-
-    client.backups.pin = pin  # type: ignore[attr-defined]
-    client.backups.unpin = unpin  # type: ignore[attr-defined]
     async with app_of(client, start="restore").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and "pg-" in screen(pilot))
         await pilot.press("i")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.ui.canned import NOW, POLICY, CannedClient, CannedPolicies, cronjob
-from tests.ui.driving import app_of, screen, until
+from tests.ui.driving import ClientWithStorage, app_of, screen, until
 from tests.ui.scenes import storage
 from textual import events
 from textual.pilot import Pilot
@@ -260,3 +260,20 @@ async def test_an_active_storage_that_cannot_be_used_is_a_fault() -> None:
         await pilot.press("z")
         await until(pilot, lambda: "spare" not in screen(pilot))
         assert "FAIL s3-eu" in words(pilot)
+
+
+async def test_a_form_of_a_storage_that_goes_or_is_gone_says_so_and_stays() -> None:
+    client = ClientWithStorage()
+    app = app_of(client, start="storages")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "vault" in screen(pilot))
+        await pilot.press("e")
+        await until(pilot, lambda: "change vault" in screen(pilot))
+        client.storages_given = []
+        app.reader.resync()
+        await until(pilot, lambda: "There is no storage vault any more." in screen(pilot))
+        await pilot.press("escape", "minus")  # and once it is opened again
+        await until(pilot, lambda: "change vault" in screen(pilot) and "no storage vault" in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "There is no storage vault any more." in screen(pilot))
+        assert client.asked == []

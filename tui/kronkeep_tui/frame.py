@@ -421,6 +421,7 @@ class Frame(Screen[None], Covered):
         """Show clock times instead of ages, or ages again."""
         roles = cast("ThemedApp", self.app).roles
         roles.shows_clock = not roles.shows_clock
+        self.tell("Clock times in place of ages." if roles.shows_clock else "Ages.", "quiet")
         self.redraw()
 
     @handles(actions.COMMAND)

@@ -13,6 +13,7 @@ from kronkeep_tui.pages import log_search as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
+from kronkeep_tui.views.wait_text import again_text
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -96,6 +97,7 @@ class LogSearchView(TableView[LogHit]):
     def reload(self) -> None:
         """Search the kept logs again."""
         self.context.start_work(self.read(), f"grep {self.argument}")
+        self.context.tell(again_text(self.context), "quiet")
 
     @handles(actions.CHOOSE)
     def show_run(self) -> None:

@@ -9,6 +9,7 @@ from operator import attrgetter
 from textual.app import ComposeResult
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.text import count_words
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
@@ -252,6 +253,7 @@ class NightView(TableView[NightEntry]):
         window = self.board.window
         bar = self._bar_in(entry.row) if entry is not None else None
         if entry is None or bar is None or window is None:
+            self.context.tell("No run of it is in the time that was read.")
             return
         bars = selectable_bars(entry.row)
         at = bars.index(bar) + step
@@ -307,6 +309,7 @@ class NightView(TableView[NightEntry]):
     def go_to_now(self) -> None:
         """Show the present moment, and go on with it."""
         window = self.board.window
+        self.context.tell("Now is in sight, and stays so.", "quiet")
         if window is not None:
             now = self.context.clock.now().timestamp()
             self.board.go_to(place_window(now, window.columns, window.step), is_following=True)
@@ -320,6 +323,10 @@ class NightView(TableView[NightEntry]):
         self._has_batches = not is_folded
         self._opened = frozenset()
         self.update()
+        count = sum(1 for entry in self._records if entry.row.members > 1)
+        none = "" if is_folded else f"No {batches.FEWEST} CronJobs of a namespace have the same schedule."
+        words = f"{count_words(count, 'row')} for several CronJobs: enter opens one." if count else none
+        self.context.tell(words or "Each CronJob has its own row.", "quiet")
 
     @handles(actions.STORAGE_LOAD)
     def toggle_storages(self) -> None:

@@ -277,6 +277,7 @@ class OverviewView(TableView[Alert]):
 
     def _resize_list(self, step: int) -> None:
         self._own_height = max(4, min(self.size.height - 4, self.table.outer_size.height + step))
+        self.context.tell(f"What needs attention has {self._own_height} lines.", "quiet")
         self.update()
 
 

@@ -86,12 +86,17 @@ class PageView(View):
     @handles(actions.NEXT_MATCH)
     def go_to_next_match(self) -> None:
         """Go to the next match."""
-        self._go_to_match(1)
+        self._go_on(1)
 
     @handles(actions.PREVIOUS_MATCH)
     def go_to_previous_match(self) -> None:
         """Go to the match before."""
-        self._go_to_match(-1)
+        self._go_on(-1)
+
+    def _go_on(self, step: int) -> None:
+        self._go_to_match(step)
+        if self._match_line < 0:
+            self.context.tell("Nothing is found." if self._search_text else "/ searches first.")
 
     def _go_to_match(self, step: int) -> None:
         words = self._search_text.lower()

@@ -18,7 +18,7 @@ from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.shell_commands import lines_of_change
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.views.wait_text import waiting_lines
+from kronkeep_tui.views.wait_text import again_text, waiting_lines
 from kronkeep_tui.widgets.cells import Text
 
 
@@ -104,6 +104,7 @@ class RetentionView(PageView):
     def reload(self) -> None:
         """Fetch the plan again."""
         self.context.start_work(self.read(), "retention")
+        self.context.tell(again_text(self.context), "quiet")
 
     def refusal(self, action: Action) -> str:
         if action != actions.APPROVE:

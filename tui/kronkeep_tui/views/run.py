@@ -268,24 +268,25 @@ class RunView(View):
             self.context.tell("Nothing more is found." if self.log_pane.searched else "/ searches first.")
         self._show_rule()
 
-    def _toggle(self, what: str) -> None:
-        self.log_pane.toggle(what)
+    def _toggle(self, what: str, on: str, off: str) -> None:
+        """Toggle how the log is shown; `on` and `off` say what it is then."""
+        self.context.tell(on if self.log_pane.toggle(what) else off, "quiet")
         self._show_rule()
 
     @handles(actions.FOLLOW)
     def toggle_following(self) -> None:
         """Follow the end of the log, or stay."""
-        self._toggle("follow")
+        self._toggle("follow", "The log is followed to its end.", "The log stays where it is.")
 
     @handles(actions.WRAP)
     def toggle_wrapping(self) -> None:
         """Wrap long lines, or cut them."""
-        self._toggle("wrapped")
+        self._toggle("wrapped", "Long lines are wrapped.", "Long lines are cut; left and right move them.")
 
     @handles(actions.TIMES)
     def toggle_times(self) -> None:
         """Show the times of the lines, or hide them."""
-        self._toggle("times")
+        self._toggle("times", "With times.", "Without times.")
 
     @handles(actions.LEFT)
     def move_left(self) -> None:

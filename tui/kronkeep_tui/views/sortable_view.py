@@ -11,6 +11,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LetterPrompt
 from kronkeep_tui.views.exportable_view import ExportableView
 from kronkeep_tui.views.sort_orders import SortOrder
+from kronkeep_tui.widgets.row_table import RowTable
 
 
 class SortableView(ExportableView):
@@ -45,3 +46,12 @@ class SortableView(ExportableView):
         if letter not in self.SORT_ORDERS:
             raise InvalidRequest(f"There is no order {name!r}.", next_step=suggest_name(name, letters))
         self.sort_by(letter)
+
+    def on_row_table_row_entered(self) -> None:
+        """Open a row that was clicked twice."""
+        self.context.perform(actions.CHOOSE)
+
+    def on_row_table_title_clicked(self, message: RowTable.TitleClicked) -> None:
+        """Sort by the column whose title was clicked, the other way round at the second click."""
+        if message.letter in self.SORT_ORDERS:
+            self.sort_by(message.letter)

@@ -13,6 +13,7 @@ from kronkeep_tui.form.short_fields import Sections, Suggestion
 from kronkeep_tui.form.storage_fields import KINDS, StorageChanges
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import storage_form as page
+from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.password_words import password_words
 from kronkeep_tui.shell_commands import lines_of_change, lines_of_manifest
 from kronkeep_tui.store import Store
@@ -138,19 +139,33 @@ class StorageChangeForm(StorageForm):
     def crumb(self, store: Store) -> str:
         return f"change {self.argument}"
 
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self._known: BackupStorage | None = None
+
     @property
     def storage(self) -> BackupStorage:
-        """The storage as it is now; raise StorageNotFound."""
-        storage = self.store.storages.get(self.argument)
-        if storage is None:
-            raise StorageNotFound(f"There is no storage {self.argument} any more.")
-        return storage
+        """The storage as it is now, or as it was before it went; raise StorageNotFound if it never was."""
+        self._known = self.store.storages.get(self.argument) or self._known
+        if self._known is None:
+            raise StorageNotFound(self._gone_words)
+        return self._known
+
+    @property
+    def _gone_words(self) -> str:
+        """That there is no such storage; empty while there is."""
+        is_there = self.store.storages.get(self.argument) is not None
+        return "" if is_there else f"There is no storage {self.argument} any more."
 
     def first_texts(self) -> dict[str, str]:
-        return storage_fields.texts_of(self.storage)
+        try:
+            return storage_fields.texts_of(self.storage)
+        except StorageNotFound:  # the form was opened again after the storage had been deleted
+            return storage_fields.new_texts() | {"id": self.argument}
 
     def faults(self) -> dict[str, str]:
-        return super().faults() | storage_fields.find_kept(self.first_texts(), self.texts)
+        gone = {"id": self._gone_words} if self._gone_words else {}
+        return super().faults() | storage_fields.find_kept(self.first_texts(), self.texts) | gone
 
     def request(self) -> BackupStorageCreate | None:
         return None if self.faults() else super().request()
@@ -159,6 +174,8 @@ class StorageChangeForm(StorageForm):
         return storage_fields.find_changes(self.storage, request)
 
     def preview_lines(self, width: int) -> list[Text]:
+        if self._gone_words:
+            return cause(self._gone_words, "esc leaves the form.", width, "bad")
         request = self.request()
         lines = page.kind_lines(KINDS[self.kind], width)
         if request is None:

@@ -22,6 +22,7 @@ from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.store_names import StoreNames
+from kronkeep_tui.views import detail_pane
 from kronkeep_tui.views.name_columns import NameText, measure, with_contents
 from kronkeep_tui.views.selection import Selection, row_text
 from kronkeep_tui.views.sortable_view import SortableView
@@ -325,15 +326,6 @@ class TableView(SortableView, Generic[R]):
         self.show_detail()
         self.context.update_bars()
 
-    def on_row_table_row_entered(self) -> None:
-        """Open a row that was clicked twice."""
-        self.context.perform(actions.CHOOSE)
-
-    def on_row_table_title_clicked(self, message: RowTable.TitleClicked) -> None:
-        """Sort by the column whose title was clicked, the other way round at the second click."""
-        if message.letter in self.SORT_ORDERS:
-            self.sort_by(message.letter)
-
     def filter_words(self) -> FilterWords | None:
         """Return what a filter of these records may say; None where any word may stand in it."""
         return FilterWords((self.FILTER_KIND,), StoreNames(self.store)) if self.FILTER_KIND else None
@@ -430,6 +422,10 @@ class TableView(SortableView, Generic[R]):
         """Show only faulty records, or all again."""
         self.faults_only = not self.faults_only
         self.update()
+        if not self._ordered:
+            self.context.tell(
+                "Faults only, once there are rows." if self.faults_only else "All rows.", "quiet"
+            )
 
     @handles(actions.WIDE)
     def toggle_wide(self) -> None:
@@ -437,16 +433,23 @@ class TableView(SortableView, Generic[R]):
         self.table.wide = not self.table.wide
         self.table.left = 0
         self.table.sync()
+        words = "All columns; left and right move them." if self.table.wide else "The columns that fit."
+        self.context.tell(words, "quiet")
 
     @handles(actions.LEFT)
     def move_left(self) -> None:
         """Scroll to the left."""
-        self.table.sideways(-1)
+        self._move_sideways(-1)
 
     @handles(actions.RIGHT)
     def move_right(self) -> None:
         """Scroll to the right."""
-        self.table.sideways(1)
+        self._move_sideways(1)
+
+    def _move_sideways(self, step: int) -> None:
+        if not self.table.wide:
+            self.context.tell("w shows all columns, which left and right then move.", "quiet")
+        self.table.sideways(step)
 
     @handles(actions.MARK)
     def toggle_mark(self) -> None:
@@ -486,10 +489,8 @@ class TableView(SortableView, Generic[R]):
 
     def _resize_detail(self, step: int) -> None:
         pane = self.query_one(".detail", ScrollablePage)
-        if self.screen.has_class("-wide"):
-            pane.styles.width = max(20, min(self.size.width - 40, pane.outer_size.width + 8 * step))
-        else:
-            pane.styles.height = max(2, min(self.size.height - 5, pane.outer_size.height + 2 * step))
+        words = detail_pane.resize(pane, self.size, step, is_beside=self.screen.has_class("-wide"))
+        self.context.tell(words, "quiet")
 
     def spoken_row(self) -> str:
         table = self.table

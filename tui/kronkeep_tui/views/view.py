@@ -248,9 +248,12 @@ class View(UnscrolledWidget):
 
     @handles(actions.PANE)
     def activate_next_pane(self) -> None:
-        """Let the movement keys move the next pane."""
+        """Let the movement keys move the next pane, and say which."""
         self._pane += 1
         active = self.active_pane()
+        is_alone = len(self.panes()) == 1
+        words = "There is no other pane here." if is_alone else f"Up and down move the {active.TITLE}."
+        self.context.tell(words, "quiet")
         for pane in self.panes():
             pane.lit = pane is active
             pane.sync()

@@ -196,8 +196,12 @@ class TextLine(LineWidget):
 
 
 class ScrollableLines(LineWidget):
-    """Lines that the movement keys scroll while `lit`; `reachable` says whether `tab` stops here."""
+    """Lines that the movement keys scroll while `lit`; `reachable` says whether `tab` stops here.
 
+    TITLE is what the pane is called.
+    """
+
+    TITLE = "page"
     reachable = True
     lit = True
 
@@ -222,6 +226,8 @@ class ScrollableLines(LineWidget):
 
 class ScrollablePage(ScrollableLines):
     """A page of lines that scrolls."""
+
+    TITLE = "details"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

@@ -22,6 +22,8 @@ _WARN = re.compile(r"\b(warn|warning|retry)\b", re.IGNORECASE)
 class LogPane(ScrollableLines):
     """The lines of a log with their scroll position, search and display options; times are of `zone`."""
 
+    TITLE = "log"
+
     def __init__(self, zone: tzinfo | None = None, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._zone = zone

@@ -103,6 +103,7 @@ def choose_columns(columns: Sequence[Column], width: int, wide: bool) -> list[tu
 class RowTable(ScrollableLines):
     """A table with a cursor and marked rows, below `head_rows` lines of titles."""
 
+    TITLE = "rows"
     head_rows = 1
 
     class RowEntered(Message):
