@@ -322,7 +322,6 @@ class TableView(SortableView, Generic[R]):
         self._rest_timer = self.set_timer(REST_SECONDS, self._on_cursor_rest)
 
     def _on_cursor_rest(self) -> None:
-        self._rest_timer = None
         self.show_detail()
         self.context.update_bars()
 
@@ -433,8 +432,8 @@ class TableView(SortableView, Generic[R]):
         self.table.wide = not self.table.wide
         self.table.left = 0
         self.table.sync()
-        words = "All columns; left and right move them." if self.table.wide else "The columns that fit."
-        self.context.tell(words, "quiet")
+        fit = "The columns that fit."
+        self.context.tell("All columns; left and right move them." if self.table.wide else fit, "quiet")
 
     @handles(actions.LEFT)
     def move_left(self) -> None:
