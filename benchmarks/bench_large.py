@@ -188,7 +188,9 @@ def _insert_figures(connection: sqlite3.Connection) -> None:
             figures,
         )
     for number, (share, days) in enumerate(changes.rows().values(), 1):
-        row = row_of(number, msgspec.json.encode(add_days(new_week(share), days)))
+        week = new_week(share)
+        add_days(week, days)
+        row = row_of(number, msgspec.json.encode(week))
         connection.execute(schema.put_row(TABLE), _value_of(TABLE, row))
 
 

@@ -70,16 +70,18 @@ FAILED = {"status": "failed"}
 
 
 class HistoryStore:
-    """kronkeep's history with its table of runs."""
+    """kronkeep's history with its table of runs, which are put as `Records` puts them."""
 
     def __init__(self, history: History) -> None:
         self.table = history.table("executions")
         self.history = history
 
     async def put(self, documents: list[Document]) -> None:
+        rows = self.table.rows
         for document in documents:
-            row = self.table.rows.by_id(document["id"])
-            self.table.put_document(row.number if row else None, document)
+            body = msgspec.json.encode(document)
+            old = rows.by_id(document["id"])
+            self.table.put_row(row_of(old.number if old else rows.last_number + 1, body), old)
         await self.history.commit()
 
     def page(self, equal: dict[str, str], before: Position | None) -> list[Document]:

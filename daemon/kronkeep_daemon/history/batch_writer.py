@@ -5,7 +5,7 @@ Triggers would count documents too, but a statement that has one keeps a copy of
 """
 
 import sqlite3
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,15 +30,21 @@ class _State(NamedTuple):
 
 
 class BatchWriter:
-    """The writer of one batch, which `finish` ends; what is counted comes from what the database holds."""
+    """The writer of one batch, which `finish` ends; what is counted comes from what the database holds.
 
-    def __init__(self, connection: sqlite3.Connection, *, counts_figures: bool) -> None:
+    `last_numbers` are the greatest numbers of tables as earlier batches left them; the caller forgets them
+    where a batch is undone.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, last_numbers: dict[str, int], *, counts_figures: bool
+    ) -> None:
         self._connection = connection
         self._counts_figures = counts_figures
         self._figures = FigureWriter(connection)
-        self._documents: Counter[tuple[str, str]] = Counter()
+        self._documents: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._states: dict[tuple[str, int], _State | None] = {}  # of the rows that this batch changes
-        self._last_numbers: dict[str, int] = {}
+        self._last_numbers = last_numbers
 
     def put(self, table: str, rows: Sequence[Row], *, replace: bool) -> None:
         """Put rows; with `replace` other rows that have their ids go. Raise sqlite3.Error."""
@@ -49,6 +55,7 @@ class BatchWriter:
             self._count(table, row.number, _State(row.status or "", row.body))
         values = [(*row[:-1], checksum(table, row.number, row.body), row.body.decode()) for row in rows]
         self._connection.executemany(schema.put_row(table), values)
+        self._last_numbers[table] = max([self._last_numbers[table], *(row.number for row in rows)])
 
     def remove(self, table: str, numbers: Sequence[int]) -> None:
         """Remove rows by number; raise sqlite3.Error."""
@@ -95,6 +102,8 @@ class BatchWriter:
             (self._last_numbers[table],) = self._connection.execute(_LAST, (table,)).fetchone()
         last = self._last_numbers[table]
         unread = [number for number in numbers if number <= last and (table, number) not in self._states]
+        if not unread:
+            return
         body = "CAST(body AS BLOB)" if table in COUNTED else "x''"
         sql = f"SELECT number, coalesce(status, ''), {body} FROM {schema.quote(table)}"
         for start in range(0, len(unread), PAGE):

@@ -47,6 +47,8 @@ class ChangeLog:
         self._place = _place_of(connection, self.last)
         self._first_place = _place_of(connection, self.first)
         self._has_gap = False
+        self._appended = (self.last, self._place)  # by the open transaction
+        self._has_removed = False
 
     def continue_after(self, sequence: int) -> None:
         """Number the next change after a later one than the last, and forget all before it.
@@ -62,11 +64,13 @@ class ChangeLog:
     def append(self, connection: sqlite3.Connection, changes: Sequence[Unnumbered]) -> None:
         """Add changes to the open transaction and remove the rows that they push out."""
         rows_added = list(self._number(changes))
+        self._has_removed = self._has_gap
         if self._has_gap:
             connection.execute("DELETE FROM changes")
         connection.executemany(_PUT, rows_added)
         last = self.last + len(rows_added)
         place = int(rows_added[-1][4])
+        self._appended = (last, place)
         if not self._exceeds(last, place, MOST_ROWS, MOST_BYTES):
             return
         first = self._first_within(connection, last, place, MOST_ROWS, MOST_BYTES)
@@ -77,6 +81,7 @@ class ChangeLog:
                 return
         first = min(first, self.first + max(MOST_REMOVED, 2 * len(rows_added)))
         connection.execute("DELETE FROM changes WHERE sequence < ?", (first,))
+        self._has_removed = True
 
     def _first_within_hold(
         self, connection: sqlite3.Connection, hold: ChangeHold, last: int, place: int
@@ -123,13 +128,12 @@ class ChangeLog:
                 low = middle + 1
         return low
 
-    def mark_durable(self, connection: sqlite3.Connection, changes: Sequence[Unnumbered]) -> None:
-        """Take note that the transaction with these changes is durable."""
-        self.last += len(changes)
+    def mark_durable(self, connection: sqlite3.Connection) -> None:
+        """Take note that what was appended last is durable."""
+        self.last, self._place = self._appended
         self._has_gap = False
-        self._place += sum(len(body or b"") for _, _, body in changes)
-        (first,) = connection.execute("SELECT min(sequence) FROM changes").fetchone()
-        if first != self.first:
+        if self._has_removed:
+            (first,) = connection.execute("SELECT min(sequence) FROM changes").fetchone()
             self.first = _require_integer(first)
             self._first_place = _place_of(connection, self.first)
 

@@ -81,6 +81,7 @@ class Database:
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._wal_index: WalIndex | None = None
+        self._last_numbers: dict[str, int] = {}
         self.counts_figures = True
         with translate_faults(folder):
             self._lock = history_folder.lock(folder)
@@ -146,7 +147,7 @@ class Database:
             except sqlite3.IntegrityError:
                 # A change before this batch was undone, and now two documents have one id: the later stays.
                 self._write(batch, replace=True)
-            self.changes.mark_durable(self.writer, _unnumbered(batch))
+            self.changes.mark_durable(self.writer)
         with suppress(OSError):  # after a fault it names an older change, which is true as well
             self._newest.write(self.changes.last)
 
@@ -155,7 +156,8 @@ class Database:
         new_tables = {change.table for change in batch} - self.tables
         if self.counts_figures and TABLE not in self.tables and any(each.table in COUNTED for each in batch):
             new_tables.add(TABLE)
-        rows = BatchWriter(connection, counts_figures=self.counts_figures)
+        last_numbers = dict(self._last_numbers)
+        rows = BatchWriter(connection, last_numbers, counts_figures=self.counts_figures)
         with _transaction(connection):
             for name in sorted(new_tables):
                 for statement in schema.create_table(name):
@@ -168,6 +170,7 @@ class Database:
             rows.finish()
             self.changes.append(connection, _unnumbered(batch))
         self.tables |= new_tables
+        self._last_numbers = last_numbers
 
     def drop_table(self, name: str) -> None:
         """Drop a table whose documents are removed; raise ReadOnlyHistory, DamagedHistory."""
@@ -176,6 +179,7 @@ class Database:
                 self.writer.execute(f"DROP TABLE {schema.quote(name)}")
                 self.writer.execute("DELETE FROM counts WHERE table_name = ?", (name,))
             self.tables.discard(name)
+            self._last_numbers.pop(name, None)
 
     def wants_checkpoint(self) -> bool:
         """Whether enough of the WAL is not in the database yet."""

@@ -65,9 +65,9 @@ def _days_of(week: WeekFigures, question: FigureQuestion) -> list[tuple[date, Da
     monday = week.created_at.date()
     days = ((monday + timedelta(days=number), figures) for number, figures in enumerate(week.days))
     return [
-        (day, figures)
+        (day, DayFigures._make([*figures, *NOTHING[len(figures) :]]))
         for day, figures in days
-        if figures != NOTHING and question.first <= day <= question.last
+        if any(figures) and question.first <= day <= question.last
     ]
 
 

@@ -20,6 +20,7 @@ from kronkeep_daemon.history.rows import Row, checksum, row_of
 
 PAGE = 500  # rows read by one statement
 _DECODER = msgspec.json.Decoder(WeekFigures)
+_ENCODER = msgspec.json.Encoder()
 _TABLE = schema.quote(TABLE)
 _UPDATE = f"UPDATE {_TABLE} SET body = ?, checksum = ? WHERE number = ?"
 _LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
@@ -27,8 +28,7 @@ _LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 
 class _StoredWeek(NamedTuple):
     number: int
-    body: bytes
-    checksum: int
+    figures: WeekFigures
 
 
 class FigureWriter:
@@ -51,25 +51,30 @@ class FigureWriter:
         stored = dict(self._read(list(changes)))
         updates = []
         new: list[Row] = []
-        (last,) = self._connection.execute(_LAST, (TABLE,)).fetchone()
+        last = self._read_last_number() if len(stored) < len(changes) else 0
         for key, change in changes.items():
             if (week := stored.get(key)) is None:
-                body = msgspec.json.encode(add_days(new_week(change.example), change.days))
-                new.append(row_of(last + 1 + len(new), body))
+                figures = new_week(change.example)
+                add_days(figures, change.days)
+                new.append(row_of(last + 1 + len(new), _ENCODER.encode(figures)))
             else:
-                body = msgspec.json.encode(add_days(_DECODER.decode(week.body), change.days))
+                add_days(week.figures, change.days)
+                body = _ENCODER.encode(week.figures)
                 updates.append((body.decode(), checksum(TABLE, week.number, body), week.number))
         self._connection.executemany(_UPDATE, updates)
         return new
+
+    def _read_last_number(self) -> int:
+        (last,) = self._connection.execute(_LAST, (TABLE,)).fetchone()
+        return int(last)
 
     def _read(self, keys: Sequence[str]) -> Iterator[tuple[str, _StoredWeek]]:
         for start in range(0, len(keys), PAGE):
             page = keys[start : start + PAGE]
             sql = f"SELECT id, number, CAST(body AS BLOB), checksum FROM {_TABLE} WHERE id IN "
-            for key, *values in self._connection.execute(f"{sql}({', '.join('?' * len(page))})", page):
-                week = _StoredWeek._make(values)
-                if checksum(TABLE, week.number, week.body) != week.checksum:
-                    raise DamagedHistory(
-                        f"The history is damaged: {TABLE}, document {week.number}.", table=TABLE
-                    )
-                yield key, week
+            for key, number, body, expected in self._connection.execute(
+                f"{sql}({', '.join('?' * len(page))})", page
+            ):
+                if checksum(TABLE, number, body) != expected:
+                    raise DamagedHistory(f"The history is damaged: {TABLE}, document {number}.", table=TABLE)
+                yield key, _StoredWeek(number, _DECODER.decode(body))

@@ -2,7 +2,8 @@
 
 A row of the table `figures` has the seven days of one week of one subject. Rows are written in the
 transaction that makes the counted record durable, from what the database holds, so they are right after a
-kill and where a batch is undone. They stay when the records expire.
+kill and where a batch is undone. They stay when the records expire. Each batch reads, changes and writes a
+row for each of its CronJobs, so a day is a short list: it ends with the last figure that is not 0.
 """
 
 import operator
@@ -61,30 +62,35 @@ class Share(NamedTuple):
     owner: FigureOwner
 
     @property
-    def week(self) -> date:
-        """The Monday of the day's week."""
-        return _monday_of(self.owner.day)
-
-    @property
     def key(self) -> str:
         """The id of the row that holds it."""
-        owner = self.owner
-        name = owner.cronjob_id if self.subject == "cronjob" else owner.namespace
-        if self.subject == "storage":
+        subject, owner = self
+        name = owner.cronjob_id if subject == "cronjob" else owner.namespace
+        if subject == "storage":
             name = owner.storage_id
-        return f"{self.subject}/{owner.cluster}/{name}/{self.week}"
+        return f"{subject}/{owner.cluster}/{name}/{_week_of(owner.day)}"
 
 
 @lru_cache(maxsize=1000)
+def _week_of(day: date) -> str:
+    """Return the Monday of a day's week, as ids of rows have it."""
+    return _monday_of(day).isoformat()
+
+
 def _monday_of(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-class WeekFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+def _days_without_figures() -> list[list[int]]:
+    return [[] for _ in range(DAYS)]
+
+
+class WeekFigures(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A row of the table: a subject's days from Monday on.
 
-    `status` is the kind of subject, so that the index by status and time finds the rows of one kind. Only the
-    column of the subject itself is set among those with an index; the names of a CronJob are in `owner`.
+    A day has the values of DayFigures up to its last one that is not 0. `status` is the kind of subject, so
+    that the index by status and time finds the rows of one kind. Only the column of the subject itself is set
+    among those with an index; the names of a CronJob are in `owner`.
     """
 
     id: str
@@ -95,7 +101,7 @@ class WeekFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     cronjob_id: str | None = None
     storage_id: str | None = None
     owner: tuple[str, str] = ("", "")
-    days: tuple[DayFigures, ...] = (NOTHING,) * DAYS
+    days: list[list[int]] = msgspec.field(default_factory=_days_without_figures)
 
 
 class _Result(msgspec.Struct, frozen=True, gc=False):
@@ -191,7 +197,7 @@ class WeekChange(NamedTuple):
     """One share of a row, and what is added to the row's days, by weekday."""
 
     example: Share
-    days: dict[int, DayFigures]
+    days: dict[int, list[int]]
 
 
 class FigureChanges:
@@ -219,19 +225,22 @@ class FigureChanges:
             weekday = owner.day.weekday()
             for share in shares_of(owner):
                 key = share.key
-                if key not in changes:
-                    changes[key] = WeekChange(share, {})
-                days = changes[key].days
-                days[weekday] = add(days.get(weekday, NOTHING), sums)
+                if (change := changes.get(key)) is None:
+                    changes[key] = WeekChange(share, {weekday: sums})
+                elif (others := change.days.get(weekday)) is None:
+                    change.days[weekday] = sums
+                else:
+                    change.days[weekday] = list(map(operator.add, others, sums))
         return changes
 
 
 def new_week(share: Share) -> WeekFigures:
     """Return the row of a share, with nothing in it."""
     owner = share.owner
+    monday = _monday_of(owner.day)
     return WeekFigures(
         id=share.key,
-        created_at=datetime(share.week.year, share.week.month, share.week.day, tzinfo=UTC),
+        created_at=datetime(monday.year, monday.month, monday.day, tzinfo=UTC),
         status=share.subject,
         cluster=owner.cluster,
         namespace=owner.namespace if share.subject == "namespace" else None,
@@ -241,10 +250,13 @@ def new_week(share: Share) -> WeekFigures:
     )
 
 
-def add_days(week: WeekFigures, days: dict[int, DayFigures]) -> WeekFigures:
-    """Return the row with what is added to its days; the sums never fall below zero."""
-    summed = list(week.days)
+def add_days(week: WeekFigures, days: dict[int, list[int]]) -> None:
+    """Add to the days of a row; the sums never fall below zero."""
     for weekday, added in days.items():
-        sums = map(operator.add, summed[weekday], added)
-        summed[weekday] = DayFigures._make([value if value > 0 else 0 for value in sums])
-    return msgspec.structs.replace(week, days=tuple(summed))
+        day = week.days[weekday]
+        day += [0] * (len(added) - len(day))
+        for place, figure in enumerate(added):
+            if figure:
+                day[place] = max(0, day[place] + figure)
+        while day and not day[-1]:
+            day.pop()

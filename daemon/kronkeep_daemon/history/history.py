@@ -45,12 +45,6 @@ CHANGES_PER_READ = 200
 PAGES_PER_RELEASE = 1000  # pages of 4 KiB given back between two commits
 
 
-def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
-    """Retrieve the exception, so that asyncio does not report it when every waiter was cancelled."""
-    if not task.cancelled():
-        task.exception()
-
-
 class History:
     """The history of one folder; opening it raises StateInUse, DamagedHistory, HistoryTooNew, OldHistory."""
 
@@ -61,9 +55,9 @@ class History:
         self._database = self._storage.database
         self._listeners: list[Callable[[Change], None]] = []
         self._commit_listeners: list[Callable[[float], None]] = []
-        self._committing = asyncio.Lock()
-        self._next_commit: asyncio.Task[int] | None = None  # the commit that takes what is queued now
-        self._running_commit: asyncio.Task[int] | None = None  # the one that is being written
+        self._writing: list[asyncio.Future[int]] | None = None  # who waits for the batch being written
+        self._waiting: list[asyncio.Future[int]] = []  # who waits for the next batch
+        self._continued_at = 0
         self._checkpoint: asyncio.Task[None] | None = None
         self._full = False
         self.undone = 0  # batches that found no space
@@ -98,9 +92,12 @@ class History:
             with translate_faults(self.folder):
                 yield
         except DamagedHistory as fault:
-            log.critical("the history failed: %s", fault)
-            self.failed.set()
+            self._stop(fault)
             raise
+
+    def _stop(self, fault: DamagedHistory) -> None:
+        log.critical("the history failed: %s", fault)
+        self.failed.set()
 
     def table(self, name: str) -> SqliteTable:
         """Return a TinyDB table of plain documents; raise InvalidRequest for a name that is reserved."""
@@ -114,68 +111,68 @@ class History:
         Raise ReadOnlyHistory while the disk is full (the changes are undone), DamagedHistory once the disk
         has failed.
         """
-        # At most two commits exist: one that is writing, and the next one, which has not taken the queue yet.
-        # Every caller that arrives before it does so shares the next one: 1,000 callers cost one sync.
+        # One batch is being written at a time. Every caller that queued changes meanwhile shares the next one
+        # and its outcome: 1,000 callers cost one sync. Where nothing is queued, the caller's own changes may
+        # be in the batch that is being written.
         #
-        # Where nothing is queued, the caller's own changes may be in the batch that is being written now. The
-        # next commit then writes nothing and would succeed even if that batch fails, so both are awaited.
-        #
-        # `shield`: a caller that is cancelled must not cancel a commit that others wait for. A commit whose
-        # callers were all cancelled still runs to its end.
-        running = None if self._storage.has_queued else self._running_commit
-        if self._next_commit is None:
-            self._next_commit = asyncio.ensure_future(self._commit())
-            self._next_commit.add_done_callback(_retrieve_exception)
-        seq = await asyncio.shield(self._next_commit)
-        if running is not None:
-            await asyncio.shield(running)
-        return seq
-
-    async def _commit(self) -> int:
-        """Write what is queued, for every caller that has waited until now; they share the outcome.
-
-        It runs to its end even when a caller is cancelled: no write may be done twice.
-        """
-        async with self._committing:
-            self._running_commit = self._next_commit
-            self._next_commit = None
-            try:
-                return await self._write_queued()
-            finally:
-                self._running_commit = None
-
-    async def _write_queued(self) -> int:
+        # There are no tasks and no locks in this: a lone insert would pay for them as much as for its row.
+        # Each caller has a future of its own, so that one that is cancelled disturbs no other, and a batch
+        # whose callers were all cancelled is still written to its end: no write may be done twice.
         if self.failed.is_set():
-            raise DamagedHistory("The disk failed to keep the history; kronkeepd is stopping.")
-        batch = self._storage.take_queued()
-        if batch:
-            await self._write(batch)
-            await self._publish(batch)
-            self._begin_checkpoint()
-        return self.seq
+            raise _stopping()
+        if self._writing is None and not self._storage.has_queued:
+            return self.seq
+        waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if self._writing is None:
+            self._begin_write([waiter])
+        elif self._storage.has_queued:
+            self._waiting.append(waiter)
+        else:
+            self._writing.append(waiter)
+        return await waiter
 
-    async def _write(self, batch: list[RowChange]) -> None:
-        try:
-            with self._translate_faults():
-                began = self._clock.monotonic()
-                await self._writer.run(partial(self._database.write, batch))
-        except ReadOnlyHistory:
-            self._storage.undo(batch)
-            self.undone += 1
-            if not self._full:
-                log.error("the disk is full: changes are refused until there is space")
-            self._full = True
-            raise
+    def _begin_write(self, waiters: list["asyncio.Future[int]"]) -> None:
+        """Let the writer's thread write what is queued."""
+        self._writing = waiters
+        if self._continued_at > self.seq:
+            self._database.changes.continue_after(self._continued_at)
+            self.seq = self._continued_at
+        batch = self._storage.take_queued()
+        end = partial(self._end_write, batch, self._clock.monotonic())
+        self._writer.submit(partial(self._database.write, batch), end)
+
+    def _end_write(
+        self, batch: list[RowChange], began: float, _answer: object, fault: BaseException | None
+    ) -> None:
+        """Note in the event loop what became of a batch, and publish it."""
+        if isinstance(fault, ReadOnlyHistory):
+            self._undo(batch)
+        elif isinstance(fault, DamagedHistory):
+            self._stop(fault)
+        if fault is not None:
+            self._end_commit(fault)
+            return
         if self._full:
             log.info("there is space again: changes are accepted")
         self._full = False
         for listener in self._commit_listeners:
             listener(self._clock.monotonic() - began)
         self._storage.mark_durable(batch)
+        self._publish(batch, 0)
 
-    async def _publish(self, batch: Sequence[RowChange]) -> None:
-        for number, row_change in enumerate(batch, 1):
+    def _undo(self, batch: list[RowChange]) -> None:
+        self._storage.undo(batch)
+        self.undone += 1
+        if not self._full:
+            log.error("the disk is full: changes are refused until there is space")
+        self._full = True
+
+    def _publish(self, batch: Sequence[RowChange], first: int) -> None:
+        """Call the listeners with the changes of a durable batch, SLICE in one turn of the event loop."""
+        for row_change in batch[first : first + SLICE]:
             self.seq += 1
+            if not self._listeners:
+                continue
             body = row_change.row.body if row_change.row else None
             change = Change(
                 seq=self.seq,
@@ -186,8 +183,36 @@ class History:
             )
             for listener in list(self._listeners):
                 listener(change)
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+        if first + SLICE < len(batch):
+            asyncio.get_running_loop().call_soon(self._publish, batch, first + SLICE)
+        else:
+            self._end_commit(None)
+
+    def _end_commit(self, fault: BaseException | None) -> None:
+        """Tell the callers who wait, and begin the next batch where others do."""
+        waiters = self._writing or []
+        self._writing = None
+        for waiter in waiters:
+            if waiter.done():
+                continue
+            if fault is not None:
+                waiter.set_exception(fault)
+            else:
+                waiter.set_result(self.seq)
+        if fault is None:
+            self._begin_checkpoint()
+        if self._waiting:
+            self._begin_next()
+
+    def _begin_next(self) -> None:
+        waiters = self._waiting
+        self._waiting = []
+        if not self.failed.is_set():
+            self._begin_write(waiters)
+            return
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(_stopping())
 
     def _begin_checkpoint(self) -> None:
         """Let the writer's thread write a long WAL into the database, after this commit is acknowledged."""
@@ -244,11 +269,9 @@ class History:
             after = changes[-1].seq
             await asyncio.sleep(0)
 
-    async def continue_after(self, sequence: int) -> None:
-        """Number the next change after a sequence, where that is later than the last one."""
-        async with self._committing:
-            self._database.changes.continue_after(sequence)
-            self.seq = max(self.seq, sequence)
+    def continue_after(self, sequence: int) -> None:
+        """Number the changes of the next commit after a sequence, where that is later than the last one."""
+        self._continued_at = sequence
 
     def hold_changes(self, first: int, most_bytes: int) -> None:
         """Keep the changes from the sequence `first` on for sinks, of at most so many bytes."""
@@ -303,3 +326,7 @@ class History:
             await self._writer.run(self._database.close)
             self._writer.close()
             await asyncio.to_thread(self.logs.sieve.close)
+
+
+def _stopping() -> DamagedHistory:
+    return DamagedHistory("The disk failed to keep the history; kronkeepd is stopping.")

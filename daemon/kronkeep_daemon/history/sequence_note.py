@@ -40,5 +40,5 @@ class SequenceNote:
             return
         log.error("the history ends at change %d, but change %s was acknowledged", last, text)
         self._history.facts.set(LOST_CHANGES, self._clock.now(), name=f"{last} {text}")
-        await self._history.continue_after(int(text))
+        self._history.continue_after(int(text))
         await self._history.commit()

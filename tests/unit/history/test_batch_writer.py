@@ -40,7 +40,7 @@ def counts_of(connection: sqlite3.Connection) -> dict[str, int]:
 
 def runs_counted(connection: sqlite3.Connection) -> int:
     bodies = connection.execute("SELECT body FROM figures WHERE status = 'namespace'")
-    return sum(day[0] for (body,) in bodies for day in msgspec.json.decode(body)["days"])
+    return sum(day[0] for (body,) in bodies for day in msgspec.json.decode(body)["days"] if day)
 
 
 def test_no_statement_that_puts_a_row_fires_a_trigger(tmp_path: Path) -> None:
