@@ -37,6 +37,7 @@ from kronkeep_common.models import (
     SnapshotFolder,
     SnapshotVerdict,
 )
+from kronkeep_common.models.file_changes import BackupDiff, FileChange
 from kronkeep_common.models.log_search import SearchLine
 from kronkeep_common.models.maintenance import MaintenanceView
 from kronkeep_common.record_filter import parse_filter
@@ -290,6 +291,16 @@ class CannedBackups(CannedResource):
         self._canned.asked.append(("download", backup_id, path))
         yield b"-- dump \x1b[2J of shop\n"
         yield b"CREATE TABLE a;\n" * 8000
+
+    async def diff(
+        self, older_id: str, newer_id: str, *, path: str = "/", limit: int | None = None
+    ) -> BackupDiff:
+        changed = FileChange(change="changed", path="/shop.sql", kind="file", size=314, old_size=300)
+        added = FileChange(change="added", path="/new.csv", kind="file", size=38_000, modified_at=NOW)
+        gone = FileChange(change="removed", path="/tmp/\x1b[2Jlock", kind="file", old_size=0)
+        return BackupDiff(
+            older_id=older_id, newer_id=newer_id, items=[changed, added, gone], added=1, removed=1, changed=1
+        )
 
     async def plan_restore(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
         self._canned.asked.append(("plan", backup_id, msgspec.json.encode(request).decode()))

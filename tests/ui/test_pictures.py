@@ -1,5 +1,7 @@
 """Pictures of every view at two sizes, dark and light, empty, busy, failing and without a daemon.
 
+What is new on wide screens has one in each look: dark, light, without colours and plain.
+
 A picture that differs on purpose is taken anew with `pytest tests/ui/test_pictures.py --snapshot-update`.
 """
 
@@ -8,21 +10,28 @@ from collections.abc import Awaitable, Callable
 from itertools import product
 from typing import Any
 
+import msgspec
 import pytest
 from tests.ui.canned import BROKEN, CannedClient
 from tests.ui.driving import app_of, screen, until
 from tests.ui.idleness import settle
 from tests.ui.night_scene import night
-from tests.ui.scenes import Scene, busy, empty
+from tests.ui.scenes import Scene, alert, busy, empty
 from textual.pilot import Pilot
 
+from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.navigation import Place
 
 VIEWS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
 SMALL = (80, 24)
 LARGE = (200, 50)
 STATES = ("empty", "busy", "failing", "lost")
-CASES = list(product(VIEWS, STATES, ("dark", "light"), (SMALL, LARGE)))
+CASES = [
+    case
+    for case in product(VIEWS, STATES, ("dark", "light"), (SMALL, LARGE))
+    if case[2] == "dark" or case[1] in ("busy", "failing")  # the others have no colours of their own
+]
+LOOKS = ("dark", "light", "no colour", "plain")
 Compare = Callable[..., bool]
 
 
@@ -57,17 +66,21 @@ def test_a_view(snap_compare: Compare, view: str, state: str, theme: str, size: 
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
-@pytest.mark.parametrize("look", ["dark", "light", "no colour", "plain"])
-@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
-def test_the_night(snap_compare: Compare, look: str, size: tuple[int, int]) -> None:
-    client = CannedClient(*night())
-    app = app_of(
+def app_in_look(client: CannedClient, look: str, *, start: str) -> KronkeepApp:
+    return app_of(
         client,
-        start="night",
+        start=start,
         has_colours=look != "no colour",
         theme=look if look in ("dark", "light") else "terminal",
         plain=look == "plain",
     )
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
+def test_the_night(snap_compare: Compare, look: str, size: tuple[int, int]) -> None:
+    client = CannedClient(*night())
+    app = app_in_look(client, look, start="night")
 
     async def before(pilot: Pilot[Any]) -> None:
         await settle_in_state(pilot, client, "busy")
@@ -171,3 +184,56 @@ def test_a_step_further(
         await settle(pilot.app)
 
     assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+async def see_cockpit(pilot: Pilot[Any], app: Any) -> None:
+    await until(pilot, lambda: "runs at once" in screen(pilot) and "STORAGES" in screen(pilot))
+
+
+async def see_preview(pilot: Pilot[Any], app: Any) -> None:
+    app.frame.go((Place("runs"),))
+    await until(pilot, lambda: "part 311/402 uploaded" in screen(pilot))
+
+
+async def see_folded(pilot: Pilot[Any], app: Any) -> None:
+    await until(pilot, lambda: "37 × RunFailed" in screen(pilot))
+
+
+async def see_diff(pilot: Pilot[Any], app: Any) -> None:
+    older, newer = [each.id for each in app.frame.store.backups.newest()][1::-1]
+    app.frame.go((Place("restore"), Place("diff", f"{older} {newer}")))
+    await until(pilot, lambda: "shop.sql" in screen(pilot))
+
+
+async def see_file(pilot: Pilot[Any], app: Any) -> None:
+    backup = next(iter(app.frame.store.backups.newest()))
+    app.frame.go((Place("restore"), Place("preview", f"{backup.id} /dump.sql")))
+    await until(pilot, lambda: "CREATE TABLE" in screen(pilot))
+
+
+async def see_shell_lines(pilot: Pilot[Any], app: Any) -> None:
+    await pilot.press("2", "C")
+    await until(pilot, lambda: "kronkeep get cronjobs" in screen(pilot))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [see_cockpit, see_preview, see_folded, restore_form, see_diff, see_file, see_shell_lines],
+    ids=lambda s: s.__name__,
+)
+@pytest.mark.parametrize("look", LOOKS)
+def test_what_a_wide_screen_has(snap_compare: Compare, steps: Steps, look: str) -> None:
+    records = night()
+    if steps is see_folded:
+        failed = [alert("RunFailed", f"job-{number}", "web", number + 1) for number in range(37)]
+        alerts = [msgspec.structs.replace(each, id=f"a{number}") for number, each in enumerate(failed)]
+        records = records._replace(alerts=alerts)
+    client = CannedClient(*records)
+    app = app_in_look(client, look, start="overview")
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await settle_in_state(pilot, client, "busy")
+        await steps(pilot, app)
+        await settle_in_state(pilot, client, "busy")
+
+    assert snap_compare(app, terminal_size=LARGE, run_before=before)

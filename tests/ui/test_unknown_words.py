@@ -99,6 +99,8 @@ async def test_the_palette_has_the_actions_of_every_view() -> None:
         ("policies", "h", "history in jobs"),
         ("policies", "W", "W does nothing here"),
         ("overview", "f12", "f12 does nothing here"),
+        ("jobs", "ctrl+g", "ctrl+g does nothing here"),
+        ("runs", "comma", "comma does nothing here"),
     ],
 )
 async def test_a_key_that_means_nothing_says_so(start: str, key: str, words: str) -> None:

@@ -22,6 +22,7 @@ _LABELS = {
     "pagedown": "pgdn",
     "ctrl+@": "ctrl+space",
 }
+CTRL_C = "ctrl+c"
 
 
 class Binding(NamedTuple):
@@ -98,9 +99,9 @@ class Keymap:
         return next((b.action for b in self.bindings_in(scopes) if key in b.keys), None)
 
     def explain(self, scopes: Sequence[str], key: str) -> str:
-        """Return where a key that does nothing here does something; empty for keys such as ctrl+c."""
-        if not is_text(key) and key not in _LABELS and len(key) > len("f12"):
-            return ""  # ctrl+c and the like have a meaning of their own
+        """Return where a key that does nothing here does something; empty for ctrl+c."""
+        if key == CTRL_C:
+            return ""  # the application explains it
         elsewhere = [b.action for b in self.bindings if key in b.keys]
         if not elsewhere:
             return f"{key_label(key)} does nothing here; ? shows the keys."

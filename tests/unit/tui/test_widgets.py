@@ -14,7 +14,15 @@ from kronkeep_tui.pages import jobs as jobs_page
 from kronkeep_tui.pages import runs as runs_page
 from kronkeep_tui.pages.status_words import bar, blocks, strip
 from kronkeep_tui.store import Store, Table, table_of
-from kronkeep_tui.widgets.cells import fit, fit_text, plain, put_side_by_side, shows_blanks, wrap
+from kronkeep_tui.widgets.cells import (
+    fit,
+    fit_text,
+    plain,
+    put_side_by_side,
+    shows_blanks,
+    wrap,
+    wrap_facts,
+)
 from kronkeep_tui.widgets.line_widget import differing_region
 from kronkeep_tui.widgets.log_pane import LogPane
 from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow, choose_columns
@@ -36,6 +44,14 @@ STORE = Store(
     backups=table_of(SCENE.backups),
     storages=table_of(SCENE.storages),
 )
+
+
+def test_facts_that_do_not_fit_stand_on_the_next_line_whole() -> None:
+    line = (("started ", ""), ("18:16", ""), ("  took ", "quiet"), ("20s", ""), ("  by schedule", "quiet"))
+    assert [plain(part) for part in wrap_facts([line], 24)] == ["started 18:16  took 20s", "  by schedule"]
+    assert wrap_facts([line], 80) == [line]
+    assert [plain(part) for part in wrap_facts([line], 9)] == ["started 18:16", "  took 20s", "  by schedule"]
+    assert wrap_facts([(), (("one long line of a log", ""),)], 5) == [(), (("one long line of a log", ""),)]
 
 
 @given(ANY_TEXT, WIDTH)

@@ -17,7 +17,7 @@ class ShellView(TableView[ShellCommand]):
 
     COLUMNS = (
         Column(title="WHAT", width=16),
-        Column(title="BY", width=8),
+        Column(title="BY", width=9),
         Column(title="LINE (enter copies it)", width=40, grow=4),
     )
 

@@ -27,7 +27,7 @@ from kronkeep_tui.views.name_columns import NameText, measure, with_contents
 from kronkeep_tui.views.selection import Selection, row_text
 from kronkeep_tui.views.sortable_view import SortableView
 from kronkeep_tui.views.wait_text import waiting_lines
-from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans
+from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans, wrap_facts
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 
@@ -235,7 +235,7 @@ class TableView(SortableView, Generic[R]):
             lines: list[Text] = [] if beside else [(rule(width),)]
             if record is not None and now is not None:
                 lines += self.detail_lines(record, store, now, max(20, width))
-            return lines
+            return wrap_facts(lines, width) if beside else lines  # there it has many lines
 
         pane.show(make)
 

@@ -159,6 +159,34 @@ def wrap_anywhere(text: str, width: int) -> list[str]:
     return [*lines, rest]
 
 
+def wrap_facts(lines: Iterable[Text], width: int) -> list[Text]:
+    """Break lines of facts, of which each begins with two blanks, between two of them."""
+    return [part for line in lines for part in _break_between_facts(line, width)]
+
+
+def _break_between_facts(text: Text, width: int) -> list[Text]:
+    lines: list[list[Span]] = [[]]
+    room = width
+    for fact in _facts_of(text):
+        cells = sum(cell_len(words) for words, _ in fact)
+        if cells > room and lines[-1]:
+            lines.append([])
+            room = width
+        lines[-1] += fact
+        room -= cells
+    return [tuple(line) for line in lines]
+
+
+def _facts_of(text: Text) -> list[list[Span]]:
+    """Return the spans of a line, those of one fact together."""
+    facts: list[list[Span]] = [[]]
+    for words, role in text:
+        if words.startswith("  ") and words.strip() and facts[-1]:
+            facts.append([])
+        facts[-1].append((words, role))
+    return facts
+
+
 def _leading_part(word: str, width: int) -> str:
     """Return the first characters that fit into `width` cells, at least one."""
     cells = 0
