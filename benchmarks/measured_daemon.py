@@ -8,6 +8,7 @@ between two ticks, 5 ms apart.
 """
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -91,6 +92,7 @@ async def main(settings: Path, state: Path, figures: Path) -> int:
     turns: list[float] = []
     times = CallbackTimes()
     task = asyncio.create_task(note_turns(state / "api.sock", times, turns), name="turns")
+    gc.freeze()  # what was imported, as kronkeepd does
     options = app.Options(config=settings, state=state, announce=True, attached=True)
     code = await app.run(options)
     task.cancel()

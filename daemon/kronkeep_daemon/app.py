@@ -24,6 +24,7 @@ from kronkeep_daemon import settings as settings_file
 from kronkeep_daemon.composition import CurrentSettings, compose
 from kronkeep_daemon.connect import Configured, Connector
 from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.garbage import set_objects_aside
 from kronkeep_daemon.history import History, expiry
 from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
 from kronkeep_daemon.http.server import serve
@@ -199,6 +200,7 @@ async def _start(
     supervisor.start(
         "history expiry", partial(_expire_history, history, settings, services.clusters), death="restart"
     )
+    supervisor.start("garbage", partial(set_objects_aside, clock), death="restart")
     supervisor.start("systemd watchdog", partial(_ping_watchdog, services), death="restart")
     if options.demo:
         await _fill_demo(options, services, state)

@@ -47,6 +47,8 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
+RESTS = 5  # times as long as a pass took, before the next one
+LONGEST_PASS_REST = 1.0  # seconds
 RECENT_RUNS = 20
 MOST_UNFINISHED = 1000
 LONGEST_WAIT = timedelta(days=7)  # for a run to end
@@ -96,10 +98,13 @@ class BackupPlanner:
     async def _plan_forever(self) -> None:
         await self._cronjobs.wait_until_one_synced()
         while True:
+            began = self._clock.monotonic()
             try:
                 await self._plan()
             except KronkeepError as fault:
                 log.warning("planning backups: %s", fault)
+            # A pass looks at every policy, and each change of a run asks for one.
+            await self._clock.sleep(min(RESTS * (self._clock.monotonic() - began), LONGEST_PASS_REST))
             try:
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._wake.wait()
@@ -115,7 +120,7 @@ class BackupPlanner:
         """
         now = self._clock.now()
         present: set[str] = set()
-        async for cronjob in self._cronjobs.subjects_led_here():
+        async for cronjob in self._cronjobs.carriers_led_here():
             present.add(cronjob.uid)
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and carrier.policy.enabled:

@@ -105,7 +105,7 @@ class PolicyFaultReporter:
         """
         reported: dict[str, _Report] = {}
         is_complete = True
-        async for cronjob in self._cronjobs.subjects_led_here():
+        async for cronjob in self._cronjobs.carriers_led_here():
             now = self._clock.monotonic()
             last = self._reported.get(cronjob.uid)
             fault = find_fault(cronjob, self._storages)

@@ -356,7 +356,7 @@ class RetentionService:
 
     async def run_pass(self, slot: datetime) -> None:
         """Apply retention to each policy where that was not done since the slot, then prune what needs it."""
-        async for cronjob in self._cronjobs.subjects_led_here():
+        async for cronjob in self._cronjobs.carriers_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and self._applied_at.get(_key(carrier), self._started_at) < slot:
                 await self._apply_unless_blocked(carrier)

@@ -98,7 +98,7 @@ class CopyPlanner:
         """Record the copies that are due, then start those that have not ended."""
         now = self._clock.now()
         present: set[tuple[str, str]] = set()
-        async for cronjob in self._cronjobs.subjects_led_here():
+        async for cronjob in self._cronjobs.carriers_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is None or not carrier.policy.enabled:
                 continue

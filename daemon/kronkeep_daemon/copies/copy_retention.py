@@ -268,7 +268,7 @@ class CopyRetention:
 
         Those of policies without a CronJob are kept by their own rules too, where the settings say so.
         """
-        async for cronjob in self._cronjobs.subjects_led_here():
+        async for cronjob in self._cronjobs.carriers_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None:
                 await self._apply_to_copies(carrier, slot)

@@ -5,7 +5,6 @@ only so many of one group are worked on at once. So a tenant whose work takes fo
 waiting.
 """
 
-import asyncio
 from collections import OrderedDict, deque
 from typing import Generic, NamedTuple, TypeVar
 
@@ -34,7 +33,11 @@ class FairQueue(Generic[T]):
         self._at_once = at_once
         self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
         self._in_work: dict[str, int] = {}
-        self._changed = asyncio.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether an item waits that may be worked on now."""
+        return self._next_group() is not None
 
     def put(self, group: str, item: T) -> bool:
         """Add an item; return False, without adding it, where its group has too many."""
@@ -46,14 +49,16 @@ class FairQueue(Generic[T]):
             return False
         items.append(item)
         self._count += 1
-        self._changed.set()
         return True
 
-    async def get(self) -> QueuedItem[T]:
-        """Return the next item of the group whose turn it is; `done` must be called for it."""
-        while (group := self._next_group()) is None:
-            self._changed.clear()
-            await self._changed.wait()
+    def take(self) -> QueuedItem[T] | None:
+        """Return the next item of the group whose turn it is; `done` must be called for it.
+
+        None where nothing waits, or only items of groups of which enough are worked on.
+        """
+        group = self._next_group()
+        if group is None:
+            return None
         items = self._waiting[group]
         item = items.popleft()
         self._count -= 1
@@ -71,4 +76,3 @@ class FairQueue(Generic[T]):
         self._in_work[group] -= 1
         if not self._in_work[group]:
             del self._in_work[group]
-        self._changed.set()

@@ -4,9 +4,10 @@ The log of an attempt that has ended is read to its end, also of one after which
 again. That of a container whose pod is being deleted is followed until it ends, since nobody can ask for it
 afterwards. A read that fails is tried again; after the last try what was read so far is saved.
 
-Manifests and Events have a queue of their own, whose copiers begin once the first list of Jobs is recorded: a
-first start on very many Jobs would otherwise ask for each before it knows them all, and logs, which are gone
-with their pods, would wait for them.
+A copier begins when something waits for it and ends when nothing does: of a hundred clusters 1,500 would wait
+otherwise. Manifests and Events have a queue of their own, whose copiers begin once the first list of Jobs is
+recorded: a first start on very many Jobs would otherwise ask for each before it knows them all, and logs,
+which are gone with their pods, would wait for them.
 """
 
 import asyncio
@@ -103,15 +104,31 @@ class LogCollector:
         self._logs = _new_queue()
         self._artifacts = _new_queue()
         self._queued: BoundedDict[_CopyKey, bool] = BoundedDict(REMEMBERED)
+        self._supervisor: Supervisor | None = None
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start the copiers as tasks of the supervisor."""
-        for number in range(COPIERS):
-            name = f"log copier {self._cluster.name} {number}"
-            supervisor.start(name, partial(self._copy_forever, self._logs), death="restart")
-        for number in range(ARTIFACT_COPIERS):
-            name = f"artifact copier {self._cluster.name} {number}"
-            supervisor.start(name, self._copy_artifacts_forever, death="restart")
+        """Start to copy, with tasks of the supervisor."""
+        self._supervisor = supervisor
+        for _ in range(COPIERS):
+            self._start_copier(self._logs)
+        name = f"artifacts of the start {self._cluster.name}"
+        supervisor.start(name, self._start_artifact_copiers, death="quiet")
+
+    async def _start_artifact_copiers(self) -> None:
+        await self._first_lists.wait()
+        for _ in range(ARTIFACT_COPIERS):
+            self._start_copier(self._artifacts)
+
+    def _start_copier(self, queue: FairQueue[_Copy]) -> None:
+        """Start one more copier of a queue from which something can be taken, unless it has all of them."""
+        is_early = queue is self._artifacts and not self._first_lists.is_set()
+        if self._supervisor is None or is_early or not queue.is_ready:
+            return
+        kind, most = ("artifact", ARTIFACT_COPIERS) if queue is self._artifacts else ("log", COPIERS)
+        names = (f"{kind} copier {self._cluster.name} {number}" for number in range(most))
+        free = next((name for name in names if not self._supervisor.running(name)), None)
+        if free is not None:
+            self._supervisor.start(free, partial(self._work_off, queue), death="quiet")
 
     def collect_logs(self, record_id: str, pod: Pod) -> None:
         """Queue the attempts of a pod's containers that have ended, or run in a pod that is being deleted.
@@ -142,6 +159,7 @@ class LogCollector:
     def _enqueue(self, queue: FairQueue[_Copy], key: _CopyKey, copy: _Copy) -> None:
         if key not in self._queued and queue.put(copy.namespace, copy):
             self._queued[key] = True
+            self._start_copier(queue)
 
     def _is_saved(self, copy: _LogCopy) -> bool:
         run = self._history.executions.get(copy.record_id)
@@ -152,13 +170,10 @@ class LogCollector:
             and any((log.pod, log.container, log.attempt) == attempt for log in run.logs)
         )
 
-    async def _copy_artifacts_forever(self) -> None:
-        await self._first_lists.wait()
-        await self._copy_forever(self._artifacts)
-
-    async def _copy_forever(self, queue: FairQueue[_Copy]) -> None:
-        while True:
-            namespace, copy = await queue.get()
+    async def _work_off(self, queue: FairQueue[_Copy]) -> None:
+        """Copy until nothing waits that may be copied now."""
+        while (queued := queue.take()) is not None:
+            namespace, copy = queued
             try:
                 await self._copy(copy)
             except ReadOnlyHistory:

@@ -20,23 +20,32 @@ class PolicySubjects:
         """Yield every CronJob and claim with a policy, by cluster, each as it is when it is yielded."""
         for recorder in list(self._recorders.values()):
             yield from list_cronjobs(recorder, namespace)
-            for ref in recorder.claims.refs(namespace):
-                claim = recorder.claims.get(ref)
-                if claim is not None:
-                    yield claim
+            yield from _list_claims(recorder, namespace)
 
-    async def of_clusters(self, clusters: Callable[[], frozenset[str]]) -> AsyncIterator[PolicySubject]:
-        """Yield what `objects` yields of these clusters (ids), and give way to other tasks in between.
+    async def carriers(self, clusters: Callable[[], frozenset[str]]) -> AsyncIterator[PolicySubject]:
+        """Yield each CronJob and claim of these clusters (ids) with a policy, readable or not.
+
+        Other tasks run in between.
 
         clusters: asked again after each time that others had, as they may have changed.
         """
         turn = LoopTurn()
         chosen = clusters()
-        for subject in self.objects():
+        for subject in self._all_carriers():
             if await turn.give_way():
                 chosen = clusters()
             if subject.cluster in chosen:
                 yield subject
+
+    def _all_carriers(self) -> Iterator[PolicySubject]:
+        """Yield them by cluster, each as it is when it is yielded."""
+        for recorder in list(self._recorders.values()):
+            cronjobs = recorder.cache.cronjobs
+            for ref in cronjobs.list_carriers():
+                carrier = cronjobs.carriers.get(ref)
+                if carrier is not None:
+                    yield carrier
+            yield from _list_claims(recorder)
 
     def marked(self) -> Iterator[CronJobObject]:
         """Yield the CronJobs with the mark of a maintenance, by cluster, namespace and name."""
@@ -71,6 +80,13 @@ def list_cronjobs(recorder: RunRecorder, namespace: str | None = None) -> Iterat
         cronjob = cronjobs.get(ref)
         if cronjob is not None:
             yield cronjob
+
+
+def _list_claims(recorder: RunRecorder, namespace: str | None = None) -> Iterator[PolicySubject]:
+    for ref in recorder.claims.refs(namespace):
+        claim = recorder.claims.get(ref)
+        if claim is not None:
+            yield claim
 
 
 def has_subject(recorder: RunRecorder, ref: CronJobRef) -> bool:

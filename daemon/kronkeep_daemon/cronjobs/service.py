@@ -121,9 +121,9 @@ class CronJobService:
         """Return the ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
-    def subjects_led_here(self) -> AsyncIterator[PolicySubject]:
-        """Yield what may carry a policy on the clusters that are listed and on which this daemon acts now."""
-        return self.subjects.of_clusters(self._list_led_clusters)
+    def carriers_led_here(self) -> AsyncIterator[PolicySubject]:
+        """Yield what carries a policy on the clusters that are listed and on which this daemon acts now."""
+        return self.subjects.carriers(self._list_led_clusters)
 
     def _list_led_clusters(self) -> frozenset[str]:
         return self.leads.led_clusters() - self.pending_clusters()

@@ -2,7 +2,7 @@
 
 A watch is quiet where nothing changes, and bookmarks come about once a minute. So a cluster that has sent
 nothing at all for ten seconds, as one on which no Lease is renewed, is asked for its version. Where that is
-not answered twice, its watches are ended and say so, 26 s after the last byte at most. A single connection
+not answered twice, its watches are ended and say so, 24 s after the last byte at most. A single connection
 that is forgotten on its way is noticed by TCP itself, see `contact.keep_alive`.
 """
 
@@ -13,7 +13,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.kube.client import Cluster
 
 SILENT_SECONDS = 10.0
-ANSWER_SECONDS = 7.0
+ANSWER_SECONDS = 6.0
 PAUSE_SECONDS = 2.0  # between two questions: a balancer that is loaded anew refuses connections for a moment
 QUESTIONS = 2
 

@@ -104,7 +104,7 @@ class Drills:
     async def record_due(self) -> list[Restore]:
         """Record and return the drills that are due now, of the policies' own storages and of copies."""
         drills = []
-        async for cronjob in self._cronjobs.subjects_led_here():
+        async for cronjob in self._cronjobs.carriers_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is None or not carrier.policy.enabled:
                 continue

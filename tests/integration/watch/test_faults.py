@@ -126,7 +126,7 @@ async def silence_monitor(cluster: Cluster, watcher: Watcher, answer_seconds: fl
 async def test_a_cluster_that_takes_requests_and_answers_none_is_not_live(
     world: World, cluster: Cluster, watcher: Watcher
 ) -> None:
-    """A stopped API server, or packets that are dropped: 26 s in the daemon."""
+    """A stopped API server, or packets that are dropped: 24 s in the daemon."""
     async with silence_monitor(cluster, watcher, answer_seconds=0.1):
         world.silent = True
         world.answers.clear()

@@ -31,7 +31,7 @@ class Scene:
 
     def restart(self) -> None:
         cronjobs: Any = SimpleNamespace(
-            subjects_led_here=self.cronjobs, clusters=SimpleNamespace(of=self._cluster_of)
+            carriers_led_here=self.cronjobs, clusters=SimpleNamespace(of=self._cluster_of)
         )
         storages: Any = SimpleNamespace(find_refusal=self.find_refusal)
         supervisor = Supervisor(SystemClock())

@@ -66,7 +66,7 @@ class CronJobs:
     async def wait_until_one_synced(self) -> None:
         return
 
-    async def subjects_led_here(self) -> AsyncIterator[Any]:
+    async def carriers_led_here(self) -> AsyncIterator[Any]:
         return
         yield
 

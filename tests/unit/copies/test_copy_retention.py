@@ -47,7 +47,7 @@ class CronJobs:
     def find_subject(self, _ref: Any) -> CronJobObject:
         return self.cronjob
 
-    async def subjects_led_here(self) -> AsyncIterator[CronJobObject]:
+    async def carriers_led_here(self) -> AsyncIterator[CronJobObject]:
         return
         yield
 

@@ -8,8 +8,8 @@ from kronkeep_daemon.cronjobs.unknown_owners import UnknownOwners
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 
 
-def cronjob(number: int, mark: str | None = None) -> CronJobObject:
-    annotations = {} if mark is None else {object_keys.MAINTENANCE: mark}
+def cronjob(number: int, *keys: str) -> CronJobObject:
+    annotations = dict.fromkeys(keys, "text")
     meta = {"namespace": f"n{number % 3}", "name": f"j{number}", "annotations": annotations}
     return CronJobObject.from_manifest({"metadata": meta}, "c")
 
@@ -19,7 +19,8 @@ def test_names_stay_in_order_whatever_comes_and_goes() -> None:
     store = CronJobStore()
     there: dict[CronJobRef, CronJobObject] = {}
     for _ in range(500):
-        item = cronjob(chance.randrange(40), chance.choice([None, "m"]))
+        keys = chance.sample([object_keys.MAINTENANCE, object_keys.POLICY, "other"], chance.randrange(4))
+        item = cronjob(chance.randrange(40), *keys)
         if chance.random() < 0.6:
             store[item.ref] = there[item.ref] = item
         else:
@@ -28,6 +29,8 @@ def test_names_stay_in_order_whatever_comes_and_goes() -> None:
         assert store.list_refs("n1") == sorted(ref for ref in there if ref.namespace == "n1")
         marked = {ref for ref, each in there.items() if object_keys.MAINTENANCE in each.annotations}
         assert store.marked.keys() == marked
+        carriers = {ref for ref, each in there.items() if object_keys.POLICY in each.annotations}
+        assert (store.carriers.keys(), store.list_carriers()) == (carriers, sorted(carriers))
         assert dict(store) == there
 
 

@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.records import make_run
 from tests.unit.cronjobs.slot_scene import Scene
 from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import KeptLog
-from kronkeep_daemon.cronjobs.fair_queue import FairQueue
+from kronkeep_daemon.cronjobs.fair_queue import FairQueue, QueuedItem
 from kronkeep_daemon.cronjobs.log_collector import (
     ARTIFACT_COPIERS,
     COPIERS,
@@ -23,29 +22,36 @@ from kronkeep_daemon.kube.objects import Job, Pod, convert_object
 from kronkeep_daemon.supervisor import Supervisor
 
 
-async def test_groups_take_turns_and_keep_their_own_order() -> None:
+def take_all(queue: FairQueue[int]) -> list[QueuedItem[int]]:
+    """Take what may be worked on now."""
+    taken = []
+    while (item := queue.take()) is not None:
+        taken.append(item)
+    return taken
+
+
+def test_groups_take_turns_and_keep_their_own_order() -> None:
     queue: FairQueue[int] = FairQueue(longest=100, at_once=100, most=1000)
     for number in range(10):
         assert queue.put("evil", number)
     queue.put("shop", 100)
     queue.put("shop", 101)
-    taken = [await queue.get() for _ in range(12)]
+    taken = take_all(queue)
     assert [item for group, item in taken if group == "evil"] == list(range(10))
     assert [place for place, (group, _) in enumerate(taken) if group == "shop"] == [1, 3]
 
 
-async def test_a_group_has_a_share_of_places_and_of_work() -> None:
+def test_a_group_has_a_share_of_places_and_of_work() -> None:
     queue: FairQueue[int] = FairQueue(longest=3, at_once=2, most=1000)
     assert [queue.put("evil", number) for number in range(5)] == [True, True, True, False, False]
     assert queue.put("shop", 7)
-    taken = [await queue.get() for _ in range(3)]
-    assert sorted(group for group, _ in taken) == ["evil", "evil", "shop"]
-    waiting = asyncio.create_task(queue.get())
-    await asyncio.sleep(0)
-    assert not waiting.done()
+    assert sorted(group for group, _ in take_all(queue)) == ["evil", "evil", "shop"]
     queue.done("shop")
+    assert not queue.is_ready
     queue.done("evil")
-    assert (await waiting).group == "evil"
+    assert queue.is_ready
+    assert [group for group, _ in take_all(queue)] == ["evil"]
+    assert not queue.is_ready
 
 
 class EndlessLogs:
@@ -151,19 +157,41 @@ async def test_manifests_wait_for_the_first_lists_and_logs_do_not_wait_for_manif
     await scene.close()
 
 
-@pytest.mark.parametrize("count", [1, 50])
-async def test_a_waiting_reader_is_woken(count: int) -> None:
-    queue: FairQueue[int] = FairQueue(longest=100, at_once=2, most=1000)
-    readers = [asyncio.create_task(queue.get()) for _ in range(count)]
-    await asyncio.sleep(0)
-    for number in range(count):
-        queue.put(f"n-{number}", number)
-    assert sorted(taken.item for taken in await asyncio.gather(*readers)) == list(range(count))
+async def test_a_hundred_clusters_have_no_copiers_that_wait(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    await scene.open()
+    saved: list[str] = []
+
+    async def note(record_id: str, _: KeptLog) -> None:
+        saved.append(record_id)
+
+    cluster: Any = EndlessLogs()
+    collector = LogCollector(
+        cluster=cluster,
+        history=scene.history,
+        on_log_saved=note,
+        clock=SystemClock(),
+        first_lists=asyncio.Event(),
+    )
+    supervisor = Supervisor(SystemClock())
+    for number in range(2):
+        scene.history.executions.put(make_run(id=f"run-{number}"))
+    collector.collect_logs("run-0", ended_pod("shop", "before the start"))
+
+    async def idle_after() -> tuple[int, int]:
+        return len(saved), sum("log copier" in name for name in supervisor.names())
+
+    collector.start(supervisor)
+    await eventually(idle_after, lambda state: state == (1, 0))
+    collector.collect_logs("run-1", ended_pod("shop", "later"))
+    await eventually(idle_after, lambda state: state == (2, 0))
+    await supervisor.close()
+    await scene.close()
 
 
-async def test_a_full_queue_takes_more_of_groups_that_have_less_than_their_share() -> None:
+def test_a_full_queue_takes_more_of_groups_that_have_less_than_their_share() -> None:
     queue: FairQueue[int] = FairQueue(longest=100, at_once=10, most=20)
     assert [queue.put("flood", number) for number in range(25)] == 20 * [True] + 5 * [False]
     assert [queue.put("late", number) for number in range(12)] == 10 * [True] + 2 * [False]
     assert not queue.put("flood", 1)
-    assert {(await queue.get()).group for _ in range(2)} == {"flood", "late"}
+    assert {each.group for each in take_all(queue)[:2]} == {"flood", "late"}

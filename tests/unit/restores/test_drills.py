@@ -74,7 +74,7 @@ class StubServices:
         self.policy = {"id": "p", "storage_id": "s", "drill": drill}
         self.cronjob = cronjob(self.policy)
 
-    async def subjects_led_here(self) -> AsyncIterator[CronJobObject]:
+    async def carriers_led_here(self) -> AsyncIterator[CronJobObject]:
         yield self.cronjob
 
     def with_snapshot(self, of: PolicyCarrier) -> list[BackupExecution]:
