@@ -2,24 +2,44 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.ui.terminal import Sent, Terminal, kronkeep
 
 IDLE_SECONDS = 1.5  # in which ages are shown anew at least once
-SIZES = [(80, 24), (200, 50)]
 
 
-@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def size(request: pytest.FixtureRequest) -> tuple[int, int]:
-    found: tuple[int, int] = request.param
-    return found
+def look(width: int, height: int, theme: str, *marks: pytest.MarkDecorator) -> Any:
+    """Return a size and a theme as one parameter."""
+    return pytest.param(((width, height), theme), id=f"{width}x{height}-{theme}", marks=marks)
 
 
-@pytest.fixture(params=["terminal", "dark", "light"])
-def theme(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
+# Each size and each theme once; the bytes of the other pairs differ in the numbers of their colours only.
+LOOKS = [
+    look(80, 24, "terminal"),
+    look(80, 24, "light"),
+    look(200, 50, "dark"),
+    look(80, 24, "dark", pytest.mark.torture),
+    look(200, 50, "terminal", pytest.mark.torture),
+    look(200, 50, "light", pytest.mark.torture),
+]
+
+
+@pytest.fixture(params=LOOKS)
+def size_and_theme(request: pytest.FixtureRequest) -> tuple[tuple[int, int], str]:
+    chosen: tuple[tuple[int, int], str] = request.param
+    return chosen
+
+
+@pytest.fixture
+def size(size_and_theme: tuple[tuple[int, int], str]) -> tuple[int, int]:
+    return size_and_theme[0]
+
+
+@pytest.fixture
+def theme(size_and_theme: tuple[tuple[int, int], str]) -> str:
+    return size_and_theme[1]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -14,6 +15,7 @@ from kronkeep_tui.pages import jobs as jobs_page
 from kronkeep_tui.pages import runs as runs_page
 from kronkeep_tui.pages.status_words import bar, blocks, strip
 from kronkeep_tui.store import Store, Table, table_of
+from kronkeep_tui.widgets import cells
 from kronkeep_tui.widgets.cells import (
     fit,
     fit_text,
@@ -21,6 +23,7 @@ from kronkeep_tui.widgets.cells import (
     put_side_by_side,
     shows_blanks,
     wrap,
+    wrap_anywhere,
     wrap_facts,
 )
 from kronkeep_tui.widgets.line_widget import differing_region
@@ -76,6 +79,24 @@ def test_wrapped_lines_fit_and_lose_nothing(text: str, width: int) -> None:
     assert "".join(lines).replace(" ", "") == clean(text).replace(" ", "")
 
 
+@pytest.mark.parametrize("letter", ["a", "é", "日"])
+@pytest.mark.parametrize("width", [40, 200])
+def test_a_long_word_is_not_measured_again_for_each_of_its_lines(
+    letter: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def count(text: str) -> int:
+        measured.append(len(text))
+        return cell_len(text)
+
+    monkeypatch.setattr(cells, "cell_len", count)
+    word = letter * 4_000
+    assert "".join(wrap(word, width)) == word
+    assert "".join(wrap_anywhere(word, width)) == word
+    assert sum(measured) <= 8 * len(word)
+
+
 @given(SPANS, SPANS, WIDTH)
 def test_what_differs_lies_within_the_region_that_is_sent(
     one: list[tuple[str, str]], two: list[tuple[str, str]], width: int
@@ -87,7 +108,7 @@ def test_what_differs_lies_within_the_region_that_is_sent(
     assert 0 <= region.x < width
     assert region.right <= width
 
-    def cells(text: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    def letters(text: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
         return [
             (letter if n == 0 else "", role if letter != " " or shows_blanks(role) else "")
             for words, role in text
@@ -95,8 +116,8 @@ def test_what_differs_lies_within_the_region_that_is_sent(
             for n in range(cell_len(letter))
         ]
 
-    old = cells(before)
-    new = cells(after)
+    old = letters(before)
+    new = letters(after)
     if len(old) == len(new) == width:
         changed = [n for n, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
         assert all(region.x <= n < region.right for n in changed)

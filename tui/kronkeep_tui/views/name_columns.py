@@ -11,6 +11,7 @@ from kronkeep_tui.widgets.row_table import Column
 
 NameText = Callable[[Any, Store], str]
 MOST_MEASURED = 2_000  # records
+LONGEST_NAME = 320  # characters: a namespace (63), a name (253) and what is between them
 
 
 def namespace_of(record: Any, _: Store) -> str:
@@ -30,8 +31,9 @@ def name_of_its_cronjob(record: Any, store: Store) -> str:
 
 def measure(records: Sequence[Any], texts: Mapping[str, NameText], store: Store) -> dict[str, int]:
     """Return the cells of the longest text of each column, by its title."""
+    measured = list(islice(records, MOST_MEASURED))
     return {
-        title: max((cell_len(text_of(each, store)) for each in islice(records, MOST_MEASURED)), default=0)
+        title: max((cell_len(text_of(each, store)[:LONGEST_NAME]) for each in measured), default=0)
         for title, text_of in texts.items()
     }
 

@@ -11,6 +11,7 @@ Span = tuple[str, str]
 """A text and its role (colours.py); roles may be joined by a space."""
 Text = tuple[Span, ...]
 Cell = str | Text
+MOST_LETTERS_PER_CELL = 4  # that are measured: a letter may have marks that take no cells
 GROUNDS = frozenset(("cursor", "chosen", "found"))
 
 
@@ -74,7 +75,7 @@ def plain(text: Text) -> str:
 
 def fit(text: str, width: int) -> str:
     """Clean `text` and fit it into exactly `width` cells, with an ellipsis if it was cut."""
-    text = clean(text, max(8, width * 4 + 8))
+    text = clean(text, max(8, width * MOST_LETTERS_PER_CELL + 8))
     wide = len(text) if text.isascii() else cell_len(text)
     if wide <= width:
         return text + " " * (width - wide)
@@ -93,7 +94,7 @@ def fit_text(text: Iterable[Span], width: int) -> Text:
     for words, role in text:
         if left <= 0:
             break
-        words = clean(words, max(8, left * 4 + 8))
+        words = clean(words, max(8, left * MOST_LETTERS_PER_CELL + 8))
         wide = len(words) if words.isascii() else cell_len(words)
         if wide > left:
             words = fit(words, left)
@@ -133,7 +134,7 @@ def wrap(words: str, width: int) -> list[str]:
     lines = []
     line = ""
     for word in clean(words).split(" "):
-        while cell_len(word) > width > 0:
+        while width > 0 and _is_wider(word, width):
             if line:
                 lines.append(line)
                 line = ""
@@ -152,7 +153,7 @@ def wrap_anywhere(text: str, width: int) -> list[str]:
     """Break text into one or more lines of at most `width` cells, between any two letters."""
     rest = clean(text)
     lines = []
-    while cell_len(rest) > width:
+    while _is_wider(rest, width):
         head = _leading_part(rest, width)
         lines.append(head)
         rest = rest[len(head) :]
@@ -185,6 +186,11 @@ def _facts_of(text: Text) -> list[list[Span]]:
             facts.append([])
         facts[-1].append((words, role))
     return facts
+
+
+def _is_wider(text: str, width: int) -> bool:
+    """Whether text takes more cells; a long one is not measured, as that would be done for each line."""
+    return len(text) > MOST_LETTERS_PER_CELL * width + 8 or cell_len(text) > width
 
 
 def _leading_part(word: str, width: int) -> str:
