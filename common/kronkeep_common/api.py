@@ -193,9 +193,10 @@ class Adopted(Record, frozen=True, kw_only=True):
 class PolicyView(Record, frozen=True, kw_only=True):
     """A policy, the CronJob that has it, and its archives.
 
-    `bytes_stored` is what its snapshots added to the repository, or None where restic did not report it for
-    all of them (before 0.17); `sizes_unknown` then says why. `overdue`: the newest good backup is older than
-    `rpo_seconds`. `findings` say how its schedule does not fit the CronJob's (`Code: sentence`),
+    Where the policy's annotation cannot be read, `fault` says why, and there is neither `policy` nor id nor
+    storage. `bytes_stored` is what its snapshots added to the repository, or None where restic did not report
+    it for all of them (before 0.17); `sizes_unknown` then says why. `overdue`: the newest good backup is
+    older than `rpo_seconds`. `findings` say how its schedule does not fit the CronJob's (`Code: sentence`),
     `nothing_to_archive` why it archives nothing, `storage_refusal` why it may not use its storage,
     `unarchived_volumes` which mounted volumes it leaves out (20 at most), `retention_waits` why its retention
     waits for approval. `copies` say how far each copy is. `expected_restore_seconds` is how long restoring
@@ -210,7 +211,8 @@ class PolicyView(Record, frozen=True, kw_only=True):
     created_at: Moment
     storage_id: str
     last_verified_at: Moment | None = None
-    policy: BackupPolicy
+    policy: BackupPolicy | None
+    fault: str | None = None
     snapshots: int = 0
     bytes_stored: Bytes | None = None
     sizes_unknown: str | None = None

@@ -24,6 +24,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, ExecutionStatus
+from kronkeep_daemon.alerts.rules import first_conflict
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import CronJobMemo, History
@@ -199,13 +200,36 @@ class ScheduleService:
         pair = self._pair_of(cronjob, cronjob.policy)
         return pair is None or pair in self._findings
 
-    def _pair_of(self, cronjob: CronJob, policy: BackupPolicy | None) -> _Pair | None:
-        if policy is None or policy.schedule is None or not cronjob.schedule:
+    async def find_conflict(self, subject: PolicySubject, policy: BackupPolicy) -> str | None:
+        """Return how a CronJob's and its policy's schedules conflict though the policy does not accept that,
+        as after kubectl changed one of them; None where they do not.
+        """
+        if policy.on_conflict == "accept" or not isinstance(subject, CronJobObject):
             return None
-        expected, _ = self._run_seconds(cronjob.id, policy.expected_duration_seconds)
+        pair = self._pair(subject.uid, subject.spec.schedule, subject.spec.time_zone, policy)
+        if pair is None:
+            return None
+        findings = self._findings.get(pair)
+        if findings is None:
+            findings = await asyncio.to_thread(self._compute, pair)
+            self._keep_findings(pair, findings)
+        return first_conflict(findings)
+
+    def _pair_of(self, cronjob: CronJob, policy: BackupPolicy | None) -> _Pair | None:
+        return self._pair(cronjob.id, cronjob.schedule, cronjob.time_zone, policy)
+
+    def _pair(self, uid: str, schedule: str, zone: str | None, policy: BackupPolicy | None) -> _Pair | None:
+        if policy is None or policy.schedule is None or not schedule:
+            return None
+        expected, _ = self._run_seconds(uid, policy.expected_duration_seconds)
         minutes = -int(-expected // 60)
         today = self._clock.now().toordinal()
-        return (cronjob.schedule, cronjob.time_zone, policy.schedule, policy.time_zone, minutes, today)
+        return (schedule, zone, policy.schedule, policy.time_zone, minutes, today)
+
+    def _keep_findings(self, pair: _Pair, findings: tuple[str, ...]) -> None:
+        while len(self._findings) >= MOST_PAIRS:
+            del self._findings[next(iter(self._findings))]
+        self._findings[pair] = findings
 
     def next_backup(self, cronjob: CronJob, policy: BackupPolicy | None) -> datetime | None:
         """Return when the next backup is due: by the policy's schedule, or with the run that it follows."""
@@ -238,9 +262,7 @@ class ScheduleService:
             while self._requested:
                 pair = next(iter(self._requested))
                 findings = await asyncio.to_thread(self._compute, pair)
-                while len(self._findings) >= MOST_PAIRS:
-                    del self._findings[next(iter(self._findings))]
-                self._findings[pair] = findings
+                self._keep_findings(pair, findings)
                 del self._requested[pair]
 
     def _compute(self, pair: _Pair) -> tuple[str, ...]:

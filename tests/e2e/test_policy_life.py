@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.command_line import run_kronkeep
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, shell, wait_for_end
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys
 from kronkeep_common.errors import Conflict
 from kronkeep_common.models import (
+    BackupPolicySpec,
     CronJobCreate,
     CronJobManifest,
     Encryption,
@@ -63,6 +66,8 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(site: BackupSite) ->
         broken = await client.cronjobs.get("default", "hand")
         assert broken.policy is None
         assert broken.policy_fault == message
+        listed = await asyncio.to_thread(run_kronkeep, site.daemon, "get", "policies")
+        assert re.search(r"^default +hand .*cannot be read$", listed.stdout, re.MULTILINE), listed.stdout
         unlinked = await client.cronjobs.trigger("default", "hand")
         await eventually(lambda: client.runs.get(unlinked.id), lambda r: r.ended_at is not None)
         assert (await client.runs.get(unlinked.id)).backup_id is None
@@ -73,6 +78,37 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(site: BackupSite) ->
         assert kept.policy.storage_id == "hand"
         assert (await client.backups.files(backup.id, "/source/hand")).items
         assert len(await fault_messages()) == 1
+    await cluster.close()
+
+
+async def test_a_schedule_that_kubectl_broke_is_told_by_an_event_and_the_policys_state(
+    site: BackupSite,
+) -> None:
+    await site.create_storage("patched")
+    await site.create_claim("patched")
+    cluster = await site.daemon.cluster()
+
+    async def events() -> list[Any]:
+        items, _ = await cluster.list(paths.events("default"))
+        return [event for event in items if event["reason"] == "ScheduleConflict"]
+
+    async with site.client() as client:
+        await client.cronjobs.create(
+            CronJobCreate(
+                name="patched",
+                image="busybox:1.36",
+                schedule="0 2 29 2 *",
+                volumes=(VolumeMount(claim="patched", mount_path="/data"),),
+                policy=BackupPolicySpec(storage_id="patched", schedule="0 5 29 2 *"),
+            )
+        )
+        await cluster.patch(paths.cronjobs("default", "patched"), {"spec": {"schedule": "0 5 29 2 *"}})
+        (event,) = await eventually(events, lambda found: found != [])
+        assert (event["involvedObject"]["name"], event["type"]) == ("patched", "Warning")
+        assert "no longer fits" in event["message"]
+        await eventually(client.policies.list, lambda found: any(each.findings for each in found.items))
+    listed = await asyncio.to_thread(run_kronkeep, site.daemon, "get", "policies", "-o", "table")
+    assert re.search(r"^default +patched .*SameTime", listed.stdout, re.MULTILINE), listed.stdout
     await cluster.close()
 
 

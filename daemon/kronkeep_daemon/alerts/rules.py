@@ -4,7 +4,7 @@ A rule is about the present: its alert ends once the rule returns None. A run or
 cancelled is not wrong, and the one before it is judged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -263,12 +263,17 @@ def conflict_accepted(facts: CronJobFacts) -> RuleResult | None:
 CONFLICTS = ("NeverFires:", "SameTime:", "BackupBeforeRun:")
 
 
+def first_conflict(findings: Iterable[str]) -> str | None:
+    """Return the first of a policy's findings that is a conflict of the schedules themselves."""
+    return next((each for each in findings if each.startswith(CONFLICTS)), None)
+
+
 def conflict_made_outside(facts: CronJobFacts) -> RuleResult | None:
     """The schedules conflict though the policy does not accept that, as after kubectl changed one of them."""
     policy = facts.cronjob.policy
     if policy is None or policy.on_conflict == "accept":
         return None
-    conflict = next((each for each in facts.cronjob.policy_findings if each.startswith(CONFLICTS)), None)
+    conflict = first_conflict(facts.cronjob.policy_findings)
     if conflict is None:
         return None
     message = f"The backup's schedule no longer fits the CronJob's. {conflict}"

@@ -7,11 +7,14 @@ what was reported, so that neither a restart nor a second daemon counts anything
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from kronkeep_common import archive_contents, object_keys
+from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupPolicy
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.cronjob_events import CronJobEvent, write_event
@@ -19,6 +22,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.events import Bus, ClaimChanged, CronJobChanged, StorageChanged
 from kronkeep_daemon.history.record_ids import derive_id
+from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
@@ -29,10 +33,17 @@ PAUSE_SECONDS = 60.0  # between two reports on one CronJob
 
 
 class PolicyFault(NamedTuple):
-    """What is wrong with a policy: the reason of the Event, and its message."""
+    """What is wrong with a policy: the reason of the Event, its message, and what tells it from others.
+
+    The message may name times of today; `identity` is then what does not change with the day.
+    """
 
     reason: str
     message: str
+    identity: str = ""
+
+
+FindConflict = Callable[[PolicySubject, BackupPolicy], Awaitable[str | None]]
 
 
 def find_fault(cronjob: PolicySubject, storages: StorageService) -> PolicyFault | None:
@@ -69,10 +80,12 @@ class PolicyFaultReporter:
         *,
         cronjobs: CronJobService,
         storages: StorageService,
+        find_conflict: FindConflict,
         bus: Bus,
         clock: Clock,
         supervisor: Supervisor,
     ) -> None:
+        self._find_conflict = find_conflict
         self._cronjobs = cronjobs
         self._storages = storages
         self._clock = clock
@@ -108,7 +121,7 @@ class PolicyFaultReporter:
         async for cronjob in self._cronjobs.carriers_led_here():
             now = self._clock.monotonic()
             last = self._reported.get(cronjob.uid)
-            fault = find_fault(cronjob, self._storages)
+            fault = find_fault(cronjob, self._storages) or await self._find_schedule_fault(cronjob)
             text_hash = _hash_of(cronjob, fault) if fault is not None else ""
             if last is not None and (now - last.at < PAUSE_SECONDS or last.text_hash == text_hash):
                 reported[cronjob.uid] = last
@@ -117,6 +130,20 @@ class PolicyFaultReporter:
                 reported[cronjob.uid] = _Report(text_hash, now)
         self._reported = reported
         return is_complete
+
+    async def _find_schedule_fault(self, cronjob: PolicySubject) -> PolicyFault | None:
+        """Return how a policy's schedule no longer fits the CronJob's, as after a change by kubectl."""
+        policy = policy_annotations.read_policy(cronjob).policy
+        conflict = await self._find_conflict(cronjob, policy) if policy and policy.enabled else None
+        if conflict is None:
+            return None
+        own = str(cronjob.spec.schedule) if isinstance(cronjob, CronJobObject) else ""
+        code = conflict.partition(":")[0]
+        message = (
+            f"The backup's schedule no longer fits the CronJob's. {conflict} Shift the backup's schedule, or "
+            "let it follow each run."
+        )
+        return PolicyFault(AlertCode.SCHEDULE_CONFLICT, message, identity=f"{code} {own}")
 
     async def _create_event(self, cronjob: PolicySubject, fault: PolicyFault, text_hash: str) -> bool:
         """Create the Event, or count the report on the one of its name; return whether that worked."""
@@ -141,4 +168,4 @@ class PolicyFaultReporter:
 def _hash_of(cronjob: PolicySubject, fault: PolicyFault) -> str:
     """Return what tells the report of this fault of this text from others on the CronJob."""
     text = cronjob.annotations[object_keys.POLICY]
-    return derive_id("policy fault", cronjob.uid, text, fault.message)
+    return derive_id("policy fault", cronjob.uid, text, fault.identity or fault.message)

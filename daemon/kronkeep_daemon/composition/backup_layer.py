@@ -25,6 +25,7 @@ from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.copies.copy_reconciliation import CopyReconciliation
 from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.schedule_service import ScheduleService
 
 
 class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,7 @@ class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     orphans: OrphanedPolicies
     copy_records: CopyRecords
     copy_reconciliation: CopyReconciliation
+    schedules: ScheduleService
     policy_faults: PolicyFaultReporter
     backup_events: BackupEventReporter
     volume_copy_sweep: VolumeCopySweep
@@ -115,9 +117,13 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         settings=base.settings,
         supervisor=base.supervisor,
     )
+    schedules = ScheduleService(
+        cronjobs=cronjobs, history=base.history, clock=base.clock, settings=base.settings
+    )
     policy_faults = PolicyFaultReporter(
         cronjobs=cronjobs,
         storages=repositories.storages,
+        find_conflict=schedules.find_conflict,
         bus=base.bus,
         clock=base.clock,
         supervisor=base.supervisor,
@@ -148,6 +154,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         orphans=orphans,
         copy_records=copy_records,
         copy_reconciliation=copy_reconciliation,
+        schedules=schedules,
         policy_faults=policy_faults,
         backup_events=backup_events,
         volume_copy_sweep=VolumeCopySweep(

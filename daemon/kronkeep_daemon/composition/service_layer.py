@@ -29,7 +29,6 @@ from kronkeep_daemon.maintenance_service import MaintenanceService
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.restores.exclude_preview import ExcludePreview
 from kronkeep_daemon.restores.snapshot_search import SnapshotSearch
-from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import LimitSettings, Settings
 from kronkeep_daemon.sinks.service import SinkService
 
@@ -46,7 +45,7 @@ def compose_services(
     history = base.history
     clock = base.clock
     settings = base.settings
-    schedules = ScheduleService(cronjobs=cronjobs, history=history, clock=clock, settings=settings)
+    schedules = backups.schedules
     extended = ExtendedCronJobService(
         cronjobs=cronjobs,
         backups=backups.backups,

@@ -31,7 +31,7 @@ async def list_policies(call: ApiCall[None]) -> api.ListOf[api.PolicyView]:
 
 def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     if cronjob.policy is None:
-        return None
+        return _faulty_view(cronjob) if cronjob.policy_fault is not None else None
     carrier = PolicyCarrier(
         cluster=cronjob.cluster, namespace=cronjob.namespace, cronjob=cronjob.name, policy=cronjob.policy
     )
@@ -60,6 +60,23 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         unarchived_volumes=cronjob.unarchived_volumes,
         retention_waits=services.retention.preview(carrier).blocked_by,
         copies=cronjob.copies,
+    )
+
+
+def _faulty_view(cronjob: CronJob) -> api.PolicyView:
+    """Return a policy whose annotation cannot be read."""
+    return api.PolicyView(
+        id="",
+        cluster=cronjob.cluster,
+        namespace=cronjob.namespace,
+        cronjob=cronjob.name,
+        cronjob_id=cronjob.id,
+        created_at=cronjob.created_at,
+        storage_id="",
+        policy=None,
+        fault=cronjob.policy_fault,
+        last_verified_at=cronjob.last_verified_at,
+        last_good_backup_at=cronjob.last_good_backup_at,
     )
 
 

@@ -9,12 +9,14 @@ import pytest
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
+from kronkeep_common.models import BackupPolicy
 from kronkeep_daemon.backups.policy_fault_reporter import PAUSE_SECONDS, PolicyFaultReporter
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+from kronkeep_daemon.kube.subjects import PolicySubject
 from kronkeep_daemon.storages.service import StorageRefusal
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import FakeClock
@@ -27,6 +29,7 @@ class Scene:
         self.cluster = cluster
         self.clock = FakeClock(datetime.now(UTC).replace(microsecond=0))
         self.texts = {"one": "{", "two": "{"}
+        self.conflicts: dict[str, str] = {}
         self.restart()
 
     def restart(self) -> None:
@@ -36,8 +39,16 @@ class Scene:
         storages: Any = SimpleNamespace(find_refusal=self.find_refusal)
         supervisor = Supervisor(SystemClock())
         self.reporter = PolicyFaultReporter(
-            cronjobs=cronjobs, storages=storages, bus=Bus(), clock=self.clock, supervisor=supervisor
+            cronjobs=cronjobs,
+            storages=storages,
+            find_conflict=self.find_conflict,
+            bus=Bus(),
+            clock=self.clock,
+            supervisor=supervisor,
         )
+
+    async def find_conflict(self, cronjob: PolicySubject, _policy: BackupPolicy) -> str | None:
+        return self.conflicts.get(cronjob.name)
 
     def find_refusal(self, name: str, _cluster: str, namespace: str) -> StorageRefusal | None:
         if name != "others":
@@ -104,3 +115,23 @@ async def test_a_storage_that_does_not_serve_the_namespace_is_told_at_once(scene
     (event,) = await scene.events()
     assert (event["reason"], event["involvedObject"]["name"]) == ("NamespaceNotServed", "one")
     assert "It does not serve default. Let it." in event["message"]
+
+
+async def test_a_schedule_that_kubectl_broke_has_one_event_that_counts(scene: Scene) -> None:
+    policy = '{"storage_id": "ours", "schedule": "0 2 * * *", "source": {"claims": [{"claim": "data"}]}}'
+    scene.texts = {"one": policy}
+    await scene.report()
+    assert await scene.events() == []
+    for day in range(3):
+        scene.conflicts["one"] = f"SameTime: Both begin at 02:00, first on day {day}."
+        await scene.report()
+    scene.restart()
+    await scene.report()
+    (event,) = await scene.events()
+    assert (event["reason"], event["type"], event["count"]) == ("ScheduleConflict", "Warning", 1)
+    assert "SameTime: Both begin at 02:00" in event["message"]
+    for number in range(4):  # each other schedule is one more
+        scene.texts["one"] = policy.replace("0 2", f"{number} 2")
+        await scene.report()
+    (event,) = await scene.events()
+    assert event["count"] == 4

@@ -98,12 +98,13 @@ def _target(target: Any) -> str:
     return "in place" if target.kind == "in-place" else clean(f"{target.namespace}/{target.claim}")
 
 
-def _backup_schedule(schedule: str | None) -> str:
-    return clean(schedule or "after each run")
+def _backup_schedule(policy: Any) -> str:
+    return "-" if policy is None else clean(policy.schedule or "after each run")
 
 
 def _policy_state(policy: Any) -> str:
     states = {
+        "cannot be read": policy.fault,
         "overdue": policy.overdue,
         "nothing to archive": policy.nothing_to_archive,
         "storage not usable": policy.storage_refusal,
@@ -271,7 +272,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("CRONJOB", "cronjob"),
         OutputColumn("ID", "id", _id),
         OutputColumn("STORAGE", "storage_id"),
-        OutputColumn("WHEN", "policy.schedule", _backup_schedule),
+        OutputColumn("WHEN", "policy", _backup_schedule),
         OutputColumn("NEXT", "next_backup_at", _age),
         OutputColumn("TYPE", "policy.backup_type"),
         OutputColumn("VERIFIED", "last_verified_at", _age),
