@@ -52,6 +52,7 @@ FULL_DISK_PAUSE = 2.0  # seconds
 REST_PER_JOB = 0.001
 LONGEST_REST = 0.05
 EVENT_PATIENCE = 3.0  # seconds to wait for an Event that explains why a Job was deleted
+READ_AHEAD = 100  # Jobs whose records are read with one query; it takes half a millisecond
 JOBS_PER_WRITE = 1000  # so that the first list of very many Jobs needs no more memory than this many
 MOST_OPEN_RUNS = 100_000
 MOST_UNRECORDED = 2 * JOBS_PER_WRITE  # Jobs of a list that wait for their record; 2 KB each
@@ -262,9 +263,12 @@ class RunRecorder:
 
     async def _write(self, touched: Iterable[str]) -> None:
         changes = RunChanges(self._history, self._bus)
-        records: dict[str, CronJobExecution | None] = dict.fromkeys(touched)
+        uids = list(touched)
+        records: dict[str, CronJobExecution | None] = dict.fromkeys(uids)
         turn = LoopTurn()
-        for uid in records:
+        for number, uid in enumerate(uids):
+            if number % READ_AHEAD == 0:
+                self._read_ahead(uids[number : number + READ_AHEAD])
             await turn.give_way()
             try:
                 records[uid] = self._record(uid, changes)
@@ -336,6 +340,12 @@ class RunRecorder:
                 self._recorded_namespaces.clear()
             self._recorded_namespaces[cronjob_uid] = runs[0].namespace
         return self._recorded_namespaces[cronjob_uid]
+
+    def _read_ahead(self, uids: Iterable[str]) -> None:
+        """Read the records that `_find_record` will look for, all with one query."""
+        self._history.executions.read_ahead(
+            [record_id for uid in uids for record_id in (uid, qualify(uid, self.cluster.id))]
+        )
 
     def _find_record(self, uid: str) -> tuple[str, CronJobExecution | None]:
         """Return the id and the record of a Job's run, see `job_to_run.job_uid`."""

@@ -1,6 +1,6 @@
 """Typed records over a table: newest first, in pages, and counted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -51,6 +51,10 @@ class Records(Generic[T]):
         """Return the record, or None."""
         row = self._rows.by_id(record_id)
         return self.decode(row) if row is not None else None
+
+    def read_ahead(self, record_ids: Sequence[str]) -> None:
+        """Read these records at once, for calls that follow and ask for them one by one."""
+        self._rows.read_ahead(record_ids)
 
     def put(self, record: T) -> None:
         """Add the record, or replace the one with the same id."""

@@ -97,6 +97,8 @@ class SqliteStorage(Storage):
     def mark_durable(self, batch: Sequence[RowChange]) -> None:
         """Let the database's rows stand for a batch that it holds now."""
         later = {(change.table, change.number) for change in self._queued}
+        for name in {change.table for change in batch}:
+            self.rows(name).forget_ahead()
         for change in batch:
             if (change.table, change.number) not in later:
                 self.rows(change.table).pending.discard(change.number)

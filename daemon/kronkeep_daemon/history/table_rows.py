@@ -38,6 +38,7 @@ class TableRows:
         self._database = database
         self._versions: dict[str, int] = {}
         self._generation = 0
+        self._ahead: dict[str, Row | None] = {}
         self._last_number: int = -1  # not read yet
         self._sql_name = schema.quote(name)
 
@@ -88,11 +89,29 @@ class TableRows:
         rows = self._rows(f"SELECT {_ROW} FROM {self._sql_name} WHERE number = ?", (number,))
         return rows[0] if rows else None
 
+    def read_ahead(self, record_ids: Sequence[str]) -> None:
+        """Read the rows of these ids at once, for calls of `by_id` that follow; one by one they take four
+        times as long.
+        """
+        marks = ", ".join("?" * len(record_ids))
+        stored = self._select(f"SELECT {_ROW} FROM {self._sql_name} WHERE id IN ({marks})", record_ids)
+        self._ahead = dict.fromkeys(record_ids)
+        for values in stored:
+            row = self._verify(values)
+            self._ahead[row.id or ""] = row
+
+    def forget_ahead(self) -> None:
+        """Forget what was read ahead: the database has other rows now."""
+        self._ahead = {}
+
     def by_id(self, record_id: str) -> Row | None:
         """Return the row of that id, or None."""
         changed = self.pending.with_id(record_id)
         if changed is not None or not record_id:
             return changed
+        if record_id in self._ahead:
+            row = self._ahead[record_id]
+            return row if row is not None and row.number not in self.pending.rows else None
         rows = self._rows(f"SELECT {_ROW} FROM {self._sql_name} WHERE id = ?", (record_id,))
         return rows[0] if rows else None
 

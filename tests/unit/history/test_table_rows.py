@@ -186,6 +186,43 @@ def test_two_documents_of_one_id_are_refused(storage: SqliteStorage) -> None:
     assert len(table) == 1
 
 
+def test_what_was_read_ahead_follows_every_change(storage: SqliteStorage) -> None:
+    table = make_table(storage)
+    numbers = {record_id: table.insert({"id": record_id, "n": 0}) for record_id in ("a", "b", "c")}
+    storage.flush()
+
+    def shown() -> dict[str, object]:
+        rows = {record_id: table.rows.by_id(record_id) for record_id in ("a", "b", "c", "d")}
+        return {record_id: msgspec.json.decode(row.body)["n"] for record_id, row in rows.items() if row}
+
+    table.rows.read_ahead(["a", "b", "c", "d"])
+    assert shown() == {"a": 0, "b": 0, "c": 0}
+    storage.change(table.name, numbers["a"], b'{"id":"a","n":1}')
+    storage.change(table.name, numbers["b"], None)
+    storage.change(table.name, numbers["c"], b'{"id":"d","n":2}')
+    for _ in range(2):
+        assert shown() == {"a": 1, "d": 2}
+        storage.flush()
+    storage.change(table.name, numbers["a"], b'{"id":"a","n":9}')
+    batch = storage.take_queued()
+    table.rows.read_ahead(["a", "d"])
+    storage.undo(batch)
+    assert shown() == {"a": 1, "d": 2}
+
+
+def test_many_ids_are_read_ahead_with_one_query(storage: SqliteStorage) -> None:
+    table = make_table(storage)
+    table.insert_multiple({"id": str(number)} for number in range(50))
+    storage.flush()
+    statements: list[str] = []
+    storage.database.reader.set_trace_callback(statements.append)
+    table.rows.read_ahead([str(number) for number in range(100)])
+    ids = [row.id for number in range(100) if (row := table.rows.by_id(str(number)))]
+    storage.database.reader.set_trace_callback(None)
+    assert ids == [str(number) for number in range(50)]
+    assert len(statements) == 1
+
+
 @pytest.mark.parametrize("name", ["changes", "Counts", "sqlite_x", "kronkeep_x"])
 def test_reserved_names_of_tables_are_refused(storage: SqliteStorage, name: str) -> None:
     with pytest.raises(InvalidRequest):
