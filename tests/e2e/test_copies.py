@@ -100,6 +100,7 @@ async def test_copies_are_made_once_kept_by_their_rules_and_cut_as_the_first(sit
 async def test_the_move_of_a_storage_takes_the_copies_in_it_along(site: BackupSite) -> None:
     """They are copies at each moment; the old ones go last, and what was copied is what is restored."""
     first, second, data = await prepare(site)
+    await site.write_copies_repository("second", second, "first")
     async with site.client() as client:
         backups = []
         for text in ("one", "two"):

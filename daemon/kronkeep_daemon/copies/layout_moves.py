@@ -31,7 +31,7 @@ from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.copies import moved_backups
 from kronkeep_daemon.copies.copy_manifests import COPY_STEP, SOURCE_STEP
-from kronkeep_daemon.copies.moved_backups import MovedGroup
+from kronkeep_daemon.copies.moved_backups import READ_PARTS, MovedGroup
 from kronkeep_daemon.copies.moved_copies import MovedCopies
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories import reconciliation
@@ -50,7 +50,6 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 ROLE = "move"
 BACKUPS_PER_JOB = 25  # archives of the target wait while one Job copies
-READ_PARTS = 10  # in which the data of a new repository is read, so that archives get their turn in between
 MOST_ROUNDS = 5  # of copying before new archives go to the new repositories
 LIST_SECONDS = 900.0
 LONG_SECONDS = 86400.0
@@ -288,10 +287,11 @@ class LayoutMoves:
                 return
             await self._pause(STRAGGLER_SECONDS)
         await self._copy_all(name)
-        groups = await self._group(self._storages.get(name), self._move_of(name).layout)
+        storage = self._storages.get(name)
+        groups = await self._group(storage, self._move_of(name).layout)
         targets = {group.target.id: group.target for group in groups}
         for target in targets.values():
-            await self._read_data(name, target)
+            await self._read_data(name, target, moved_backups.count_bytes(storage, groups))
         if not self._move_of(name).is_cancelled:
             await self._enter(name, MoveState.POINTING)
 
@@ -309,14 +309,15 @@ class LayoutMoves:
             ]
         )
 
-    async def _read_data(self, name: str, repository: Repository) -> None:
-        """Read the data of a repository part by part; raise StorageFailed where it is damaged."""
-        for part in range(self._move_of(name).read_parts.get(repository.id, 0) + 1, READ_PARTS + 1):
+    async def _read_data(self, name: str, repository: Repository, size: int) -> None:
+        """Read the data of a repository, of at most `size` bytes; raise StorageFailed where it is damaged."""
+        while (read := self._move_of(name).read_parts.get(repository.id, 0)) < READ_PARTS:
             if self._move_of(name).is_cancelled:
                 return
-            steps = check.steps(check.DataSubset(part, READ_PARTS))
-            await self._maintenance.run_exclusively("data", steps, repository, LONG_SECONDS)
-            parts = {**self._move_of(name).read_parts, repository.id: part}
+            subset = moved_backups.choose_subset(read, size)
+            await self._maintenance.run_exclusively("data", check.steps(subset), repository, LONG_SECONDS)
+            done = READ_PARTS * subset.part // subset.parts
+            parts = {**self._move_of(name).read_parts, repository.id: done}
             await self._note(name, read_parts=parts, message=None, next_step=None)
 
     async def _point_records(self, name: str) -> None:

@@ -17,7 +17,11 @@ from kronkeep_daemon.copies import copy_manifests
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.reconciliation import SnapshotsByBackup
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
+from kronkeep_daemon.restic.check import DataSubset
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
+
+READ_PARTS = 10  # in which the data of a new repository is read, so that archives get their turn in between
+READ_AT_ONCE = 2**30  # bytes: reading them takes less time than ten Jobs take to start
 
 
 class MovedGroup(NamedTuple):
@@ -61,6 +65,24 @@ def group_backups(
 
 def _for_copies(repository: Repository, first_storage_id: str) -> Repository:
     return repository.as_copies_of(first_storage_id) if first_storage_id else repository
+
+
+def count_bytes(storage: BackupStorage, groups: Sequence[MovedGroup]) -> int:
+    """Return how many bytes a new repository has at most: what was moved, or all that the storage has."""
+    results = [backup.result for group in groups for backup in group.backups]
+    moved = sum(result.bytes_added for result in results if result is not None)
+    return max(moved, storage.usage.used_bytes if storage.usage is not None else 0)
+
+
+def choose_subset(read_parts: int, size: int) -> DataSubset:
+    """Return what is to be read next of a repository's data; a small one is read at once.
+
+    read_parts: how many of READ_PARTS were read, fewer than all.
+    size: the bytes of the data.
+    """
+    if read_parts == 0 and size <= READ_AT_ONCE:
+        return DataSubset(1, 1)
+    return DataSubset(read_parts + 1, READ_PARTS)
 
 
 def describe_plan(groups: Sequence[MovedGroup], layout: Layout) -> MovePlan:

@@ -8,9 +8,17 @@ from tests.records import make_backup, vault
 
 from kronkeep_common.models import BackupExecution, BackupResult, Encryption
 from kronkeep_common.models.policy import BackupPolicy
+from kronkeep_common.models.storage import StorageUsage
 from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.copies.moved_backups import choose_superseded, find_result, group_backups
+from kronkeep_daemon.copies.moved_backups import (
+    READ_AT_ONCE,
+    choose_subset,
+    choose_superseded,
+    count_bytes,
+    find_result,
+    group_backups,
+)
 from kronkeep_daemon.repositories.reconciliation import SnapshotsByBackup, group_by_backup
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotTags
@@ -120,3 +128,24 @@ def test_copies_go_to_the_repository_of_copies_that_the_layout_gives_them() -> N
         Repository(storage=STORAGE), listed, find_record=find_record, shown_in=shown_in
     )
     assert backups == [], "what has only a copy elsewhere stays"
+
+
+def test_the_data_of_a_small_repository_is_read_at_once_and_a_large_ones_part_by_part() -> None:
+    """A move to a repository for each policy took ten Jobs for each, however little there was to read."""
+    assert choose_subset(0, 0) == (1, 1)
+    assert choose_subset(0, READ_AT_ONCE) == (1, 1)
+    assert choose_subset(0, READ_AT_ONCE + 1) == (1, 10)
+    assert choose_subset(9, READ_AT_ONCE + 1) == (10, 10)
+    assert choose_subset(3, 0) == (4, 10), "what began part by part goes on so"
+
+
+def test_a_new_repository_has_what_was_moved_or_all_that_the_storage_has() -> None:
+    moved = [
+        backup_with(OLD, "shared", id=name, result=BackupResult(snapshot_id=OLD, bytes_added=size))
+        for name, size in (("one", 300), ("two", 400))
+    ]
+    groups = group_backups(moved, STORAGE, "policy")
+    assert count_bytes(STORAGE, groups) == 700
+    usage = StorageUsage(measured_at=moved[0].created_at, used_bytes=5_000)
+    assert count_bytes(msgspec.structs.replace(STORAGE, usage=usage), groups) == 5_000
+    assert count_bytes(STORAGE, []) == 0
