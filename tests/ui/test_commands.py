@@ -50,11 +50,13 @@ async def test_a_command_acts_on_the_name_and_not_on_the_row_under_the_cursor(
         ("sort nope", "There is no order 'nope'. There are: duration, last,"),
         ("filter nope:x", "nope"),
         ("ns shopp", "No CronJob is in a namespace 'shopp'. Did you mean shop?"),
-        ("acknowledge dump", "acknowledge is for alerts"),
+        ("acknowledge dump", "acknowledge is for Alerts, Storages, not for this view."),
+        ("run run-", "The ids of 3 runs begin so. Type more: run-pg-main-"),
+        ("run", "No run that was read begins with ''. Write :run ID."),
     ],
 )
 async def test_what_a_command_cannot_use_is_refused(line: str, refusal: str) -> None:
-    given = CannedClient(namesakes(), [])
+    given = CannedClient(namesakes())
     async with app_of(given).run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "report" in screen(pilot))
         await pilot.press("colon")
@@ -94,3 +96,16 @@ async def test_an_alert_leads_to_its_own_storage_or_says_that_it_is_gone() -> No
         await pilot.press("escape", "escape", "colon")
         await type_line(pilot, "choose gone")
         await until(pilot, lambda: "The storage gone no longer exists." in screen(pilot))
+
+
+async def test_names_are_completed_and_the_start_of_an_id_is_enough_for_a_run() -> None:
+    given = CannedClient(namesakes())
+    async with app_of(given).run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "report" in screen(pilot))
+        await pilot.press("colon", *"trigger sh", "tab", "enter")
+        await until(pilot, lambda: "Run now shop/dump? y/n" in screen(pilot))
+        await pilot.press("n", "colon", *"run run-pg-l", "enter")
+        await until(pilot, lambda: "pg-ledger-29925000  [ older" in screen(pilot))
+        await pilot.press("colon")
+        await type_line(pilot, f"run {'0' * 36}")
+        await until(pilot, lambda: "There is no such record." in screen(pilot))

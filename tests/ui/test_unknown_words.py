@@ -79,7 +79,7 @@ async def test_the_palette_has_the_actions_of_every_view() -> None:
     async with app_of(CannedClient(*busy()), start="runs").run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
         await pilot.press("ctrl+p", *"susp")
-        await until(pilot, lambda: "suspend/resume" in screen(pilot) and "for jobs" in screen(pilot))
+        await until(pilot, lambda: "suspend/resume" in screen(pilot) and "for Jobs" in screen(pilot))
         await pilot.press(*"zzz")
         await until(pilot, lambda: "Nothing matches." in screen(pilot))
         await pilot.press("ctrl+u", *"restore")
@@ -95,9 +95,10 @@ async def test_the_palette_has_the_actions_of_every_view() -> None:
 @pytest.mark.parametrize(
     ("start", "key", "words"),
     [
-        ("runs", "E", "edit as YAML in $EDITOR in jobs"),
-        ("policies", "h", "history in jobs"),
+        ("runs", "E", "edit as YAML in $EDITOR in Jobs"),
+        ("policies", "h", "history in Jobs, Runs, a run"),
         ("policies", "W", "W does nothing here"),
+        ("restore", "x", "stop in Runs, a run, a restore; delete in Jobs, Storages"),
         ("overview", "f12", "f12 does nothing here"),
         ("jobs", "ctrl+g", "ctrl+g does nothing here"),
         ("runs", "comma", "comma does nothing here"),

@@ -6,7 +6,7 @@ action applies in every view that has one of its scopes. The method that perform
 an action show what it does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from inspect import isfunction
 from typing import Any, NamedTuple, TypeVar
@@ -45,6 +45,33 @@ class Scope(StrEnum):
     HOLDS = "holds"
     YAML = "yaml"
     PALETTE = "palette"
+
+
+_PLACES = {
+    Scope.ANY: "every view",
+    Scope.TABLE: "lists",
+    Scope.PAGE: "pages of text",
+    Scope.LOG: "logs",
+    Scope.FORM: "forms",
+    Scope.CRONJOB_FORM: "the form of a CronJob",
+    Scope.RESTORE_FORM: "the form of a restore",
+    Scope.RUN: "a run",
+    Scope.RESTORE_PAGE: "a restore",
+    Scope.RESTORE_LOG: "the log of a restore",
+    Scope.RETENTION: "a retention plan",
+    Scope.FILES: "the files of a snapshot",
+    Scope.PREVIEW: "a file",
+    Scope.REMOVALS: "the retention of a storage",
+    Scope.ORPHANS: "backups without a policy",
+    Scope.EVENTS: "Kubernetes Events",
+    Scope.COVERAGE: "claims",
+    Scope.HOLDS: "silences",
+}
+
+
+def place_words(scopes: Iterable[Scope]) -> str:
+    """Return in words where an action applies: the names of tabs, and what other views show."""
+    return ", ".join(_PLACES.get(scope, scope.value.title()) for scope in scopes)
 
 
 class Action(NamedTuple):

@@ -47,6 +47,7 @@ class CommandTarget(Protocol):
 
 
 SHORT_FORMS = {"q": "leave", "quit": "leave", "new": "create", "h": "help"}
+WHOLE_ID = 36  # characters of a run's id, a UUID (RFC 9562)
 COMMANDS = ("job", "run", "grep", "ns", "theme")
 
 
@@ -127,9 +128,13 @@ def _go_to_job(target: CommandTarget, name: str) -> None:
 
 def _go_to_run(target: CommandTarget, start: str) -> None:
     matches = [i for i in target.store.executions.order if start and i.startswith(start)]
-    if not matches:
-        raise InvalidRequest(f"No run that was read begins with {start!r}.")
-    target.go((Place("runs"), Place("run", matches[0])))
+    if not matches and len(start) < WHOLE_ID:
+        advice = "A whole id finds older ones, too." if start else "Write :run ID."
+        raise InvalidRequest(f"No run that was read begins with {start!r}.", next_step=advice)
+    if len(matches) > 1 and start not in matches:
+        ids = ", ".join(match[: len(start) + 8] for match in matches[:5])
+        raise InvalidRequest(f"The ids of {len(matches)} runs begin so.", next_step=f"Type more: {ids}.")
+    target.go((Place("runs"), Place("run", start if start in matches or not matches else matches[0])))
 
 
 def _search_logs(target: CommandTarget, text: str) -> None:

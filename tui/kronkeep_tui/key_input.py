@@ -51,7 +51,7 @@ class KeyInput:
             target.answer(event.key, event.character)
         elif (action := target.keymap.action_for(target.view.SCOPES, event.key)) is not None:
             target.perform(action)
-        elif explanation := target.keymap.explain(target.view.SCOPES, event.key):
+        elif explanation := target.keymap.explain(event.key):
             target.tell(explanation)
         else:
             return

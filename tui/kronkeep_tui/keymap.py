@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from kronkeep_tui.actions import ACTIONS, BY_NAME, Action, Scope
+from kronkeep_tui.actions import ACTIONS, BY_NAME, Action, Scope, place_words
 from kronkeep_tui.user_commands import UserCommand, name_of
 from kronkeep_tui.user_commands import find_faults as find_command_faults
 
@@ -98,15 +98,22 @@ class Keymap:
         """Return what a key does in a view with these scopes."""
         return next((b.action for b in self.bindings_in(scopes) if key in b.keys), None)
 
+<<<<<<< HEAD
     def explain(self, scopes: Sequence[str], key: str) -> str:
         """Return where a key that does nothing here does something; empty for ctrl+c."""
         if key == CTRL_C:
             return ""  # the application explains it
+=======
+    def explain(self, key: str) -> str:
+        """Return where a key that does nothing here does something; empty for keys such as ctrl+c."""
+        if not is_text(key) and key not in _LABELS and len(key) > len("f12"):
+            return ""  # ctrl+c and the like have a meaning of their own
+>>>>>>> be7f40f4 (Commands name views in words, and :run refuses the start of several ids)
         elsewhere = [b.action for b in self.bindings if key in b.keys]
         if not elsewhere:
             return f"{key_label(key)} does nothing here; ? shows the keys."
-        places = ", ".join(f"{action.label} in {', '.join(action.scopes)}" for action in elsewhere[:3])
-        return f"{key_label(key)} does nothing in {scopes[0]}. It is: {places}."
+        places = "; ".join(f"{action.label} in {place_words(action.scopes)}" for action in elsewhere[:3])
+        return f"{key_label(key)} does nothing here. It is: {places}."
 
     def hints(self, scopes: Iterable[str], why_not: Callable[[Action], str]) -> list[tuple[str, str]]:
         """Return key and label of the key bar's actions, the most important first.

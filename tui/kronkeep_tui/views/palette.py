@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_tui import actions
-from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.actions import Action, Scope, handles, place_words
 from kronkeep_tui.context import Context
 from kronkeep_tui.keymap import Binding
 from kronkeep_tui.navigation import Place
@@ -87,7 +87,7 @@ class PaletteView(TableView[PaletteEntry]):
         here = {each.binding.action.name for each in below} | {actions.PALETTE.name}
         entries = [_entry_of(binding, why_not) for binding, why_not in below]
         entries += [
-            _entry_of(binding, f"for {', '.join(binding.action.scopes)}")
+            _entry_of(binding, f"for {place_words(binding.action.scopes)}")
             for binding in self.context.keymap.bindings
             if binding.action.name not in here
         ]

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.models import CronJob
 from kronkeep_tui import actions
-from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.actions import Action, Scope, handles, place_words
 from kronkeep_tui.change_requests import ChangeRequests
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
@@ -183,7 +183,7 @@ class View(UnscrolledWidget):
         """Return where an action applies instead of here; nothing if it applies here."""
         if set(action.scopes) & set(self.SCOPES):
             return ""
-        return f"{action.label} is for {', '.join(action.scopes)}; this is {self.SCOPES[0]}."
+        return f"{action.label} is for {place_words(action.scopes)}, not for this view."
 
     def why_not(self, action: Action) -> str:
         """Return why an action cannot be done in this view now; nothing if it can."""
