@@ -98,17 +98,10 @@ class Keymap:
         """Return what a key does in a view with these scopes."""
         return next((b.action for b in self.bindings_in(scopes) if key in b.keys), None)
 
-<<<<<<< HEAD
-    def explain(self, scopes: Sequence[str], key: str) -> str:
+    def explain(self, key: str) -> str:
         """Return where a key that does nothing here does something; empty for ctrl+c."""
         if key == CTRL_C:
             return ""  # the application explains it
-=======
-    def explain(self, key: str) -> str:
-        """Return where a key that does nothing here does something; empty for keys such as ctrl+c."""
-        if not is_text(key) and key not in _LABELS and len(key) > len("f12"):
-            return ""  # ctrl+c and the like have a meaning of their own
->>>>>>> be7f40f4 (Commands name views in words, and :run refuses the start of several ids)
         elsewhere = [b.action for b in self.bindings if key in b.keys]
         if not elsewhere:
             return f"{key_label(key)} does nothing here; ? shows the keys."
