@@ -19,10 +19,7 @@ def check_state(storage: BackupStorage) -> Check:
     """Return the line of a storage: whether it can be used, and if not, what its alert says to do."""
     name = f"storage {clean(storage.id, 63)}"
     if storage.status is not StorageStatus.ACTIVE:
-        status: Grade = "fail" if storage.has_fault else "warn"
-        message = f"It is {storage.status}: {storage.message or 'the reason is not known'}"
-        next_step = storage.next_step or f"kronkeep storage retry {storage.id}."
-        return Check(name=name, status=status, message=message, next_step=next_step)
+        return _check_inactive(name, storage)
     fault = rules.storage_damaged(storage) or rules.storage_unreachable(storage)
     fault = fault or (storage_filling(storage) if storage.has_fault else None)
     if fault is not None:
@@ -32,6 +29,18 @@ def check_state(storage: BackupStorage) -> Check:
         next_step = f"Name some: kronkeep storage change {storage.id} --allow-namespace NAMESPACE."
         return Check(name=name, status="warn", message=message, next_step=next_step)
     return Check(name=name, status="ok", message="It is active.")
+
+
+def _check_inactive(name: str, storage: BackupStorage) -> Check:
+    status: Grade = "fail" if storage.has_fault else "warn"
+    message = f"It is {storage.status}: {storage.message}" if storage.message else f"It is {storage.status}."
+    if storage.next_step:
+        next_step = storage.next_step
+    elif storage.status is StorageStatus.FAILED:
+        next_step = f"kronkeep storage retry {storage.id}."
+    else:
+        next_step = "Nothing but to wait: kronkeep watch storages tells when that has ended."
+    return Check(name=name, status=status, message=message, next_step=next_step)
 
 
 def check_snapshots(storages: Sequence[BackupStorage], orphans: Sequence[OrphanedPolicy]) -> Iterator[Check]:
