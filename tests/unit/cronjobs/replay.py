@@ -117,9 +117,7 @@ async def flush_all(recorder: ReplayedRecorder) -> None:
     assert not recorder.has_unwritten
 
 
-async def restart(
-    recorder: RunRecorder, history: History, clock: FakeClock, there: dict[str, list[JsonObject]]
-) -> ReplayedRecorder:
+async def restart(history: History, clock: FakeClock, there: dict[str, list[JsonObject]]) -> ReplayedRecorder:
     """A new life of the daemon on the same history, which lists what is there."""
     fresh = make_recorder(history, clock)
     sync_lists(fresh, there)

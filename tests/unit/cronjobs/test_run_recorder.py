@@ -1,5 +1,6 @@
 """What a real control plane sent, through the recorder: the expected history, however it arrives."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,15 +103,16 @@ async def test_a_restart_at_every_event_gives_the_same_history(
     """The daemon stops after each event in turn, also before it receives the next, and lists again."""
     events = replay.read_recording(name)
     once = await replay_all(tmp_path / "once", events)
+    before = await open_history(tmp_path / "before", FakeClock())
+    stopped = replay.make_recorder(before, FakeClock())
     for cut in range(1, len(events) - missed + 1):
+        replay.feed(stopped, *events[cut - 1])
+        await stopped.flush()
+        # What a kill leaves at this moment; another life goes on with it.
+        shutil.copytree(tmp_path / "before", tmp_path / str(cut))
         clock = FakeClock()
         history = await open_history(tmp_path / str(cut), clock)
-        recorder = replay.make_recorder(history, clock)
-        for kind, what, obj in events[:cut]:
-            replay.feed(recorder, kind, what, obj)
-            await recorder.flush()
-        there = replay.list_after(events[: cut + missed])
-        recorder = await replay.restart(recorder, history, clock, there)
+        recorder = await replay.restart(history, clock, replay.list_after(events[: cut + missed]))
         for kind, what, obj in events[cut + missed :]:
             replay.feed(recorder, kind, what, obj)
             await recorder.flush()
@@ -123,6 +125,7 @@ async def test_a_restart_at_every_event_gives_the_same_history(
             assert (run["status"], run["reason"]) == UNKNOWN_END[name]
         else:
             assert runs == once, f"cut after event {cut}"
+    await before.close()
 
 
 async def test_the_job_and_the_pods_of_a_recorded_run_are_kept_packed(tmp_path: Path) -> None:
