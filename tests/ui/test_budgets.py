@@ -133,6 +133,28 @@ def test_a_night_of_a_thousand_rows_costs_what_changes(size: tuple[int, int], th
             assert moved.frames <= 3, keys
 
 
+@pytest.mark.parametrize("view", ["overview", "restore", "storages", "policies"])
+def test_the_cockpit_and_previews_are_idle_and_a_cursor_costs_what_differs(view: str) -> None:
+    with kronkeep("failing", 200, 50, start=view, theme="dark") as terminal:
+        terminal.wait_for(b"runs at once" if view == "overview" else b"row 1/")
+        terminal.settle()
+        cursor = terminal.press(b"j")
+        assert 0 < first_frame(cursor) <= 900, "rows of the cockpit have several lines"
+        assert cursor.bytes <= 4_500, "with the preview, once the cursor rests"
+        assert cursor.frames <= 3
+        assert terminal.read_for(IDLE_SECONDS).bytes == 0
+
+
+def test_a_change_in_the_cockpit_costs_what_differs() -> None:
+    with kronkeep("thousand", 200, 50, start="overview", theme="dark") as terminal:
+        terminal.wait_for(b"runs at once")
+        terminal.settle()
+        terminal.change(1)
+        one = terminal.settle()
+        assert 0 < one.bytes <= 300, one.texts
+        assert one.frames == 1
+
+
 def test_200_changes_a_second_stay_under_20_kilobytes_and_keys_are_answered() -> None:
     with kronkeep("busy", 80, 24, start="runs", theme="terminal") as terminal:
         terminal.wait_for(b"pg-sessions")
