@@ -104,8 +104,8 @@ class StoragesView(TableView[BackupStorage]):
             return lines
         return lines + previews.storage_lines(record, page.users(record, store), store, now)
 
-    def on_row_table_cursor_moved(self) -> None:
-        """Read the past usage of the storage under the cursor."""
+    def _on_cursor_rest(self) -> None:
+        super()._on_cursor_rest()
         self._read_usage_if_new()
 
     def show(self, store: Store, now: datetime) -> None:
