@@ -138,8 +138,16 @@ class History:
             self._database.changes.continue_after(self._continued_at)
             self.seq = self._continued_at
         batch = self._storage.take_queued()
-        end = partial(self._end_write, batch, self._clock.monotonic())
+        end = partial(self._call, self._end_write, batch, self._clock.monotonic())
         self._writer.submit(partial(self._database.write, batch), end)
+
+    def _call(self, step: Callable[..., None], *args: Any) -> None:
+        """Take a step of a commit; where it fails, as a listener can, the callers who wait are told."""
+        try:
+            step(*args)
+        except BaseException as fault:  # noqa: BLE001  the top of a callback: nobody may wait for ever
+            self.seq = max(self.seq, self._database.changes.last)
+            self._end_commit(fault)
 
     def _end_write(
         self, batch: list[RowChange], began: float, _answer: object, fault: BaseException | None
@@ -184,7 +192,7 @@ class History:
             for listener in list(self._listeners):
                 listener(change)
         if first + SLICE < len(batch):
-            asyncio.get_running_loop().call_soon(self._publish, batch, first + SLICE)
+            asyncio.get_running_loop().call_soon(self._call, self._publish, batch, first + SLICE)
         else:
             self._end_commit(None)
 

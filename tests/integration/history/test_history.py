@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory, StateInUse
@@ -19,7 +20,7 @@ from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_daemon.cronjobs.run_changes import RunChanges
 from kronkeep_daemon.events import Bus, ExecutionChanged
-from kronkeep_daemon.history import ForgottenChanges, History, change_log, database
+from kronkeep_daemon.history import Change, ForgottenChanges, History, change_log, database
 from kronkeep_daemon.history.change_log import ChangeLog
 from kronkeep_daemon.history.database_check import check_whole
 
@@ -100,6 +101,25 @@ async def test_changes_are_told_after_they_are_durable_and_resumed_without_a_hol
     assert [(c.seq, c.op, c.id) async for c in changes] == [(1, "put", "u1"), (2, "remove", "u1")]
     assert again.changes_since(7) is None
     await again.close()
+
+
+async def test_a_listener_that_fails_ends_its_commit_and_no_later_one(tmp_path: Path) -> None:
+    def refuse(change: Change) -> None:
+        raise ValueError(change.id)
+
+    history = await open_history(tmp_path)
+    async with asyncio.timeout(LONGEST_WAIT):
+        unsubscribe = history.subscribe(refuse)
+        history.executions.put(run(1))
+        history.executions.put(run(2))
+        waiting = [asyncio.create_task(history.commit()) for _ in range(2)]
+        faults = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(fault) for fault in faults] == [ValueError, ValueError]
+        unsubscribe()
+        history.executions.put(run(3))
+        assert await history.commit() == 3
+        assert history.executions.get("u2") is not None
+    await history.close()
 
 
 async def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
