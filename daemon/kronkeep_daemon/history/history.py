@@ -142,7 +142,7 @@ class History:
         self._writer.submit(partial(self._database.write, batch), end)
 
     def _call(self, step: Callable[..., None], *args: Any) -> None:
-        """Take a step of a commit; where it fails, as a listener can, the callers who wait are told."""
+        """Take a step of a commit; where it fails, as a listener can, those who wait get the fault."""
         try:
             step(*args)
         except BaseException as fault:  # noqa: BLE001  the top of a callback: nobody may wait for ever
