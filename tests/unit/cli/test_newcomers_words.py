@@ -9,15 +9,34 @@ import msgspec
 import pytest
 from tests.records import make_backup, make_run
 
-from kronkeep_common import socket_path
+from kronkeep_common import api, socket_path
 from kronkeep_common.api import ChangeEvent
 from kronkeep_common.client import Client
 from kronkeep_common.errors import CronJobNotFound, DaemonUnreachable, InvalidRequest
-from kronkeep_common.models import HookRun
+from kronkeep_common.models import (
+    Alert,
+    BackupCopy,
+    BackupExecution,
+    BackupStorage,
+    CronJob,
+    CronJobExecution,
+    HookRun,
+    OrphanedPolicy,
+    Restore,
+    SnapshotFile,
+)
+from kronkeep_common.models.coverage import ClaimCoverage
+from kronkeep_common.models.figures import Figures
+from kronkeep_common.models.file_changes import FileMatch
+from kronkeep_common.models.maintenance import MaintenanceView
+from kronkeep_common.models.queue import QueueEntry
+from kronkeep_common.models.silence import SilenceView
+from kronkeep_common.models.storage import StorageRepository
 from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_tui.cli import describe, main, output, record_ids, wait_for_end, watch
 from kronkeep_tui.cli.columns import COLUMNS
 from kronkeep_tui.cli.main import build_parser
+from kronkeep_tui.cli.restorable import RestorableBackup
 from kronkeep_tui.pages.status_words import backup_state
 
 EARLY = datetime(2026, 1, 1, 2, tzinfo=UTC)
@@ -175,7 +194,7 @@ def test_where_nobody_answers_the_next_step_is_of_that_socket(
     (cache / "kept/cluster").mkdir(parents=True)
     (cache / "kept/kronkeepd.log").touch()
     assert f"kronkeep demo --state {cache}/kept" in advice_for(cache / "kept/api.sock")
-    monkeypatch.setattr(socket_path.tempfile, "gettempdir", cache.__str__)
+    monkeypatch.setattr("tempfile.gettempdir", cache.__str__)
     assert "unset KRONKEEP_SOCKET" in advice_for(cache / "kronkeep-x1y2/api.sock")
     other = advice_for(cache / "own/api.sock")
     assert other == DaemonUnreachable.default_next_step
@@ -217,3 +236,43 @@ def test_one_more_name_is_named() -> None:
     many = [*names, "x"]
     assert suggest_name("quite-other", many, "kubectl get ns").endswith("and 2 more (kubectl get ns).")
     assert suggest_name("quite-other", many).endswith("x."), "what has no command that lists all is not cut"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["trigger", ""], "name is empty"),  # as in `kronkeep trigger "$NAME"` where NAME is not set
+        (["delete", "", "--yes", "x"], "name is empty"),
+        (["cancel", ""], "id is empty"),
+        (["storage", "delete", ""], "name is empty"),
+        (["get", "runs", ""], "id is empty"),
+        (["help", ""], "VERB is empty"),
+        (["help", "gte"], "Did you mean get?"),
+        (["import", "k9up"], "there is no tool 'k9up'. Did you mean k8up?"),
+        (["audit", "-o", "name"], "-o/--output cannot be 'name'"),
+    ],
+)
+def test_an_empty_or_misspelt_word_is_told_as_such(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    try:
+        code = main.main(["--socket", str(tmp_path / "none"), *argv])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    assert (code, words in (said := capsys.readouterr().err)) == (2, True), said
+
+
+def test_every_list_that_has_names_can_print_them(capsys: pytest.CaptureFixture[str]) -> None:
+    models: dict[str, Any] = {
+        "cronjobs": CronJob, "executions": CronJobExecution, "backups": BackupExecution,
+        "copies": BackupCopy, "restores": Restore, "files": SnapshotFile, "storages": BackupStorage,
+        "policies": api.PolicyView, "orphans": OrphanedPolicy, "queue": QueueEntry,
+        "manifests": api.ManifestFile, "sinks": api.SinkView, "alerts": Alert, "silences": SilenceView,
+        "maintenance": MaintenanceView, "figures": Figures, "claims": ClaimCoverage,
+        "repositories": StorageRepository, "matches": FileMatch, "restorable": RestorableBackup,
+    }  # fmt: skip
+    assert set(COLUMNS) == {*models, "audit", "usages"}, "the last two have no names, and no such format"
+    for kind, model in models.items():
+        record = argparse.Namespace(**{field.name: "x" for field in msgspec.structs.fields(model)})
+        output.print_records(kind, [record], "name")
+        assert capsys.readouterr().out.strip(), kind

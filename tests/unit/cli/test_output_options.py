@@ -9,7 +9,6 @@ from kronkeep_tui.cli.main import build_parser
 WITHOUT = {
     "completion",
     "demo",
-    "describe",  # get -o json has the record
     "download",
     "edit",
     "help",

@@ -32,7 +32,7 @@ def test_help_is_that_of_the_verb(verb: str, capsys: pytest.CaptureFixture[str])
 def test_help_of_an_unknown_verb_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "storage", "paint"]) == EXIT_INPUT
     said = capsys.readouterr().err
-    assert "`kronkeep storage` has no verb paint" in said
+    assert "`kronkeep storage` has no verb 'paint'" in said
     assert "prune" in said
 
 

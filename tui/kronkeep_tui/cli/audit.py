@@ -14,7 +14,7 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb `audit`."""
     audit = add_verb(verbs, "audit", routes=["GET /v1/audit"])
     audit.add_argument("--limit", type=int, default=50, help="how many entries (default: 50)")
-    output.add_options(audit)
+    output.add_options(audit, output.NAMELESS)
     output.add_zone(audit)
     audit.set_defaults(func=with_blocking_client(_list))
 

@@ -14,7 +14,7 @@ _CHOICE = re.compile(r"argument (\S+): invalid choice: '?(.*?)'? \(choose from (
 # argparse's words for a value that a function refused, with the function's name.
 _VALUE = re.compile(r"argument (\S+): invalid (\w+) value: '?(.*?)'?", re.DOTALL)
 _FORMS = {"int": "it must be a whole number", "float": "it must be a number"}
-_NOUNS = {"VERB": "verb", "WORK": "verb", "KIND": "kind"}
+_NOUNS = {"VERB": "verb", "WORK": "verb", "KIND": "kind", "TOOL": "tool", "WHAT": "kind of file"}
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -33,6 +33,10 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse words; refuse those that are left over, with this parser's usage."""
         options, rest = super().parse_known_args(args, namespace)
+        for action in self._actions:
+            value = getattr(options, action.dest, None)
+            if not action.option_strings and (value == "" or (isinstance(value, list) and "" in value)):
+                self.error(f"{action.metavar or action.dest} is empty.")
         if rest and not self._has_verbs:
             self.error(self._describe_unknown(rest))
         return options, rest

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output, wait_for_end
+from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def add_parser(verbs: Verbs) -> None:
     routes = ["POST /v1/backups/{id}/copies", "GET /v1/copies/{id}"]
     help_text = "copy a backup to another storage now, or again where that failed"
     copy = add_verb(verbs, "copy", routes=routes, help=help_text)
-    copy.add_argument("backup", help="the backup's id (kronkeep get backups)")
+    copy.add_argument("backup", help=BACKUP_HELP)
     copy.add_argument("--to", metavar="STORAGE", required=True, help="the storage that the copy is to be in")
     copy.add_argument("--wait", action="store_true", help="wait until the copy is made")
     output.add_json(copy)
@@ -25,7 +26,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 async def _copy(client: "Client", options: argparse.Namespace) -> int:
-    copy = await client.copies.start(options.backup, options.to)
+    copy = await client.copies.start(await find_backup_id(client, options.backup), options.to)
     if not options.wait or options.output == "text":
         output.print_answer(copy, f"{copy.id} {copy.status}", options)
     if options.output == "text":

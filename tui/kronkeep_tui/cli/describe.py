@@ -31,10 +31,20 @@ def add_parser(verbs: Verbs) -> None:
     add_namespace(describe)
     output.add_zone(describe, "the zone of times")
     add_cluster(describe)
+    describe.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json", "yaml"),
+        default="text",
+        help="json, yaml: the record alone",
+    )
     describe.set_defaults(func=with_client(_describe))
 
 
 async def _describe(client: "Client", options: argparse.Namespace) -> int:
+    if options.output != "text":
+        output.print_document(await _fetch_record(client, options), options.output)
+        return 0
     zone = options.zone or local_zone()
     match options.kind:
         case "cronjob":
@@ -55,6 +65,18 @@ async def _describe(client: "Client", options: argparse.Namespace) -> int:
         case "storage":
             _print_fields(await client.storages.get(options.id), zone)
     return 0
+
+
+async def _fetch_record(client: "Client", options: argparse.Namespace) -> object:
+    match options.kind:
+        case "cronjob":
+            return await client.cronjobs.get(*split_name(options.id, options.namespace))
+        case "execution":
+            return await client.runs.get(await find_run_id(client, options.id))
+        case "backup":
+            return await client.backups.get(await find_backup_id(client, options.id))
+        case _:
+            return await client.storages.get(options.id)
 
 
 async def _describe_cronjob(client: "Client", name: str, namespace: str, zone: tzinfo) -> None:

@@ -5,6 +5,8 @@ import sys
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.manual.parser_actions import list_commands
+from kronkeep_common.name_suggestions import suggest_name
+from kronkeep_common.text import clean
 from kronkeep_tui.cli.verb import Verbs
 
 
@@ -23,9 +25,8 @@ def _print_help(options: argparse.Namespace) -> int:
     for word in options.words:
         by_name = {command.name: command.parser for command in list_commands(parser)}
         if word not in by_name:
-            known = ", ".join(by_name) or "none"
-            message = f"`{parser.prog}` has no verb {word}."
-            raise InvalidRequest(message, next_step=f"Its verbs: {known}.", field="verb")
+            message = f"`{parser.prog}` has no verb {clean(repr(word), 60)}."
+            raise InvalidRequest(message, next_step=suggest_name(word, by_name), field="verb")
         parser = by_name[word]
     sys.stdout.write(parser.format_help())
     return 0

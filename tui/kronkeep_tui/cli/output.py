@@ -23,15 +23,18 @@ _NAMES = {
     "sinks": "name",
     "changes": "path",
     "matches": "path",
+    "files": "path",
+    "orphans": "policy_id",
 }  # fields that name a record; elsewhere its id
 SHORTEST_CELL = 8  # of the last column, which is cut to the width of a screen
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
+NAMELESS = FORMATS[:-1]  # of records that no verb takes by a name
 
 
-def add_options(verb: argparse.ArgumentParser) -> None:
+def add_options(verb: argparse.ArgumentParser, formats: Sequence[str] = FORMATS) -> None:
     """Add the options of verbs that print lists."""
     verb.add_argument(
-        "-o", "--output", choices=FORMATS, default="table", help="of what is printed (default: %(default)s)"
+        "-o", "--output", choices=formats, default="table", help="of what is printed (default: %(default)s)"
     )
     verb.add_argument("--no-headers", action="store_true", help="print a table without its first line")
 

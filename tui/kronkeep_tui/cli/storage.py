@@ -131,7 +131,7 @@ def _add_usage(storage_verbs: Verbs) -> None:
     )
     usage.add_argument("name", help="of the storage")
     usage.add_argument("--limit", type=int, default=10, help="how many measurements (default: 10)")
-    output.add_options(usage)
+    output.add_options(usage, output.NAMELESS)
     usage.set_defaults(func=with_blocking_client(_usage))
 
 
