@@ -31,7 +31,10 @@ _ENVIRONMENT = (
 )
 _FILES = (
     ("/etc/kronkeepd/kronkeepd.toml", "the settings"),
-    ("/etc/kronkeepd/kubeconfig", "the kubeconfig, which the unit passes as the credential `kubeconfig`"),
+    (
+        "/etc/kronkeepd/kubeconfig",
+        "the kubeconfig, which the group kronkeepd may read; it is read again when its token ends",
+    ),
     ("/var/lib/kronkeepd", "the state folder: the history and kept logs"),
     ("/run/kronkeepd/api.sock", "the API's socket"),
 )
@@ -56,10 +59,9 @@ with # is a default. Check this file with
 Changes take effect at once, those
 of {", ".join(READ_AT_START)} at the next start."""
 _EXAMPLE_CLUSTER = """
-# The cluster to watch. Its kubeconfig is /etc/kronkeepd/kubeconfig,
-# which the unit passes on.
+# The cluster to watch. The group kronkeepd needs to read its kubeconfig.
 [clusters.default]
-kubeconfig = "kubeconfig"
+kubeconfig = "/etc/kronkeepd/kubeconfig"
 """
 _WIDTH = 70  # so that an example in a manual page, which is indented, fits into 80 columns
 

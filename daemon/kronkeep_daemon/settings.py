@@ -27,7 +27,8 @@ READ_AT_START = ("state", "socket", "clusters", "manifests", "metrics")
 class ClusterSettings(Request, frozen=True, kw_only=True):
     """One cluster to watch.
 
-    kubeconfig: a file; a name that is no absolute path is a credential of systemd (LoadCredential=).
+    kubeconfig: a file; a name that is no absolute path is a credential of systemd (LoadCredential=), which is
+        a copy from the unit's start.
     context: a context of that file; without one, its current context.
     in_cluster: use the service account of the daemon's own pod instead.
     namespaces: the namespaces to watch; empty means all.

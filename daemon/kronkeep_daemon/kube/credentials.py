@@ -50,6 +50,11 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
             await asyncio.to_thread(_check_file, kubeconfig)
         file = str(kubeconfig) if kubeconfig else None
         loader = await package.kube_config.load_kube_config(file, context, settings, persist_config=False)
+    except PermissionError as fault:
+        raise ClusterUnreachable(
+            f"the kubeconfig cannot be used: {clean(str(fault), 500)}",
+            next_step="Let the daemon's user read it: chgrp kronkeepd FILE, chmod 640 FILE.",
+        ) from fault
     except (package.ConfigException, OSError, ValueError, KeyError) as fault:
         raise ClusterUnreachable(f"the kubeconfig cannot be used: {clean(str(fault), 500)}") from fault
     plugin = _exec_plugin(loader)

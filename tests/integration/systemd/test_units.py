@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from kronkeep_daemon import settings
+
 ROOT = Path(__file__).parents[3]
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
@@ -46,6 +48,15 @@ def test_no_setting_hides_who_asks(installed: Path) -> None:
     for unit in ("system/kronkeepd.service", "user/kronkeepd.service"):
         lines = (installed / "usr/lib/systemd" / unit).read_text().splitlines()
         assert not [line for line in lines if line.startswith(("PrivateUsers=", "PrivatePIDs="))]
+
+
+def test_a_new_kubeconfig_is_read_without_a_restart(installed: Path) -> None:
+    """A credential of systemd is a copy from the unit's start (LoadCredential=, systemd.exec(5))."""
+    example = settings.parse((installed / "usr/share/doc/kronkeep/kronkeepd.toml").read_text(), "example")
+    unit = (installed / "usr/lib/systemd/system/kronkeepd.service").read_text()
+    kubeconfig = example.clusters["default"].kubeconfig
+    assert f"ConditionPathExists={kubeconfig}\n" in unit
+    assert "LoadCredential=" not in unit
 
 
 @needs_systemd

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.alerts.token_rules import check_token, token_findings
 from kronkeep_daemon.kube import credentials
 from kronkeep_daemon.kube.client import Cluster
@@ -102,3 +103,17 @@ async def test_a_new_token_is_used_without_a_restart(tmp_path: Path) -> None:
     await monitor.look(cluster)
     assert (cluster.token_ends_at, cluster.loads) == (later, 2)
     await cluster.close()
+
+
+async def test_a_kubeconfig_that_may_not_be_read_says_who_needs_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_kubeconfig(tmp_path / "kubeconfig", {})
+
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ClusterUnreachable, match="Permission denied") as refused:
+        await credentials.load(path, None, False)
+    assert "chgrp kronkeepd" in refused.value.next_step

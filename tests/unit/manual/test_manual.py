@@ -75,7 +75,7 @@ def uncomment_defaults(text: str) -> str:
 
 def test_the_example_shows_what_the_daemon_does_without_a_file() -> None:
     text = daemon_manual.example_settings()
-    clusters = {"default": settings.ClusterSettings(kubeconfig="kubeconfig")}
+    clusters = {"default": settings.ClusterSettings(kubeconfig="/etc/kronkeepd/kubeconfig")}
     expected = settings.Settings(clusters=clusters)
     assert settings.parse(text, "example") == expected
     assert settings.parse(uncomment_defaults(text), "defaults") == expected
