@@ -24,6 +24,11 @@ def test_no_worker_finds_two_that_wait_in_a_row_and_the_first_is_one() -> None:
     assert not any(before in WAITING and after in WAITING for before, after in pairwise(ordered))
 
 
+def test_some_that_work_are_left_when_the_last_that_waits_begins() -> None:
+    ordered = order_files(WAITING | WORKING)
+    assert len(ordered) - ordered.index(list(WAITING)[-1]) > len(WORKING) / 8
+
+
 def test_short_ones_come_when_nothing_else_is_left() -> None:
     assert order_files(EVERY)[-len(SHORT) :] == list(SHORT)
 
