@@ -67,6 +67,17 @@ def shell_line(socket: Path, kubeconfig: str | None = None) -> str:
     return f"export {' '.join(words)}"
 
 
+def environment_of(line: str) -> dict[str, str]:
+    """Return the variables that a line of `shell_line` sets."""
+    return dict(word.split("=", 1) for word in shlex.split(line)[1:])
+
+
+def embedded_kubeconfig(socket: Path) -> str | None:
+    """Return the kubeconfig of the cluster that a demo's daemon has beside its socket; None without one."""
+    file = socket.parent / "cluster" / "kubeconfig"
+    return str(file) if file.is_file() else None
+
+
 def advise_start(path: Path) -> str:
     """Return what to do where nobody answers at a socket, by whose socket it is."""
     if path == SYSTEM_SOCKET:

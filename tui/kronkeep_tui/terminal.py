@@ -28,8 +28,8 @@ def open_terminal(
     """Run the terminal until the user quits and return its exit code; raise InvalidSettings.
 
     `socket` is the daemon's socket, None for the default one. With `read_only` every change is refused.
-    `shell_line` is what help shows for use in a shell, by default the socket alone. `explain_end` returns
-    that the daemon has ended for good, and what to do; None while it may come back.
+    `shell_line` is what help shows for use in a shell, by default the socket and a demo's cluster.
+    `explain_end` returns that the daemon has ended for good, and what to do; None while it may come back.
     """
     require_terminal()
     _set_textual_environment()
@@ -50,7 +50,12 @@ def open_terminal(
     app = KronkeepApp(
         Client(socket), settings, has_colours=pop_colour_choice(), tty=tty, explain_end=explain_end
     )
-    app.frame.shell_line = shell_line or socket_path.shell_line(socket_path.socket_path(socket))
+    path = socket_path.socket_path(socket)
+    line = shell_line or socket_path.shell_line(path, socket_path.embedded_kubeconfig(path))
+    app.frame.shell_line = line
+    os.environ.update(
+        socket_path.environment_of(line)
+    )  # of the user's own commands: kubectl finds a demo's cluster
     return app.run(mouse=settings.mouse) or 0
 
 

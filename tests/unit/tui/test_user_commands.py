@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from kronkeep_common.errors import InvalidRequest, InvalidSettings
+from kronkeep_common.socket_path import embedded_kubeconfig, environment_of, shell_line
 from kronkeep_tui.key_reference import reference_page
 from kronkeep_tui.settings import TerminalSettings, read_settings
 from kronkeep_tui.user_commands import UserCommand, build_argv, find_faults
@@ -61,3 +62,14 @@ def test_the_keys_page_tells_every_setting_of_the_terminal() -> None:
         for name in TerminalSettings.__struct_fields__
         if f" {name} =" not in told and f"[{name}]" not in told
     ] == []
+
+
+def test_programs_of_a_demo_use_its_cluster_and_not_the_user_s_own(tmp_path: Path) -> None:
+    socket = tmp_path / "it's a demo" / "api.sock"
+    kubeconfig = socket.parent / "cluster" / "kubeconfig"
+    assert embedded_kubeconfig(socket) is None
+    assert environment_of(shell_line(socket)) == {"KRONKEEP_SOCKET": str(socket)}
+    kubeconfig.parent.mkdir(parents=True)
+    kubeconfig.touch()
+    line = shell_line(socket, embedded_kubeconfig(socket))
+    assert environment_of(line) == {"KRONKEEP_SOCKET": str(socket), "KUBECONFIG": str(kubeconfig)}
