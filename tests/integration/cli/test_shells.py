@@ -64,7 +64,10 @@ def test_zsh_completes_at_the_first_tab(tmp_path: Path, way: str) -> None:
 @pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
 def test_fish_completes(tmp_path: Path) -> None:
     (tmp_path / "script").write_text(script_of("fish"))
-    command = ["fish", "--no-config", "-c", f"source {tmp_path}/script; complete -C 'kronkeep restora'"]
+    (tmp_path / "restoration.yaml").touch()
+    lines = ("kronkeep restora", "kronkeep apply -f restora", "kronkeep storage ret")
+    asked = "; ".join(f"complete -C '{line}'" for line in lines)
+    command = ["fish", "--no-config", "-c", f"cd {tmp_path}; source script; {asked}"]
     environment = {"HOME": str(tmp_path), "PATH": f"{BIN}:/usr/bin:/bin"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["restorable"]
+    assert done.stdout.split() == ["restorable", "restoration.yaml", "retry"], "files only where no word fits"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kronkeep_tui.cli.completion_words import find_words
+from kronkeep_tui.cli.main import main
 
 NOBODY = Path("/nonexistent/api.sock")
 
@@ -44,3 +45,8 @@ def test_bash_splits_words_at_colons_and_gets_what_follows_the_last() -> None:
 def test_an_option_is_offered_once_its_beginning_is_typed() -> None:
     assert "--follow" in find_words(["trigger", "--fol"], NOBODY)
     assert "--follow" not in find_words(["trigger", ""], NOBODY)
+
+
+def test_a_word_that_is_not_begun_yet_may_be_completed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--socket", str(NOBODY), "completion", "words", "storage", ""]) == 0
+    assert "retry" in capsys.readouterr().out.split()

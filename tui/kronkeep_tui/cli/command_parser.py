@@ -35,7 +35,8 @@ class CommandParser(argparse.ArgumentParser):
         options, rest = super().parse_known_args(args, namespace)
         for action in self._actions:
             value = getattr(options, action.dest, None)
-            if not action.option_strings and (value == "" or (isinstance(value, list) and "" in value)):
+            is_word = not action.option_strings and action.nargs != argparse.REMAINDER
+            if is_word and (value == "" or (isinstance(value, list) and "" in value)):
                 self.error(f"{action.metavar or action.dest} is empty.")
         if rest and not self._has_verbs:
             self.error(self._describe_unknown(rest))

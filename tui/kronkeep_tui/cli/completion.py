@@ -30,7 +30,16 @@ _kronkeep() {
 }
 if [[ $funcstack[1] == _kronkeep ]]; then _kronkeep; else compdef _kronkeep kronkeep; fi
 """
-_FISH = """complete -c kronkeep -a '(kronkeep completion words (commandline -opc)[2..] (commandline -ct))'
+# Files are offered where no word fits, as after -f.
+_FISH = """function __kronkeep_words
+    set -l words (kronkeep completion words (commandline -opc)[2..] (commandline -ct) 2>/dev/null)
+    if test (count $words) -gt 0
+        string join -- \\n $words
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+complete -c kronkeep -f -a '(__kronkeep_words)'
 """
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
