@@ -166,32 +166,6 @@ async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(tmp_path: Path
     await again.close()
 
 
-async def test_a_listener_that_fails_fails_those_who_wait_and_no_later_commit(tmp_path: Path) -> None:
-    history = await History.open(tmp_path, clock=SystemClock())
-    table = history.table("t")
-
-    def fail(change: Change) -> None:
-        if change.id == "2":
-            raise ValueError("a fault of the listener")
-
-    unsubscribe = history.subscribe(fail)
-    for record_id in ("1", "2", "3"):
-        table.insert({"id": record_id})
-    async with asyncio.timeout(20):
-        first = asyncio.create_task(history.commit())
-        await asyncio.sleep(0)
-        table.insert({"id": "4"})
-        second = asyncio.create_task(history.commit())
-        with pytest.raises(ValueError, match="a fault of the listener"):
-            await first
-        assert await second == 4
-    unsubscribe()
-    await history.close()
-    history = await History.open(tmp_path, clock=SystemClock())
-    assert history.seq == 4
-    await history.close()
-
-
 async def test_a_commit_of_nothing_needs_no_write(tmp_path: Path) -> None:
     history = await History.open(tmp_path, clock=SystemClock())
     history.table("t").insert({"id": "1"})
