@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
+from tests.manual_lines import read_manual_lines
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -331,3 +332,47 @@ def test_each_screen_runs_as_pasted_in_every_program(made: Made) -> None:
     assert pasted[f"kronkeep download {made.backup} /source/data/file -o -"] == "hello\n"
     assert "seen" in pasted["kronkeep get restores"]
     assert len(pasted) > 50
+
+
+# Words of README and docs, and what they are in the daemon of these tests.
+SUBSTITUTES = (
+    ("shop/db-dump", "default/job"),
+    ("/source/shop-data/shop.sql", "/source/data/file"),
+    ("/source/shop-data/conf", "/source/data/file"),
+    ("/source/shop-data", "/source/data"),
+    ("other-site", "vault"),
+    ("offsite", "vault"),
+    ("ns:shop", "ns:default"),
+    ("ns:pay", "ns:default"),
+)
+WHOLE_WORDS = {"shop": "default", "BACKUP": "", "OLDER": "", "NEWER": "", "ID": "", "db-dump": "job"}
+READING = re.compile(
+    r"(get|coverage|describe|doctor|restorable|files|diff|find|report|timeline|schedule|logs --backup"
+    r"|retention \S+( --keep-daily 5)?$|storage (usage|repositories|orphans))"
+)
+
+
+def test_lines_of_readme_and_docs_run_as_pasted(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines that read; what those that start something do is in the other tests."""
+    monkeypatch.chdir(tmp_path)
+    ran = 0
+    for line in read_manual_lines():
+        words = [replace_words(word, made.backup) for word in line.words]
+        text = " ".join(words)
+        if READING.match(text) is None or "--sign-key" in words or words[:2] == ["report", "verify"]:
+            continue
+        if "--from-copy" in words or "sinks" in words:
+            continue
+        done = run_kronkeep(made.daemon, *words)
+        allowed = (0, 1) if "--check" in words or words[:2] in (["schedule", "check"], ["doctor"]) else (0,)
+        assert done.returncode in allowed, (line.place, text, done.stderr)
+        ran += 1
+    assert ran > 25
+
+
+def replace_words(word: str, backup: str) -> str:
+    for written, there in SUBSTITUTES:
+        word = word.replace(written, there)
+    return (WHOLE_WORDS[word] or backup) if word in WHOLE_WORDS else word
