@@ -39,3 +39,25 @@ async def test_an_alert_is_silenced_and_the_shown_cronjobs_are_suspended_from_th
         await pilot.press("m", *"a move", "enter")
         await until(pilot, lambda: client.asked[-1][0] == "maintenance")
         assert client.asked[-1] == ("maintenance", "", "14400.0", "a move")
+
+
+async def test_an_acknowledgement_and_a_silence_are_undone_and_each_has_its_line_for_a_shell() -> None:
+    client = CannedClient(alerts=[ALERT])
+    client.silences_given = [SILENCE]
+    async with app_of(client, start="alerts").run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: "shop/dump" in screen(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "u undoes it" in screen(pilot))
+        await pilot.press("u")
+        await until(pilot, lambda: "Undone:" in screen(pilot))
+        assert client.asked == [("acknowledge", ALERT.id), ("unacknowledge", ALERT.id)]
+        await pilot.press("s", *"an upgrade", "enter")
+        await until(pilot, lambda: "M shows it.   u undoes it" in screen(pilot))
+        await pilot.press("C")
+        line = "kronkeep silence --filter 'ns:shop code:RunFailed' --for 240m --because 'an upgrade'"
+        await until(pilot, lambda: line in [command.line for command in pilot.app.frame.last_change])  # type: ignore[attr-defined]
+        await until(pilot, lambda: "the last change" in screen(pilot))
+        await pilot.press("escape", "u")
+        await until(pilot, lambda: client.asked[-1] == ("end silence", SILENCE.id))
+        lines = [command.line for command in pilot.app.frame.last_change]  # type: ignore[attr-defined]
+        assert lines[0] == f"kronkeep silence --end {SILENCE.id}"
