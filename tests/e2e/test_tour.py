@@ -93,7 +93,7 @@ TOUR: tuple[Keys | Words | Elsewhere, ...] = (
     Keys(
         18,
         "set the RPO",
-        "e[enabled]<Down><Down><Down><Down><Down><Down><Down>2h",
+        "e[enabled]2h",
         ("RPO             2h",),
         11,
         leave="<Escape>{TO REMOVE}",

@@ -293,7 +293,7 @@ async def test_the_rail_marks_faults_and_e_in_policies_begins_at_the_backup() ->
         await until(pilot, lambda: "pg-" in screen(pilot))
         await pilot.press("e")
         await until(pilot, lambda: "[Backup]" in screen(pilot) and form(pilot).draft["image"] == "busybox")
-        assert form(pilot).form_widget.row.key == "policy.storage_id"
+        assert form(pilot).form_widget.row.key == "policy.rpo_seconds", "it has none: `e sets one`"
         await fill_field(pilot, "policy.retention.days", "many")
         await until(pilot, lambda: "[Keep!]" in screen(pilot))
         await pilot.press("f9")

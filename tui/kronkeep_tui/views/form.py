@@ -44,13 +44,20 @@ from kronkeep_tui.widgets.meaning_panel import MeaningPanel
 CHECK_SECONDS = 0.12  # seconds without a key before the daemon is asked how schedules fit
 TRIAL_SECONDS = 0.3  # the same before it is asked what rules of retention would do
 MOST_DRAFTS = 20
-_FIRST_FIELDS = {"": "name", "copy": "name", "edit": "schedule", "policy": "policy.storage_id"}
+_FIRST_FIELDS = {
+    "": "name",
+    "copy": "name",
+    "edit": "schedule",
+    "policy": "policy.storage_id",
+    "rpo": "policy.rpo_seconds",
+}
 
 
 class FormView(FormBase):
     """The form; argument: empty for a new CronJob, `edit NAMESPACE/NAME` or `copy NAMESPACE/NAME`.
 
-    With `policy NAMESPACE/NAME` it is the form of `edit`, and begins at the section of the backup.
+    With `policy NAMESPACE/NAME` it is the form of `edit`, and begins at the section of the backup; with `rpo`
+    at the RPO.
     """
 
     SCOPES = (Scope.CRONJOB_FORM, Scope.FORM, Scope.ANY)
@@ -58,7 +65,9 @@ class FormView(FormBase):
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         verb, _, name = place.argument.partition(" ")
-        self._of = f"edit {name}" if verb == "policy" else place.argument  # also the key of its draft
+        self._of = (
+            f"edit {name}" if verb in ("policy", "rpo") else place.argument
+        )  # also the key of its draft
         self.form_state = FormState(self._of)
         self._first_field = "policy.storage_id" if self.form_state.claim else _FIRST_FIELDS[verb]
         self._schedule_fit = ScheduleFit()

@@ -35,7 +35,6 @@ class PoliciesView(CronJobTableView):
     """CronJobs that have a policy, or one that cannot be read."""
 
     SCOPES = (Scope.POLICIES, Scope.TABLE, Scope.ANY)
-    FORM_TARGET = "policy"  # at the section of the backup
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "PoliciesView > .detail { height: 7; }"
     NAME_COLUMNS = {"NAMESPACE": namespace_of, "CRONJOB": cronjob_name}
@@ -58,6 +57,11 @@ class PoliciesView(CronJobTableView):
         super().__init__(context, place)
         self._retention = RetentionOutlook(context, self.show_detail)
         self._log = LogPreview(context, self.show_detail)
+
+    def form_target(self, cronjob: CronJob) -> str:
+        """Return the section of the backup, or the RPO where the details say that there is none."""
+        has_none = cronjob.policy is not None and cronjob.policy.rpo_seconds is None
+        return "rpo" if has_none else "policy"
 
     def crumb(self, store: Store) -> str:
         return "Policies"
