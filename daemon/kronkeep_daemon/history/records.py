@@ -1,5 +1,6 @@
 """Typed records over a table: newest first, in pages, and counted."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -7,6 +8,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_daemon.history.rows import LATEST, Row, row_of, sort_time
 from kronkeep_daemon.history.sqlite_table import SqliteTable
 from kronkeep_daemon.history.table_rows import Position
@@ -23,6 +25,7 @@ class HasId(Protocol):
 
 T = TypeVar("T", bound=HasId)
 _POSITION = attrgetter("position")
+_CURSOR = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15})?~[0-9]{1,18}")  # a time and a number
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -207,5 +210,11 @@ def _cursor(row: Row) -> str:
 
 
 def _read_cursor(cursor: str) -> Position:
+    """Return the position of a cursor; raise InvalidRequest for one that no page has returned.
+
+    Such a one would be an empty last page, and a script believe that there is nothing.
+    """
+    if _CURSOR.fullmatch(cursor) is None:
+        raise InvalidRequest("This cursor is not one that a page has returned.", field="cursor")
     stamp, _, number = cursor.rpartition("~")
-    return stamp, int(number) if number.isdecimal() and len(number) < 19 else 0
+    return stamp, int(number)

@@ -7,6 +7,7 @@ newest 200 are kept below the state folder; one that was removed is read again.
 import asyncio
 import gzip
 import logging
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,7 @@ MOST_ENTRIES = 10_000_000
 WRITTEN_AT_ONCE = 64 * 1024  # bytes of a listing, before they are compressed
 DEADLINE_SECONDS = 3600.0  # of the Job that reads a listing
 WAIT_SECONDS = 20.0  # for a listing; clients wait 30 s for an answer
+_CURSOR = re.compile(r"[0-9]{1,18}[.][0-9]{1,18}")
 _ENTRY_DECODER = msgspec.json.Decoder(SnapshotFile)
 
 
@@ -455,11 +457,16 @@ def _read_folder(
 
 
 def _parse_cursor(cursor: str | None) -> tuple[int, int | None]:
-    """Return where a page begins, and how many folders the folder has; the first page for any other text."""
-    begin, _, folders = (cursor or "").partition(".")
-    if all(part.isdecimal() and len(part) < 19 for part in (begin, folders)):
-        return int(begin), int(folders)
-    return 0, None
+    """Return where a page begins, and how many folders the folder has; None before the first page.
+
+    Raises InvalidRequest for a cursor that no page has returned.
+    """
+    if not cursor:
+        return 0, None
+    if _CURSOR.fullmatch(cursor) is None:
+        raise InvalidRequest("This cursor is not one that a page has returned.", field="cursor")
+    begin, _, folders = cursor.partition(".")
+    return int(begin), int(folders)
 
 
 def _remove_oldest(folder: Path) -> None:

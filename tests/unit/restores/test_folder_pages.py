@@ -10,7 +10,7 @@ import pytest
 from tests.records import make_backup
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import PathNotFound
+from kronkeep_common.errors import InvalidRequest, PathNotFound
 from kronkeep_common.models import BackupResult, SnapshotFile
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.settings import Settings
@@ -73,9 +73,10 @@ async def test_the_pages_together_are_the_folder(tmp_path: Path, limit: int) -> 
     assert [(item.files, item.size) for item in items[:3]] == [(2, 15), (0, 0), (1, 7)]
 
 
-async def test_a_cursor_of_something_else_is_the_first_page_and_a_file_is_no_folder(tmp_path: Path) -> None:
+async def test_a_cursor_of_something_else_is_refused_and_a_file_is_no_folder(tmp_path: Path) -> None:
     listings = listings_of(tmp_path, ENTRIES)
-    page = await listings.fetch_folder("b", "/s", 2, "5")
-    assert [item.path for item in page.items] == ["/s/d1", "/s/d2"]
+    for cursor in ("5", "5.", "-1.2", "\u00b3.1"):
+        with pytest.raises(InvalidRequest):
+            await listings.fetch_folder("b", "/s", 2, cursor)
     with pytest.raises(PathNotFound):
         await listings.fetch_folder("b", "/sx", 2, None)
