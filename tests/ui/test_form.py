@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from tests.ui.canned import POLICY, CannedClient, CannedCronJobs, cronjob
 from tests.ui.driving import (
     HOSTILE,
@@ -444,3 +445,15 @@ async def test_only_claims_of_its_namespace_are_offered() -> None:
         assert form(pilot).suggested_texts("volumes.0") == ["there"]
         form(pilot).refresh_fields(at="volumes.0")
         await until(pilot, lambda: "CLAIM /PATH" in screen(pilot) and "there" in screen(pilot))
+
+
+async def test_a_choice_on_a_screen_that_is_too_narrow_for_it_and_a_text_wider_than_its_field() -> None:
+    async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
+        await fill_field(pilot, "image", "漢" * 60 + "末")
+        await until(pilot, lambda: "漢末" in screen(pilot))
+        row = next(line for line in screen(pilot).splitlines() if "漢末" in line)
+        assert cell_len(row.rstrip()) < 80, "what is typed last is in sight, with the cursor behind it"
+        form(pilot).refresh_fields(at="suspend")
+        await pilot.resize_terminal(20, 9)
+        await until(pilot, lambda: "> suspended       [" in screen(pilot))

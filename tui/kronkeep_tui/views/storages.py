@@ -6,9 +6,11 @@ from functools import partial
 
 from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.natural_order import NaturalKey, natural_key
+from kronkeep_common.text import clean
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
+from kronkeep_tui.form.storage_fields import KINDS
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import previews
 from kronkeep_tui.pages import storages as page
@@ -137,6 +139,8 @@ class StoragesView(TableView[BackupStorage]):
             return f"{storage.id} is {storage.status}; only a failed one can be tried again."
         if action == actions.ACKNOWLEDGE and not (storage.snapshots and storage.snapshots.missing):
             return f"No snapshot of {storage.id} is missing."
+        if action == actions.FORM and storage.kind not in KINDS:
+            return f"This terminal is older than the daemon: it does not know {clean(storage.kind, 40)}."
         if action in _ACTIVE_ONLY and storage.status != "active":
             return f"{storage.id} is {storage.status}, not active."
         return ""

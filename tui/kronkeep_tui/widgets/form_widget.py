@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from textual import events
 from textual.message import Message
 
@@ -200,19 +201,26 @@ class FormWidget(LineWidget, can_focus=True):
         if self.row.choices:
             return _choice_spans(self.row, room)
         text, at = self._line
-        start = max(0, at - room + 1)
-        shown = text[start : start + room]
-        under = shown[at - start : at - start + 1] or " "
+        under = text[at : at + 1] or " "
+        before = _last_cells(text[:at], room - cell_len(under))
+        after = text[at + 1 : at + 1 + room]
+        left = room - cell_len(before) - cell_len(under)
         role = "quiet" if self.row.locked else ""
-        return (
-            (shown[: at - start], role),
-            (under, "cursor"),
-            (shown[at - start + 1 :], role),
-        )
+        shown = after if cell_len(after) <= left else set_cell_size(after, max(0, left))
+        return ((before, role), (under, "cursor"), (shown, role))
 
 
 def _is_text(character: str | None) -> bool:
     return character is not None and character.isprintable()
+
+
+def _last_cells(text: str, room: int) -> str:
+    """Return the end of a text that fits into so many cells."""
+    start = len(text)
+    used = 0
+    while start and (used := used + cell_len(text[start - 1])) <= room:
+        start = start - 1
+    return text[start:]
 
 
 def _choice_spans(row: FormRow, room: int) -> Text:
@@ -227,10 +235,10 @@ def _choice_spans(row: FormRow, room: int) -> Text:
 def _choices_in_sight(row: FormRow, room: int) -> tuple[str, ...]:
     chosen = row.choices.index(row.text) if row.text in row.choices else 0
     ends = list(accumulate(len(choice) + 3 for choice in row.choices))
-    first = next(
+    fitting = (
         start for start in range(chosen + 1) if ends[chosen] - (ends[start - 1] if start else 0) <= room
     )
-    return row.choices[first:]
+    return row.choices[next(fitting, chosen) :]  # one that is too wide stands alone, and is cut
 
 
 def _unedited_text(row: FormRow, room: int) -> Text:
