@@ -124,8 +124,17 @@ def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> No
     assert planned.returncode == 1
     assert "2 overwritten" in planned.stdout
     assert (made.claim / "file").read_text() == "changed"
-    refused = run_kronkeep(made.daemon, "restore", made.backup, "--in-place", "--overwrite")
-    assert (refused.returncode, "[ConfirmationMissing]" in refused.stderr) == (2, True)
+    for given, lacking in (
+        ((), "--yes job --overwrite."),
+        (("--overwrite",), "--yes job."),
+        (("--yes", "job"), "--overwrite."),
+        (("--yes", "jib", "--overwrite"), "--yes job."),
+    ):
+        refused = run_kronkeep(made.daemon, "restore", made.backup, "--in-place", *given)
+        assert refused.returncode == 2
+        assert refused.stderr.endswith(f"\nRepeat the command with {lacking} [ConfirmationMissing]\n")
+    taken = run_kronkeep(made.daemon, "restore", made.backup, "--new-claim", "data", "--dry-run")
+    assert (taken.returncode, "into that claim with --claim." in taken.stderr) == (1, True)
     argv = ("restore", made.backup, "--in-place", "--overwrite", "--yes", "job", "--wait")
     done = run_kronkeep(made.daemon, *argv)
     assert (done.returncode, (made.claim / "file").read_text()) == (0, "hello\n"), done.stderr

@@ -172,7 +172,10 @@ _NEXT_STEPS: dict[str, dict[object, str]] = {
     "ConfirmationMissing": {
         "confirm": "Repeat the command with --yes and that name.",
         "overwrite": "Repeat the command with --overwrite.",
-    }
+    },
+    "NameTaken": {
+        "target.claim": "Choose another name for --new-claim, or restore into that claim with --claim.",
+    },
 }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import ConfirmationMissing, InvalidRequest
 from kronkeep_common.path_text import escape_bytes, local_name
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.cli import output, tar_download, wait_for_end
@@ -182,7 +182,15 @@ async def _restore(client: "Client", options: argparse.Namespace) -> int:
             output.print_document(plan, "json")
             return 1 if plan.refusal else 0
         return _print_plan(plan)
-    restore = await client.backups.restore(options.backup, request)
+    try:
+        restore = await client.backups.restore(options.backup, request)
+    except ConfirmationMissing as refusal:
+        cronjob = (await client.backups.get(options.backup)).cronjob
+        flags = [] if options.yes == cronjob else [f"--yes {shlex.quote(clean(cronjob, 300))}"]
+        flags += [] if options.overwrite else ["--overwrite"]
+        refusal.details["field"] = None  # all that is lacking is told, not only the field that was looked at
+        refusal.next_step = f"Repeat the command with {' '.join(flags)}."
+        raise
     output.print_answer(restore, f"{restore.id} {restore.status}", options)
     if not options.wait:
         return 0
