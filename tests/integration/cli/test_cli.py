@@ -18,6 +18,8 @@ from tests.cluster_process import run_cluster
 from tests.command_line import run_kronkeep, run_process
 from tests.daemon_process import Daemon
 
+from kronkeep_tui.cli.output import FORMATS
+
 OSC52 = "\x1b]52;c;aGk=\x07"
 HOSTILE = f"{OSC52}\x1b[2J\x9b31m[/]\u202eabc"
 
@@ -99,6 +101,11 @@ def test_formats(daemon: Daemon, good: str) -> None:
     assert "NAMESPACE" not in bare
     cronjobs = json.loads(run_kronkeep(daemon, "get", "cronjobs", "-o", "json").stdout)
     assert good in [cronjob["name"] for cronjob in cronjobs]
+    one = {form: run_kronkeep(daemon, "get", "cronjobs", good, "-o", form).stdout for form in FORMATS}
+    assert one["name"] == f"default/{good}\n"
+    assert json.loads(one["jsonl"]) == json.loads(one["json"])
+    assert (one["jsonl"].count("\n"), one["wide"].count("\n")) == (1, 2)
+    assert one["yaml"] == one["table"], "the whole record"
     runs = run_kronkeep(
         daemon, "get", "executions", "-o", "jsonl", "--sort-by", "-created_at"
     ).stdout.splitlines()

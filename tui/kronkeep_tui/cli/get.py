@@ -179,5 +179,10 @@ async def _print_one(client: "Client", options: argparse.Namespace) -> int:
             f"One of the {options.kind} cannot be asked for alone.",
             next_step=f"List them: kronkeep get {options.kind}.",
         )
-    output.print_document(record, "json" if options.output in ("json", "jsonl") else "yaml")
+    if options.output in ("wide", "jsonl", "name"):
+        output.print_records(
+            options.kind, [record], options.output, headers=not options.no_headers, zone=options.zone
+        )
+    else:
+        output.print_document(record, "json" if options.output == "json" else "yaml")
     return 0
