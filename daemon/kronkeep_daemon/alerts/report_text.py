@@ -62,7 +62,7 @@ def _lines(report: MorningReport) -> Iterator[str]:
         f"{report.cancelled} cancelled; {report.missed} missed, {report.unknown} unknown."
     )
     yield _describe_backups(report)
-    yield f"Verified: {report.verified} restores were good, {report.verifications_failed} failed."
+    yield f"Drills and verifications: {report.verified} were good, {report.verifications_failed} failed."
     yield from _section(
         "Most faults:",
         map(_describe_faulty, report.faulty),
