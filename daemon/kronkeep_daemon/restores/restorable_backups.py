@@ -14,6 +14,7 @@ from kronkeep_daemon.storages.service import StorageService
 
 PAGE = 20  # backups that are read at a time
 # A backup that was found in a repository has an unknown outcome until something shows that it is good.
+OF_POLICY = ("namespace", "cronjob", "policy_id")
 STATUSES = (BackupStatus.SUCCEEDED, BackupStatus.UNKNOWN)
 
 
@@ -31,21 +32,28 @@ class RestorableBackups:
         cronjobs: all that are there; one with a policy of which nothing can be restored is yielded too.
         """
         present: set[str] = set()
+        carried: set[tuple[str, str, str]] = set()
         async for cronjob in cronjobs:
             present.add(cronjob.id)
-            place = await self._find_place(cronjob.id)
+            place = await self._find_place(cronjob_id=cronjob.id)
+            if cronjob.policy is not None:
+                # One that was made again under its name, with its policy, has the backups of before.
+                key = (cronjob.namespace, cronjob.name, cronjob.policy.id)
+                carried.add(key)
+                place = place or await self._find_place(**dict(zip(OF_POLICY, key, strict=True)))
             if place is not None:
                 yield self._describe(place, cronjob)
             elif cronjob.policy is not None:
                 yield _describe_nothing(cronjob)
         for cronjob_id in self._history.backups.distinct("cronjob_id"):
-            place = await self._find_place(cronjob_id) if cronjob_id not in present else None
-            if place is not None:
+            place = await self._find_place(cronjob_id=cronjob_id) if cronjob_id not in present else None
+            if place is not None and (place.namespace, place.cronjob, place.policy_id) not in carried:
                 yield self._describe(place, None)
 
-    async def _find_place(self, cronjob_id: str) -> BackupExecution | None:
+    async def _find_place(self, **equal: str) -> BackupExecution | None:
+        """Return the newest backup with these values that can be restored, good ones first."""
         for status in STATUSES:
-            for page in self._history.backups.pages(PAGE, cronjob_id=cronjob_id, status=status):
+            for page in self._history.backups.pages(PAGE, status=status, **equal):
                 for backup in page:
                     place = self._place_of(backup)
                     if place is not None:

@@ -78,6 +78,19 @@ async def test_backups_of_a_deleted_cronjob_are_listed(services: Services) -> No
     assert (found.id, found.is_there) == (good, False)
 
 
+async def test_a_cronjob_made_again_with_its_policy_has_the_backups_of_before(services: Services) -> None:
+    (again,) = [each async for each in services.extended.iter_cronjobs() if each.name == "job-1"]
+    assert again.policy is not None
+    good = await put(services, 1, 1, cronjob_id="before", policy_id=again.policy.id)
+    each = services.restorable.iter(services.extended.iter_cronjobs())
+    found = [backup async for backup in each if backup.cronjob == "job-1"]
+    assert [(backup.id, backup.is_there) for backup in found] == [(good, True)]
+    other = await put(services, 1, 2, cronjob_id="long-before", policy_id="other")
+    each = services.restorable.iter(services.extended.iter_cronjobs())
+    found = [backup async for backup in each if backup.cronjob == "job-1"]
+    assert [(backup.id, backup.is_there) for backup in found] == [(good, True), (other, False)]
+
+
 async def test_one_that_was_found_in_a_repository_is_offered_where_nothing_else_is(
     services: Services,
 ) -> None:

@@ -80,6 +80,17 @@ def _subject(figures: Any) -> str:
     return _plain("/".join(filter(None, (figures.namespace, figures.cronjob, figures.storage_id))))
 
 
+def _restorable_name(backup: Any) -> str:
+    return _plain(backup.cronjob) if backup.is_there else f"{_plain(backup.cronjob)} (deleted)"
+
+
+def _restorable_state(backup: Any) -> str:
+    """Return whether a backup can be restored as it is; the reason where its storage cannot be used now."""
+    if backup.storage_reason is not None:
+        return _plain(backup.storage_reason)
+    return "ok" if backup.is_confirmed else "not-verified"
+
+
 def _day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d}"
 
@@ -383,12 +394,13 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
     ),
     "restorable": (
         OutputColumn("NAMESPACE", "namespace"),
-        OutputColumn("CRONJOB", "cronjob"),
+        OutputColumn("CRONJOB", "", _restorable_name),
         OutputColumn("AGE", "created_at", _age),
         OutputColumn("VERIFIED", "verified_at", _age),
         OutputColumn("SIZE", "size_bytes", size),
         OutputColumn("TAKES", "expected_seconds", duration),
         OutputColumn("STORAGE", "storage_id"),
+        OutputColumn("STATE", "", _restorable_state),
         OutputColumn("TO RESTORE IT", "command"),
     ),
     "figures": (

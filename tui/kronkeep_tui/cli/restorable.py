@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kronkeep_common.models.restorable import RestorableBackup
+from kronkeep_common.reasons import Reason
 from kronkeep_common.subject_names import claim_of
 from kronkeep_common.text import clean, short_id
 from kronkeep_tui.cli import output
@@ -79,6 +80,8 @@ def find_fault(backup: RestorableBackup) -> str | None:
     if backup.id is None:
         return f"{name} has a policy and no good backup: kronkeep backup {name} --wait"
     storage = clean(backup.storage_id or "", 80)
+    if backup.storage_reason == Reason.STORAGE_UNKNOWN:
+        return f"{name}: {storage} is no storage now: create it again under the same name and path or address"
     if backup.storage_reason is not None:
         return (
             f"{name}: {storage} cannot be used now ({backup.storage_reason}): kronkeep storage test {storage}"

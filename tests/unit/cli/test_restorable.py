@@ -1,0 +1,43 @@
+"""Each line about what can be restored says what is known of it, on standard output too."""
+
+import io
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kronkeep_common.models.restorable import RestorableBackup
+from kronkeep_tui.cli import output
+from kronkeep_tui.cli.restorable import find_fault, restorable_line
+
+
+def make(**fields: Any) -> RestorableBackup:
+    base = {"cluster": "c", "namespace": "shop", "cronjob": "db", "cronjob_id": "u", "id": "5" * 32}
+    base |= {"storage_id": "vault", "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    return RestorableBackup(**(base | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown", "fault"),
+    [
+        ({}, " ok ", None),
+        ({"is_there": False}, "db (deleted)", None),
+        ({"storage_reason": "RepositoryMissing"}, "RepositoryMissing", "kronkeep storage test vault"),
+        ({"storage_reason": "StorageUnknown"}, "StorageUnknown", "create it again under the same name"),
+        ({"is_confirmed": False}, "not-verified", "kronkeep verify 5555"),
+    ],
+)
+def test_a_line_says_what_is_known(fields: dict[str, Any], shown: str, fault: str | None) -> None:
+    backup = make(**fields)
+    with redirect_stdout(io.StringIO()) as printed:
+        output.print_records("restorable", [restorable_line(backup)], "table", headers=False)
+    assert shown in printed.getvalue()
+    said = find_fault(backup)
+    assert said is None if fault is None else fault in (said or "")
+
+
+def test_a_policy_without_a_backup_is_a_fault() -> None:
+    assert find_fault(make(id=None)) == (
+        "shop/db has a policy and no good backup: kronkeep backup shop/db --wait"
+    )
