@@ -14,7 +14,6 @@ from kronkeep_daemon.storages.service import StorageService
 
 PAGE = 20  # backups that are read at a time
 # A backup that was found in a repository has an unknown outcome until something shows that it is good.
-OF_POLICY = ("namespace", "cronjob", "policy_id")
 STATUSES = (BackupStatus.SUCCEEDED, BackupStatus.UNKNOWN)
 
 
@@ -40,7 +39,7 @@ class RestorableBackups:
                 # One that was made again under its name, with its policy, has the backups of before.
                 key = (cronjob.namespace, cronjob.name, cronjob.policy.id)
                 carried.add(key)
-                place = place or await self._find_place(**dict(zip(OF_POLICY, key, strict=True)))
+                place = place or await self._find_place(namespace=key[0], cronjob=key[1], policy_id=key[2])
             if place is not None:
                 yield self._describe(place, cronjob)
             elif cronjob.policy is not None:
@@ -53,7 +52,7 @@ class RestorableBackups:
     async def _find_place(self, **equal: str) -> BackupExecution | None:
         """Return the newest backup with these values that can be restored, good ones first."""
         for status in STATUSES:
-            for page in self._history.backups.pages(PAGE, status=status, **equal):
+            for page in self._history.backups.pages(PAGE, cursor=None, until=None, status=status, **equal):
                 for backup in page:
                     place = self._place_of(backup)
                     if place is not None:
