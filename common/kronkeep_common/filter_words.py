@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol, get_args
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.errors import InvalidFilter
 from kronkeep_common.models.alert import Severity
-from kronkeep_common.models.backup import BackupTrigger
-from kronkeep_common.models.backup_copy import CopyTrigger
+from kronkeep_common.models.backup import BackupTrigger, SnapshotState
+from kronkeep_common.models.backup_copy import CopySnapshotState, CopyTrigger
 from kronkeep_common.models.coverage import ClaimStatus
 from kronkeep_common.models.maintenance import MaintenanceStatus
 from kronkeep_common.name_suggestions import closest_name, suggest_name
@@ -51,6 +51,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "backups": {
         "status": tuple(BackupStatus),
         "trigger": get_args(BackupTrigger),
+        "snapshot": get_args(SnapshotState),
         "reason": FREE,
         **_OF_CRONJOB,
     },
@@ -59,6 +60,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "copies": {
         "status": tuple(CopyStatus),
         "trigger": get_args(CopyTrigger),
+        "snapshot": get_args(CopySnapshotState),
         "reason": FREE,
         **_OF_CRONJOB,
     },

@@ -3,8 +3,8 @@
     status:failed ns:pay age:<24h !name:test text
 
 A record must match all terms; `!` negates a term. `status`, `ns`, `cluster`, `storage`, `policy`,
-`trigger`, `reason`, `severity` and `code` must be equal to the value; `name`, and a word without a field,
-must contain it. `cluster` is a name in the settings or an id; `age` is < or > and a duration in s, m, h or
+`trigger`, `reason`, `severity`, `code` and `snapshot` (present, missing, removed or none, of a backup or
+copy) must be equal to the value; `name`, and a word without a field, must contain it. `cluster` is a name in the settings or an id; `age` is < or > and a duration in s, m, h or
 d. A CronJob has the status of its newest run, and `suspended` and `late` besides, and its age is that of
 its newest run. A storage has every `ns` that it serves.
 """
@@ -34,6 +34,7 @@ _FIELDS = {
     "reason": "reason",
     "severity": "severity",
     "code": "code",
+    "snapshot": "snapshot_state",
 }
 _INDEXED = ("status", "ns", "cluster", "storage", "policy")
 RecordTest = Callable[[Any, datetime], bool]

@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.records import make_backup
 
+from kronkeep_common.models import BackupResult
 from kronkeep_common.models.restorable import RestorableBackup
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.restorable import find_fault, restorable_line
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def make(**fields: Any) -> RestorableBackup:
@@ -41,3 +45,19 @@ def test_a_policy_without_a_backup_is_a_fault() -> None:
     assert find_fault(make(id=None)) == (
         "shop/db has a policy and no good backup: kronkeep backup shop/db --wait"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"result": BackupResult(snapshot_id="5" * 64)}, "555555555555"),
+        ({"result": BackupResult(snapshot_id="5" * 64), "snapshot_removed_at": NOW}, "removed"),
+        ({"result": BackupResult(snapshot_id="5" * 64), "snapshot_missing_at": NOW}, "missing"),
+        ({}, "-"),
+    ],
+)
+def test_a_list_of_backups_shows_which_snapshots_are_gone(fields: dict[str, Any], shown: str) -> None:
+    with redirect_stdout(io.StringIO()) as printed:
+        output.print_records("backups", [make_backup(id="b", **fields)], "table")
+    header, line = printed.getvalue().splitlines()
+    assert line[header.index("SNAPSHOT") :].split()[0].startswith(shown)

@@ -18,6 +18,7 @@ NAMES = NameSets({"ns": {"pay", "shop"}, "storage": {"vault"}, "cluster": {"prod
         ("backups", "status:completed", "There are: cancelled, failed,"),
         ("executions", "trigger:manuel", "Did you mean manual?"),
         ("alerts", "severity:crit", "Did you mean critical?"),
+        ("backups", "snapshot:remove", "Did you mean removed?"),
         ("alerts", "code:runfailed", "Did you mean RunFailed?"),
         ("executions", "severity:critical", "A run has no 'severity'. It has status, trigger,"),
         ("executions", "ns:shopp", "There is no namespace 'shopp'. Did you mean shop?"),

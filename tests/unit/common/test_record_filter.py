@@ -7,7 +7,7 @@ import pytest
 
 from kronkeep_common.api import ManifestFile
 from kronkeep_common.errors import InvalidFilter
-from kronkeep_common.models import BackupExecution, BackupPolicy, CronJob, CronJobExecution
+from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, CronJob, CronJobExecution
 from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 
@@ -44,6 +44,7 @@ BACKUP = BackupExecution(
     status=BackupStatus.SUCCEEDED,
     created_at=NOW,
 )
+KEPT = BackupResult(snapshot_id="5" * 64)
 FILE = ManifestFile(file="shop.yaml", status="refused", since=NOW)
 
 
@@ -73,6 +74,10 @@ FILE = ManifestFile(file="shop.yaml", status="refused", since=NOW)
         ("ns:pay", FILE, False),
         ("refusedby", msgspec.structs.replace(FILE, code="RefusedByPolicy"), True),
         ("none", FILE, False),
+        ("snapshot:none", BACKUP, True),
+        ("snapshot:removed", BACKUP, False),
+        ("snapshot:removed", msgspec.structs.replace(BACKUP, result=KEPT, snapshot_removed_at=NOW), True),
+        ("!snapshot:present", msgspec.structs.replace(BACKUP, result=KEPT), False),
     ],
 )
 def test_terms(text: str, record: object, taken: bool) -> None:

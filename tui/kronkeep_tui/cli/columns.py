@@ -80,6 +80,17 @@ def _subject(figures: Any) -> str:
     return _plain("/".join(filter(None, (figures.namespace, figures.cronjob, figures.storage_id))))
 
 
+def _snapshot(backup: Any) -> str:
+    """Return the id of a backup's snapshot, or that it is no longer there."""
+    match backup.snapshot_state:
+        case "present":
+            return _id(backup.result.snapshot_id)
+        case "none":
+            return "-"
+        case gone:
+            return str(gone)
+
+
 def _restorable_name(backup: Any) -> str:
     return _plain(backup.cronjob) if backup.is_there else f"{_plain(backup.cronjob)} (deleted)"
 
@@ -202,7 +213,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("STORAGE", "storage_id"),
         OutputColumn("AGE", "created_at", _age),
         OutputColumn("TOOK", "duration_seconds", duration),
-        OutputColumn("SNAPSHOT", "result.snapshot_id", _id),
+        OutputColumn("SNAPSHOT", "", _snapshot),
         OutputColumn("UNUSUAL", "", _unusual),
         OutputColumn("POST HOOKS", "", _post_hooks),
         OutputColumn("MISSING", "snapshot_missing_at", _age),
