@@ -4,9 +4,10 @@
 
 A record must match all terms; `!` negates a term. `status`, `ns`, `cluster`, `storage`, `policy`,
 `trigger`, `reason`, `severity`, `code` and `snapshot` (present, missing, removed or none, of a backup or
-copy) must be equal to the value; `name`, and a word without a field, must contain it. `cluster` is a name in the settings or an id; `age` is < or > and a duration in s, m, h or
-d. A CronJob has the status of its newest run, and `suspended` and `late` besides, and its age is that of
-its newest run. A storage has every `ns` that it serves.
+copy) must be equal to the value; `name`, and a word without a field, must contain it. `cluster` is a name
+in the settings or an id; `age` is < or > and a duration in s, m, h or d. A CronJob has the status of its
+newest run, and `suspended` and `late` besides, and its age is that of its newest run. A storage has every
+`ns` that it serves.
 """
 
 import re
