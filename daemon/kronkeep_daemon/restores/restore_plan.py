@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from kronkeep_common import subject_names
+from kronkeep_common import name_rules, subject_names
 from kronkeep_common.errors import InvalidRequest, NameTaken, NotFound, PathNotFound
 from kronkeep_common.models import (
     BackupExecution,
@@ -341,6 +341,8 @@ def _require_valid_target(target: RestoreTarget) -> None:
         raise InvalidRequest("The target's path must stay below its claim.", field="target.path")
     if target.kind == "in-place" and target != RestoreTarget(kind="in-place"):
         raise InvalidRequest("In place has no cluster, claim, namespace or path of its own.", field="target")
+    if target.claim is not None:
+        name_rules.check_claim_name(target.claim)
     if target.kind == "claim" and target.claim is None:
         raise InvalidRequest("The claim to restore to is not named.", field="target.claim")
     if target.kind == "claim" and (target.size_bytes is not None or target.storage_class is not None):

@@ -47,7 +47,7 @@ from kronkeep_common.states import (
     is_final,
     may_follow,
 )
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, size
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
@@ -291,7 +291,7 @@ class StorageService:
         used = storage.usage.used_bytes if storage.usage else 0
         capacity = storage.capacity_bytes if change.capacity_bytes is None else change.capacity_bytes
         if change.capacity_bytes is not None and change.capacity_bytes < used:
-            raise InvalidRequest(f"The storage holds {used} bytes already.", field="capacity_bytes")
+            raise InvalidRequest(f"The storage holds {size(used)} already.", field="capacity_bytes")
         limits = storage.bandwidth if change.bandwidth is None else change.bandwidth or None
         zone = change.bandwidth_zone or (storage.bandwidth_zone if limits else None)
         _require_bandwidth(limits, zone)

@@ -133,6 +133,10 @@ def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> No
         refused = run_kronkeep(made.daemon, "restore", made.backup, "--in-place", *given)
         assert refused.returncode == 2
         assert refused.stderr.endswith(f"\nRepeat the command with {lacking} [ConfirmationMissing]\n")
+    for option in ("--new-claim", "--claim"):
+        misnamed = run_kronkeep(made.daemon, "restore", made.backup, option, "Bad_Name", "--dry-run")
+        assert (misnamed.returncode, "'Bad_Name' is not a claim's name." in misnamed.stderr) == (2, True)
+        assert "RFC" not in misnamed.stderr
     taken = run_kronkeep(made.daemon, "restore", made.backup, "--new-claim", "data", "--dry-run")
     assert (taken.returncode, "into that claim with --claim." in taken.stderr) == (1, True)
     argv = ("restore", made.backup, "--in-place", "--overwrite", "--yes", "job", "--wait")
