@@ -20,6 +20,7 @@ import msgspec
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidSettings, KronkeepError, ToolMissing
+from kronkeep_common.version import VERSION
 from kronkeep_daemon import settings as settings_file
 from kronkeep_daemon.composition import CurrentSettings, compose
 from kronkeep_daemon.connect import Configured, Connector
@@ -77,13 +78,15 @@ async def run(options: Options) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _request_stop, stop, number.name)
     if options.attached:
         loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
     settings = CurrentSettings(load_settings(options))
     _set_up_log(settings().log)
     async with AsyncExitStack() as stack:
+        stack.callback(log.info, "kronkeepd has stopped")
         supervisor, history = await _start(options, settings, stack)
+        log.info("kronkeepd %s serves %s", VERSION, settings().socket)
         await _wait_for_any(stop, supervisor.failed, history.failed)
         notify("STOPPING=1")
         if history.failed.is_set():
@@ -101,7 +104,12 @@ async def _wait_for_any(*events: asyncio.Event) -> None:
 def _stop_at_end_of_input(stop: asyncio.Event) -> None:
     if not os.read(sys.stdin.fileno(), 1):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        stop.set()
+        _request_stop(stop, "its standard input has ended")
+
+
+def _request_stop(stop: asyncio.Event, why: str) -> None:
+    log.info("kronkeepd stops: %s", why)
+    stop.set()
 
 
 def load_settings(options: Options) -> Settings:

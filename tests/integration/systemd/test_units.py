@@ -177,6 +177,9 @@ def test_no_request_is_lost_over_restarts(tmp_path: Path, restarts: int) -> None
         assert daemon.stdout is not None
         daemon.stdout.close()
         activated.listening.close()
+    log = (tmp_path / "log").read_text()
+    counts = [log.count(words) for words in (" serves ", "kronkeepd stops: SIGTERM", "kronkeepd has stopped")]
+    assert counts == [restarts + 2, restarts + 1, restarts + 1]  # one start ended with SIGKILL
     assert faults == []
     assert [answer for answer in answers if b" 200 OK" not in answer] == []
 
