@@ -16,7 +16,7 @@ from kronkeep_tui.widgets.cells import Text, fit, wrap
 MOST_LINES = 10  # of a section
 MOST_REMOVALS = 4
 MOST_LOOKED_AT = 2_000  # backups, the newest, among which those of a storage are searched
-NAME_CELLS = 24
+NAME_CELLS = 22
 
 
 def backup_lines(
@@ -38,9 +38,10 @@ def _backup_line(backup: BackupExecution, now: datetime, store: Store | None) ->
     began = age(backup.ended_at or backup.created_at, now)
     name = "" if store is None else f"  {fit(store.label(backup.namespace, backup.cronjob), NAME_CELLS)}"
     figures = f"{size(result.bytes_added):>10} new of {size(result.bytes_read)}" if result else ""
+    # The blanks before the age belong to the state: a line would break before them (wrap_facts).
     return (
-        (f"{shown:5}", kind),
-        (f"{began:>5}  {duration(backup.duration_seconds):>7}{name}{figures}", ""),
+        (f"{shown:5}{' ' * (5 - len(began))}", kind),
+        (f"{began}  {duration(backup.duration_seconds):>7}{name}{figures}", ""),
         (f"  {backup.reason}" if backup.reason else "", "quiet"),
     )
 
