@@ -42,7 +42,7 @@ def test_every_page_fits_into_80_columns_and_formats_without_a_warning(tmp_path:
     command = ["groff", "-man", "-Tutf8", "-P-cbou", "-ww", "-rLL=80n", *sorted(pages())]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    lines = done.stdout.splitlines()
+    lines = [line for line in done.stdout.splitlines() if line.strip("─")]  # groff 1.23 parts pages by lines
     assert lines.count("NAME") == len(pages())
     assert [line for line in lines if len(line) > 80] == []
 
