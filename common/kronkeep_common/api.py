@@ -177,17 +177,29 @@ class AuditEntry(Record, frozen=True, kw_only=True):
 
 
 class AdoptRequest(Request, frozen=True, kw_only=True):
-    """A policy without a CronJob whose backups are adopted."""
+    """A policy without a CronJob whose backups are adopted; `confirm` repeats the adopting CronJob's name.
+
+    `other_claims` permits backups of claims that are not the adopter's. `undo` gives backups of that policy
+    back that the CronJob has adopted.
+    """
 
     policy_id: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    confirm: str | None = None
+    other_claims: bool = False
+    undo: bool = False
 
 
 class Adopted(Record, frozen=True, kw_only=True):
-    """How many backups of `adopted_policy_id` are now those of the policy `policy_id`."""
+    """How many backups of `adopted_policy_id` are now those of the policy `policy_id`, or would be.
+
+    `claims` are those in them; `other_claims` are not the adopter's.
+    """
 
     policy_id: str
     adopted_policy_id: str
     backups: int
+    claims: tuple[str, ...] = ()
+    other_claims: tuple[str, ...] = ()
 
 
 class PolicyView(Record, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -129,8 +130,17 @@ async def test_backups_of_a_cronjob_that_was_made_again_are_orphans_until_they_a
         # The old policy's rules can still be tried and applied; one of three goes only when approved.
         plan = await client.policies.retention(old_id[:8], "default")
         assert len(plan.keep) == 2
-        adopted = await run_cli(site, "adopt", "default/again", "--policy", old_id[:8])
+        adopt = ("adopt", "default/again", "--policy", old_id[:8], "--yes", "again")
+        assert "would become" in await run_cli(site, *adopt, "--dry-run")
+        adopted = await run_cli(site, *adopt)
         assert adopted.startswith(f"{orphan.snapshots} backups of {old_id}")
+        assert "again" in await run_cli(site, *adopt, "--undo")
+        assert (await client.storages.orphans("orphanage")).items == [orphan]
+        assert await run_cli(site, *adopt) == adopted
+        entries = json.loads(await run_cli(site, "audit", "-o", "json"))
+        assert {entry["object"].get("policy") for entry in entries if "/adopt" in entry["route"]} == {
+            old_id[:8]
+        }
         assert (await client.storages.orphans("orphanage")).items == []
         newest = await client.backups.get(backups[-1].id)
         assert (newest.policy_id, newest.tagged_policy_id) == (new_id, old_id)

@@ -172,10 +172,20 @@ class CannedResource:
 class CannedCronJobs(CannedResource):
     """`client.cronjobs`."""
 
-    async def adopt(self, namespace: str, name: str, policy_id: str) -> api.Adopted:
-        self._canned.answer("adopt", f"{namespace}/{name}", policy_id)
-        self._canned.orphans_given = []
-        return api.Adopted(policy_id="new", adopted_policy_id=policy_id, backups=3)
+    async def adopt(
+        self, namespace: str, name: str, request: api.AdoptRequest, *, dry_run: bool = False
+    ) -> api.Adopted:
+        claims = ("data",) if name == "stranger" else ()
+        if not dry_run:
+            self._canned.answer("undo" if request.undo else "adopt", f"{namespace}/{name}", request.policy_id)
+            self._canned.orphans_given = []
+        return api.Adopted(
+            policy_id="new",
+            adopted_policy_id=request.policy_id,
+            backups=3,
+            claims=("data",),
+            other_claims=claims,
+        )
 
     async def list(self, namespace: str | None = None) -> api.ListOf[CronJob]:
         return api.ListOf(items=self._canned.cronjobs_given)

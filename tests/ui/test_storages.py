@@ -234,22 +234,33 @@ async def test_backups_without_a_policy_are_shown_removed_by_its_rules_or_adopte
         await pilot.press("a")
         await until(pilot, lambda: "are adopted by: shop/new-dump" in screen(pilot))
         await pilot.press("enter")
+        await until(pilot, lambda: "Type new-dump and enter" in words(pilot))
+        assert "3 backups of shop/old-dump, of the claims data, become those of shop/new-dump" in words(pilot)
+        assert len(made.asked) == 1
+        await pilot.press(*"new", "minus", *"dump", "enter")
         await until(pilot, lambda: "shop/new-dump has adopted 3 backups." in screen(pilot))
         assert made.asked[1] == ("adopt", "shop/new-dump", "0123456789abcdef")
         await until(pilot, lambda: "Every backup here is of a policy that a CronJob carries" in screen(pilot))
+        await pilot.press("u")
+        await until(pilot, lambda: "shop/new-dump has given 3 backups back." in screen(pilot))
+        assert made.asked[2] == ("undo", "shop/new-dump", "0123456789abcdef")
 
 
 async def test_what_cannot_be_done_with_them_is_said() -> None:
     made = client()
-    made.orphans_given = [orphan(retention=None, adopters=())]
+    made.orphans_given = [orphan(retention=None, adopters=(), claims=("data",))]
     async with app_of(made, start="storages").run_test(size=(100, 40)) as pilot:
         await until(pilot, lambda: "s3-eu" in screen(pilot))
         await pilot.press("o")
         await until(pilot, lambda: "Its rules are not known" in screen(pilot))
-        await pilot.press("a")
-        await until(pilot, lambda: "No CronJob of the namespace shop has a policy" in screen(pilot))
+        assert "No CronJob of shop with a policy has that name or its claims (data)" in words(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "nothing says what would go" in screen(pilot))
+        # Nothing is proposed: an enter alone adopts nothing, and a CronJob with other claims is refused.
+        await pilot.press("a", "enter")
+        await until(pilot, lambda: "Which CronJob adopts them was not said" in screen(pilot))
+        await pilot.press(*"shop", "slash", *"stranger", "enter")
+        await until(pilot, lambda: "shop/stranger does not have the claims data" in screen(pilot))
         assert made.asked == []
 
 

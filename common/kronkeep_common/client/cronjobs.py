@@ -118,10 +118,15 @@ class CronJobCalls:
         body = api.BackupRequest(backup_type=backup_type, compression=compression)
         return await self._connection.post(_path(namespace, name, "backup"), BackupExecution, body)
 
-    async def adopt(self, namespace: str, name: str, policy_id: str) -> api.Adopted:
-        """Make the backups of a policy without a CronJob those of this CronJob's policy."""
-        body = api.AdoptRequest(policy_id=policy_id)
-        return await self._connection.post(_path(namespace, name, "adopt"), api.Adopted, body)
+    async def adopt(
+        self, namespace: str, name: str, request: api.AdoptRequest, *, dry_run: bool = False
+    ) -> api.Adopted:
+        """Make the backups of a policy without a CronJob those of this CronJob's policy, or undo that.
+
+        Raises CronJobNotFound, PolicyNotFound, ConfirmationMissing, Conflict.
+        """
+        path = _path(namespace, name, "adopt")
+        return await self._connection.post(path, api.Adopted, request, query=_dry_run(dry_run))
 
     async def drill(self, namespace: str, name: str, *, from_copy: str | None = None) -> Restore:
         """Start a drill of a CronJob's policy; raise PolicyNotFound, CopyNotFound.

@@ -69,6 +69,13 @@ class HookRun(Record, frozen=True, kw_only=True):
     logs: tuple[KeptLog, ...] = ()
 
 
+class FirstOwner(Record, frozen=True, kw_only=True):
+    """The CronJob whose a backup was before another one adopted it, and its uid."""
+
+    cronjob: str
+    cronjob_id: str
+
+
 class BackupExecution(Record, frozen=True, kw_only=True):
     """One archive; `cronjob_execution_id` is the run it belongs to, None for a backup without a run.
 
@@ -83,7 +90,8 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     not removed; empty again once the snapshot is back. `snapshot_missing_acknowledged_at` is when somebody
     said that they know of it. `recovered_at` is when the record was made from a snapshot that no record knew;
     such a backup has no `sequence`, so it is older than all others. `tagged_policy_id` is the policy in its
-    snapshot's tags, where another one has adopted it. `claims` are those that it archived, whole or the paths
+    snapshot's tags, where another one has adopted it, and `first_owner` the CronJob that had it before.
+    `claims` are those that it archived, whole or the paths
     that its policy's source names (100 at most). `unarchived_volumes` are volumes that the CronJob mounted
     and the archive does not have (20 at most). `unusual` says in a sentence each what is unusual about a
     backup that succeeded; until somebody acknowledges its alert (`unusual_acknowledged_at`) retention removes
@@ -126,6 +134,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     snapshot_missing_acknowledged_at: Moment | None = None
     recovered_at: Moment | None = None
     tagged_policy_id: str | None = None
+    first_owner: FirstOwner | None = None
     manifest_files: int | None = None
     verified_at: Moment | None = None
     verified_by: str | None = None
@@ -181,8 +190,8 @@ class OrphanedPolicy(Record, frozen=True, kw_only=True):
 
     `good` of the `snapshots` are of good backups. `retention` is the policy's as it was last recorded, None
     where only snapshots were found; by it `removable` snapshots would go now, and `retention_waits` says why
-    they need approval. `adopters` are the policies of the namespace that may take the backups over, as
-    `NAMESPACE/CRONJOB`.
+    they need approval. `claims` are those in its backups. `adopters` are the CronJobs of the namespace that
+    likely take the backups over, as `NAMESPACE/CRONJOB`: that of the same name, and those with these claims.
     """
 
     policy_id: str
@@ -198,4 +207,5 @@ class OrphanedPolicy(Record, frozen=True, kw_only=True):
     retention: Retention | None = None
     removable: int = 0
     retention_waits: str | None = None
+    claims: tuple[str, ...] = ()
     adopters: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import msgspec
 
 from kronkeep_common.errors import BackupNotFound
 from kronkeep_common.models import BackupExecution, CronJobExecution, Progress
+from kronkeep_common.models.backup import FirstOwner
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import unusual_backups
@@ -154,11 +155,32 @@ class BackupRecords:
                         tagged_policy_id=backup.snapshot_policy_id,
                         cronjob=adopter.cronjob,
                         cronjob_id=cronjob_id,
+                        first_owner=backup.first_owner
+                        or FirstOwner(cronjob=backup.cronjob, cronjob_id=backup.cronjob_id),
                     ),
                 )
                 for backup in backups
             ]
         )
+
+    async def undo_adoption(self, backups: Sequence[BackupExecution]) -> None:
+        """Record backups that were adopted as those of their first CronJob and policy again."""
+        changes = []
+        for backup in backups:
+            owner = backup.first_owner
+            assert owner is not None
+            given_back = msgspec.structs.replace(
+                backup,
+                policy_id=backup.snapshot_policy_id,
+                tagged_policy_id=None,
+                cronjob=owner.cronjob,
+                cronjob_id=owner.cronjob_id,
+                first_owner=None,
+            )
+            if backup.is_unusual:
+                unusual_backups.remember(self._history, given_back)
+            changes.append(BackupChanged(backup, given_back))
+        await self._put_all(changes)
 
     def _remember_adopted(self, backup: BackupExecution) -> None:
         key = adopted_policies_key(backup.cronjob_id)

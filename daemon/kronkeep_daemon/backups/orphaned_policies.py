@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kronkeep_common import subject_names
+from kronkeep_common.api import Adopted
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import Conflict, NotAllowedNow, PolicyNotFound
+from kronkeep_common.errors import ConfirmationMissing, Conflict, NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, OrphanedPolicy
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import policy_annotations, retention_rules
+from kronkeep_daemon.backups import adoption_rules, policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
@@ -129,14 +130,24 @@ class OrphanedPolicies:
         """Return the orphaned policies whose rules are known."""
         return [orphan.carrier() for orphan in await self.find() if orphan.policy is not None]
 
-    async def adopt(self, ref: CronJobRef, policy_id: str) -> int:
-        """Make the backups of an orphaned policy those of the CronJob's own; return how many there were.
+    async def adopt(
+        self,
+        ref: CronJobRef,
+        policy_id: str,
+        *,
+        confirm: str = "",
+        other_claims: bool = False,
+        dry_run: bool = False,
+    ) -> Adopted:
+        """Make the backups of an orphaned policy those of the CronJob's own; with `dry_run` only say which.
 
         Only backups of the CronJob's own namespace are adopted: whoever may restore there could else read
-        what is another's. Raises CronJobNotFound, PolicyNotFound.
+        what is another's. `confirm` repeats the CronJob's name. Raises CronJobNotFound, PolicyNotFound,
+        Conflict for claims that are not its own unless `other_claims` permits them, ConfirmationMissing.
         """
         adopter = self._policies.carrier_of(ref)
         cronjob = self._cronjobs.find_subject(ref)
+        own = adoption_rules.claims_of(cronjob, adopter)
         backups = [
             backup
             for orphan in await self.find(policy_id)
@@ -148,8 +159,49 @@ class OrphanedPolicies:
                 f"No policy {clean(policy_id, 80)} without a CronJob has backups in {adopter.namespace}.",
                 next_step="List them: kronkeep storage orphans.",
             )
-        await self._records.adopt(backups, adopter, cronjob.uid)
-        return len(backups)
+        if not dry_run:
+            if not other_claims:
+                adoption_rules.require_own_claims(backups, adopter, own)
+            _require_confirmation(confirm, adopter)
+            await self._records.adopt(backups, adopter, cronjob.uid)
+        return Adopted(
+            policy_id=adopter.policy.id,
+            adopted_policy_id=policy_id,
+            backups=len(backups),
+            claims=adoption_rules.claims_in(backups),
+            other_claims=adoption_rules.find_other_claims(backups, own),
+        )
+
+    async def undo_adoption(
+        self, ref: CronJobRef, policy_id: str, *, confirm: str = "", dry_run: bool = False
+    ) -> Adopted:
+        """Give the backups back that a CronJob has adopted of a policy; with `dry_run` only say which.
+
+        policy_id: the beginning of its id. Raises CronJobNotFound, PolicyNotFound, Conflict where several
+        ids begin so, ConfirmationMissing.
+        """
+        adopter = self._policies.carrier_of(ref)
+        adopted = [
+            backup
+            async for backup in self._records.iter_of_policy(adopter.policy.id)
+            if backup.first_owner is not None and backup.snapshot_policy_id.startswith(policy_id)
+            if (backup.cluster, backup.namespace, backup.cronjob) == adopter[:3]
+        ]
+        ids = sorted({backup.snapshot_policy_id for backup in adopted})
+        name = f"{adopter.namespace}/{adopter.cronjob}"
+        if not ids:
+            raise PolicyNotFound(f"{name} has adopted no backup of a policy {clean(policy_id, 80)}.")
+        if len(ids) > 1:
+            raise Conflict(f"{name} has adopted those of {', '.join(ids[:5])}.", next_step="Name one id.")
+        if not dry_run:
+            _require_confirmation(confirm, adopter)
+            await self._records.undo_adoption(adopted)
+        return Adopted(
+            policy_id=adopter.policy.id,
+            adopted_policy_id=ids[0],
+            backups=len(adopted),
+            claims=adoption_rules.claims_in(adopted),
+        )
 
     def _list_carried_keys(self) -> dict[OrphanKey, str]:
         """Return what CronJobs carry now, with their uids.
@@ -212,18 +264,32 @@ class OrphanedPolicies:
             retention=orphan.policy.retention if orphan.policy is not None else None,
             removable=len(plan.remove) if plan is not None else 0,
             retention_waits=plan.blocked_by if plan is not None else None,
-            adopters=self._adopters_of(key),
+            claims=adoption_rules.claims_in(orphan.backups),
+            adopters=self._list_adopters(orphan),
         )
 
-    def _adopters_of(self, key: OrphanKey) -> tuple[str, ...]:
-        """Return the CronJobs with a policy that may adopt the backups, the one of the same name first."""
-        names = [
-            carried.cronjob
-            for carried in self._list_carried_keys()
-            if (carried.cluster, carried.namespace) == (key.cluster, key.namespace)
-        ]
-        ordered = sorted(set(names), key=lambda name: (name != key.cronjob, name))
+    def _list_adopters(self, orphan: Orphan) -> tuple[str, ...]:
+        """Return the CronJobs with a policy that have the name of the one that is gone, which comes first,
+        or the claims in its backups.
+        """
+        key = orphan.key
+        names = set()
+        for cronjob in self._cronjobs.subjects.objects(key.namespace):
+            carrier = policy_annotations.carrier_of(cronjob)
+            if carrier is None or carrier.cluster != key.cluster:
+                continue
+            own = adoption_rules.claims_of(cronjob, carrier)
+            if adoption_rules.is_likely(orphan.backups, carrier, own):
+                names.add(carrier.cronjob)
+        ordered = sorted(names, key=lambda name: (name != key.cronjob, name))
         return tuple(f"{key.namespace}/{name}" for name in ordered[:MOST_ADOPTERS])
+
+
+def _require_confirmation(confirm: str, adopter: PolicyCarrier) -> None:
+    if confirm != adopter.cronjob:
+        raise ConfirmationMissing(
+            f"An adoption needs the name of its CronJob as confirmation: {adopter.cronjob}.", field="confirm"
+        )
 
 
 def _has_snapshot(backup: BackupExecution) -> bool:

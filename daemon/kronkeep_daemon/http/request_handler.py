@@ -23,7 +23,7 @@ from kronkeep_daemon.http.access import Level, Peer
 from kronkeep_daemon.http.idempotency import StoredAnswer
 from kronkeep_daemon.http.json_encoding import encode
 from kronkeep_daemon.http.problems import NoSuchRoute, problem_response
-from kronkeep_daemon.http.route import AUDITED, JSON, ApiCall, Route
+from kronkeep_daemon.http.route import AUDITED, AUDITED_NAMES, JSON, ApiCall, Route
 from kronkeep_daemon.http.routes import ROUTES, read_forms, read_object
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import CountedConnection
@@ -151,6 +151,7 @@ class RequestHandler:
                 return
             if self._services.limits.may_log_refusal(peer.uid):
                 log.warning("uid %d was refused %s %s: %s", peer.uid, route.method, route.path, outcome)
+        names = {**request.match_info, **request.get(AUDITED_NAMES, {})}
         entry = {
             "uid": peer.uid,
             "user": access.user_name(peer.uid),
@@ -158,7 +159,7 @@ class RequestHandler:
             "program": access.program_of(request),
             "method": route.method,
             "route": route.path,
-            "object": {key: clean(value, 253) for key, value in request.match_info.items()},
+            "object": {key: clean(value, 253) for key, value in names.items()},
             "outcome": outcome,
         }
         self._services.history.append_audit(entry)

@@ -32,6 +32,7 @@ B = TypeVar("B", covariant=True)
 
 
 AUDITED = "kronkeep audited"  # set on a request that only reads, where the audit trail shall have it
+AUDITED_NAMES = "kronkeep audited names"  # set on a request whose body names what the audit trail shall have
 
 
 class ApiCall(NamedTuple, Generic[B]):

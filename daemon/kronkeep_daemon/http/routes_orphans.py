@@ -5,7 +5,7 @@ from kronkeep_common.models import OrphanedPolicy
 from kronkeep_daemon.history.record_ids import expand_prefix
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import with_cluster_names
-from kronkeep_daemon.http.route import ApiCall, RouteTable
+from kronkeep_daemon.http.route import AUDITED_NAMES, ApiCall, RouteTable
 from kronkeep_daemon.http.routes_cronjobs import CRONJOB
 
 routes = RouteTable()
@@ -18,11 +18,20 @@ async def list_orphans(call: ApiCall[None]) -> api.ListOf[OrphanedPolicy]:
     return with_cluster_names(call, api.ListOf(items=views))
 
 
-@routes.post(CRONJOB + "/adopt", Level.ADMIN)
+@routes.post(CRONJOB + "/adopt", Level.ADMIN, query=("dry_run",))
 async def adopt(call: ApiCall[api.AdoptRequest]) -> api.Adopted:
-    """Make the backups of a policy that no CronJob carries any more those of a CronJob's own policy."""
+    """Make the backups of a policy that no CronJob carries any more a CronJob's own, or undo that."""
     orphans = call.services.orphans
-    adopted_id = expand_prefix(orphans, call.body.policy_id, "policy")
-    count = await orphans.adopt(call.ref, adopted_id)
-    policy = call.services.policies.carrier_of(call.ref).policy
-    return api.Adopted(policy_id=policy.id, adopted_policy_id=adopted_id, backups=count)
+    body = call.body
+    call.request[AUDITED_NAMES] = {"policy": body.policy_id, "undo": "true" if body.undo else "false"}
+    if body.undo:
+        return await orphans.undo_adoption(
+            call.ref, body.policy_id, confirm=body.confirm or "", dry_run=call.dry_run
+        )
+    return await orphans.adopt(
+        call.ref,
+        expand_prefix(orphans, body.policy_id, "policy"),
+        confirm=body.confirm or "",
+        other_claims=body.other_claims,
+        dry_run=call.dry_run,
+    )

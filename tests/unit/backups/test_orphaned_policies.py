@@ -10,8 +10,9 @@ from tests.records import make_backup, make_run
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import AmbiguousId, Conflict, NotAllowedNow, PolicyNotFound
+from kronkeep_common.errors import AmbiguousId, ConfirmationMissing, Conflict, NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
+from kronkeep_common.models.policy import ClaimSource, Source
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
@@ -62,8 +63,8 @@ class CronJobs:
     def carry(self, name: str, policy: BackupPolicy, namespace: str = "n") -> None:
         self.add(name, policy_annotations.annotations_of(policy), namespace)
 
-    def objects(self) -> list[CronJobObject]:
-        return list(self.given.values())
+    def objects(self, namespace: str | None = None) -> list[CronJobObject]:
+        return [each for each in self.given.values() if namespace in (None, each.namespace)]
 
     def pending_clusters(self) -> set[str]:
         return self.pending
@@ -183,7 +184,7 @@ async def test_backups_are_adopted_within_their_namespace_only(scene: Scene) -> 
     own = await scene.back_up()
     others = await scene.back_up(namespace="other")
     scene.cronjobs.carry("j", NEW)
-    assert await scene.orphans.adopt(CronJobRef("c", "n", "j"), "old") == 1
+    assert (await scene.orphans.adopt(CronJobRef("c", "n", "j"), "old", confirm="j")).backups == 1
     adopted = scene.records.get(own.id)
     assert (adopted.policy_id, adopted.tagged_policy_id, adopted.cronjob_id) == ("new", "old", "uid-j")
     assert (adopted.snapshot_policy_id, adopted.policy, adopted.sequence) == ("old", OLD, own.sequence)
@@ -193,7 +194,7 @@ async def test_backups_are_adopted_within_their_namespace_only(scene: Scene) -> 
     # Adopted twice, the tag of the snapshot stays that of its first policy.
     scene.cronjobs.given.clear()
     scene.cronjobs.carry("j", msgspec.structs.replace(NEW, id="newest"))
-    assert await scene.orphans.adopt(CronJobRef("c", "n", "j"), "new") == 1
+    assert (await scene.orphans.adopt(CronJobRef("c", "n", "j"), "new", confirm="j")).backups == 1
     assert scene.records.get(own.id).tagged_policy_id == "old"
 
 
@@ -203,13 +204,13 @@ async def test_the_runs_of_the_old_cronjob_stay_linked_to_backups_that_were_adop
     await scene.back_up(id=backup_id, cronjob_id="old-uid", cronjob_execution_id=run.id)
     assert scene.records.id_after_run(run) == backup_id
     scene.cronjobs.carry("j", NEW)
-    await scene.orphans.adopt(CronJobRef("c", "n", "j"), "old")
+    await scene.orphans.adopt(CronJobRef("c", "n", "j"), "old", confirm="j")
     linked = scene.records.link_to_backup(run)
     assert (linked.backup_id, linked.policy_id) == (backup_id, "new")
     # Adopted a second time, by a CronJob that was made again, too.
     scene.cronjobs.given.clear()
     scene.cronjobs.carry("k", msgspec.structs.replace(NEW, id="newest"))
-    await scene.orphans.adopt(CronJobRef("c", "n", "k"), "new")
+    await scene.orphans.adopt(CronJobRef("c", "n", "k"), "new", confirm="k", other_claims=True)
     assert scene.records.link_to_backup(run).policy_id == "newest"
 
 
@@ -220,3 +221,58 @@ async def test_an_orphan_is_found_by_the_beginning_of_its_id(scene: Scene) -> No
     await scene.back_up(policy_id="01234567cdef")
     with pytest.raises(AmbiguousId):
         expand_prefix(scene.orphans, "0123", "policy")
+
+
+def with_claims(*claims: str) -> BackupPolicy:
+    source = Source(claims=tuple(ClaimSource(claim=claim) for claim in claims))
+    return msgspec.structs.replace(NEW, source=source)
+
+
+async def test_only_a_cronjob_of_the_same_name_or_with_the_claims_is_proposed(scene: Scene) -> None:
+    await scene.back_up(cronjob="gone", claims=("data",))
+    scene.cronjobs.carry("always-fails", with_claims("other"))
+    assert (await scene.orphans.views())[0].adopters == ()
+    scene.cronjobs.carry("renamed", with_claims("data", "more"))
+    assert (await scene.orphans.views())[0].adopters == ("n/renamed",)
+    await scene.back_up(cronjob="other", policy_id="older")
+    assert [view.adopters for view in await scene.orphans.views()] == [("n/renamed",), ()]
+
+
+async def test_backups_of_claims_that_are_not_the_adopter_s_need_the_word_for_it(scene: Scene) -> None:
+    backup = await scene.back_up(cronjob="gone", claims=("data",))
+    unknown = await scene.back_up(cronjob="lost", policy_id="lost")
+    scene.cronjobs.carry("j", with_claims("other"))
+    ref = CronJobRef("c", "n", "j")
+    plan = await scene.orphans.adopt(ref, "old", dry_run=True)
+    assert (plan.backups, plan.claims, plan.other_claims) == (1, ("data",), ("data",))
+    with pytest.raises(Conflict, match="claims that n/j does not have: data"):
+        await scene.orphans.adopt(ref, "old", confirm="j")
+    with pytest.raises(Conflict, match="is not known, and n/j has another name"):
+        await scene.orphans.adopt(ref, "lost", confirm="j")
+    with pytest.raises(ConfirmationMissing, match="as confirmation: j"):
+        await scene.orphans.adopt(ref, "old", confirm="gone", other_claims=True)
+    assert (scene.records.get(backup.id), scene.records.get(unknown.id)) == (backup, unknown)
+    await scene.orphans.adopt(ref, "old", confirm="j", other_claims=True)
+    assert scene.records.get(backup.id).policy_id == "new"
+
+
+async def test_an_adoption_is_undone_whole_even_after_a_second_one(scene: Scene) -> None:
+    backup = await scene.back_up(cronjob="gone", cronjob_id="gone-uid", claims=("data",))
+    own = await scene.back_up(cronjob="j", policy_id="new", claims=("data",))
+    scene.cronjobs.carry("j", with_claims("data"))
+    ref = CronJobRef("c", "n", "j")
+    await scene.orphans.adopt(ref, "old", confirm="j")
+    scene.cronjobs.given.clear()
+    scene.cronjobs.carry("k", msgspec.structs.replace(with_claims("data"), id="newest"))
+    ref = CronJobRef("c", "n", "k")
+    await scene.orphans.adopt(ref, "new", confirm="k")
+    with pytest.raises(Conflict, match="has adopted those of new, old"):
+        await scene.orphans.undo_adoption(ref, "", confirm="k")
+    with pytest.raises(PolicyNotFound, match="n/k has adopted no backup"):
+        await scene.orphans.undo_adoption(ref, "never", confirm="k")
+    with pytest.raises(ConfirmationMissing):
+        await scene.orphans.undo_adoption(ref, "ol")
+    assert (await scene.orphans.undo_adoption(ref, "ol", confirm="k")).adopted_policy_id == "old"
+    assert scene.records.get(backup.id) == backup
+    assert scene.records.get(own.id).policy_id == "newest"
+    assert await scene.ids() == ["old"]

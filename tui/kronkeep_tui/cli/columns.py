@@ -312,6 +312,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("GOOD", "good", _number),
         OutputColumn("NEWEST", "newest_at", _age),
         OutputColumn("WOULD GO", "removable", _number),
+        OutputColumn("CLAIMS", "claims", _comma_list),
         OutputColumn("ADOPTERS", "adopters", _comma_list),
     ),
     "queue": (

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from kronkeep_common.api import Adopted
 from kronkeep_common.models import OrphanedPolicy
 from kronkeep_common.text import age, count_words, size
 from kronkeep_tui.pages.moments import age_cell
@@ -56,10 +57,18 @@ def detail(orphan: OrphanedPolicy, now: datetime, width: int) -> list[Text]:
         rules = f"It kept {retention_words(orphan.retention)}. By these rules {orphan.removable} would go now"
         lines += cause(f"{rules}; enter shows them, and a removes them there.", None, width, "")
     adopters = ", ".join(orphan.adopters)
-    words = f"a: adopted by {adopters}" if adopters else why_not_adopted(orphan)
+    words = f"a: adopted by {adopters}" if adopters else no_likely_adopter(orphan)
     return lines + [((part, ""),) for part in wrap(words, max(10, width))]
 
 
-def why_not_adopted(orphan: OrphanedPolicy) -> str:
-    """Return why no policy can adopt the backups."""
-    return f"No CronJob of the namespace {orphan.namespace} has a policy that could adopt them."
+def no_likely_adopter(orphan: OrphanedPolicy) -> str:
+    """Return that no CronJob is likely to adopt the backups, and why."""
+    claims = f" or its claims ({', '.join(orphan.claims)})" if orphan.claims else ""
+    return f"No CronJob of {orphan.namespace} with a policy has that name{claims}; a asks for another."
+
+
+def adoption_question(orphan: OrphanedPolicy, plan: Adopted, name: str) -> str:
+    """Return what an adoption changes, as the question before it."""
+    claims = f", of the claims {', '.join(plan.claims)}," if plan.claims else ""
+    whose = f"{orphan.namespace}/{orphan.cronjob}{claims}"
+    return f"{count_words(plan.backups, 'backup')} of {whose} become those of {name}."

@@ -6,7 +6,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.api import AdoptRequest
+from kronkeep_common.errors import Conflict, InvalidRequest
 from kronkeep_common.models import OrphanedPolicy
 from kronkeep_common.text import count_words
 from kronkeep_tui import actions
@@ -14,7 +15,7 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import orphans as page
-from kronkeep_tui.prompt import LinePrompt
+from kronkeep_tui.prompt import LinePrompt, name_prompt
 from kronkeep_tui.shell_commands import cronjob_route, lines_of_change
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.sort_orders import SortOrder
@@ -79,8 +80,6 @@ class OrphansView(TableView[OrphanedPolicy]):
         orphan = self.subject()
         if orphan is None:
             return ""
-        if action == actions.ADOPT and not orphan.adopters:
-            return page.why_not_adopted(orphan)
         if action == actions.CHOOSE and orphan.retention is None:
             return "Its rules are not known, so nothing says what would go."
         return ""
@@ -93,29 +92,57 @@ class OrphansView(TableView[OrphanedPolicy]):
 
     @handles(actions.ADOPT)
     def ask_adopter(self) -> None:
-        """Ask which CronJob's policy takes the backups over, beginning with the likeliest."""
+        """Ask which CronJob's policy takes the backups over, beginning with the likeliest if there is one."""
         orphan = self.subject()
         if orphan is None:
             return
         lead = f"The backups of {orphan.policy_id[:12]} are adopted by: "
-        accept = partial(self._start_adoption, orphan)
-        self.context.ask(LinePrompt(lead, accept, text=orphan.adopters[0]))
+        accept = partial(self._plan_adoption, orphan)
+        self.context.ask(LinePrompt(lead, accept, text=next(iter(orphan.adopters), "")))
 
-    def _start_adoption(self, orphan: OrphanedPolicy, line: str) -> None:
+    def _plan_adoption(self, orphan: OrphanedPolicy, line: str) -> None:
         namespace, slash, name = line.strip().partition("/")
         if not (namespace and slash and name):
             raise InvalidRequest(
                 "Which CronJob adopts them was not said.", next_step="Write it as NAMESPACE/CRONJOB."
             )
+        self.context.start_work(self._ask_confirmation(orphan, namespace, name), "adopt")
+
+    async def _ask_confirmation(self, orphan: OrphanedPolicy, namespace: str, name: str) -> None:
+        """Say what is adopted and ask for the CronJob's name; raise Conflict for claims not its own."""
+        calls = self.context.client.for_cluster(orphan.cluster).cronjobs
+        request = AdoptRequest(policy_id=orphan.policy_id)
+        plan = await calls.adopt(namespace, name, request, dry_run=True)
+        if plan.other_claims:
+            raise Conflict(
+                f"{namespace}/{name} does not have the claims {', '.join(plan.other_claims[:5])}.",
+                next_step=f"All the same: kronkeep adopt {namespace}/{name} --policy {orphan.policy_id} "
+                f"--other-claims --yes {name}.",
+            )
+        question = page.adoption_question(orphan, plan, f"{namespace}/{name}")
+        accept = partial(self._start_adoption, orphan, namespace, name)
+        self.context.ask(name_prompt(question, name, accept))
+
+    def _start_adoption(self, orphan: OrphanedPolicy, namespace: str, name: str) -> None:
         self.context.start_work(self._adopt(orphan, namespace, name), "adopt")
 
-    async def _adopt(self, orphan: OrphanedPolicy, namespace: str, name: str) -> None:
+    async def _adopt(self, orphan: OrphanedPolicy, namespace: str, name: str, *, undo: bool = False) -> None:
         calls = self.context.client.for_cluster(orphan.cluster).cronjobs
-        adopted = await calls.adopt(namespace, name, orphan.policy_id)
+        request = AdoptRequest(policy_id=orphan.policy_id, confirm=name, undo=undo)
+        adopted = await calls.adopt(namespace, name, request)
+        words = ("adopt", f"{namespace}/{name}", "--policy", orphan.policy_id, "--yes", name)
         self.context.last_change = lines_of_change(
-            ("adopt", f"{namespace}/{name}", "--policy", orphan.policy_id),
-            f"{cronjob_route(namespace, name)}/adopt",
-            body={"policy_id": orphan.policy_id},
+            (*words, "--undo") if undo else words, f"{cronjob_route(namespace, name)}/adopt", body=request
         )
-        self.context.tell(f"{namespace}/{name} has adopted {count_words(adopted.backups, 'backup')}.", "ok")
+        count = count_words(adopted.backups, "backup")
+        if undo:
+            self.context.tell(f"{namespace}/{name} has given {count} back.", "ok")
+        else:
+            self.context.offer_undo(
+                f"{namespace}/{name} has adopted {count}.",
+                partial(self._start_undo, orphan, namespace, name),
+            )
         await self.load()
+
+    def _start_undo(self, orphan: OrphanedPolicy, namespace: str, name: str) -> None:
+        self.context.start_work(self._adopt(orphan, namespace, name, undo=True), "adopt")
