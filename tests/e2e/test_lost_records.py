@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -137,10 +136,9 @@ async def test_backups_of_a_cronjob_that_was_made_again_are_orphans_until_they_a
         assert "again" in await run_cli(site, *adopt, "--undo")
         assert (await client.storages.orphans("orphanage")).items == [orphan]
         assert await run_cli(site, *adopt) == adopted
-        entries = json.loads(await run_cli(site, "audit", "-o", "json"))
-        assert {entry["object"].get("policy") for entry in entries if "/adopt" in entry["route"]} == {
-            old_id[:8]
-        }
+        entries = [entry for entry in (await client.audit()).items if entry.route.endswith("/adopt")]
+        assert [entry.object["undo"] for entry in entries] == ["false", "true", "false"]
+        assert {entry.object["policy"] for entry in entries} == {old_id[:8]}
         assert (await client.storages.orphans("orphanage")).items == []
         newest = await client.backups.get(backups[-1].id)
         assert (newest.policy_id, newest.tagged_policy_id) == (new_id, old_id)
