@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from tests.ui.canned_holds import CannedAlerts, CannedMaintenance, CannedSilences
-from tests.ui.canned_storages import CannedStorages
+from tests.ui.canned_storages import CannedStorages, adopted
 from tests.ui.canned_timeline import CannedTimeline
 
 from kronkeep_common import api
@@ -175,17 +175,10 @@ class CannedCronJobs(CannedResource):
     async def adopt(
         self, namespace: str, name: str, request: api.AdoptRequest, *, dry_run: bool = False
     ) -> api.Adopted:
-        claims = ("data",) if name == "stranger" else ()
         if not dry_run:
             self._canned.answer("undo" if request.undo else "adopt", f"{namespace}/{name}", request.policy_id)
             self._canned.orphans_given = []
-        return api.Adopted(
-            policy_id="new",
-            adopted_policy_id=request.policy_id,
-            backups=3,
-            claims=("data",),
-            other_claims=claims,
-        )
+        return adopted(request.policy_id, ("data",) if name == "stranger" else ())
 
     async def list(self, namespace: str | None = None) -> api.ListOf[CronJob]:
         return api.ListOf(items=self._canned.cronjobs_given)

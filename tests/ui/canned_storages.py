@@ -102,3 +102,14 @@ class CannedStorages:
 
     async def delete(self, name: str, confirm: str) -> CronJob:
         return self._canned.answer("delete_storage", name, confirm)
+
+
+def adopted(policy_id: str, other_claims: tuple[str, ...]) -> api.Adopted:
+    """Return what an adoption of three backups of the claim `data` is answered with."""
+    return api.Adopted(
+        policy_id="new",
+        adopted_policy_id=policy_id,
+        backups=3,
+        claims=("data",),
+        other_claims=other_claims,
+    )

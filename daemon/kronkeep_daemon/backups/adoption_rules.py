@@ -41,7 +41,7 @@ def count_without_claims(backups: Iterable[BackupExecution]) -> int:
 
 
 def is_likely(backups: Sequence[BackupExecution], carrier: PolicyCarrier, own: frozenset[str]) -> bool:
-    """Return whether a CronJob has the name of the one that is gone, or all claims in its backups."""
+    """Return whether a CronJob has the backups' own name, or all claims in them."""
     if any(backup.cronjob == carrier.cronjob for backup in backups):
         return True
     return bool(claims_in(backups)) and not find_other_claims(backups, own)

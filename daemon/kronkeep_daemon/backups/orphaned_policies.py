@@ -269,9 +269,7 @@ class OrphanedPolicies:
         )
 
     def _list_adopters(self, orphan: Orphan) -> tuple[str, ...]:
-        """Return the CronJobs with a policy that have the name of the one that is gone, which comes first,
-        or the claims in its backups.
-        """
+        """Return the CronJobs with a policy of the same name, which comes first, or with the same claims."""
         key = orphan.key
         names = set()
         for cronjob in self._cronjobs.subjects.objects(key.namespace):
