@@ -107,7 +107,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
 
     `seq` is the sequence of the last change of the history, `at` when the daemon last sent something.
     Every run created at `complete_since` or later is here; of older runs perhaps only some.
-    `backup_by_run` has the id of a run's newest backup, `backup_by_cronjob` of a CronJob's.
+    `backup_by_run` has the id of a run's own backup, `backup_by_cronjob` of a CronJob's.
     `full_names` has name and namespace of every CronJob that a record names, `shared_names` the names that
     are in several namespaces.
     """
@@ -205,7 +205,7 @@ def _with_newest_backups(store: Store) -> Store:
     by_cronjob: dict[str, str] = {}
     for backup in store.backups.newest():
         by_cronjob.setdefault(backup.cronjob_id, backup.id)
-        if backup.cronjob_execution_id:
+        if backup.cronjob_execution_id and backup.trigger != "manual":
             by_run.setdefault(backup.cronjob_execution_id, backup.id)
     return msgspec.structs.replace(store, backup_by_run=by_run, backup_by_cronjob=by_cronjob)
 
@@ -319,8 +319,17 @@ def backups_of(store: Store, cronjob_id: str) -> list[BackupExecution]:
 
 
 def backup_of(store: Store, run: CronJobExecution) -> BackupExecution | None:
-    """Return the newest backup that belongs to a run."""
+    """Return the backup that was made for a run; one that somebody started is not."""
     return store.backups.get(store.backup_by_run.get(run.id) or run.backup_id)
+
+
+def manual_backups_of(store: Store, run: CronJobExecution) -> list[BackupExecution]:
+    """Return the backups that somebody started and that are linked to a run, the newest first."""
+    return [
+        backup
+        for backup in store.backups.newest()
+        if backup.cronjob_execution_id == run.id and backup.trigger == "manual"
+    ]
 
 
 def newest_backup(store: Store, cronjob: CronJob) -> BackupExecution | None:

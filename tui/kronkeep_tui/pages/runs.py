@@ -9,10 +9,11 @@ from kronkeep_common.text import age, count_words, duration, size
 from kronkeep_tui.pages.durations import since_run, slow_role, trend, usual_seconds
 from kronkeep_tui.pages.moments import age_cell, local_time
 from kronkeep_tui.pages.status_words import backup_state, cause, progress_words, state
-from kronkeep_tui.store import Store, backup_of
+from kronkeep_tui.store import Store, backup_of, manual_backups_of
 from kronkeep_tui.widgets.cells import Cell, Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
+MOST_MANUAL = 3  # backups that somebody started, on the page of a run
 TREND = 8  # runs
 WITH_USUAL = 120  # columns of the terminal, from which on the usual duration and the trend are shown
 COLUMNS = (
@@ -105,7 +106,18 @@ def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list
         ),
     ]
     lines += cause(run.message, run.next_step, width, state(run.status)[1])
-    return [*lines, *_pods(run), *backup_lines(backup_of(store, run), store, now, width)]
+    lines += [*_pods(run), *backup_lines(backup_of(store, run), store, now, width)]
+    return [*lines, *(_manual_line(backup, now) for backup in manual_backups_of(store, run)[:MOST_MANUAL])]
+
+
+def _manual_line(backup: BackupExecution, now: datetime) -> Text:
+    """Return a backup that somebody started beside the run's own one, with its cause."""
+    return (
+        ("by hand ", "quiet"),
+        backup_state(backup),
+        (f" → {backup.storage_id}  {age(backup.created_at, now)} ago", ""),
+        (f"  {backup.reason}" if backup.reason else "", "quiet"),
+    )
 
 
 def _pods(run: CronJobExecution) -> list[Text]:
