@@ -100,7 +100,7 @@ TOUR: tuple[Keys | Words | Elsewhere, ...] = (
     ),
     Keys(19, "a drill", "5[SNAPSHOT]d(y/n)y", ("Drilling",), 3, leave="<Escape>{[Backup]}"),
     Keys(20, "acknowledge an alert", "7[WHAT TO DO]a", ("Acknowledged",), 2),
-    Keys(21, "filter", "3[STARTED]/status:failed<Enter>", ("filter: status:failed",), 16),
+    Keys(21, "filter", "3[STARTED]/status:failed<Enter>", ("filter: status:failed",), 16, leave="u[Undone]"),
     Keys(22, "sort", "Sd", ("sort: ",), 2),
     Keys(
         23,

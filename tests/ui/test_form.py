@@ -1,5 +1,6 @@
 """The form over a canned client: what it says as one types, what it sends, what it keeps."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -457,3 +458,31 @@ async def test_a_choice_on_a_screen_that_is_too_narrow_for_it_and_a_text_wider_t
         form(pilot).refresh_fields(at="suspend")
         await pilot.resize_terminal(20, 9)
         await until(pilot, lambda: "> suspended       [" in screen(pilot))
+
+
+class SlowCronJobs(CannedCronJobs):
+    """CronJobs that are read once `answers` is set."""
+
+    def __init__(self, canned: CannedClient) -> None:
+        super().__init__(canned)
+        self.answers = asyncio.Event()
+
+    async def spec_with_tag(self, namespace: str, name: str) -> TaggedSpec:
+        await self.answers.wait()
+        return await super().spec_with_tag(namespace, name)
+
+
+async def test_what_is_typed_before_the_cronjob_was_read_is_not_lost() -> None:
+    client = ClientWithStorage()
+    client.spec = CronJobCreate(
+        name="x", image="busybox", schedule="0 3 * * *", policy=BackupPolicySpec(storage_id="vault")
+    )
+    slow = client.cronjobs = SlowCronJobs(client)
+    async with app_of(client, start="policies").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "pg-" in screen(pilot))
+        await pilot.press("e")
+        await until(pilot, lambda: "[Backup]" in screen(pilot))
+        await pilot.press("2", "h")
+        slow.answers.set()
+        await until(pilot, lambda: form(pilot).draft["policy.rpo_seconds"] == "2h")
+        assert form(pilot).draft["image"] == "busybox"

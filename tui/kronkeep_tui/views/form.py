@@ -95,6 +95,8 @@ class FormView(FormBase):
         active = [storage.id for storage in self._storages if storage.status == "active"]
         self.form_state = kept or FormState(self._of, active[0] if len(active) == 1 else "")
         self.refresh_fields(at=self._first_field)
+        if self.form_state.source is not None and self.form_state.is_unread:
+            self.form_widget.hold_keys()
         if kept:
             self.context.tell("This is your earlier draft; f5 discards it.", "quiet")
 
@@ -103,8 +105,12 @@ class FormView(FormBase):
         filling = self.form_state
         if filling.source is not None and filling.is_unread:
             client = filling.client_for(self.context.client)
-            filling.load(await filling.read(client))
-            self.refresh_fields(at=self._first_field)
+            try:
+                filling.load(await filling.read(client))
+                self.refresh_fields(at=self._first_field)
+            finally:
+                if self.is_mounted:
+                    self.form_widget.release_keys()
 
     # what is shown
 

@@ -17,6 +17,8 @@ LABEL = 18  # with the mark before it and a blank behind
 GAP = 2  # cells between a text and its fault
 _NEXT = ("down", "tab", "enter")
 _BEFORE = ("up", "shift+tab")
+_HELD = (*_NEXT, *_BEFORE, "left", "right", "backspace", "ctrl+u", "ctrl+w")
+MOST_HELD = 200  # keys that are typed before the fields were read
 
 
 class FormWidget(LineWidget, can_focus=True):
@@ -47,6 +49,7 @@ class FormWidget(LineWidget, can_focus=True):
         self._at = 0
         self._line = EditedLine()
         self.top = 0
+        self._held_keys: list[tuple[str, str | None]] | None = None
 
     @property
     def row(self) -> FormRow:
@@ -129,9 +132,25 @@ class FormWidget(LineWidget, can_focus=True):
         self.sync()
         self.post_message(self.FieldChanged(self.row.key))
 
+    def hold_keys(self) -> None:
+        """Keep what is typed until `release_keys`: what the fields show is still to be read."""
+        self._held_keys = []
+
+    def release_keys(self) -> None:
+        """Take the keys that were held as if they were typed now."""
+        held = self._held_keys or []
+        self._held_keys = None
+        for key, character in held:
+            self._press(key, character)
+
     def on_key(self, event: events.Key) -> None:
         """Move, choose or edit; leave every other key to the frame."""
-        if self._rows and self._press(event.key, event.character):
+        held = self._held_keys
+        if held is not None and len(held) < MOST_HELD and (_is_text(event.character) or event.key in _HELD):
+            held.append((event.key, event.character))
+            event.stop()
+            event.prevent_default()
+        elif self._rows and self._press(event.key, event.character):
             event.stop()
             event.prevent_default()
 
