@@ -6,7 +6,7 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -50,6 +50,7 @@ CRONJOBS_AT_ONCE = 100  # counted between two turns of the event loop
 
 
 MOST_CONFLICTS = 200  # open alerts among which those of schedules are looked for
+MOST_FORGOTTEN = 1000  # backups and copies of one storage that was deleted that are counted
 MOST_UNKNOWN = 10_000  # backups whose end is not known that are looked through
 
 
@@ -100,6 +101,7 @@ class Doctor:
         checks += storage_checks.check_kits(storages, self._cronjobs.clusters.first.clock.now())
         checks += storage_checks.check_moves(storages)
         checks += storage_checks.check_crowded(storages)
+        checks += self._check_forgotten_storages({storage.id for storage in storages})
         by_name = {storage.id: storage for storage in storages}
         checks += storage_checks.check_history_archives(self._settings().history.archive_to, by_name)
         unknown = self._history.backups.newest(limit=MOST_UNKNOWN, status=BackupStatus.UNKNOWN)
@@ -178,6 +180,17 @@ class Doctor:
             if count % CRONJOBS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return count
+
+    def _check_forgotten_storages(self, known: Set[str]) -> Iterator[Check]:
+        """Yield a warning for each name that is no storage any more, and in which records have snapshots."""
+        backups = self._history.backups
+        copies = self._history.copies
+        for name in sorted({*backups.distinct("storage_id"), *copies.distinct("storage_id")} - known):
+            yield from storage_checks.check_forgotten(
+                name,
+                backups.newest(limit=MOST_FORGOTTEN, storage_id=name).items,
+                copies.newest(limit=MOST_FORGOTTEN, storage_id=name).items,
+            )
 
     def _check_storages(self) -> Iterator[Check]:
         storages = self._storages.list()

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from kronkeep_common.api import Check, Grade
-from kronkeep_common.models import BackupExecution, BackupStorage, OrphanedPolicy
+from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, OrphanedPolicy
 from kronkeep_common.states import MoveState, StorageStatus
-from kronkeep_common.text import clean, duration
+from kronkeep_common.text import clean, count_words, duration
 from kronkeep_daemon.alerts import rules
 from kronkeep_daemon.alerts.capacity_rules import storage_filling
 from kronkeep_daemon.alerts.recovery_kit_rules import check_kit
@@ -107,6 +107,25 @@ def check_crowded(storages: Iterable[BackupStorage]) -> Iterator[Check]:
                 next_step=f"Keep fewer and prune, or: kronkeep storage move {clean(storage.id, 63)} "
                 "--layout namespace (or policy).",
             )
+
+
+def check_forgotten(
+    name: str, backups: Iterable[BackupExecution], copies: Iterable[BackupCopy]
+) -> Iterator[Check]:
+    """Yield a warning where backups or copies are in what is no storage any more.
+
+    backups, copies: the newest there; those whose snapshots were removed do not count.
+    """
+    snapshots = sum(backup.snapshot_state in ("present", "missing") for backup in backups)
+    copied = sum(copy.snapshot_state in ("present", "missing") for copy in copies)
+    if snapshots or copied:
+        held = f"{count_words(snapshots, 'snapshot')} and {copied:,} {'copy' if copied == 1 else 'copies'}"
+        yield Check(
+            name=f"storage {clean(name, 63)}",
+            status="warn",
+            message=f"It was deleted here; {held} in it cannot be restored.",
+            next_step="Create it again under the same name and path or address: kronkeep storage create.",
+        )
 
 
 def check_history_archives(names: Iterable[str], storages: Mapping[str, BackupStorage]) -> Iterator[Check]:

@@ -59,7 +59,7 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, require_serving
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages import usage_growth
+from kronkeep_daemon.storages import own_place, usage_growth
 from kronkeep_daemon.storages.provisioner import StorageProvisioner, password_secret_name
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -216,7 +216,7 @@ class StorageService:
         """Record a storage of that cluster and start to create its repository, or to open an existing one.
 
         With `dry_run` only return what would be recorded. Raises what `validate_request` raises, and
-        InvalidRequest for a Secret or key that does not exist.
+        InvalidRequest for a Secret or key that does not exist, and Conflict for the place of another storage.
         """
         typed = self.validate_request(request)
         credential_keys = await self._secrets.require_keys(cluster, request.kind, typed, request.credentials)
@@ -242,10 +242,11 @@ class StorageService:
             created_at=self._clock.now(),
             deadline_at=self._deadline(self._settings().storages.create_seconds),
         )
-        self._require_free_name(request.id)  # again: another request may have come during the awaits above
         storage = msgspec.structs.replace(storage, repository=storage_kinds.access_of(storage).address)
+        await own_place.require_own_place(storage, self.list(), self._secrets, cluster)
         if dry_run:
             return storage
+        self._require_free_name(request.id)  # another request may have come during the awaits above
         await self.save(None, storage)
         self._start_work(storage)
         return storage

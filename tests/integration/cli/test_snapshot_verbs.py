@@ -118,6 +118,19 @@ def test_files_and_download(made: Made, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
+def test_a_storage_at_the_place_of_another_is_refused_before_it_is_made(made: Made) -> None:
+    folder = made.daemon.state.parent / "vault"
+    for path in (folder, f"{folder}/"):
+        argv = ("storage", "create", "local", "bad", "--path", str(path), "--allow-namespace", "default")
+        for words in ((*argv, "--dry-run"), argv):
+            refused = run_kronkeep(made.daemon, *words)
+            assert refused.returncode == 1, refused.stderr
+            assert "The storage vault has its repository there" in refused.stderr
+            assert "--password kronkeep-storage-vault" in refused.stderr
+    other = ("storage", "create", "local", "other", "--path", f"{folder}2", "--allow-namespace", "default")
+    assert run_kronkeep(made.daemon, *other, "--dry-run").returncode == 0
+
+
 def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> None:
     (made.claim / "file").write_text("changed")
     planned = run_kronkeep(made.daemon, "restore", made.backup, "--in-place", "--dry-run")

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
-from tests.records import vault
+from tests.records import make_backup, vault
 
-from kronkeep_common.models import BackupStorage
-from kronkeep_common.states import StorageStatus
+from kronkeep_common.models import BackupResult, BackupStorage
+from kronkeep_common.states import CopyStatus, StorageStatus
+from kronkeep_daemon.copies.copy_records import new_copy
+from kronkeep_daemon.doctor import storage_checks
 from kronkeep_daemon.doctor.storage_checks import check_state
 from kronkeep_tui.cli.columns import COLUMNS
 from kronkeep_tui.pages.storages import storage_state
@@ -61,3 +64,18 @@ def test_any_other_storage_is_shown_as_it_is() -> None:
     assert "retry" not in check_state(deleting).next_step
     failed = vault(status=StorageStatus.FAILED, message="No route.")
     assert (check_state(failed).status, status_cell(failed)) == ("fail", "failed")
+
+
+def test_what_is_in_a_storage_that_was_deleted_is_a_line_with_the_way_back() -> None:
+    result = BackupResult(snapshot_id="0a" * 32)
+    kept = make_backup(id="kept", storage_id="third", result=result)
+    removed = make_backup(
+        id="removed", storage_id="third", result=result, snapshot_removed_at=kept.created_at
+    )
+    queued = new_copy(kept, "third", "manual", kept.created_at)
+    copy = msgspec.structs.replace(queued, status=CopyStatus.SUCCEEDED, snapshot_id="0b" * 32)
+    (check,) = storage_checks.check_forgotten("third", [kept, removed], [copy])
+    assert (check.name, check.status) == ("storage third", "warn")
+    assert "1 snapshot and 1 copy in it cannot be restored" in check.message
+    assert "under the same name and path" in (check.next_step or "")
+    assert list(storage_checks.check_forgotten("third", [removed], [])) == []
