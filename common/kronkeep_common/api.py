@@ -210,6 +210,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     it for all of them (before 0.17); `sizes_unknown` then says why. `overdue`: the newest good backup is
     older than `rpo_seconds`. `findings` say how its schedule does not fit the CronJob's (`Code: sentence`),
     `nothing_to_archive` why it archives nothing, `storage_refusal` why it may not use its storage,
+    `storage_reason` why that cannot be used now (a code),
     `unarchived_volumes` which mounted volumes it leaves out (20 at most), `retention_waits` why its retention
     waits for approval. `copies` say how far each copy is. `expected_restore_seconds` is how long restoring
     the newest good backup will take by earlier restores and drills, compared with `rto_seconds`.
@@ -235,6 +236,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     findings: tuple[str, ...] = ()
     nothing_to_archive: str | None = None
     storage_refusal: str | None = None
+    storage_reason: str | None = None
     unarchived_volumes: tuple[UnarchivedVolume, ...] = ()
     retention_waits: str | None = None
     copies: tuple[CopyState, ...] = ()

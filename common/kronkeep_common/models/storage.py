@@ -370,6 +370,14 @@ class BackupStorage(Record, frozen=True, kw_only=True):
         return self.status is StorageStatus.ACTIVE and self.reason in (None, Reason.STORAGE_FULL)
 
     @property
+    def away_reason(self) -> str | None:
+        """The reason why nothing of it can be read now, so far as is known; None where it can be."""
+        if self.status is not StorageStatus.ACTIVE:
+            return Reason.STORAGE_INACTIVE
+        reason = Reason.parse(self.reason)
+        return reason if reason is not None and reason.away else None
+
+    @property
     def is_moving(self) -> bool:
         """Whether its backups are being moved to another layout, so that nothing of them may be removed."""
         return self.move is not None and self.move.state not in (MoveState.KEPT, MoveState.DONE)

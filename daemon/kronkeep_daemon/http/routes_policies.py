@@ -6,6 +6,7 @@ from functools import partial
 from kronkeep_common import api
 from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import CronJob, RetentionApproval, RetentionPlan, RetentionPreview
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.backups import retention_rules
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.http.access import Level
@@ -35,6 +36,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     carrier = PolicyCarrier(
         cluster=cronjob.cluster, namespace=cronjob.namespace, cronjob=cronjob.name, policy=cronjob.policy
     )
+    storage = services.storages.find(cronjob.policy.storage_id)
     backups = services.backup_records.with_snapshot(carrier)
     sizes = [b.result.bytes_stored for b in backups if b.result and b.result.bytes_stored is not None]
     return api.PolicyView(
@@ -57,6 +59,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         findings=cronjob.policy_findings,
         nothing_to_archive=cronjob.nothing_to_archive,
         storage_refusal=cronjob.storage_refusal,
+        storage_reason=storage.away_reason if storage is not None else Reason.STORAGE_UNKNOWN,
         unarchived_volumes=cronjob.unarchived_volumes,
         retention_waits=services.retention.preview(carrier).blocked_by,
         copies=cronjob.copies,

@@ -3,7 +3,6 @@
 from kronkeep_common.errors import CopyNotFound, KronkeepError, NotAllowedNow
 from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, Restore
 from kronkeep_common.reasons import Reason
-from kronkeep_common.states import StorageStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.copies import copy_manifests
@@ -113,9 +112,7 @@ class BackupPlaces:
 
     def _is_known_to_be_away(self, storage_id: str) -> bool:
         storage = self._storages.find(storage_id)
-        if storage is None or storage.status is not StorageStatus.ACTIVE:
-            return True
-        return is_reason_away(storage.reason)
+        return storage is None or storage.away_reason is not None
 
 
 def _refusal_of(backup: BackupExecution) -> NotAllowedNow | None:

@@ -7,9 +7,9 @@ from kronkeep_common.errors import NotAllowedNow
 from kronkeep_common.models import BackupExecution, CronJob
 from kronkeep_common.models.restorable import RestorableBackup
 from kronkeep_common.reasons import Reason
-from kronkeep_common.states import BackupStatus, StorageStatus
+from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.history import History
-from kronkeep_daemon.restores.backup_places import BackupInCopy, BackupPlaces, is_reason_away
+from kronkeep_daemon.restores.backup_places import BackupInCopy, BackupPlaces
 from kronkeep_daemon.storages.service import StorageService
 
 PAGE = 20  # backups that are read at a time
@@ -93,11 +93,7 @@ class RestorableBackups:
     def _explain_storage(self, storage_id: str) -> str | None:
         """Return the reason why a storage cannot be read now, so far as is known; None where it can."""
         storage = self._storages.find(storage_id)
-        if storage is None:
-            return Reason.STORAGE_UNKNOWN
-        if storage.status is not StorageStatus.ACTIVE:
-            return Reason.STORAGE_INACTIVE
-        return storage.reason if is_reason_away(storage.reason) else None
+        return storage.away_reason if storage is not None else Reason.STORAGE_UNKNOWN
 
 
 def _describe_nothing(cronjob: CronJob) -> RestorableBackup:

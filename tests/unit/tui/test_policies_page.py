@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from tests.records import make_backup, vault
 from tests.ui.canned import BACKUPS, NOW, cronjob
 
 from kronkeep_common import api
 from kronkeep_common.models import BackupPolicy, CronJob, Retention
 from kronkeep_common.states import BackupStatus
 from kronkeep_tui.pages.policies import detail, findings, retention_words, row, rpo, verification_age
-from kronkeep_tui.store import Store, store_from
+from kronkeep_tui.store import Store, store_from, table_of
+from kronkeep_tui.views.snapshots import state_of
 from kronkeep_tui.widgets.cells import plain, spans
 
 POLICY = BackupPolicy(id="p", storage_id="vault", rpo_seconds=86400)
@@ -36,13 +38,24 @@ def test_what_was_verified_and_what_is_wrong_are_said() -> None:
         "5h",
         "ok",
     )
-    assert findings(cronjob_with_policy()) == ("none", "quiet")
+    assert findings(cronjob_with_policy(), Store()) == ("none", "quiet")
     wrong = ("SameTime: Run and backup start in the same minute.", "DstSkip: The clocks skip one.")
-    assert findings(cronjob_with_policy(policy_findings=wrong)) == ("SameTime, DstSkip", "warn")
-    assert findings(cronjob_with_policy(policy_fault="bad", policy_findings=wrong)) == (
+    assert findings(cronjob_with_policy(policy_findings=wrong), Store()) == ("SameTime, DstSkip", "warn")
+    assert findings(cronjob_with_policy(policy_fault="bad", policy_findings=wrong), Store()) == (
         "cannot be read",
         "bad",
     )
+
+
+def test_a_storage_that_is_away_is_seen_where_policies_and_snapshots_are() -> None:
+    away = vault(id="vault", reason="RepositoryMissing", next_step="Look at the folder.")
+    store = Store(storages=table_of([away]), backups=table_of(BACKUPS))
+    assert findings(cronjob_with_policy(), store) == ("storage: RepositoryMissing", "bad")
+    backup = make_backup(storage_id="vault")
+    assert state_of(backup, store) == ("away", "bad")
+    there = Store(storages=table_of([vault(id="vault", reason="StorageFull")]))
+    assert state_of(backup, there)[0] == "ok"
+    assert findings(cronjob_with_policy(), there) == ("none", "quiet")
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def _policy_state(policy: Any) -> str:
         "overdue": policy.overdue,
         "nothing to archive": policy.nothing_to_archive,
         "storage not usable": policy.storage_refusal,
+        f"storage {policy.storage_reason}": policy.storage_reason,
         "waits": policy.retention_waits,
         ", ".join(finding.partition(":")[0] for finding in policy.findings): policy.findings,
         "copy overdue": any(copy.overdue for copy in policy.copies),

@@ -41,7 +41,7 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
         (good_age(cronjob, now),),
         (verification_age(cronjob, now),),
         (_time_until_backup(cronjob, now),),
-        (findings(cronjob),),
+        (findings(cronjob, store),),
         _storages(policy) if policy else "-",
         (policy.schedule or "after each run") if policy else "-",
         retention_words(policy.retention) if policy else "-",
@@ -73,14 +73,17 @@ def _time_until_backup(cronjob: CronJob, now: datetime) -> Span:
     return wait_cell(cronjob.next_backup_at, now), ""
 
 
-def findings(cronjob: CronJob) -> Span:
-    """Return the codes of the faults of the policy or its schedule."""
+def findings(cronjob: CronJob, store: Store) -> Span:
+    """Return the codes of the faults of the policy, its storage or its schedule."""
     if cronjob.policy_fault:
         return "cannot be read", "bad"
     if cronjob.nothing_to_archive:
         return "nothing to archive", "bad"
     if cronjob.storage_refusal:
         return "storage not usable", "bad"
+    storage = store.storages.get(cronjob.policy.storage_id) if cronjob.policy is not None else None
+    if storage is not None and storage.away_reason is not None:
+        return f"storage: {storage.away_reason}", "bad"
     codes = [f"{len(cronjob.unarchived_volumes)} not archived"] if cronjob.unarchived_volumes else []
     codes += [finding.partition(":")[0] for finding in cronjob.policy_findings]
     return (", ".join(codes), "warn") if codes else ("none", "quiet")

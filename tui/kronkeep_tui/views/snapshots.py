@@ -23,8 +23,18 @@ from kronkeep_tui.views.retention_outlook import RetentionOutlook
 from kronkeep_tui.views.sort_orders import SortOrder, name_key
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.views.wait_text import waiting_lines
-from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.cells import Span, Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
+
+
+def state_of(backup: BackupExecution, store: Store) -> Span:
+    """Return the state of a backup, or why nothing can be restored from it now."""
+    if backup.snapshot_missing_at is not None:
+        return "missing", "bad"
+    storage = store.storages.get(backup.storage_id)
+    if storage is not None and storage.away_reason is not None:
+        return "away", "bad"
+    return backup_state(backup)
 
 
 def _size_key(backup: BackupExecution) -> int:
@@ -71,7 +81,7 @@ class SnapshotsView(TableView[BackupExecution]):
         return store.backups
 
     def row_of(self, record: BackupExecution, store: Store, now: datetime) -> TableRow:
-        shown, kind = backup_state(record) if record.snapshot_missing_at is None else ("missing", "bad")
+        shown, kind = state_of(record, store)
         result = record.result
         cells = (
             shown,
@@ -90,6 +100,10 @@ class SnapshotsView(TableView[BackupExecution]):
     def detail_lines(self, record: BackupExecution, store: Store, now: datetime, width: int) -> list[Text]:
         name = f"{record.namespace}/{record.cronjob}{store.cluster_suffix(record.cluster)}"
         lines: list[Text] = [((name, "strong"),), *backup_lines(record, store, now, width)]
+        storage = store.storages.get(record.storage_id)
+        if storage is not None and storage.away_reason is not None:
+            words = f"The storage {storage.id} cannot be used now ({storage.away_reason})."
+            lines += cause(words, storage.next_step, width, "bad")
         return lines + (self._preview(record, store, width) if self._log.is_shown else [])
 
     def _preview(self, record: BackupExecution, store: Store, width: int) -> list[Text]:
