@@ -67,6 +67,12 @@ class DeleteRequest(Request, frozen=True, kw_only=True):
     confirm: str | None = None
 
 
+class StorageDeleteRequest(DeleteRequest, frozen=True, kw_only=True):
+    """The request to forget a storage; `only_here` is how many snapshots and copies no other storage has."""
+
+    only_here: int | None = None
+
+
 class CopyRequest(Request, frozen=True, kw_only=True):
     """The storage that a backup is copied to."""
 

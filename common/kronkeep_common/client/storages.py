@@ -65,9 +65,12 @@ class StorageCalls:
         """Return the Secrets of kronkeep's namespace that a storage may name, without their values."""
         return await self._connection.get("/v1/secrets", api.ListOf[SecretNames])
 
-    async def delete(self, name: str, confirm: str) -> None:
-        """Forget a storage that no policy uses; `confirm` repeats its name, and its data stays."""
-        body = api.DeleteRequest(confirm=confirm)
+    async def delete(self, name: str, confirm: str, only_here: int | None = None) -> None:
+        """Forget a storage that no policy uses; `confirm` repeats its name, and its data stays.
+
+        only_here: how many snapshots and copies no other storage has; needed where there are any.
+        """
+        body = api.StorageDeleteRequest(confirm=confirm, only_here=only_here)
         await self._connection.call("DELETE", _path(name), object, body)
 
     async def retry(self, name: str) -> BackupStorage:

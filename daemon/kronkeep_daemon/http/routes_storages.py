@@ -22,6 +22,8 @@ from kronkeep_common.models.storage import (
     StorageRepository,
 )
 from kronkeep_common.models.storage_kinds import all_kinds
+from kronkeep_common.text import count_words
+from kronkeep_daemon.copies.only_here import count_only_here
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import filter_of, limit_of, with_cluster_names
 from kronkeep_daemon.http.route import AUDITED, ApiCall, RouteTable
@@ -84,12 +86,29 @@ async def change_address(call: ApiCall[StorageAddress]) -> api.Operation | Backu
 
 
 @routes.delete(STORAGE, Level.ADMIN, status=204)
-async def delete_storage(call: ApiCall[api.DeleteRequest]) -> None:
-    """Forget a storage that nobody uses; its repository stays."""
+async def delete_storage(call: ApiCall[api.StorageDeleteRequest]) -> None:
+    """Forget a storage that nobody uses; its repository stays, and what is only there cannot be restored."""
     if call.body.confirm != call.id:
         message = f"Deleting storage {call.id} needs its name as confirmation."
         raise ConfirmationMissing(message, field="confirm")
-    await call.services.storages.delete(call.id, call.services.extended.storage_users(call.id))
+    users = call.services.extended.storage_users(call.id)
+    if not users:
+        await _require_known_loss(call)
+    await call.services.storages.delete(call.id, users)
+
+
+async def _require_known_loss(call: ApiCall[api.StorageDeleteRequest]) -> None:
+    """Raise ConfirmationMissing unless the request says how many snapshots and copies are only there."""
+    held = await count_only_here(call.id, call.services.history, call.services.copy_records)
+    total = sum(held)
+    if total != (call.body.only_here or 0):
+        copies = f"{held.copies:,} {'copy' if held.copies == 1 else 'copies'}"
+        raise ConfirmationMissing(
+            f"{count_words(held.snapshots, 'snapshot')} and {copies} are only in the storage {call.id}; they "
+            "cannot be restored until it is created again under the same name and path or address.",
+            next_step=f"All the same: kronkeep storage delete {call.id} --yes {call.id} --only-here {total}.",
+            field="only_here",
+        )
 
 
 @routes.post(STORAGE + "/retry", Level.ADMIN, status=202)

@@ -135,7 +135,7 @@ async def test_what_is_lent_to_a_namespace_opens_no_other_namespaces_repository(
         await wait_for_end(client, backup.id)
         await client.cronjobs.delete(BANK, "safe", "safe")
         await client.cronjobs.delete(EVIL, "reader", "reader")
-        await client.storages.delete("apart", "apart")
+        await client.storages.delete("apart", "apart", only_here=1)
 
 
 def open_repository(folder: Path, encoded: str) -> bool:

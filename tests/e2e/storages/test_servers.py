@@ -80,7 +80,7 @@ async def test_a_server_s_storage_from_creation_to_its_end(
     with pytest.raises(errors.StorageInUse, match=f"default/job-{kind}"):
         await client.storages.delete(name, name)
     await client.cronjobs.remove_policy("default", f"job-{kind}")
-    await client.storages.delete(name, name)
+    await client.storages.delete(name, name, only_here=1)
     with pytest.raises(errors.StorageNotFound):
         await client.storages.get(name)
     assert snapshot[:8] in await list_snapshots(where, PASSWORD, **environment)

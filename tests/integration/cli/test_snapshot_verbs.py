@@ -402,3 +402,21 @@ def replace_words(word: str, backup: str) -> str:
     for written, there in SUBSTITUTES:
         word = word.replace(written, there)
     return (WHOLE_WORDS[word] or backup) if word in WHOLE_WORDS else word
+
+
+def test_a_storage_with_the_only_snapshots_is_forgotten_by_their_number_alone(made: Made) -> None:
+    """The last test of the module: it takes its CronJob and its storage away."""
+    used = run_kronkeep(made.daemon, "storage", "delete", "vault", "--yes", "vault")
+    assert (used.returncode, "[StorageInUse]" in used.stderr) == (1, True)
+    assert run_kronkeep(made.daemon, "delete", "job", "--yes", "job").returncode == 0
+    refused = run_kronkeep(made.daemon, "storage", "delete", "vault", "--yes", "vault")
+    assert (refused.returncode, "[ConfirmationMissing]" in refused.stderr) == (2, True), refused.stderr
+    advised = re.search(
+        r"(\d+) snapshots? and 0 copies are only in .*--only-here (\d+)", refused.stderr, re.S
+    )
+    assert advised is not None, refused.stderr
+    assert advised[1] == advised[2]
+    argv = ("storage", "delete", "vault", "--yes", "vault", "--only-here")
+    assert run_kronkeep(made.daemon, *argv, str(int(advised[1]) + 1)).returncode == 2
+    assert run_kronkeep(made.daemon, *argv, advised[1]).returncode == 0
+    assert "It was deleted here" in run_kronkeep(made.daemon, "doctor").stdout

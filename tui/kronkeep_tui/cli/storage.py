@@ -64,6 +64,12 @@ def add_parser(verbs: Verbs) -> None:
     delete = add_verb(storage_verbs, "delete", routes=[f"DELETE {_STORAGE}"])
     delete.add_argument("name", help="of the storage")
     delete.add_argument("--yes", metavar="NAME", help="the storage's name again, as confirmation")
+    delete.add_argument(
+        "--only-here",
+        type=int,
+        metavar="NUMBER",
+        help="how many snapshots and copies no other storage has (told without it)",
+    )
     output.add_json(delete)
     delete.set_defaults(func=with_blocking_client(_delete))
 
@@ -281,7 +287,7 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _delete(client: "Client", options: argparse.Namespace) -> int:
-    await client.storages.delete(options.name, options.yes or "")
+    await client.storages.delete(options.name, options.yes or "", options.only_here)
     words = f"{options.name} is forgotten; its data and its password's Secret stay"
     output.print_answer({"id": options.name, "status": "deleted"}, words, options)
     return 0
