@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ def callback_name(callback: Any) -> str:
     if isinstance(owner, asyncio.Task):
         coroutine = owner.get_coro()
         return f"{getattr(coroutine, '__qualname__', coroutine)} ({owner.get_name()})"
-    return str(getattr(callback, "__qualname__", callback))
+    while isinstance(callback, partial):  # its text would be that of its arguments, such as whole batches
+        callback = callback.func
+    return str(getattr(callback, "__qualname__", type(callback).__qualname__))
 
 
 class CallbackTimes:
