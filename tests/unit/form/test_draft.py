@@ -382,6 +382,26 @@ def test_volumes_without_a_field_stay_in_the_form_and_are_told() -> None:
     state = FormState("edit default/a@")
     state.load(TaggedSpec(spec=spec, tag="t"))
     assert state.spec == spec
-    assert [volume.name for volume in state.unarchived] == ["host"]
+    (warning,) = state.warnings
+    assert "host" in warning
     state.type_text("volumes.0", "")
     assert "host (hostPath) at /host" in state.errors(None)[CLAIMS_KEY].message
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "warned"),
+    [
+        ("sh -c", "date > /data/d.txt; echo hello", True),
+        ("sh -c", "dump && upload", True),
+        ("sh -c dump; upload", "", True),
+        ("sh -c", "'date > /data/d.txt; echo hello'", False),
+        ("sh -c 'date > /data/d.txt'", "", False),
+        ("pg_dump -c", "shop", False),
+        ("find", "/data -name x ;", False),
+        ("", "", False),
+    ],
+)
+def test_a_script_that_a_shell_gets_in_pieces_is_warned_of(command: str, args: str, warned: bool) -> None:
+    texts = {"name": "x", "image": "x", "schedule": "@daily", "command": command, "args": args}
+    parsed = parse_draft(new_draft() | texts)
+    assert ("put the script after -c into quotes" in " ".join(parsed.warnings)) is warned

@@ -36,6 +36,12 @@ class ParsedDraft(NamedTuple):
     unarchived: tuple[UnarchivedVolume, ...] = ()
 
     @property
+    def warnings(self) -> list[str]:
+        """What the CronJob will do that its author can hardly mean, in a sentence each."""
+        sentences = [volume.sentence for volume in self.unarchived]
+        return [*sentences, *_find_cut_script(self.spec)] if self.spec is not None else sentences
+
+    @property
     def messages(self) -> dict[str, str]:
         """The errors' messages by key."""
         return {key: error.message for key, error in self.errors.items()}
@@ -139,6 +145,19 @@ def parse_draft(draft: Draft, other_volumes: tuple[OtherVolume, ...] = ()) -> Pa
     spec = msgspec.structs.replace(spec, other_volumes=other_volumes) if spec is not None else None
     errors = {**_nothing_error(spec), **_errors_of(refused), **_errors_of(_find_empty(draft)), **errors}
     return ParsedDraft(None if errors else spec, errors, _find_left_out(spec))
+
+
+SHELL_OPERATORS = frozenset({";", "&", "&&", "|", "||", ">", ">>", "<"})
+
+
+def _find_cut_script(spec: CronJobCreate) -> list[str]:
+    """Return a warning where a shell gets the first word of a script alone: `sh -c date > file`."""
+    words = (*spec.command, *spec.args)
+    script = words[words.index("-c") + 1 :] if "-c" in words else ()
+    is_cut = any(word in SHELL_OPERATORS for word in script[1:])
+    if is_cut or any(word.endswith(";") for word in script[:-1]):
+        return [f"The shell runs {clean(script[0], 40)!r} alone: put the script after -c into quotes."]
+    return []
 
 
 def _find_left_out(spec: CronJobCreate | None) -> tuple[UnarchivedVolume, ...]:

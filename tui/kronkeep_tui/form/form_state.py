@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupStorage, CronJobCreate, OtherVolume, UnarchivedVolume
+from kronkeep_common.models import BackupStorage, CronJobCreate, OtherVolume
 from kronkeep_common.subject_names import claim_of
 from kronkeep_tui.form import claim_policy, concurrent_changes
 from kronkeep_tui.form.concurrent_changes import ConcurrentChange
@@ -69,9 +69,9 @@ class FormState:
         return self._parsed.spec
 
     @property
-    def unarchived(self) -> tuple[UnarchivedVolume, ...]:
-        """The volumes that the policy leaves out."""
-        return self._parsed.unarchived
+    def warnings(self) -> list[str]:
+        """What the policy leaves out, and what else its author can hardly mean."""
+        return self._parsed.warnings
 
     def parse(self) -> None:
         """Parse the draft after a change."""

@@ -75,8 +75,7 @@ def _contents(filling: FormState, width: int) -> list[Text]:
     """Return what the policy leaves out, or that it archives nothing."""
     error = filling.errors(None).get(CLAIMS_KEY)
     if not isinstance(error, NothingToArchive):
-        left_out = [volume.sentence for volume in filling.unarchived]
-        return [((part, "warn"),) for sentence in left_out for part in wrap(sentence, width)]
+        return [((part, "warn"),) for sentence in filling.warnings for part in wrap(sentence, width)]
     return [((part, "bad"),) for text in (error.message, error.next_step) for part in wrap(text, width)]
 
 
