@@ -205,7 +205,8 @@ class RestorePlanner:
             warnings.append(f"{why}The copy in {backup.storage_id} is read.")
         user = self._settings().archive.run_as_user
         if backup.status is BackupStatus.PARTIAL:
-            warnings.append("The backup is partial: files that could not be read are not in it.")
+            why = backup.message or "Files that could not be read are not in it."
+            warnings.append(f"The backup is partial. {why}")
         if backup.status is BackupStatus.UNKNOWN:
             warnings.append("How the archive ended is not known: files may be missing in it.")
         if backup.snapshot_missing_at is not None:

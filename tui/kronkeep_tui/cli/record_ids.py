@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from kronkeep_common.errors import BackupNotFound, CronJobNotFound, ExecutionNotFound
+from kronkeep_common.errors import BackupNotFound, CronJobNotFound, ExecutionNotFound, InvalidFilter
 from kronkeep_common.models import CronJob
 from kronkeep_tui.cli.arguments import split_name
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _LIKE_AN_ID = re.compile(r"[0-9a-f]{4,}(-[0-9a-f]*)*(@.*)?")
 RUN_HELP = "the run's id, or NAMESPACE/CRONJOB for its newest run"
-BACKUP_HELP = "the backup's id, or NAMESPACE/CRONJOB for its newest one with a snapshot"
+BACKUP_HELP = "the backup's id, or NAMESPACE/CRONJOB for its newest good one"
 
 
 async def find_run_id(client: "Client", name: str) -> str:
@@ -26,26 +26,48 @@ async def find_run_id(client: "Client", name: str) -> str:
 
 
 async def find_backup_id(client: "Client", name: str) -> str:
-    """Return the id of a backup; raise BackupNotFound for a CronJob of which no snapshot is kept."""
+    """Return the id of a backup: of a CronJob the newest good one, else the newest with a snapshot.
+
+    CronJobs that were deleted are known by name as long as something of them can be restored. Raises
+    BackupNotFound for a CronJob of which no snapshot is kept.
+    """
+    if _is_like_an_id(name):
+        return last_part(name)
+    good = await _find_restorable(client, *split_name(name))
+    if good is not None:
+        return good
     cronjob = await _find_cronjob(client, name)
     if cronjob is None:
         return last_part(name)
-    for backup in (await client.backups.list(cronjob_id=cronjob.id, limit=100)).items:
-        if backup.snapshot_state == "present":
-            return backup.id
+    for backup in (await client.backups.list("snapshot:present", limit=1, cronjob_id=cronjob.id)).items:
+        return backup.id
     raise BackupNotFound(
         f"No snapshot of {name} is kept.", next_step=f"Make one: kronkeep backup {name} --wait."
     )
 
 
+async def _find_restorable(client: "Client", namespace: str, name: str) -> str | None:
+    """Return the id of the newest good backup of a CronJob or claim; deleted ones come last."""
+    try:
+        page = await client.restores.restorable(f"name:{name}", namespace)
+    except InvalidFilter:  # a namespace that nothing has
+        return None
+    ids = {backup.is_there: backup.id for backup in reversed(page.items) if backup.cronjob == name}
+    return ids.get(True) or ids.get(False)
+
+
 async def _find_cronjob(client: "Client", name: str) -> CronJob | None:
     """Return the CronJob of NAMESPACE/CRONJOB, or of CRONJOB in `default`; None where the name is an id."""
-    if "/" not in name and _LIKE_AN_ID.fullmatch(name):
+    if _is_like_an_id(name):
         return None
     try:
         return await client.cronjobs.get(*split_name(name))
     except CronJobNotFound:
         return None
+
+
+def _is_like_an_id(name: str) -> bool:
+    return "/" not in name and _LIKE_AN_ID.fullmatch(name) is not None
 
 
 def last_part(name: str) -> str:

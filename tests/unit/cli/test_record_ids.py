@@ -1,0 +1,69 @@
+"""Which backup a CronJob's name means: the newest good one, of deleted CronJobs too; an id means itself."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from tests.records import make_backup
+
+from kronkeep_common.client import Client
+from kronkeep_common.errors import BackupNotFound, CronJobNotFound, InvalidFilter
+from kronkeep_common.models import BackupResult
+from kronkeep_common.models.restorable import RestorableBackup
+from kronkeep_tui.cli.record_ids import find_backup_id
+
+PARTIAL = make_backup(id="partial", result=BackupResult(snapshot_id="5" * 64))
+
+
+def restorable(cronjob: str, backup_id: str | None, *, is_there: bool = True) -> RestorableBackup:
+    return RestorableBackup(
+        cluster="c", namespace="shop", cronjob=cronjob, cronjob_id="u", id=backup_id, is_there=is_there
+    )
+
+
+class Answers:
+    """A client of a daemon with these restorable backups, and the CronJob `db` if `is_there`."""
+
+    def __init__(
+        self, *items: RestorableBackup, is_there: bool = True, kept: tuple[object, ...] = ()
+    ) -> None:
+        self._items = list(items)
+        self._is_there = is_there
+        self._kept = list(kept)
+        self.restores = self
+        self.cronjobs = self
+        self.backups = self
+
+    async def restorable(self, filter: str, namespace: str) -> object:
+        if namespace != "shop":
+            raise InvalidFilter("No such namespace.")
+        return SimpleNamespace(items=self._items)
+
+    async def get(self, namespace: str, name: str) -> object:
+        if not self._is_there:
+            raise CronJobNotFound("There is no such CronJob.")
+        return SimpleNamespace(id="u")
+
+    async def list(self, filter: str, *, limit: int, cronjob_id: str) -> object:
+        assert filter == "snapshot:present"
+        return SimpleNamespace(items=self._kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "client", "backup_id"),
+    [
+        ("4f7a99", Answers(), "4f7a99"),
+        ("other/4f7a99", Answers(is_there=False), "4f7a99"),
+        ("shop/db", Answers(restorable("db-2", "no"), restorable("db", "good"), kept=(PARTIAL,)), "good"),
+        ("shop/db", Answers(restorable("db", None), kept=(PARTIAL,)), "partial"),
+        ("shop/db", Answers(restorable("db", "gone", is_there=False), is_there=False), "gone"),
+        ("shop/db", Answers(restorable("db", "old", is_there=False), restorable("db", "new")), "new"),
+    ],
+)
+async def test_which_backup_a_name_means(name: str, client: Answers, backup_id: str) -> None:
+    assert await find_backup_id(cast(Client, client), name) == backup_id
+
+
+async def test_a_cronjob_of_which_nothing_is_kept_is_told() -> None:
+    with pytest.raises(BackupNotFound, match="No snapshot of shop/db is kept"):
+        await find_backup_id(cast(Client, Answers(restorable("db", None))), "shop/db")
