@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-MOST_NAMED = 12
+MOST_NAMED = 16
 MOST_COMPARED = 20_000
 _LIKENESS = 0.6  # of 1; two exchanged letters in a word of four are 0.75
 
