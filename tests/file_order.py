@@ -11,7 +11,7 @@ WAITING = "tests/e2e/"
 SHARED = "tests/e2e/attacks"
 SHORT = "tests/unit/"
 FEW = 10  # tests: a file of unit tests with fewer takes a second at most
-LAST_BEGIN = 0.85  # of the way: the last file that waits may take 40 s, in which the others have work
+LAST_BEGIN = 0.7  # of the way: the last file that waits may take 100 s, in which the others have work
 
 
 def group_of(nodeid: str) -> str:

@@ -156,7 +156,7 @@ def test_check_agrees_with_a_simulation_minute_by_minute(
     assert {code: told.get(code, 0) for code in CODES} == simulate(run, backup, start, expected)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)  # each takes seconds; torture has 500
 @given(TIMES, TIMES, STARTS, st.integers(0, 180))
 def test_shift_leaves_no_conflict_and_keeps_the_cadence(
     run: Times, backup: Times, start: int, expected: int
