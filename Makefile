@@ -57,7 +57,7 @@ imports: $(VENV)/.dev ## which package may import which (import-linter)
 .PHONY: pytest
 pytest: $(VENV)/.dev debian servers newer-restic images ## the tests (ARGS="tests/unit -k schedule")
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests continue without Debian's kubectl" >&2
-	@systemd/require-debian tmux strace faketime >&2
+	@systemd/require-debian tmux strace faketime curl >&2
 	@systemd/require-debian zsh fish >&2 || echo "kronkeep: the tests continue without zsh and fish" >&2
 	@systemd/require-debian prometheus >&2 || echo "kronkeep: the tests continue without Debian's prometheus" >&2
 	@systemd/require-debian prometheus-alertmanager chromium >&2 || echo "kronkeep: the tests continue without them" >&2

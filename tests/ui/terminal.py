@@ -127,6 +127,15 @@ class Terminal:
         os.write(self._control, b"settle %d\n" % self._settled)
         return Sent(self._read_until(lambda data: mark in data).replace(mark, b""))
 
+    def wait_until_idle(self, seconds: float) -> Sent:
+        """Read until nothing has come for so many seconds; fail when that never is."""
+        data = b""
+        deadline = time.monotonic() + LONGEST_WAIT
+        while more := self.read_for(seconds).data:
+            assert time.monotonic() < deadline, data[-300:]
+            data += more
+        return Sent(data)
+
     def wait_for(self, text: bytes) -> Sent:
         """Read until `text` was drawn; fail when it never is."""
         return Sent(self._read_until(lambda data: text in data))

@@ -32,7 +32,7 @@ from kronkeep_common.models.maintenance import MaintenanceView
 from kronkeep_common.models.queue import QueueEntry
 from kronkeep_common.models.silence import SilenceView
 from kronkeep_common.models.storage import StorageRepository
-from kronkeep_common.name_suggestions import suggest_name
+from kronkeep_common.name_suggestions import MOST_NAMED, suggest_name
 from kronkeep_tui.cli import describe, main, output, record_ids, wait_for_end, watch
 from kronkeep_tui.cli.columns import COLUMNS
 from kronkeep_tui.cli.main import build_parser
@@ -230,9 +230,9 @@ def test_a_value_that_is_none_is_told_without_the_names_of_functions(
 
 
 def test_one_more_name_is_named() -> None:
-    names = [f"name-{number:02}" for number in range(13)]
-    assert suggest_name("quite-other", names).endswith("name-12.")
-    assert suggest_name("quite-other", names, "kubectl get ns").endswith("name-12.")
+    names = [f"name-{number:02}" for number in range(MOST_NAMED + 1)]
+    assert suggest_name("quite-other", names).endswith(f"{names[-1]}.")
+    assert suggest_name("quite-other", names, "kubectl get ns").endswith(f"{names[-1]}.")
     many = [*names, "x"]
     assert suggest_name("quite-other", many, "kubectl get ns").endswith("and 2 more (kubectl get ns).")
     assert suggest_name("quite-other", many).endswith("x."), "what has no command that lists all is not cut"
