@@ -18,6 +18,7 @@ from kronkeep_tui.colours import ThemedApp
 from kronkeep_tui.context import AvailableAction, Context
 from kronkeep_tui.key_input import KeyInput
 from kronkeep_tui.keymap import Keymap, key_label
+from kronkeep_tui.later_work import run_later
 from kronkeep_tui.navigation import Navigation, Place, PlacePath
 from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line, trouble
 from kronkeep_tui.prompt import LinePrompt, Prompt, YesNoPrompt
@@ -340,7 +341,7 @@ class Frame(Screen[None], Covered):
 
         async def run_and_tell() -> None:
             try:
-                await work
+                await run_later(work)
             except KronkeepError as error:
                 self.tell(f"{error.message} {error.next_step} [{error.code}]", "bad")
             except Exception as fault:  # the top of a task: it ends, the terminal stays
