@@ -62,6 +62,17 @@ async def test_the_night_opens_with_8_and_a_bar_leads_to_its_run() -> None:
         await until(pilot, lambda: "pg-crm" in screen(pilot) and "end of log" in screen(pilot))
 
 
+async def test_help_explains_the_signs() -> None:
+    async with app_of(CannedClient(*night()), start="night").run_test(size=(80, 24)) as pilot:
+        await wait_for_night(pilot)
+        await press(pilot, "question_mark")
+        await until(pilot, lambda: "Keys in night" in screen(pilot))
+        await press(pilot, "end")
+        words = " ".join(screen(pilot).split())
+        assert "○ (or o) a slot without a run" in words
+        assert "x failed, c cancelled" in words
+
+
 async def test_the_selection_goes_from_bar_to_bar_and_the_window_with_it() -> None:
     async with app_of(CannedClient(*night()), start="night").run_test(size=WIDE) as pilot:
         await wait_for_night(pilot)

@@ -15,6 +15,7 @@ import pytest
 from kronkeep_common.models.coverage import ClaimCoverage, CoverageFault
 from kronkeep_common.models.report import Deletion, EvidenceReport, PolicyEvidence
 from kronkeep_tui.cli import report_formats
+from kronkeep_tui.cli.columns import COLUMNS
 
 AT = datetime(2026, 6, 1, 2, 14, tzinfo=UTC)
 GOOD = PolicyEvidence(
@@ -134,3 +135,9 @@ def test_claims_that_nobody_archives_and_exemptions_are_listed() -> None:
     assert "shop/cache" not in failed
     bare = report_formats.as_html(REPORT).decode()
     assert "Claims" not in bare
+
+
+def test_figures_of_storages_have_no_columns_of_runs() -> None:
+    titles = {kind: {column.title for column in COLUMNS[kind]} for kind in ("figures", "figures of storages")}
+    assert titles["figures"] - titles["figures of storages"] == {"SUCCESS", "RUNS", "RAN"}
+    assert {"BACKUPS", "FAILED", "READ"} <= titles["figures of storages"]

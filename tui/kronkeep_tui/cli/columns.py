@@ -182,6 +182,16 @@ def _path(parts: dict[str, str]) -> str:
     return clean("/".join(parts.values()) or "-")
 
 
+_BACKUP_FIGURES = (
+    OutputColumn("BACKUPS", "backups", _number),
+    OutputColumn("FAILED", "backups_failed", _number),
+    OutputColumn("NOT BEGUN", "backups_not_begun", _number),
+    OutputColumn("PARTIAL", "backups_partial", _number),
+    OutputColumn("MISSED", "backups_missed", _number),
+    OutputColumn("UNKNOWN", "backups_unknown", _number),
+    OutputColumn("READ", "bytes_read", size),
+    OutputColumn("NEW", "bytes_added", size),
+)
 COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
     "cronjobs": (
         OutputColumn("NAMESPACE", "namespace"),
@@ -425,14 +435,13 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("UNKNOWN", "unknown", _number),
         OutputColumn("MISSED", "missed", _number),
         OutputColumn("RAN", "seconds", duration),
-        OutputColumn("BACKUPS", "backups", _number),
-        OutputColumn("FAILED", "backups_failed", _number),
-        OutputColumn("NOT BEGUN", "backups_not_begun", _number),
-        OutputColumn("PARTIAL", "backups_partial", _number),
-        OutputColumn("MISSED", "backups_missed", _number),
-        OutputColumn("UNKNOWN", "backups_unknown", _number),
-        OutputColumn("READ", "bytes_read", size),
-        OutputColumn("NEW", "bytes_added", size),
+        *_BACKUP_FIGURES,
+    ),
+    # No run belongs to a storage.
+    "figures of storages": (
+        OutputColumn("OF", "", _subject),
+        OutputColumn("FROM", "from_at", _day),
+        *_BACKUP_FIGURES,
     ),
 }
 WIDE_COLUMNS: dict[str, tuple[OutputColumn, ...]] = {

@@ -35,8 +35,9 @@ def add_parser(verbs: Verbs) -> None:
 async def _list(client: "Client", options: argparse.Namespace) -> int:
     answer = await client.figures.list(options.by, options.days, options.period, options.namespace)
     clusters = {cluster.id: cluster.name for cluster in answer.clusters}
+    kind = "figures of storages" if options.by == "storage" else "figures"
     output.print_records(
-        "figures", answer.items, options.output, headers=not options.no_headers, clusters=clusters
+        kind, answer.items, options.output, headers=not options.no_headers, clusters=clusters
     )
     if answer.items and options.output in ("table", "wide"):
         sys.stdout.flush()

@@ -19,6 +19,14 @@ FIGURES = (
 )
 
 
+NIGHT = (
+    "A block is a run, as long as it took; ▄ an archive; ─ its wait in the queue; ░ what is planned, as long "
+    "as usual; ○ (or o) a slot without a run; ▒ several runs in one cell, 37× how many they are. At its end: "
+    "x failed, c cancelled, ? unknown, p partial. │ is now, [ ] the run that is chosen, 12 × a row of 12 "
+    "CronJobs. Times are of the zone in the header, which Z changes.",
+)
+
+
 class HelpView(PageView):
     """The keys of the kind of view that the argument names, then the grammar of filters."""
 
@@ -36,8 +44,11 @@ class HelpView(PageView):
             (("In a shell (C has this and more lines):", "title"),),
         ]
         shell += [((part, ""),) for part in wrap_anywhere(self.context.shell_line, width)]
-        notes = [((part, "quiet"),) for line in (*FILTERS, *FIGURES) for part in wrap(line, width)]
+        notes = [((part, "quiet"),) for line in self._notes() for part in wrap(line, width)]
         return [*lines, (), *notes, *shell]
+
+    def _notes(self) -> Sequence[str]:
+        return (*NIGHT, *FILTERS, *FIGURES) if self.argument == "night" else (*FILTERS, *FIGURES)
 
 
 def _key_line(available: AvailableAction) -> Text:
