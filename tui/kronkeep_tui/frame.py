@@ -143,7 +143,7 @@ class Frame(Screen[None], Covered):
 
     def update_bars(self) -> None:
         """Show tabs, crumbs, headline and key bar of the view in front; in plain mode, speak its row."""
-        if not self.children:  # a timer of a view may still come while the terminal ends
+        if not self.query("#tabs"):  # a timer of a view may still come while the terminal ends
             return
         view = self.view
         self._bar("tabs").say(*tabs_line(TABS, self.navigation.path[0].kind, self.size.width))

@@ -7,6 +7,7 @@ verified; raise DamagedHistory where it is wrong.
 import sqlite3
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from heapq import merge
 from itertools import islice
@@ -49,6 +50,19 @@ class TableRows:
             return self._database.reader.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as fault:
             raise translate_fault(fault, self._database.folder) from fault
+
+    @contextmanager
+    def _one_snapshot(self) -> Iterator[None]:
+        """Let all statements of the block see the database as it is at the first one.
+
+        The writer's thread makes pending rows durable between any two of them; what is counted in two would
+        be missing in both.
+        """
+        self._database.reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._database.reader.execute("COMMIT")
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
         """Return the rows of the database that no pending change hides."""
@@ -254,8 +268,10 @@ class TableRows:
 
     def count(self, field: str, equal: Mapping[str, str]) -> dict[str, int]:
         """Return how many rows with these values have each value of a shared field."""
-        counted = Counter(self._count_stored(field, equal))
-        for row in self._hidden_rows():
+        with self._one_snapshot():
+            counted = Counter(self._count_stored(field, equal))
+            hidden = list(self._hidden_rows())
+        for row in hidden:
             if all(getattr(row, name) == value for name, value in equal.items()):
                 counted[getattr(row, field) or ""] -= 1
         for row in self.pending.matching(equal):
@@ -287,8 +303,10 @@ class TableRows:
 
     def __len__(self) -> int:
         sql = "SELECT coalesce(sum(documents), 0) FROM counts WHERE table_name = ?"
-        stored = sum(int(number) for (number,) in self._select(sql, (self.name,)))
-        return stored - sum(1 for _ in self._hidden_rows()) + sum(1 for _ in self.pending.matching({}))
+        with self._one_snapshot():
+            stored = sum(int(number) for (number,) in self._select(sql, (self.name,)))
+            hidden = sum(1 for _ in self._hidden_rows())
+        return stored - hidden + sum(1 for _ in self.pending.matching({}))
 
     @property
     def last_number(self) -> int:

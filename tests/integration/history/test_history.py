@@ -362,3 +362,20 @@ def test_kill_minus_nine_loses_nothing_acknowledged(tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_kill_minus_nine_a_thousand_times(tmp_path: Path) -> None:
     kill_and_compare(tmp_path, 1000)
+
+
+async def test_counts_are_right_while_what_they_count_becomes_durable(tmp_path: Path) -> None:
+    """The writer's thread commits between any two statements of the event loop's thread."""
+    history = await open_history(tmp_path)
+    wrong = []
+    for number in range(300):
+        history.executions.put(run(number, str(number)))
+        commit = asyncio.create_task(history.commit())
+        await asyncio.sleep(0)
+        while not commit.done():
+            counted = history.executions.values("cronjob", cronjob_id=f"id-{number}")
+            if counted != {str(number): 1}:
+                wrong.append((number, counted))
+            await asyncio.sleep(0)
+    assert wrong == []
+    await history.close()
