@@ -268,9 +268,12 @@ class TableRows:
 
     def count(self, field: str, equal: Mapping[str, str]) -> dict[str, int]:
         """Return how many rows with these values have each value of a shared field."""
-        with self._one_snapshot():
-            counted = Counter(self._count_stored(field, equal))
-            hidden = list(self._hidden_rows())
+        counted: Counter[str] = Counter()
+        hidden: list[Row] = []
+        if self.name in self._database.tables:  # which may be made at any moment, too
+            with self._one_snapshot():
+                counted.update(self._count_stored(field, equal))
+                hidden = list(self._hidden_rows())
         for row in hidden:
             if all(getattr(row, name) == value for name, value in equal.items()):
                 counted[getattr(row, field) or ""] -= 1
@@ -303,6 +306,8 @@ class TableRows:
 
     def __len__(self) -> int:
         sql = "SELECT coalesce(sum(documents), 0) FROM counts WHERE table_name = ?"
+        if self.name not in self._database.tables:
+            return sum(1 for _ in self.pending.matching({}))
         with self._one_snapshot():
             stored = sum(int(number) for (number,) in self._select(sql, (self.name,)))
             hidden = sum(1 for _ in self._hidden_rows())

@@ -268,7 +268,8 @@ def test_every_list_that_has_names_can_print_them(capsys: pytest.CaptureFixture[
         "copies": BackupCopy, "restores": Restore, "files": SnapshotFile, "storages": BackupStorage,
         "policies": api.PolicyView, "orphans": OrphanedPolicy, "queue": QueueEntry,
         "manifests": api.ManifestFile, "sinks": api.SinkView, "alerts": Alert, "silences": SilenceView,
-        "maintenance": MaintenanceView, "figures": Figures, "claims": ClaimCoverage,
+        "maintenance": MaintenanceView, "figures": Figures, "figures of storages": Figures,
+        "claims": ClaimCoverage,
         "repositories": StorageRepository, "matches": FileMatch, "restorable": RestorableBackup,
     }  # fmt: skip
     assert set(COLUMNS) == {*models, "audit", "usages"}, "the last two have no names, and no such format"
