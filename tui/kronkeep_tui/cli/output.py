@@ -155,7 +155,7 @@ def _name_of(kind: str, record: Any) -> str:
         return clean(f"{record.namespace}/{record.name}")
     if kind == "policies":
         return clean(f"{record.namespace}/{record.cronjob}")
-    if kind == "figures":
+    if kind in ("figures", "figures of storages"):
         return clean("/".join(filter(None, (record.namespace, record.cronjob, record.storage_id))))
     return clean(getattr(record, _NAMES.get(kind, "id")))
 
