@@ -1,6 +1,5 @@
 """One history is counted alike everywhere: lists, figures, timeline, morning report and evidence."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
+from tests.filled_daemon import start_on_filled_history
 from tests.records import make_backup, make_run
 
 from kronkeep_common.clock import SystemClock
@@ -23,11 +23,8 @@ NOT_BEGUN = 3
 
 @pytest.fixture(scope="module")
 def daemon(open_folder: Path) -> Iterator[Daemon]:
-    process = Daemon(open_folder / "s")
-    asyncio.run(fill(process.state / "history"))
-    asyncio.run(process.start())
-    yield process
-    asyncio.run(process.stop())
+    with start_on_filled_history(open_folder, fill) as process:
+        yield process
 
 
 async def fill(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Figures over the socket and on the command line, of a daemon that already has runs."""
 
-import asyncio
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
+from tests.filled_daemon import start_on_filled_history
 from tests.records import make_run
 
 from kronkeep_common.clock import SystemClock
@@ -38,11 +38,8 @@ async def fill(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def daemon(open_folder: Path) -> Iterator[Daemon]:
-    process = Daemon(open_folder / "s")
-    asyncio.run(fill(process.state / "history"))
-    asyncio.run(process.start())
-    yield process
-    asyncio.run(process.stop())
+    with start_on_filled_history(open_folder, fill) as process:
+        yield process
 
 
 def stats(daemon: Daemon, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -1,6 +1,5 @@
 """Search in kept logs over the socket and on the command line."""
 
-import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import httpx
 import pytest
 from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
+from tests.filled_daemon import start_on_filled_history
 from tests.records import make_run
 
 from kronkeep_common.clock import SystemClock
@@ -46,11 +46,8 @@ async def fill(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def daemon(open_folder: Path) -> Iterator[Daemon]:
-    process = Daemon(open_folder / "s")
-    asyncio.run(fill(process.state / "history"))
-    asyncio.run(process.start())
-    yield process
-    asyncio.run(process.stop())
+    with start_on_filled_history(open_folder, fill) as process:
+        yield process
 
 
 async def search(daemon: Daemon, text: str, *options: object) -> tuple[list[LogHit], SearchEnd]:

@@ -1,6 +1,5 @@
 """The beginnings of ids in the place of ids: API and command line, for every kind of record that has one."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ import httpx
 import pytest
 from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
+from tests.filled_daemon import start_on_filled_history
 from tests.records import make_backup, make_run
 
 from kronkeep_common.clock import SystemClock
@@ -66,11 +66,8 @@ async def fill(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    process = Daemon(tmp_path_factory.mktemp("short") / "s")
-    asyncio.run(fill(process.state / "history"))
-    asyncio.run(process.start())
-    yield process
-    asyncio.run(process.stop())
+    with start_on_filled_history(tmp_path_factory.mktemp("short"), fill) as process:
+        yield process
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The timeline over the socket: what of the history lies in a period, and what the schedules plan."""
 
-import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.command_line import run_kronkeep
 from tests.daemon_process import Daemon
+from tests.filled_daemon import start_on_filled_history
 from tests.records import make_backup, make_run
 from tests.waiting import eventually
 
@@ -65,11 +65,8 @@ async def fill(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def daemon(open_folder: Path) -> Iterator[Daemon]:
-    process = Daemon(open_folder / "s")
-    asyncio.run(fill(process.state / "history"))
-    asyncio.run(process.start())
-    yield process
-    asyncio.run(process.stop())
+    with start_on_filled_history(open_folder, fill) as process:
+        yield process
 
 
 async def test_a_period_has_what_lies_in_it_and_what_is_planned(daemon: Daemon) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.records import make_run
 from tests.unit.cronjobs.slot_scene import Scene
@@ -18,6 +19,7 @@ from kronkeep_daemon.cronjobs.log_collector import (
     COPIERS_PER_NAMESPACE,
     LogCollector,
 )
+from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import Job, Pod, convert_object
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -77,52 +79,32 @@ def ended_pod(namespace: str, name: str) -> Pod:
     return convert_object({"metadata": meta, "status": status}, Pod)
 
 
-async def test_logs_without_an_end_keep_nobody_elses_log_waiting(tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+class CollectorScene(NamedTuple):
+    """A collector of a cluster's logs on a real history, and the ids of the records whose logs were saved."""
+
+    history: History
+    collector: LogCollector
+    supervisor: Supervisor
+    first_lists: asyncio.Event
+    saved: list[str]
+
+    async def wait_for_log(self, record_id: str) -> None:
+        async def saved_records() -> list[str]:
+            return self.saved
+
+        await eventually(saved_records, lambda records: record_id in records)
+
+
+@asynccontextmanager
+async def open_collector(folder: Path, cluster: Any) -> AsyncIterator[CollectorScene]:
+    """Give a collector that has not been started; end its tasks after the block."""
+    scene = Scene(folder)
     await scene.open()
     saved: list[str] = []
 
     async def note(record_id: str, _: KeptLog) -> None:
         saved.append(record_id)
 
-    cluster: Any = EndlessLogs()
-    collector = LogCollector(
-        cluster=cluster,
-        history=scene.history,
-        on_log_saved=note,
-        clock=SystemClock(),
-        first_lists=asyncio.Event(),
-    )
-    supervisor = Supervisor(SystemClock())
-    collector.start(supervisor)
-    for number in range(20_000):
-        collector.collect_logs(f"evil-{number}", ended_pod("evil", f"e-{number}"))
-    scene.history.executions.put(make_run(id="victim"))
-    collector.collect_logs("victim", ended_pod("shop", "s"))
-
-    async def saved_records() -> list[str]:
-        return saved
-
-    await eventually(saved_records, lambda records: "victim" in records)
-    assert cluster.reading == COPIERS_PER_NAMESPACE < COPIERS
-    await supervisor.close()
-    await scene.close()
-
-
-async def test_manifests_wait_for_the_first_lists_and_logs_do_not_wait_for_manifests(tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
-    await scene.open()
-    saved: list[str] = []
-
-    async def note(record_id: str, _: KeptLog) -> None:
-        saved.append(record_id)
-
-    class EndlessManifests(EndlessLogs):
-        async def get(self, _: str) -> None:
-            self.reading += 1
-            await asyncio.Event().wait()
-
-    cluster: Any = EndlessManifests()
     first_lists = asyncio.Event()
     collector = LogCollector(
         cluster=cluster,
@@ -132,61 +114,66 @@ async def test_manifests_wait_for_the_first_lists_and_logs_do_not_wait_for_manif
         first_lists=first_lists,
     )
     supervisor = Supervisor(SystemClock())
-    collector.start(supervisor)
-    for number in range(2 * COPIERS):
-        run = make_run(id=f"run-{number}", namespace=f"team-{number}", job=f"j-{number}")
-        scene.history.executions.put(run)
-        meta = {"name": f"j-{number}", "namespace": run.namespace, "uid": run.id}
-        collector.collect_artifacts(run.id, convert_object({"metadata": meta}, Job))
-
-    async def saved_records() -> list[str]:
-        return saved
-
-    async def reading() -> int:
-        return int(cluster.reading)
-
-    collector.collect_logs("run-0", ended_pod("shop", "s-0"))
-    await eventually(saved_records, lambda records: "run-0" in records)
-    assert cluster.reading == 0
-    first_lists.set()
-    await eventually(reading, lambda count: count == ARTIFACT_COPIERS)
-    collector.collect_logs("run-1", ended_pod("shop", "s-1"))
-    await eventually(saved_records, lambda records: "run-1" in records)
-    assert cluster.reading == ARTIFACT_COPIERS
+    yield CollectorScene(scene.history, collector, supervisor, first_lists, saved)
     await supervisor.close()
     await scene.close()
+
+
+async def test_logs_without_an_end_keep_nobody_elses_log_waiting(tmp_path: Path) -> None:
+    cluster: Any = EndlessLogs()
+    async with open_collector(tmp_path, cluster) as made:
+        made.collector.start(made.supervisor)
+        for number in range(20_000):
+            made.collector.collect_logs(f"evil-{number}", ended_pod("evil", f"e-{number}"))
+        made.history.executions.put(make_run(id="victim"))
+        made.collector.collect_logs("victim", ended_pod("shop", "s"))
+
+        await made.wait_for_log("victim")
+        assert cluster.reading == COPIERS_PER_NAMESPACE < COPIERS
+
+
+async def test_manifests_wait_for_the_first_lists_and_logs_do_not_wait_for_manifests(tmp_path: Path) -> None:
+    class EndlessManifests(EndlessLogs):
+        async def get(self, _: str) -> None:
+            self.reading += 1
+            await asyncio.Event().wait()
+
+    cluster: Any = EndlessManifests()
+    async with open_collector(tmp_path, cluster) as made:
+        made.collector.start(made.supervisor)
+        for number in range(2 * COPIERS):
+            run = make_run(id=f"run-{number}", namespace=f"team-{number}", job=f"j-{number}")
+            made.history.executions.put(run)
+            meta = {"name": f"j-{number}", "namespace": run.namespace, "uid": run.id}
+            made.collector.collect_artifacts(run.id, convert_object({"metadata": meta}, Job))
+
+        async def reading() -> int:
+            return int(cluster.reading)
+
+        made.collector.collect_logs("run-0", ended_pod("shop", "s-0"))
+        await made.wait_for_log("run-0")
+        assert cluster.reading == 0
+        made.first_lists.set()
+        await eventually(reading, lambda count: count == ARTIFACT_COPIERS)
+        made.collector.collect_logs("run-1", ended_pod("shop", "s-1"))
+        await made.wait_for_log("run-1")
+        assert cluster.reading == ARTIFACT_COPIERS
 
 
 async def test_a_hundred_clusters_have_no_copiers_that_wait(tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
-    await scene.open()
-    saved: list[str] = []
-
-    async def note(record_id: str, _: KeptLog) -> None:
-        saved.append(record_id)
-
     cluster: Any = EndlessLogs()
-    collector = LogCollector(
-        cluster=cluster,
-        history=scene.history,
-        on_log_saved=note,
-        clock=SystemClock(),
-        first_lists=asyncio.Event(),
-    )
-    supervisor = Supervisor(SystemClock())
-    for number in range(2):
-        scene.history.executions.put(make_run(id=f"run-{number}"))
-    collector.collect_logs("run-0", ended_pod("shop", "before the start"))
+    async with open_collector(tmp_path, cluster) as made:
+        for number in range(2):
+            made.history.executions.put(make_run(id=f"run-{number}"))
+        made.collector.collect_logs("run-0", ended_pod("shop", "before the start"))
 
-    async def idle_after() -> tuple[int, int]:
-        return len(saved), sum("log copier" in name for name in supervisor.names())
+        async def idle_after() -> tuple[int, int]:
+            return len(made.saved), sum("log copier" in name for name in made.supervisor.names())
 
-    collector.start(supervisor)
-    await eventually(idle_after, lambda state: state == (1, 0))
-    collector.collect_logs("run-1", ended_pod("shop", "later"))
-    await eventually(idle_after, lambda state: state == (2, 0))
-    await supervisor.close()
-    await scene.close()
+        made.collector.start(made.supervisor)
+        await eventually(idle_after, lambda state: state == (1, 0))
+        made.collector.collect_logs("run-1", ended_pod("shop", "later"))
+        await eventually(idle_after, lambda state: state == (2, 0))
 
 
 def test_a_full_queue_takes_more_of_groups_that_have_less_than_their_share() -> None:
