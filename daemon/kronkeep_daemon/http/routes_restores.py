@@ -165,14 +165,10 @@ async def list_restorable(call: ApiCall[None]) -> api.ListOf[RestorableBackup]:
     One with a policy of which nothing can be restored has no `id`.
     """
     accepted = filter_of(call, "policies")
-    namespace = call.query.get("namespace")
+    namespace = call.query.get("namespace") or None
     now = call.services.clock.now()
-    each = call.services.restorable.iter(call.services.extended.iter_cronjobs(namespace))
-    items = [
-        backup
-        async for backup in each
-        if accepted.matches(backup, now) and namespace in (None, "", backup.namespace)
-    ]
+    each = call.services.restorable.iter(call.services.extended.iter_cronjobs(namespace), namespace)
+    items = [backup async for backup in each if accepted.matches(backup, now)]
     return with_staleness(call, api.ListOf(items=items))
 
 

@@ -25,10 +25,13 @@ class RestorableBackups:
         self._places = places
         self._storages = storages
 
-    async def iter(self, cronjobs: AsyncIterator[CronJob]) -> AsyncIterator[RestorableBackup]:
+    async def iter(
+        self, cronjobs: AsyncIterator[CronJob], namespace: str | None = None
+    ) -> AsyncIterator[RestorableBackup]:
         """Yield what can be restored of each CronJob, then of those whose backups are all that is left.
 
-        cronjobs: all that are there; one with a policy of which nothing can be restored is yielded too.
+        cronjobs: all that are there, or those of the namespace alone, where one is named; one with a policy
+            of which nothing can be restored is yielded too.
         """
         present: set[str] = set()
         carried: set[tuple[str, str, str]] = set()
@@ -45,11 +48,13 @@ class RestorableBackups:
             elif cronjob.policy is not None:
                 yield _describe_nothing(cronjob)
         for cronjob_id in self._history.backups.distinct("cronjob_id"):
-            place = await self._find_place(cronjob_id=cronjob_id) if cronjob_id not in present else None
+            if cronjob_id in present:
+                continue
+            place = await self._find_place(cronjob_id=cronjob_id, namespace=namespace)
             if place is not None and (place.namespace, place.cronjob, place.policy_id) not in carried:
                 yield self._describe(place, None)
 
-    async def _find_place(self, **equal: str) -> BackupExecution | None:
+    async def _find_place(self, **equal: str | None) -> BackupExecution | None:
         """Return the newest backup with these values that can be restored, good ones first."""
         for status in STATUSES:
             for page in self._history.backups.pages(PAGE, cursor=None, until=None, status=status, **equal):
