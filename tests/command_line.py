@@ -4,6 +4,7 @@ What a process has of its own (its environment, a terminal, signals, a reader th
 one, by `run_process` or in `integration/cli/test_cli.py`.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -74,6 +75,12 @@ def run_line(*argv: str) -> subprocess.CompletedProcess[str]:
 def run_kronkeep(daemon: Daemon, *argv: str) -> subprocess.CompletedProcess[str]:
     """Run a command line against a daemon in this process."""
     return run_line("--socket", str(daemon.announcement["socket"]), *argv)
+
+
+async def run_at(socket: str, *argv: str) -> tuple[int, str]:
+    """Run a command line against the daemon at a socket beside other tasks; return exit code and output."""
+    done = await asyncio.to_thread(run_line, "--socket", socket, *argv)
+    return done.returncode, done.stdout
 
 
 def run_process(daemon: Daemon, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:

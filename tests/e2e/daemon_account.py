@@ -45,3 +45,11 @@ def collection_path(body: dict[str, Any]) -> str:
     namespace = body["metadata"].get("namespace")
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"{base}{scope}/{body['kind'].lower()}s"
+
+
+async def create_token(kubeconfig: Path) -> str:
+    cluster = await Cluster.connect(kubeconfig=kubeconfig)
+    try:
+        return await create_account(cluster)
+    finally:
+        await cluster.close()

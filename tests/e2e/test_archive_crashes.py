@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import os
 import random
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, wait_for_end
+from tests.e2e.restic_processes import kill_restic
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -31,19 +30,6 @@ def fill(folder: Path, seed: int) -> None:
         (folder / f"big {number}").write_bytes(chance.randbytes(2_000_000))
     for number in range(100):
         (folder / f"small\n{number}").write_bytes(chance.randbytes(500))
-
-
-def kill_restic(backup_id: str) -> bool:
-    """Send SIGKILL to the restic that makes this backup; return whether one was found."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            argv = (process / "cmdline").read_bytes().split(b"\0")
-            if argv[0].endswith(b"restic") and f"backup={backup_id}".encode() in argv and b"backup" in argv:
-                os.kill(int(process.name), signal.SIGKILL)
-                return True
-        except (OSError, ProcessLookupError):
-            continue
-    return False
 
 
 async def kill_archive(

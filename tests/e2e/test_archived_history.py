@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.cluster_proxy import daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, wait_for_end
-from tests.e2e.storages.test_layouts import list_ids, read_passwords
+from tests.e2e.storages.folder_repositories import list_ids, read_passwords
 from tests.waiting import eventually
 
 from kronkeep_common.errors import NotAllowedNow

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from tests.command_line import run_kronkeep
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
+from tests.e2e.lost_state import lose_state, run_cli, wait_for_recovery
 from tests.e2e.restore_site import wait_until_ended
-from tests.e2e.test_lost_records import lose_state, run_cli, wait_for_recovery
 from tests.waiting import eventually
 
 from kronkeep_common import errors, object_keys

@@ -1,15 +1,12 @@
 """Records that are lost with the state folder, and CronJobs that are deleted and made again; real restic."""
 
-import asyncio
-import io
 import shutil
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, wait_for_end
+from tests.e2e.lost_state import lose_state, run_cli, wait_for_recovery
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -21,38 +18,12 @@ from kronkeep_common.models import (
     RestoreTarget,
     Retention,
 )
-from kronkeep_tui.cli.main import main
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
     with backup_site(tmp_path_factory.mktemp("lost"), DEBIAN_RESTIC) as running:
         yield running
-
-
-async def run_cli(site: BackupSite, *argv: str) -> str:
-    """Run a command line against the site's daemon; return what it printed."""
-
-    def run() -> str:
-        with redirect_stdout(io.StringIO()) as printed:
-            assert main(["--socket", site.daemon.announcement["socket"], *argv]) == 0, printed.getvalue()
-        return printed.getvalue()
-
-    return await asyncio.to_thread(run)
-
-
-async def lose_state(site: BackupSite) -> None:
-    """Remove all that the daemon remembers; its cluster stays."""
-    await site.daemon.stop()
-    for entry in site.daemon.state.iterdir():
-        if entry.name != "cluster":
-            await asyncio.to_thread(shutil.rmtree if entry.is_dir() else Path.unlink, entry)
-    await site.daemon.start()
-
-
-async def wait_for_recovery(client: Client, name: str) -> Any:
-    storage = await eventually(lambda: client.storages.get(name), lambda s: s.snapshots is not None)
-    return storage.snapshots
 
 
 async def back_up_after_run(client: Client, name: str) -> BackupExecution:

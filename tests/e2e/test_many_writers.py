@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, wait_for_end
-from tests.e2e.test_archive_crashes import kill_restic
+from tests.e2e.restic_processes import kill_restic
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client

@@ -12,8 +12,8 @@ import pytest
 from tests.cluster_proxy import ClusterProxy, daemon_behind_proxy
 from tests.command_line import run_process
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite
+from tests.e2e.daemon_account import create_token
 from tests.e2e.restore_site import describe_folder, fill_claim
-from tests.e2e.test_volume_copies import create_token
 from tests.waiting import eventually
 
 from kronkeep_common.models import BackupExecution

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.e2e.test_demo import Demo
-from tests.e2e.test_terminal import Tmux
+from tests.e2e.demo_process import Demo
+from tests.e2e.tmux import Tmux
 from tests.waiting import eventually
 
 from kronkeep_daemon.demo import NAMESPACE

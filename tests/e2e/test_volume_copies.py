@@ -13,7 +13,7 @@ import pytest
 from tests import external_cluster
 from tests.cluster_proxy import ClusterProxy, daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, wait_for_end
-from tests.e2e.daemon_account import create_account
+from tests.e2e.daemon_account import create_token
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -44,14 +44,6 @@ class Scene:
 
     async def admin(self) -> Cluster:
         return await self.site.daemon.cluster()
-
-
-async def create_token(kubeconfig: Path) -> str:
-    cluster = await Cluster.connect(kubeconfig=kubeconfig)
-    try:
-        return await create_account(cluster)
-    finally:
-        await cluster.close()
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from tests.ui.canned import CannedClient
 from tests.ui.driving import app_of, screen, until
-from tests.unit.tui.test_alerts_page import ALERT
-from tests.unit.tui.test_holds_page import MAINTENANCE, SILENCE
+from tests.unit.tui.page_records import ALERT, MAINTENANCE, SILENCE
 
 
 async def test_they_are_begun_seen_and_ended() -> None:

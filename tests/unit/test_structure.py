@@ -1,5 +1,6 @@
 """The shape of the code: short files and functions, plain names and docstrings, no circles of imports."""
 
+import re
 import statistics
 
 import pytest
@@ -62,6 +63,14 @@ def test_hardly_any_function_is_named_after_a_participle(sources: list[Source]) 
 def test_figures_stay_within_their_limits(figure: str, sources: list[Source]) -> None:
     places = COUNTS[figure](sources)
     assert len(places) <= ALLOWED.get(figure, 0), list(map(str, places))
+
+
+def test_what_tests_share_is_in_modules_that_are_no_tests() -> None:
+    modules = list_modules("tests", "benchmarks")
+    imports = re.compile(
+        r"^\s*(?:from tests\.(?:\w+\.)*test_\w+ import|from tests[\w.]* import test_)", re.MULTILINE
+    )
+    assert [str(path) for path in modules if imports.search(path.read_text())] == []
 
 
 def test_no_modules_import_each_other_in_a_circle(sources: list[Source]) -> None:

@@ -1,14 +1,12 @@
 """A storage as it is made by default: each namespace has a repository and a password of its own."""
 
 import asyncio
-import base64
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from tests import external_cluster
 from tests.cluster_proxy import daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, wait_for_end
+from tests.e2e.storages.folder_repositories import list_ids, read_passwords
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -30,10 +29,8 @@ from kronkeep_common.models import (
     RestoreTarget,
     Source,
 )
-from kronkeep_common.models.storage_layout import password_secret_of_folders
 from kronkeep_common.states import MoveState, RotationState
 from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.errors import NotFoundInCluster
 
 NAMESPACES = ("default", "shop")
 ROOT = Path(__file__).parents[3]
@@ -45,24 +42,6 @@ async def site(tmp_path: Path) -> AsyncIterator[BackupSite]:
     """A daemon whose cluster is another process, which lives on."""
     async with daemon_behind_proxy(tmp_path) as (daemon, _, _):
         yield BackupSite(daemon, DEBIAN_RESTIC)
-
-
-async def read_passwords(site: BackupSite, storage: str) -> dict[str, str]:
-    """Return the passwords of a storage's repositories by folder, its own under the empty one."""
-    cluster = await site.daemon.cluster()
-    secret: dict[str, Any] = {"data": {}}
-    with suppress(NotFoundInCluster):  # no repository below the storage's own was made yet
-        secret = await cluster.get(paths.secrets("kronkeep", password_secret_of_folders(storage)))
-    await cluster.close()
-    texts = {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
-    return {"": await site.read_password(storage), **texts}
-
-
-def list_ids(folder: Path, password: str) -> list[str] | None:
-    """Return the ids of a repository's snapshots; None where the password does not open it."""
-    argv = [DEBIAN_RESTIC, "-r", str(folder), "--no-cache", "--no-lock", "snapshots", "--json"]
-    done = subprocess.run(argv, env={"RESTIC_PASSWORD": password}, capture_output=True, check=False)
-    return None if done.returncode else [each["id"] for each in json.loads(done.stdout) or []]
 
 
 async def create_cronjob(client: Client, namespace: str, storage: str, **policy: Any) -> None:

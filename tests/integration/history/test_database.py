@@ -12,8 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import pytest
+from tests.integration.history.row_changes import put
 
 from kronkeep_common.errors import (
     DamagedHistory,
@@ -27,17 +27,11 @@ from kronkeep_daemon.history import change_log
 from kronkeep_daemon.history import database as database_module
 from kronkeep_daemon.history.change_log import ChangeHold, read_changes
 from kronkeep_daemon.history.changes import Change
-from kronkeep_daemon.history.database import Database, RowChange, connect
+from kronkeep_daemon.history.database import Database, connect
 from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.database_faults import DiskFailed
 from kronkeep_daemon.history.history_folder import read_newest
-from kronkeep_daemon.history.rows import row_of
 from kronkeep_daemon.history.table_rows import TableRows
-
-
-def put(number: int, record_id: str, size: int = 10, table: str = "runs") -> RowChange:
-    body = msgspec.json.encode({"id": record_id, "status": "failed", "text": "x" * size})
-    return RowChange(table=table, number=number, id=record_id, row=row_of(number, body))
 
 
 def ids(database: Database) -> list[str]:
@@ -317,7 +311,7 @@ def test_every_flipped_bit_of_a_small_database_is_noticed_or_harmless(
 KILLED = """
 import sys
 from pathlib import Path
-from tests.integration.history.test_database import put
+from tests.integration.history.row_changes import put
 from kronkeep_daemon.history.database import Database
 database = Database(Path(sys.argv[1]))
 number = database.changes.last

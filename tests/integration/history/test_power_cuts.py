@@ -20,7 +20,7 @@ from kronkeep_daemon.history.database_check import check_whole
 WRITER = """
 import os, sys
 from pathlib import Path
-from tests.integration.history.test_database import put
+from tests.integration.history.row_changes import put
 from kronkeep_daemon.history.database import Database
 for life in range(2):
     database = Database(Path(sys.argv[1]))

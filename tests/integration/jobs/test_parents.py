@@ -5,11 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import msgspec
 import pytest
 from tests.quick_repository import write_quick_repository
-from tests.records import vault
-from tests.unit.backups.test_archive_manifests import BACKUP
+from tests.records import make_backup, vault
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_daemon.repositories.repository import Repository
@@ -48,8 +46,8 @@ def test_an_archive_of_another_namespace_is_not_the_parent(tmp_path: Path) -> No
         (tmp_path / name).mkdir()
         for number in range(FILES):
             (tmp_path / name / str(number)).write_text(f"{name} {number}")
-    shop = msgspec.structs.replace(BACKUP, namespace="shop")
-    blog = msgspec.structs.replace(BACKUP, namespace="blog")
+    shop = make_backup(namespace="shop", storage_id="vault")
+    blog = make_backup(namespace="blog", storage_id="vault")
     assert unmodified_files(shop, "shop") == 0
     assert unmodified_files(blog, "blog") == 0
     assert unmodified_files(shop, "shop") == FILES

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.integration.http.many import many
+from tests.integration.metrics.metrics_listener import listener_of
 from tests.integration.metrics.prometheus_server import needs_prometheus, prometheus_of
-from tests.integration.metrics.test_exposition import listener_of
 from tests.waiting import eventually
 
 from kronkeep_common.monitoring.dashboard import dashboard

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from benchmarks.loop_pauses import longest_pause
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tests.integration.http.many import CLUSTER, many
+from tests.integration.metrics.metrics_listener import listener_of
 from tests.integration.metrics.prometheus_server import (
     needs_prometheus,
     needs_promtool,
@@ -37,7 +36,6 @@ from kronkeep_common.monitoring.metric_families import (
 )
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.alerts.rules import storage_unreachable
-from kronkeep_daemon.http.metrics import MetricsListener
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.metrics import object_metrics
 from kronkeep_daemon.metrics.exposition import OPEN_METRICS, PLAIN
@@ -54,23 +52,6 @@ TYPE_LINE = re.compile(r"^# TYPE (\S+) (\S+)$", re.MULTILINE)
 
 async def text_of(services: Services, format_name: str = PLAIN) -> str:
     return b"".join([piece async for piece in services.exposition.slices(format_name)]).decode()
-
-
-@asynccontextmanager
-async def listener_of(services: Services) -> AsyncIterator[int]:
-    listener = MetricsListener("127.0.0.1:0", services.exposition, SystemClock())
-    task = asyncio.create_task(listener.run())
-
-    async def port() -> int | None:
-        return listener.port
-
-    bound = await eventually(port, lambda number: number is not None)
-    assert bound is not None
-    try:
-        yield bound
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 @needs_promtool

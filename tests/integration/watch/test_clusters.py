@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_at
 from tests.daemon_process import Daemon
-from tests.integration.watch.test_doctor import kronkeep
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -87,17 +87,17 @@ async def by_hand(socket: str, far: Cluster) -> None:
     """The same with the verbs."""
     here = ("get", "cronjobs", "default/here")
     there = ("--cluster", "far")
-    assert (await kronkeep(socket, *here))[0] == EXIT_REFUSED
-    code, text = await kronkeep(socket, *here, *there)
+    assert (await run_at(socket, *here))[0] == EXIT_REFUSED
+    code, text = await run_at(socket, *here, *there)
     assert (code, f"cluster: {far.id}" in text) == (0, True), text
-    assert (await kronkeep(socket, "resume", "here"))[0] == EXIT_REFUSED
-    assert (await kronkeep(socket, "resume", "here", *there))[0] == 0
+    assert (await run_at(socket, "resume", "here"))[0] == EXIT_REFUSED
+    assert (await run_at(socket, "resume", "here", *there))[0] == 0
     assert (await far.get(paths.cronjobs("default", "here")))["spec"]["suspend"] is False
-    assert (await kronkeep(socket, "suspend", "here", *there))[0] == 0
-    assert (await kronkeep(socket, "describe", "cronjob", "default/here"))[0] == EXIT_REFUSED
-    code, text = await kronkeep(socket, "describe", "cronjob", "default/here", *there)
+    assert (await run_at(socket, "suspend", "here", *there))[0] == 0
+    assert (await run_at(socket, "describe", "cronjob", "default/here"))[0] == EXIT_REFUSED
+    code, text = await run_at(socket, "describe", "cronjob", "default/here", *there)
     assert (code, far.id in text) == (0, True), text
-    code, text = await kronkeep(socket, "get", "cronjobs")
+    code, text = await run_at(socket, "get", "cronjobs")
     lines = sorted(line.split()[:3] for line in text.splitlines())
     assert lines == [
         ["CLUSTER", "NAMESPACE", "NAME"],
@@ -105,7 +105,7 @@ async def by_hand(socket: str, far: Cluster) -> None:
         ["far", "default", "here"],
         ["far", "default", "there"],
     ]
-    code, text = await kronkeep(socket, "get", "executions", *there, "--no-headers")
+    code, text = await run_at(socket, "get", "executions", *there, "--no-headers")
     assert {line.split()[0] for line in text.splitlines()} == {"far"}, text
-    code, text = await kronkeep(socket, "get", "executions", "--filter", "cluster:embedded")
+    code, text = await run_at(socket, "get", "executions", "--filter", "cluster:embedded")
     assert (code, text) == (0, "")

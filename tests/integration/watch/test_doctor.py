@@ -1,11 +1,10 @@
 """`kronkeep doctor` against a running daemon, as a person calls it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.command_line import run_line
+from tests.command_line import run_at
 from tests.daemon_process import Daemon
 from tests.waiting import eventually
 
@@ -22,12 +21,7 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 
 
 async def doctor(socket: str, *flags: str) -> tuple[int, str]:
-    return await kronkeep(socket, "doctor", *flags)
-
-
-async def kronkeep(socket: str, *words: str) -> tuple[int, str]:
-    done = await asyncio.to_thread(run_line, "--socket", socket, *words)
-    return done.returncode, done.stdout
+    return await run_at(socket, "doctor", *flags)
 
 
 def is_well(text: str) -> bool:
@@ -69,13 +63,13 @@ async def test_what_is_left_in_a_cluster_is_listed_with_its_command(daemon: Daem
         await cluster.close()
 
         async def read_leftovers() -> str:
-            return (await kronkeep(daemon.announcement["socket"], "uninstall", "--dry-run"))[1]
+            return (await run_at(daemon.announcement["socket"], "uninstall", "--dry-run"))[1]
 
         text = await eventually(
             read_leftovers, lambda answer: "annotate" in answer and "leases/kronkeepd" in answer
         )
     assert "kubectl annotate -n default cronjobs/dump kronkeep.dev/backup-policy-" in text
-    assert (await kronkeep(daemon.announcement["socket"], "uninstall"))[0] == 2
+    assert (await run_at(daemon.announcement["socket"], "uninstall"))[0] == 2
 
 
 async def test_without_a_daemon_the_socket_is_what_fails(tmp_path: Path) -> None:

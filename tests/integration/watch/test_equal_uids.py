@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.integration.watch.test_never_connected import command, daemon_of
+from tests.integration.watch.daemon_sections import command, daemon_of
 from tests.integration.watch.world import World, job
 from tests.waiting import eventually
 

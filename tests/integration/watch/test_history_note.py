@@ -5,8 +5,6 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.integration.watch.test_lease import cluster  # noqa: F401
-
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.alerts.history_rules import TOLD_DAYS, history_findings
@@ -32,7 +30,7 @@ async def write(history: History, count: int) -> None:
         await history.commit()
 
 
-def leadership_of(cluster: Cluster, history: History) -> Leadership:  # noqa: F811
+def leadership_of(cluster: Cluster, history: History) -> Leadership:
     clock = FakeClock(datetime.now(UTC))
     note = SequenceNote(history, clock)
     return Leadership(cluster=cluster, namespace="kronkeep", holder="one", clock=clock, note=note)
@@ -40,7 +38,7 @@ def leadership_of(cluster: Cluster, history: History) -> Leadership:  # noqa: F8
 
 async def test_an_old_copy_that_was_put_back_is_noticed_and_no_number_is_given_twice(
     tmp_path: Path,
-    cluster: Cluster,  # noqa: F811
+    cluster: Cluster,
 ) -> None:
     folder = tmp_path / "history"
     history = await open_history(folder)
@@ -82,7 +80,7 @@ async def test_an_old_copy_that_was_put_back_is_noticed_and_no_number_is_given_t
 
 async def test_a_history_that_is_whole_and_the_notes_of_others_stay(
     tmp_path: Path,
-    cluster: Cluster,  # noqa: F811
+    cluster: Cluster,
 ) -> None:
     histories = [await open_history(tmp_path / str(number)) for number in range(MOST_NOTES + 3)]
     for history in histories:
@@ -106,7 +104,7 @@ async def test_a_history_that_is_whole_and_the_notes_of_others_stay(
 
 async def test_the_first_lease_of_all_is_renewed_without_an_alarm(
     tmp_path: Path,
-    cluster: Cluster,  # noqa: F811
+    cluster: Cluster,
 ) -> None:
     with suppress(NotFoundInCluster):
         await cluster.delete(paths.leases("kronkeep", "kronkeepd"))
@@ -122,7 +120,7 @@ async def test_the_first_lease_of_all_is_renewed_without_an_alarm(
 
 async def test_what_somebody_wrote_on_the_lease_is_no_sequence(
     tmp_path: Path,
-    cluster: Cluster,  # noqa: F811
+    cluster: Cluster,
 ) -> None:
     history = await open_history(tmp_path)
     for text in ("", "-5", "9" * 30, "٣٣٣", "12 34"):

@@ -1,21 +1,10 @@
 """Of two daemons one acts: the Lease on a real API server of ours."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import pytest
-
-from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.testing import FakeClock
-
-
-@pytest.fixture
-async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
-    connection = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
-    yield connection
-    await connection.close()
 
 
 def clock() -> FakeClock:

@@ -2,14 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.command_line import run_line
-from tests.daemon_process import Daemon
+from tests.integration.watch.daemon_sections import command, daemon_of
 from tests.integration.watch.world import World, job, status
 from tests.waiting import eventually
 
@@ -41,33 +38,11 @@ def world_of(name: str) -> World:
     return world
 
 
-@asynccontextmanager
-async def daemon_of(folder: Path, *names: str) -> AsyncIterator[Daemon]:
-    """A daemon with a section for each kubeconfig NAME/kubeconfig in the folder."""
-    daemon = Daemon(folder / "s")
-    daemon.embedded = False
-    lines = ["[alerts]", "watch_seconds = 1"]
-    for name in names:
-        lines += [f"[clusters.{name}]", f'kubeconfig = "{folder / name / "kubeconfig"}"']
-    await asyncio.to_thread((folder / "kronkeepd.toml").write_text, "\n".join(lines))
-    daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
-    await daemon.start()
-    try:
-        yield daemon
-    finally:
-        await daemon.end()
-
-
 def folder_of(folder: Path, name: str, port: int) -> Path:
     """A folder with a kubeconfig that leads to a port."""
     (folder / name).mkdir()
     World.write(folder / name / "kubeconfig", f"http://127.0.0.1:{port}", {"token": "x"})
     return folder / name
-
-
-async def command(daemon: Daemon, *words: str) -> tuple[int, str]:
-    done = await asyncio.to_thread(run_line, "--socket", daemon.announcement["socket"], *words)
-    return done.returncode, done.stdout + done.stderr
 
 
 async def never_connected_alert(client: Client) -> Alert:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.integration.watch.test_faults import Watcher
+from tests.integration.watch.watcher import Watcher
 from tests.integration.watch.world import Quick, World, job
 
 from kronkeep_daemon.embedded.apiserver import ApiServer

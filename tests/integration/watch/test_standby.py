@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.retention_service import RetentionService
-from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube import lease, paths
 from kronkeep_daemon.kube.client import Cluster
@@ -71,13 +70,6 @@ class Acts:
             while len(self.done) < len(ACTS):
                 self.changed.clear()
                 await self.changed.wait()
-
-
-@pytest.fixture
-async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
-    connection = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.records import make_backup, vault
-from tests.unit.repositories.test_maintenance import Jobs
+from tests.unit.repositories.completed_jobs import Jobs
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import BackupResult, BackupStorage

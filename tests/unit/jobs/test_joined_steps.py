@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 from tests.unit.jobs.fake_cluster import FakeCluster
-from tests.unit.jobs.test_runner import running
+from tests.unit.jobs.running_jobs import running
 
 from kronkeep_daemon.jobs.step_chain import CONTAINER
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.kube.test_job_state import end_of, pod, wait_for
+from tests.unit.kube.job_objects import end_of, pod, wait_for
 
 from kronkeep_common.states import ExecutionStatus
 from kronkeep_daemon.kube import job_conditions

@@ -1,8 +1,7 @@
 """Why a run waits or failed, in words: a table of what a cluster shows and what is made of it."""
 
-from typing import Any
-
 import pytest
+from tests.unit.kube.job_objects import FAILED, end_of, job, pod, wait_for
 
 from kronkeep_daemon.kube.job_state import observe
 from kronkeep_daemon.kube.objects import Event, Job, Pod, convert_object
@@ -10,37 +9,10 @@ from kronkeep_daemon.kube.objects import Event, Job, Pod, convert_object
 PULL = 'Failed to pull image "x:1": rpc error: code = NotFound desc = no such manifest'
 
 
-def job(*conditions: tuple[str, str], message: str = "", **status: Any) -> Job:
-    entries = [{"type": kind, "status": "True", "reason": reason, "message": message,
-              "lastTransitionTime": "2026-01-15T10:05:00Z"} for kind, reason in conditions]  # fmt: skip
-    plain = {"metadata": {"name": "j", "uid": "j1"}, "spec": {"activeDeadlineSeconds": 60}}
-    return convert_object({**plain, "status": {"conditions": entries, **status}}, Job)
-
-
-def pod(state: dict[str, Any] | None = None, **status: Any) -> Pod:
-    entries = [{"name": "main", "restartCount": 0, "state": state}] if state else []
-    container = {"name": "main", "resources": {"limits": {"memory": "64Mi"}}}
-    plain = {
-        "metadata": {"name": "p", "uid": "p1", "creationTimestamp": "2026-01-15T10:00:00Z"},
-        "spec": {"containers": [container]},
-        "status": {"phase": "Pending", "containerStatuses": entries, **status},
-    }
-    return convert_object(plain, Pod)
-
-
-def wait_for(reason: str, message: str = "") -> dict[str, Any]:
-    return {"waiting": {"reason": reason, "message": message}}
-
-
-def end_of(code: int, reason: str = "Error", **more: Any) -> dict[str, Any]:
-    return {"terminated": {"exitCode": code, "reason": reason, **more}}
-
-
 def event_of(uid: str, reason: str, message: str) -> dict[str, dict[str, Event]]:
     return {uid: {reason: convert_object({"reason": reason, "message": message}, Event)}}
 
 
-FAILED = job(("Failed", "BackoffLimitExceeded"), failed=1)
 LATE = job(("Failed", "DeadlineExceeded"), failed=1)
 CASES: dict[str, tuple[Job, list[Pod], dict[str, dict[str, Event]], str, str]] = {
     "exit code": (FAILED, [pod(end_of(3))], {}, "ExitCode", "exit code 3"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.kube.test_job_state import FAILED, job
+from tests.unit.kube.job_objects import FAILED, job
 
 from kronkeep_daemon.kube import causes
 from kronkeep_daemon.kube.job_state import observe

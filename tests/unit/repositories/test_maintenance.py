@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.records import make_backup, vault
+from tests.unit.repositories.completed_jobs import REPOSITORY_ID, Jobs
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import StorageFailed
@@ -13,7 +14,6 @@ from kronkeep_common.models import BackupResult
 from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
-from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
@@ -22,27 +22,7 @@ from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import cat
 from kronkeep_daemon.settings import Settings
 
-REPOSITORY_ID = "0123456789abcdef" * 4
-CONFIG = f'{{"version": 2, "id": "{REPOSITORY_ID}"}}\n'.encode()
 OWN = Repository(storage=vault())
-
-
-class Jobs:
-    """Jobs that complete, whose lists print `lines`."""
-
-    def __init__(self, *lines: bytes) -> None:
-        self.lines = lines
-        self.steps: list[list[tuple[str, list[str]]]] = []
-
-    async def run(self, _name: str, steps: Any, _repository: Any, _seconds: float, *, on_line: Any) -> Any:
-        self.steps.append(steps)
-        for line in self.lines if on_line else ():
-            on_line("snapshots", line)
-        logs = {"repository": CONFIG}
-        containers = tuple(
-            ContainerResult(name=name, exit_code=0, log=logs.get(name, b"")) for name, _ in steps
-        )
-        return FinishedJob(complete=True, reason="", message="", containers=containers, pod="p")
 
 
 @pytest.fixture

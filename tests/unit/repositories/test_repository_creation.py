@@ -3,14 +3,16 @@
 from typing import cast
 
 import pytest
-from tests.integration.storages.test_credential_copies import REPOSITORY
+from tests.records import vault
 
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_creation import create_or_open
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 
+REPOSITORY = Repository(storage=vault(settings={"path": "/vault"}))
 KEYS = [digit * 64 for digit in "ab"]
 
 

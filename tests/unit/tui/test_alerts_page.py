@@ -1,29 +1,12 @@
 """The Alerts page: what a silence holds back stays visible, below what nobody knows of."""
 
-from datetime import UTC, datetime
-
 import msgspec
 import pytest
+from tests.unit.tui.page_records import ALERT, NOW
 
-from kronkeep_common.models import Alert
 from kronkeep_common.states import AlertStatus
 from kronkeep_tui.pages import alerts as page
 
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
-ALERT = Alert(
-    id="a",
-    code="RunFailed",
-    severity="critical",
-    status=AlertStatus.OPEN,
-    kind="cronjob",
-    object="shop/dump",
-    object_id="j",
-    namespace="shop",
-    since=NOW,
-    created_at=NOW,
-    message="It failed.",
-    next_step="Look.",
-)
 SILENCED = msgspec.structs.replace(ALERT, silence_id="0123456789abcdef0123456789abcdef")
 
 

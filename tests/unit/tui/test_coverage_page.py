@@ -1,31 +1,14 @@
 """The Coverage page: what is not covered first, with why and what to do."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
+
+from tests.unit.tui.page_records import NOW, claim_coverage
 
 from kronkeep_common.api import CoverageList
-from kronkeep_common.models.coverage import ClaimCoverage, ClaimPolicy, CoverageFault
+from kronkeep_common.models.coverage import ClaimPolicy, CoverageFault
 from kronkeep_tui.pages import coverage as page
 
-NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
-
-
-def claim(name: str, **fields: Any) -> ClaimCoverage:
-    values: dict[str, Any] = {
-        "id": name,
-        "cluster": "c",
-        "namespace": "shop",
-        "name": name,
-        "status": "nobody",
-        "created_at": NOW,
-        "size_bytes": 2**30,
-        "message": "No CronJob mounts it.",
-        "next_step": "Name it.",
-    }
-    return ClaimCoverage(**values | fields)
-
-
-COVERED = claim(
+COVERED = claim_coverage(
     "data",
     status="covered",
     policies=(ClaimPolicy(policy_id="p", cronjob="db-dump", storage_id="offsite"),),
@@ -39,7 +22,7 @@ def texts(coverage: CoverageList) -> list[str]:
 
 
 def test_what_is_not_covered_comes_first() -> None:
-    assert texts(CoverageList(items=[COVERED, claim("lost")])) == [
+    assert texts(CoverageList(items=[COVERED, claim_coverage("lost")])) == [
         "1 of 2 claims may lose data: 1 covered, 1 nobody",
         "",
         "STATUS            SIZE GOOD COPY VERIFIED  CLAIM",
@@ -62,6 +45,6 @@ def test_nothing_unprotected_no_claims_and_a_fault_are_said() -> None:
 
 
 def test_what_a_cluster_named_so_cannot_reach_the_terminal() -> None:
-    joined = "\n".join(texts(CoverageList(items=[claim("a\x1b[2J", exemption="\u202ex")])))
+    joined = "\n".join(texts(CoverageList(items=[claim_coverage("a\x1b[2J", exemption="\u202ex")])))
     assert "\x1b" not in joined
     assert "\u202e" not in joined

@@ -1,37 +1,12 @@
 """The view of silences and maintenances, and the line in which one is written."""
 
-from datetime import UTC, datetime, timedelta
-
 import msgspec
 import pytest
+from tests.unit.tui.page_records import MAINTENANCE, NOW, SILENCE
 
 from kronkeep_common.errors import InvalidFilter, InvalidRequest
-from kronkeep_common.models import SilenceView
-from kronkeep_common.models.maintenance import MaintenanceView
 from kronkeep_tui import hold_line
 from kronkeep_tui.pages import holds as page
-
-NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
-SILENCE = SilenceView(
-    id="0123456789abcdef0123456789abcdef",
-    filter="ns:pay code:RunFailed",
-    because="database upgrade",
-    created_at=NOW - timedelta(hours=1),
-    created_by="eve",
-    ends_at=NOW + timedelta(hours=3),
-    status="active",
-    alerts=2,
-)
-MAINTENANCE = MaintenanceView(
-    id="fedcba9876543210fedcba9876543210",
-    filter="",
-    because="moving house",
-    created_at=NOW - timedelta(minutes=1),
-    created_by="bob",
-    status="active",
-    cronjobs=1,
-    faults=("pay/a: A webhook says no.",),
-)
 
 
 def test_what_holds_comes_first_then_the_newest() -> None:

@@ -1,35 +1,24 @@
 """The Queue page: a paragraph for each repository, each reason once."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
-from kronkeep_common.models import QueueEntry
+from tests.unit.tui.page_records import NOW, queue_entry
+
 from kronkeep_common.reasons import Reason
 from kronkeep_tui.pages import queue as page
-
-NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
-
-
-def entry(task: str, status: str = "waiting", **fields: Any) -> QueueEntry:
-    values: dict[str, Any] = {
-        "id": "1-archive",
-        "kind": "archive",
-        "task": task,
-        "status": status,
-        "repository": "offsite",
-        "storage_id": "offsite",
-        "since": NOW - timedelta(minutes=3),
-    }
-    return QueueEntry(**(values | fields))
 
 
 def test_a_repository_has_its_works_in_order_and_each_reason_once() -> None:
     busy = {"reason": "RepositoryBusy", "message": Reason.REPOSITORY_BUSY.meaning}
     entries = [
-        entry("archive", namespace="shop", cronjob="second", place=2, priority="low", node="n1", **busy),
-        entry("archive", namespace="shop", cronjob="first", place=1, good_until=NOW - timedelta(1), **busy),
-        entry("archive", "working", namespace="pay", cronjob="db"),
-        entry("prune", kind="exclusive", repository="another", place=1),
+        queue_entry(
+            "archive", namespace="shop", cronjob="second", place=2, priority="low", node="n1", **busy
+        ),
+        queue_entry(
+            "archive", namespace="shop", cronjob="first", place=1, good_until=NOW - timedelta(1), **busy
+        ),
+        queue_entry("archive", "working", namespace="pay", cronjob="db"),
+        queue_entry("prune", kind="exclusive", repository="another", place=1),
     ]
     texts = ["".join(text for text, _ in line) for line in page.lines(entries, NOW, 100)]
     assert texts == [
@@ -46,7 +35,7 @@ def test_a_repository_has_its_works_in_order_and_each_reason_once() -> None:
 
 
 def test_what_a_cluster_named_so_cannot_reach_the_terminal() -> None:
-    (_, line, _) = page.lines([entry("archive", namespace="a\x1b[2J", cronjob="\u202ejob")], NOW, 100)
+    (_, line, _) = page.lines([queue_entry("archive", namespace="a\x1b[2J", cronjob="\u202ejob")], NOW, 100)
     text = "".join(part for part, _ in line)
     assert "\x1b" not in text
     assert "\u202e" not in text

@@ -1,12 +1,12 @@
 """kubectl against the embedded cluster: Debian's (1.20), the newest (from the lock), and any on the PATH."""
 
 import asyncio
-import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from tests.integration.embedded.cluster.kubectl import Kubectl
 from tests.waiting import LONGEST_WAIT
 
 from kronkeep_daemon.embedded import EmbeddedCluster
@@ -31,34 +31,6 @@ def find_programs() -> list[str]:
     """Return the path of each kubectl on this machine."""
     candidates = (Path(sys.executable).parent / "kubectl", Path("/usr/bin/kubectl"), shutil.which("kubectl"))
     return sorted({str(Path(path).resolve()) for path in candidates if path and Path(path).exists()})
-
-
-class Kubectl:
-    """One kubectl program with its own cache, on one cluster."""
-
-    def __init__(self, program: str, kubeconfig: Path, folder: Path) -> None:
-        self._argv = (program, "--kubeconfig", str(kubeconfig), "--cache-dir", str(folder / "cache"))
-        self._environment = {**os.environ, "HOME": str(folder), "KUBECTL_EXTERNAL_DIFF": "diff -u"}
-        self._folder = folder
-
-    async def start(self, *argv: str) -> asyncio.subprocess.Process:
-        pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(
-            *self._argv, *argv, stdout=pipe, stderr=pipe, env=self._environment
-        )
-
-    async def __call__(self, *argv: str, code: int = 0) -> str:
-        """Return what a command prints, or its errors where it must end with another code than 0."""
-        process = await self.start(*argv)
-        out, error = await asyncio.wait_for(process.communicate(), LONGEST_WAIT)
-        assert process.returncode == code, (argv, out.decode(), error.decode())
-        return out.decode() if code == 0 else error.decode()
-
-    def write_manifest(self, text: str) -> str:
-        """Write a manifest and return its path."""
-        path = self._folder / "manifest.yaml"
-        path.write_text(text)
-        return str(path)
 
 
 @pytest.fixture(params=find_programs(), ids=lambda path: path.replace("/", "-").strip("-"))

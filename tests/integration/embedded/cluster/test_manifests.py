@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.integration.embedded.cluster.test_kubectl import Kubectl
+from tests.integration.embedded.cluster.kubectl import Kubectl
 
 from kronkeep_daemon.embedded import EmbeddedCluster
 
