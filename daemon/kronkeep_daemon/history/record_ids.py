@@ -63,12 +63,15 @@ def expand_prefix(table: PrefixTable, text: str, noun: str) -> str:
     return ids[0] if ids else text
 
 
-def ambiguous_id(text: str, ids: list[str], noun: str) -> AmbiguousId:
-    """Return the error for a text with which several ids begin."""
+def ambiguous_id(text: str, ids: list[str], noun: str, what: str = "an id") -> AmbiguousId:
+    """Return the error for a text with which the ids of several records begin.
+
+    what: what of the records begins so.
+    """
     named = [clean(record_id, 80) for record_id in ids[:MOST_CANDIDATES]]
     more = " and others" if len(ids) > MOST_CANDIDATES else ""
     return AmbiguousId(
-        f"The ids of several {noun}s begin with {clean(text, 80)}: {', '.join(named)}{more}.",
+        f"More than one {noun} has {what} that begins with {clean(text, 80)}: {', '.join(named)}{more}.",
         candidates=named,
     )
 

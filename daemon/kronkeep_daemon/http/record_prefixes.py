@@ -2,21 +2,14 @@
 
 from collections.abc import Callable, MutableMapping
 
+from kronkeep_daemon.history import snapshot_ids
 from kronkeep_daemon.history.record_ids import PrefixTable, expand_prefix
 from kronkeep_daemon.http.route import Route
 from kronkeep_daemon.http.services import Services
 
 
-def _backups(services: Services) -> PrefixTable:
-    return services.history.backups
-
-
 def _restores(services: Services) -> PrefixTable:
     return services.history.restores
-
-
-def _copies(services: Services) -> PrefixTable:
-    return services.history.copies
 
 
 def _runs(services: Services) -> PrefixTable:
@@ -55,9 +48,7 @@ def _policies(services: Services) -> PrefixTable:
 
 # What `{id}` names, by the route's resource; storages have names, which are written whole.
 _TABLES: dict[str, tuple[str, Callable[[Services], PrefixTable]]] = {
-    "/v1/backups/{id}": ("backup", _backups),
     "/v1/restores/{id}": ("restore", _restores),
-    "/v1/copies/{id}": ("copy", _copies),
     "/v1/executions/{id}": ("run", _runs),
     "/v1/alerts/{id}": ("alert", _alerts),
     "/v1/silences/{id}": ("silence", _silences),
@@ -66,12 +57,21 @@ _TABLES: dict[str, tuple[str, Callable[[Services], PrefixTable]]] = {
 }
 
 
-def expand_id(services: Services, route: Route, path: MutableMapping[str, str]) -> None:
-    """Put the whole id in the place of its beginning; raise AmbiguousId, InvalidRequest.
+# What has snapshots, whose ids name it too.
+_EXPANSIONS_WITH_SNAPSHOTS = {
+    "/v1/backups/{id}": snapshot_ids.expand_backup_id,
+    "/v1/copies/{id}": snapshot_ids.expand_copy_id,
+}
+
+
+async def expand_id(services: Services, route: Route, path: MutableMapping[str, str]) -> None:
+    """Put the whole id in the place of its beginning, or of a snapshot's; raise AmbiguousId, InvalidRequest.
 
     path: the parts of the request's path. What nothing begins with stays, and the handler does not find it.
     """
-    entry = _TABLES.get(route.resource or "")
-    if entry is not None:
-        noun, table_of = entry
+    resource = route.resource or ""
+    if resource in _TABLES:
+        noun, table_of = _TABLES[resource]
         path["id"] = expand_prefix(table_of(services), path["id"], noun)
+    elif resource in _EXPANSIONS_WITH_SNAPSHOTS:
+        path["id"] = await _EXPANSIONS_WITH_SNAPSHOTS[resource](services.history, path["id"])

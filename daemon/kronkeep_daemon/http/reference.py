@@ -22,8 +22,9 @@ Every route, with the level that it needs (read, operate, admin; each includes t
 answers are JSON unless another type is named; `/openapi.json` has their fields. Every write takes
 `?dry_run=true`, `If-Match` and `Idempotency-Key`.
 Lists are newest first, with `limit` (1 to 1000) and `cursor`.
-In the place of the `{id}` of a run, backup, restore, alert or policy, its first 4 or more characters will do,
-where only one has them; otherwise the refusal is `AmbiguousId` and names some that do.
+In the place of the `{id}` of a run, backup, copy, restore, alert or policy, its first 4 or more characters
+will do, where only one has them, and for a backup or copy those of its snapshot's id; otherwise the refusal
+is `AmbiguousId` and names some that do.
 
 A route and a field of `/v1` stay: a later version may add routes, fields and values of `status`, `reason`
 and `code`, and readers ignore what they do not know. What must break callers gets a new prefix, beside the

@@ -93,7 +93,7 @@ class RequestHandler:
             self._services.limits.count_request(peer.uid)
             self._require_level(peer, route.level)
             _require_known_parameters(request, route)
-            record_prefixes.expand_id(self._services, route, request.match_info)
+            await record_prefixes.expand_id(self._services, route, request.match_info)
             seconds = self._services.limits.settings().body_seconds
             call = ApiCall(
                 services=self._services,

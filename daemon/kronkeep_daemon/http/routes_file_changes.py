@@ -2,6 +2,7 @@
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models.file_changes import BackupDiff, FileMatches
+from kronkeep_daemon.history.snapshot_ids import expand_backup_id
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.list_pages import limit_of
 from kronkeep_daemon.http.route import AUDITED, ApiCall, RouteTable
@@ -20,6 +21,7 @@ async def diff_backups(call: ApiCall[None]) -> BackupDiff:
     path = call.query.get("path", "/")
     if not path.startswith("/"):
         raise InvalidRequest("A path in a snapshot begins with /.", field="path")
+    other = await expand_backup_id(call.services.history, other)
     snapshots = call.services.snapshots
     call.request[AUDITED] = await snapshots.needs_job(call.id) or await snapshots.needs_job(other)
     uid = access.peer_of(call.request).uid

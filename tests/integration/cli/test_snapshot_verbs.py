@@ -188,7 +188,47 @@ def test_a_cronjob_stands_for_its_newest_run_or_backup(made: Made) -> None:
     assert "file" in print_of("files", "default/job", "/source/data")
     nothing = run_kronkeep(made.daemon, "files", "default/nothing")
     assert nothing.returncode == 1
-    assert "There is no backup nothing" in nothing.stderr
+    assert "There is no CronJob default/nothing" in nothing.stderr
+    assert "file" in print_of("files", "job", "/source/data", "-n", "default")
+    assert run_kronkeep(made.daemon, "files", "job", "/", "-n", "kube-system").returncode == 1
+    assert made.backup in print_of("get", "backups", "job", "-n", "default")
+    assert made.backup in print_of("get", "backups", f"default/{made.backup[:12]}")
+    snapshot = json.loads(print_of("get", "backups", made.backup, "-o", "json"))["result"]["snapshot_id"]
+    for words in (("describe", "snapshot", snapshot[:8]), ("get", "backups", snapshot[:12])):
+        assert made.backup in print_of(*words)
+    for verb in ("files", "verify", "pin", "unpin"):
+        print_of(verb, snapshot[:8])
+    assert print_of("download", snapshot, "/source/data/file", "-o", "-") == "hello\n"
+    assert "0 changed" in print_of("diff", snapshot[:8], snapshot[:8])
+    assert "1 new" not in print_of("restore", snapshot[:8], "--new-claim", "planned", "--dry-run")
+
+
+def test_every_kind_that_is_listed_is_described(made: Made) -> None:
+    """The restore that a drill made, its policy, storage and alert; what there is none of is said to be."""
+    listed = {kind: run_kronkeep(made.daemon, "get", kind, "-o", "name").stdout.split() for kind in DESCRIBED}
+    for kind, names in listed.items():
+        assert names, kind
+        done = run_kronkeep(made.daemon, "describe", kind, names[0])
+        assert (done.returncode, done.stdout.count("\n") > 5) == (0, True), (kind, done.stderr)
+    restore = run_kronkeep(made.daemon, "describe", "restore", listed["restores"][0][:8]).stdout
+    assert "\nbackup:\n" in restore
+    assert made.backup in restore
+    policy = run_kronkeep(made.daemon, "get", "policies", "job", "-n", "default", "-o", "json")
+    assert json.loads(policy.stdout)["cronjob"] == "job"
+    assert (
+        run_kronkeep(made.daemon, "describe", "policy", json.loads(policy.stdout)["id"][:8]).returncode == 0
+    )
+    for kind, words in (
+        ("copy", "[CopyNotFound]"),
+        ("alert", "[AlertNotFound]"),
+        ("silence", "[SilenceNotFound]"),
+        ("maintenance", "[MaintenanceNotFound]"),
+        ("policy", "has no policy"),
+        ("manifest", "There is no manifest 'ffff0000'"),
+        ("sink", "There is no sink 'ffff0000'"),
+    ):
+        lacking = run_kronkeep(made.daemon, "describe", kind, "ffff0000")
+        assert (lacking.returncode, words in lacking.stderr) == (1, True), lacking.stderr
 
 
 @pytest.mark.parametrize(
@@ -238,6 +278,9 @@ def test_get_watches_after_the_list(made: Made) -> None:
         changes = [next(line for line in lines if word in line) for word in ("queued", "succeeded")]
         watching.terminate()
     assert all(re.match(r"2\d{3}-\d\d-\d\dT[0-9:]{8}Z  backups  default/job  ", line) for line in changes)
+
+
+DESCRIBED = ("cronjobs", "executions", "backups", "restores", "storages", "policies")
 
 
 class ShellContext:

@@ -12,21 +12,27 @@ from tests.filled_daemon import start_on_filled_history
 from tests.records import make_backup, make_run
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.models import Alert, BackupResult, Restore
-from kronkeep_common.states import AlertStatus, RestoreStatus
+from kronkeep_common.models import Alert, BackupCopy, BackupResult, Restore
+from kronkeep_common.states import AlertStatus, CopyStatus, RestoreStatus
 from kronkeep_daemon.history import History
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ONE = "abcd1111" * 4
 TWO = "abcd1112" * 4
 RUN = "709642a5-f1e0-4c1a-9d2e-0123456789ab"
+SNAPSHOTS = {ONE: "5eed1111" * 8, TWO: "5eed2222" * 8}
+DUMP = "d0d0aaaa" * 8  # the second snapshot of ONE
+COPIED = "c0c0bbbb" * 8  # the snapshot of ONE's copy
+COPY = "0123beef" * 4
 
 
 async def fill(folder: Path) -> None:
     """Write two records of each kind whose ids begin alike, and a run."""
     history = await History.open(folder, clock=SystemClock())
     for record_id in (ONE, TWO):
-        history.backups.put(make_backup(id=record_id, result=BackupResult(snapshot_id="5" * 64)))
+        dump = DUMP if record_id == ONE else None
+        result = BackupResult(snapshot_id=SNAPSHOTS[record_id], database_snapshot_id=dump)
+        history.backups.put(make_backup(id=record_id, result=result))
         history.restores.put(
             Restore(
                 id=record_id,
@@ -59,6 +65,24 @@ async def fill(folder: Path) -> None:
                 created_at=NOW,
             )
         )
+    history.copies.put(
+        BackupCopy(
+            id=COPY,
+            backup_id=ONE,
+            cluster="c",
+            namespace="n",
+            cronjob="j",
+            cronjob_id="u",
+            policy_id="p",
+            from_storage_id="s",
+            storage_id="t",
+            status=CopyStatus.SUCCEEDED,
+            created_at=NOW,
+            snapshot_id=COPIED,
+        )
+    )
+    # What a backup says of itself may read like a snapshot's id.
+    history.backups.put(make_backup(id="0" * 32, message='"snapshot_id":"' + SNAPSHOTS[ONE]))
     history.executions.put(make_run(id=RUN, created_at=NOW))
     await history.commit()
     await history.close()
@@ -88,6 +112,25 @@ async def test_the_api_takes_the_beginning_of_an_id(http: httpx.AsyncClient, tab
     assert (await http.get(f"/v1/{table}/ffffffff")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "snapshot", [SNAPSHOTS[ONE], SNAPSHOTS[ONE][:8], SNAPSHOTS[ONE][:5], DUMP[:8], COPIED[:12]]
+)
+async def test_a_snapshot_stands_for_its_backup(http: httpx.AsyncClient, snapshot: str) -> None:
+    """Restic and the terminal show the ids of snapshots."""
+    assert (await http.get(f"/v1/backups/{snapshot}")).json()["id"] == ONE
+    assert (await http.post(f"/v1/backups/{snapshot}/pin", json={})).json()["id"] == ONE
+
+
+async def test_a_beginning_that_snapshots_or_ids_share_is_refused(http: httpx.AsyncClient) -> None:
+    shared = await http.get("/v1/backups/5eed")
+    assert (shared.status_code, shared.json()["code"]) == (409, "AmbiguousId")
+    assert sorted(shared.json()["details"]["candidates"]) == [ONE, TWO]
+    assert "an id or a snapshot" in shared.json()["detail"]
+    assert (await http.get("/v1/backups/5eed3")).status_code == 404
+    assert (await http.get(f"/v1/copies/{COPIED[:6]}")).json()["id"] == COPY
+    assert (await http.get("/v1/copies/c0c1")).status_code == 404
+
+
 async def test_writes_take_it_too_and_the_audit_trail_has_the_whole_id(http: httpx.AsyncClient) -> None:
     assert (await http.post(f"/v1/backups/{ONE[:8]}/pin", json={})).json()["id"] == ONE
     entries = (await http.get("/v1/audit")).json()["items"]
@@ -101,11 +144,20 @@ async def test_writes_take_it_too_and_the_audit_trail_has_the_whole_id(http: htt
         ("describe", "execution", RUN[:12]),
         ("describe", "backup", ONE[:8]),
         ("get", "restores", ONE[:8]),
+        ("describe", "backup", SNAPSHOTS[TWO][:8]),
+        ("get", "snapshots", f"n/{SNAPSHOTS[TWO][:8]}"),
+        ("unpin", SNAPSHOTS[TWO][:8]),
     ],
 )
 def test_the_command_line_takes_it(daemon: Daemon, argv: tuple[str, ...]) -> None:
     done = run_kronkeep(daemon, *argv)
     assert done.returncode == 0, done.stderr
+
+
+def test_two_backups_are_compared_by_what_their_snapshots_begin_with(daemon: Daemon) -> None:
+    """There is no such storage, so the refusal is about that, and names the backup."""
+    done = run_kronkeep(daemon, "diff", SNAPSHOTS[ONE][:8], SNAPSHOTS[TWO][:8])
+    assert "There is no backup" not in done.stderr
 
 
 def test_the_command_line_names_the_candidates(daemon: Daemon) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kronkeep_tui.cli.completion_words import find_words
+from kronkeep_tui.cli.completion_words import LiveNames, find_words
 from kronkeep_tui.cli.main import main
 
 NOBODY = Path("/nonexistent/api.sock")
@@ -40,6 +40,39 @@ def test_bash_splits_words_at_colons_and_gets_what_follows_the_last() -> None:
     words = ["get", "executions", "--filter", "status", ":", "fa"]
     assert find_words(words, NOBODY) == ["failed"]
     assert "running" in find_words([*words[:5], ""], NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("adopt shop/db --policy ", "orphans"),
+        ("retention shop/db --policy ", "orphans"),
+        ("retention shop/db --copy ", "storages"),
+        ("copy abcd --to ", "storages"),
+        ("drill db --from-copy ", "storages"),
+        ("storage change vault --deny-namespace ", "namespaces"),
+        ("describe restore ", "restores"),
+        ("describe copy ", "copies"),
+        ("get maintenance ", "maintenance"),
+        ("maintenance end ", "maintenance"),
+        ("diff ", "backups"),
+        ("diff abcd ", "backups"),
+        ("logs ", "executions"),
+        ("logs --restore ", "restores"),
+        ("cancel --copy ", "copies"),
+        ("restorable ", "cronjobs"),
+        ("download abcd /f --to ", ""),
+        ("create db --image ", ""),
+    ],
+)
+def test_live_names_are_of_the_kind_that_is_asked_for(
+    line: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def name_kind(_names: LiveNames, asked: str) -> list[str]:
+        return [asked]
+
+    monkeypatch.setattr(LiveNames, "of_kind", name_kind)
+    assert find_words(line.split(" "), NOBODY) == ([kind] if kind else [])
 
 
 def test_an_option_is_offered_once_its_beginning_is_typed() -> None:

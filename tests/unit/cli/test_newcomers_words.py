@@ -133,7 +133,7 @@ class KnownCronJobs:
         ("default/n1-dump", "run-of-n1-dump"),
         ("709642a5", "709642a5"),
         ("shop/709642a5-0000", "709642a5-0000"),
-        ("other", "other"),
+        ("shop/709642a5", "709642a5"),
     ],
 )
 async def test_a_bare_name_is_a_cronjob_of_the_namespace_default(word: str, run_id: str) -> None:

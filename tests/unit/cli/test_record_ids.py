@@ -1,7 +1,7 @@
 """Which backup a CronJob's name means: the newest good one, of deleted CronJobs too; an id means itself."""
 
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from tests.records import make_backup
@@ -10,7 +10,7 @@ from kronkeep_common.client import Client
 from kronkeep_common.errors import BackupNotFound, CronJobNotFound, InvalidFilter
 from kronkeep_common.models import BackupResult
 from kronkeep_common.models.restorable import RestorableBackup
-from kronkeep_tui.cli.record_ids import find_backup_id
+from kronkeep_tui.cli.record_ids import find_backup_id, find_run_id
 
 PARTIAL = make_backup(id="partial", result=BackupResult(snapshot_id="5" * 64))
 
@@ -25,11 +25,16 @@ class Answers:
     """A client of a daemon with these restorable backups, and the CronJob `db` if `is_there`."""
 
     def __init__(
-        self, *items: RestorableBackup, is_there: bool = True, kept: tuple[object, ...] = ()
+        self,
+        *items: RestorableBackup,
+        is_there: bool = True,
+        kept: tuple[object, ...] = (),
+        run: str | None = None,
     ) -> None:
         self._items = list(items)
         self._is_there = is_there
         self._kept = list(kept)
+        self._run = run
         self.restores = self
         self.cronjobs = self
         self.backups = self
@@ -40,9 +45,9 @@ class Answers:
         return SimpleNamespace(items=self._items)
 
     async def get(self, namespace: str, name: str) -> object:
-        if not self._is_there:
+        if not self._is_there or namespace != "shop":
             raise CronJobNotFound("There is no such CronJob.")
-        return SimpleNamespace(id="u")
+        return SimpleNamespace(id="u", last_execution_id=self._run)
 
     async def list(self, filter: str, *, limit: int, cronjob_id: str) -> object:
         assert filter == "snapshot:present"
@@ -62,6 +67,21 @@ class Answers:
 )
 async def test_which_backup_a_name_means(name: str, client: Answers, backup_id: str) -> None:
     assert await find_backup_id(cast(Client, client), name) == backup_id
+
+
+@pytest.mark.parametrize("find", [find_backup_id, find_run_id])
+async def test_a_name_without_a_namespace_is_of_the_one_that_is_asked_for(find: Any) -> None:
+    client = cast(Client, Answers(restorable("db", "good"), run="newest"))
+    assert await find(client, "db", "shop") in ("good", "newest")
+    with pytest.raises(CronJobNotFound):
+        await find(client, "db")
+
+
+@pytest.mark.parametrize("name", ["shop/nope", "nope"])
+@pytest.mark.parametrize("find", [find_backup_id, find_run_id])
+async def test_what_is_neither_an_id_nor_a_cronjob_is_no_cronjob(find: Any, name: str) -> None:
+    with pytest.raises(CronJobNotFound):
+        await find(cast(Client, Answers(is_there=False)), name)
 
 
 async def test_a_cronjob_of_which_nothing_is_kept_is_told() -> None:

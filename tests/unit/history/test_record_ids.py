@@ -69,7 +69,7 @@ def test_a_beginning_that_several_ids_have_is_refused_and_they_are_named() -> No
     table = Table(*(f"abcd{number}" for number in range(9)))
     with pytest.raises(AmbiguousId) as refusal:
         expand_prefix(table, "abcd", "backup")
-    assert "several backups begin with abcd: abcd0, abcd1" in refusal.value.message
+    assert "More than one backup has an id that begins with abcd: abcd0, abcd1" in refusal.value.message
     assert "and others" in refusal.value.message
     assert refusal.value.details["candidates"] == [f"abcd{number}" for number in range(5)]
 

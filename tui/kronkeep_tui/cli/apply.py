@@ -33,7 +33,7 @@ from kronkeep_common.models.storage_kinds import are_same_settings
 from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output, wait_for_end
-from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_cluster, split_name
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_cluster, add_namespace, split_name
 from kronkeep_tui.cli.manifest_files import read_documents
 from kronkeep_tui.cli.verb import Verbs, with_client
 
@@ -85,6 +85,7 @@ def add_parser(verbs: Verbs) -> None:
     apply.set_defaults(func=with_client(_apply_files))
     edit = verbs.add_parser("edit", help="change a CronJob, or a claim's policy, in $VISUAL or $EDITOR")
     edit.add_argument("name", help=CRONJOB_NAME_HELP)
+    add_namespace(edit)
     add_cluster(edit)
     edit.set_defaults(func=with_client(_edit))
 
@@ -301,7 +302,7 @@ async def _edit(client: "Client", options: argparse.Namespace) -> int:
     """Open a CronJob in an editor and send what was saved; a text that is refused stays in its file."""
     from kronkeep_tui import editor
 
-    namespace, name = split_name(options.name)
+    namespace, name = split_name(options.name, options.namespace)
     edited = await editor.open_for_editing(client, namespace, name)
     outcome = "changed" if await edited.submit(client, editor.run_editor(edited.path)) else "unchanged"
     print(f"{edited.noun} {namespace}/{name} {outcome}")

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from kronkeep_tui.cli import output
+from kronkeep_tui.cli.arguments import add_namespace
 from kronkeep_tui.cli.record_ids import RUN_HELP, find_run_id, last_part
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
@@ -21,6 +22,7 @@ def add_parser(verbs: Verbs) -> None:
     kind.add_argument("--backup", action="store_true", help="stop a backup")
     kind.add_argument("--copy", action="store_true", help="stop the copying of a backup")
     kind.add_argument("--restore", action="store_true", help="stop a restore or a drill")
+    add_namespace(cancel)
     output.add_json(cancel)
     cancel.set_defaults(func=with_blocking_client(_cancel))
 
@@ -34,6 +36,6 @@ async def _cancel(client: "Client", options: argparse.Namespace) -> int:
     elif options.restore:
         stopped = await client.restores.cancel(last_part(options.id))
     else:
-        stopped = await client.runs.cancel(await find_run_id(client, options.id))
+        stopped = await client.runs.cancel(await find_run_id(client, options.id, options.namespace))
     output.print_answer(stopped, f"{stopped.id} {stopped.status}", options)
     return 0

@@ -16,12 +16,13 @@ NEWEST = 100  # ids of runs, backups and restores that are offered
 _SAFE = re.compile(r"[A-Za-z0-9@%_+=:,./{}-]+")
 _KIND_OF_OPTION = {
     "--storage": "storages",
-    "--from-copy": "storages",
     "--namespace": "namespaces",
-    "--allow-namespace": "namespaces",
-    "--deny-namespace": "namespaces",
     "--cluster": "clusters",
+    "--policy": "orphans",
 }
+_KIND_OF_METAVAR = {"STORAGE": "storages", "NAMESPACE": "namespaces"}
+_KIND_OF_ARGUMENT = {"backup": "backups", "older": "backups", "newer": "backups", "ids": "maintenance"}
+_KIND_OF_FLAG = {"--backup": "backups", "--copy": "copies", "--restore": "restores"}
 _KIND_OF_VERB = {
     "logs": "executions",
     "cancel": "executions",
@@ -30,15 +31,16 @@ _KIND_OF_VERB = {
     "acknowledge": "alerts",
     "silence": "silences",
 }
-_ID_KINDS = ("executions", "backups", "restores", "alerts", "silences")
+_ID_KINDS = ("executions", "backups", "copies", "restores", "alerts", "silences", "maintenance")
 
 
 class _Place(NamedTuple):
-    """Where the cursor stands: the words before it that are no options, and the option whose value it is."""
+    """Where the cursor stands: the words and flags before it, and the option whose value it is."""
 
     parser: argparse.ArgumentParser
     verb: str
     arguments: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
     option: argparse.Action | None = None
 
 
@@ -78,7 +80,8 @@ def _step(place: _Place, word: str) -> _Place:
         return place._replace(option=None)
     option = next((each for each in list_actions(place.parser) if word in each.option_strings), None)
     if option is not None:
-        return place if option.nargs == 0 else place._replace(option=option)
+        is_flag = option.nargs == 0
+        return place._replace(flags=(*place.flags, word)) if is_flag else place._replace(option=option)
     if word.startswith("-"):
         return place
     for command in list_commands(place.parser):
@@ -115,16 +118,19 @@ def _kind_of(action: argparse.Action, place: _Place) -> str:
     for name in action.option_strings:
         if name in _KIND_OF_OPTION:
             return _KIND_OF_OPTION[name]
+    if action.option_strings:
+        return _KIND_OF_METAVAR.get(str(action.metavar), "")
     if place.verb == "storage":
         return "storages" if action.dest in ("id", "name", "storage") else ""
-    if action.dest == "backup":
-        return "backups"
+    if action.dest in _KIND_OF_ARGUMENT:
+        return _KIND_OF_ARGUMENT[action.dest]
     if action.dest == "id" and place.verb in ("get", "describe"):
         from kronkeep_tui.cli.arguments import plural_kind
 
         return plural_kind(place.arguments[0]) if place.arguments else ""
     if action.dest == "id":
-        return _KIND_OF_VERB.get(place.verb, "")
+        of_flags = [kind for flag, kind in _KIND_OF_FLAG.items() if flag in place.flags]
+        return of_flags[0] if of_flags else _KIND_OF_VERB.get(place.verb, "")
     return "cronjobs" if action.dest == "name" and place.verb != "create" else ""
 
 
@@ -151,6 +157,8 @@ class LiveNames:
         client = SyncClient(self._socket)
         if kind == "storages":
             return [storage.id for storage in client.storages.list().items]
+        if kind == "orphans":
+            return [orphan.policy_id for orphan in client.storages.orphans().items]
         if kind == "clusters":
             return [cluster.name for cluster in client.cronjobs.list().clusters]
         if kind in ("cronjobs", "policies", "namespaces"):
@@ -163,9 +171,11 @@ class LiveNames:
         calls: dict[str, Any] = {
             "executions": client.runs,
             "backups": client.backups,
+            "copies": client.copies,
             "restores": client.restores,
             "alerts": client.alerts,
             "silences": client.silences,
+            "maintenance": client.maintenance,
         }
         ids = [record.id for record in calls[kind].list(limit=NEWEST).items]
         return ids + (self.of_kind("cronjobs") if kind in ("executions", "backups") else [])

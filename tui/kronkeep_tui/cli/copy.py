@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output, wait_for_end
+from kronkeep_tui.cli.arguments import add_namespace
 from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
@@ -21,12 +22,14 @@ def add_parser(verbs: Verbs) -> None:
     copy.add_argument("backup", help=BACKUP_HELP)
     copy.add_argument("--to", metavar="STORAGE", required=True, help="the storage that the copy is to be in")
     copy.add_argument("--wait", action="store_true", help="wait until the copy is made")
+    add_namespace(copy)
     output.add_json(copy)
     copy.set_defaults(func=with_client(_copy))
 
 
 async def _copy(client: "Client", options: argparse.Namespace) -> int:
-    copy = await client.copies.start(await find_backup_id(client, options.backup), options.to)
+    backup_id = await find_backup_id(client, options.backup, options.namespace)
+    copy = await client.copies.start(backup_id, options.to)
     if not options.wait or options.output == "text":
         output.print_answer(copy, f"{copy.id} {copy.status}", options)
     if options.output == "text":

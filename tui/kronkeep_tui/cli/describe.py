@@ -1,17 +1,19 @@
-"""`kronkeep describe`: one CronJob, run, backup or storage, field by field."""
+"""`kronkeep describe`: one record of any kind, field by field, with what belongs to it."""
 
 import argparse
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kronkeep_common.display_zone import format_rfc3339, local_zone
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution
+from kronkeep_common.errors import BackupNotFound
+from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution, Restore
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.arguments import add_cluster, add_namespace, singular_kind, split_name
-from kronkeep_tui.cli.record_ids import find_backup_id, find_run_id
+from kronkeep_tui.cli.arguments import add_cluster, add_namespace, plural_kind, singular_kind
+from kronkeep_tui.cli.record_reader import KINDS, fetch_record
 from kronkeep_tui.cli.verb import Verbs, with_client
 
 if TYPE_CHECKING:
@@ -22,12 +24,20 @@ NEWEST = 10  # runs and backups of a CronJob
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb `describe`."""
+    kinds = [singular_kind(kind) for kind in KINDS]
     describe = verbs.add_parser(
-        "describe", help="one CronJob, run, backup or storage, with what belongs to it"
+        "describe",
+        help="one record, field by field, with what belongs to it",
+        description="Show one record, field by field. A CronJob comes with its newest runs and backups, a "
+        "run with its backup, a backup with its copies, a restore with its backup.",
     )
-    kinds = ("cronjob", "execution", "backup", "storage")
-    describe.add_argument("kind", choices=kinds, type=singular_kind, help="what NAME or ID is of")
-    describe.add_argument("id", help="an id, or NAMESPACE/NAME of a CronJob: it, its newest run or backup")
+    describe.add_argument(
+        "kind", choices=kinds, type=singular_kind, metavar="KIND", help=f"what ID is of: {', '.join(kinds)}"
+    )
+    describe.add_argument(
+        "id",
+        help="an id or its beginning, a name, or NAMESPACE/NAME of a CronJob: it, its newest run or backup",
+    )
     add_namespace(describe)
     output.add_zone(describe, "the zone of times")
     add_cluster(describe)
@@ -42,47 +52,30 @@ def add_parser(verbs: Verbs) -> None:
 
 
 async def _describe(client: "Client", options: argparse.Namespace) -> int:
+    record = await fetch_record(client, plural_kind(options.kind), options.id, options.namespace)
     if options.output != "text":
-        output.print_document(await _fetch_record(client, options), options.output)
+        output.print_document(record, options.output)
         return 0
     zone = options.zone or local_zone()
-    match options.kind:
-        case "cronjob":
-            await _describe_cronjob(client, options.id, options.namespace, zone)
-        case "execution":
-            run = await client.runs.get(await find_run_id(client, options.id))
-            _print_fields(run, zone)
-            if run.backup_id:
-                print("\nbackup:")
-                _print_fields(await client.backups.get(run.backup_id), zone, "  ")
-        case "backup":
-            backup = await client.backups.get(await find_backup_id(client, options.id))
-            _print_fields(backup, zone)
-            copies = (await client.copies.of_backup(backup.id)).items
+    _print_fields(record, zone)
+    match record:
+        case CronJob():
+            await _print_newest(client, record)
+        case CronJobExecution(backup_id=str(backup_id)):
+            _print_below("backup", await client.backups.get(backup_id), zone)
+        case BackupExecution():
+            copies = (await client.copies.of_backup(record.id)).items
             if copies:
                 print("\ncopies:")
                 output.print_records("copies", copies, "table")
-        case "storage":
-            _print_fields(await client.storages.get(options.id), zone)
+        case Restore(backup_id=str(backup_id)):
+            with suppress(BackupNotFound):  # its record has expired
+                _print_below("backup", await client.backups.get(backup_id), zone)
     return 0
 
 
-async def _fetch_record(client: "Client", options: argparse.Namespace) -> object:
-    match options.kind:
-        case "cronjob":
-            return await client.cronjobs.get(*split_name(options.id, options.namespace))
-        case "execution":
-            return await client.runs.get(await find_run_id(client, options.id))
-        case "backup":
-            return await client.backups.get(await find_backup_id(client, options.id))
-        case _:
-            return await client.storages.get(options.id)
-
-
-async def _describe_cronjob(client: "Client", name: str, namespace: str, zone: tzinfo) -> None:
-    """Print a CronJob's fields, then its newest runs and backups."""
-    cronjob = await client.cronjobs.get(*split_name(name, namespace))
-    _print_fields(cronjob, zone)
+async def _print_newest(client: "Client", cronjob: CronJob) -> None:
+    """Print a CronJob's newest runs and backups."""
     runs = (await client.runs.list(cronjob_id=cronjob.id, limit=NEWEST)).items
     if runs:
         print("\nexecutions:")
@@ -93,9 +86,12 @@ async def _describe_cronjob(client: "Client", name: str, namespace: str, zone: t
         output.print_records("backups", backups, "table")
 
 
-def _print_fields(
-    record: CronJob | CronJobExecution | BackupExecution | BackupStorage, zone: tzinfo, indent: str = ""
-) -> None:
+def _print_below(title: str, record: object, zone: tzinfo) -> None:
+    print(f"\n{title}:")
+    _print_fields(record, zone, "  ")
+
+
+def _print_fields(record: object, zone: tzinfo, indent: str = "") -> None:
     values: dict[str, Any] = msgspec.to_builtins(record, builtin_types=(datetime,), str_keys=True)
     if isinstance(record, CronJob | BackupExecution) and record.unarchived_volumes:
         values["unarchived_volumes"] = [volume.sentence for volume in record.unarchived_volumes]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common.path_text import escape_bytes
 from kronkeep_common.text import clean, count_words, size
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
 from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
@@ -21,23 +21,25 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "M"}
 def add_parser(verbs: Verbs) -> None:
     """Add the verbs `diff` and `find`."""
     diff = add_verb(verbs, "diff", routes=["GET /v1/backups/{id}/diff"])
-    diff.add_argument("older", help="the older backup's id, or its first characters")
+    diff.add_argument("older", help="the older backup's id or its snapshot's, or their first characters")
     diff.add_argument("newer", help=BACKUP_HELP)
     diff.add_argument("--path", default="/", type=escape_bytes, help="only below this folder")
     diff.add_argument("--limit", type=int, default=MOST, help=f"how many differences (default: {MOST})")
+    add_namespace(diff)
     output.add_options(diff)
     diff.set_defaults(func=with_client(_diff))
     find = add_verb(verbs, "find", routes=["GET /v1/cronjobs/{namespace}/{name}/find"])
     find.add_argument("name", help=CRONJOB_NAME_HELP)
     find.add_argument("pattern", help="of the name, such as '*.sql', or with / of the whole path")
     find.add_argument("--limit", type=int, default=MOST, help=f"how many paths (default: {MOST})")
+    add_namespace(find)
     output.add_options(find)
     find.set_defaults(func=with_client(_find))
 
 
 async def _diff(client: "Client", options: argparse.Namespace) -> int:
-    older = await find_backup_id(client, options.older)
-    newer = await find_backup_id(client, options.newer)
+    older = await find_backup_id(client, options.older, options.namespace)
+    newer = await find_backup_id(client, options.newer, options.namespace)
     diff = await client.backups.diff(older, newer, path=options.path, limit=options.limit)
     if options.output not in ("table", "wide"):
         output.print_records("changes", diff.items, options.output)
@@ -56,7 +58,7 @@ async def _diff(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _find(client: "Client", options: argparse.Namespace) -> int:
-    namespace, name = split_name(options.name)
+    namespace, name = split_name(options.name, options.namespace)
     matches = await client.backups.find(namespace, name, options.pattern, limit=options.limit)
     output.print_records("matches", matches.items, options.output, headers=not options.no_headers)
     if options.output in ("table", "wide"):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import age
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.arguments import add_cluster, plural_kind, split_name
+from kronkeep_tui.cli.arguments import add_cluster, plural_kind
+from kronkeep_tui.cli.record_reader import fetch_record
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client, with_client
 from kronkeep_tui.cli.watch import WATCHED_KINDS, print_changes
 
@@ -36,6 +37,7 @@ KINDS = (
     "silences",
     "maintenance",
 )
+ONE_HELP = "one whole record: its id or the beginning of that, its name, or NAMESPACE/NAME of a CronJob"
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -43,7 +45,7 @@ def add_parser(verbs: Verbs) -> None:
     routes = [f"GET /v1/{kind}" for kind in KINDS]
     get = add_verb(verbs, "get", routes=routes, help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     get.add_argument("kind", choices=KINDS, type=plural_kind, metavar="KIND", help=", ".join(KINDS))
-    get.add_argument("id", nargs="?", help="one whole record: NAMESPACE/NAME of a CronJob, otherwise an id")
+    get.add_argument("id", nargs="?", help=ONE_HELP)
     get.add_argument("--filter", help="such as 'status:failed ns:pay age:<24h'")
     where = get.add_mutually_exclusive_group()
     where.add_argument("-n", "--namespace", help="only of this namespace")
@@ -160,25 +162,7 @@ def _filter_page(page: "Page", kind: str, filter_text: str) -> "Page":
 
 
 async def _print_one(client: "Client", options: argparse.Namespace) -> int:
-    calls: dict[str, Callable[[str], Awaitable[object]]] = {
-        "executions": client.runs.get,
-        "backups": client.backups.get,
-        "copies": client.copies.get,
-        "restores": client.restores.get,
-        "storages": client.storages.get,
-        "alerts": client.alerts.get,
-        "silences": client.silences.get,
-        "maintenance": client.maintenance.get,
-    }
-    if options.kind in calls:
-        record = await calls[options.kind](options.id)
-    elif options.kind == "cronjobs":
-        record = await client.cronjobs.get(*split_name(options.id))
-    else:
-        raise InvalidRequest(
-            f"One of the {options.kind} cannot be asked for alone.",
-            next_step=f"List them: kronkeep get {options.kind}.",
-        )
+    record = await fetch_record(client, options.kind, options.id, options.namespace or "default")
     if options.output in ("wide", "jsonl", "name"):
         output.print_records(
             options.kind, [record], options.output, headers=not options.no_headers, zone=options.zone

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kronkeep_common.errors import InvalidRequest, LogNotFound
 from kronkeep_common.text import clean
+from kronkeep_tui.cli.arguments import add_namespace
 from kronkeep_tui.cli.record_ids import find_run_id, last_part
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
@@ -44,6 +45,7 @@ def add_parser(verbs: Verbs) -> None:
         "--tail", type=int, metavar="N", help="only the last N lines of the run's log, up to now"
     )
     logs.add_argument("--timestamps", action="store_true", help="print when each line was written, in UTC")
+    add_namespace(logs)
     logs.set_defaults(func=with_client(_print_logs))
 
 
@@ -66,7 +68,7 @@ async def _print_logs(client: "Client", options: argparse.Namespace) -> int:
     elif options.restore:
         chunks = client.restores.log(last_part(options.id))
     else:
-        run_id = await find_run_id(client, options.id)
+        run_id = await find_run_id(client, options.id, options.namespace)
         chunks = client.runs.log(run_id, follow=options.follow, attempt=options.attempt, tail=options.tail)
     write = _write_cleaned if sys.stdout.isatty() else _write_bytes
     await _copy(chunks, write, timestamps=options.timestamps)

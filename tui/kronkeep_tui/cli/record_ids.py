@@ -1,4 +1,7 @@
-"""The ids that verbs take: an id, its beginning, NAMESPACE/ID, or a CronJob's name for the newest one."""
+"""The ids that verbs take: an id, its beginning, NAMESPACE/ID, or a CronJob's name for the newest one.
+
+The beginning of a backup's id may be that of its snapshot's, which the terminal and restic show.
+"""
 
 import re
 from typing import TYPE_CHECKING
@@ -12,37 +15,44 @@ if TYPE_CHECKING:
 
 _LIKE_AN_ID = re.compile(r"[0-9a-f]{4,}(-[0-9a-f]*)*(@.*)?")
 RUN_HELP = "the run's id, or NAMESPACE/CRONJOB for its newest run"
-BACKUP_HELP = "the backup's id, or NAMESPACE/CRONJOB for its newest good one"
+BACKUP_HELP = "the backup's id or its snapshot's, or NAMESPACE/CRONJOB for its newest good one"
 
 
-async def find_run_id(client: "Client", name: str) -> str:
-    """Return the id of a run; raise ExecutionNotFound for a CronJob that has not run yet."""
-    cronjob = await _find_cronjob(client, name)
+async def find_run_id(client: "Client", name: str, namespace: str = "default") -> str:
+    """Return the id of a run; of a CronJob that of its newest one.
+
+    namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, and ExecutionNotFound for a
+    CronJob that has not run yet.
+    """
+    cronjob = await _find_cronjob(client, name, namespace)
     if cronjob is None:
         return last_part(name)
     if cronjob.last_execution_id is None:
-        raise ExecutionNotFound(f"{name} has not run yet.", next_step=f"Run it: kronkeep trigger {name}.")
+        there = "/".join(split_name(name, namespace))
+        raise ExecutionNotFound(f"{there} has not run yet.", next_step=f"Run it: kronkeep trigger {there}.")
     return cronjob.last_execution_id
 
 
-async def find_backup_id(client: "Client", name: str) -> str:
+async def find_backup_id(client: "Client", name: str, namespace: str = "default") -> str:
     """Return the id of a backup: of a CronJob the newest good one, else the newest with a snapshot.
 
-    CronJobs that were deleted are known by name as long as something of them can be restored. Raises
-    BackupNotFound for a CronJob of which no snapshot is kept.
+    CronJobs that were deleted are known by name as long as something of them can be restored.
+    namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, and BackupNotFound for a CronJob
+    of which no snapshot is kept.
     """
     if _is_like_an_id(name):
         return last_part(name)
-    good = await _find_restorable(client, *split_name(name))
+    good = await _find_restorable(client, *split_name(name, namespace))
     if good is not None:
         return good
-    cronjob = await _find_cronjob(client, name)
+    cronjob = await _find_cronjob(client, name, namespace)
     if cronjob is None:
         return last_part(name)
     for backup in (await client.backups.list("snapshot:present", limit=1, cronjob_id=cronjob.id)).items:
         return backup.id
+    there = "/".join(split_name(name, namespace))
     raise BackupNotFound(
-        f"No snapshot of {name} is kept.", next_step=f"Make one: kronkeep backup {name} --wait."
+        f"No snapshot of {there} is kept.", next_step=f"Make one: kronkeep backup {there} --wait."
     )
 
 
@@ -56,14 +66,19 @@ async def _find_restorable(client: "Client", namespace: str, name: str) -> str |
     return ids.get(True) or ids.get(False)
 
 
-async def _find_cronjob(client: "Client", name: str) -> CronJob | None:
-    """Return the CronJob of NAMESPACE/CRONJOB, or of CRONJOB in `default`; None where the name is an id."""
+async def _find_cronjob(client: "Client", name: str, namespace: str) -> CronJob | None:
+    """Return the CronJob of NAMESPACE/CRONJOB, or of CRONJOB in `namespace`; None where the name is an id.
+
+    Raise CronJobNotFound where it is neither.
+    """
     if _is_like_an_id(name):
         return None
     try:
-        return await client.cronjobs.get(*split_name(name))
+        return await client.cronjobs.get(*split_name(name, namespace))
     except CronJobNotFound:
-        return None
+        if _is_like_an_id(last_part(name)):
+            return None
+        raise
 
 
 def _is_like_an_id(name: str) -> bool:

@@ -65,6 +65,7 @@ def add_parser(verbs: Verbs) -> None:
     for name in ("pin", "unpin"):
         verb = add_verb(verbs, name, routes=[f"POST /v1/backups/{{id}}/{name}"])
         verb.add_argument("id", help=BACKUP_HELP)
+        add_namespace(verb)
         output.add_json(verb)
         verb.set_defaults(func=with_blocking_client(_pin_or_unpin))
 
@@ -128,7 +129,7 @@ def _line(word: str, verdict: SnapshotVerdict, zone: tzinfo) -> str:
 
 async def _pin_or_unpin(client: "Client", options: argparse.Namespace) -> int:
     change = client.backups.pin if options.verb == "pin" else client.backups.unpin
-    backup = await change(await find_backup_id(client, options.id))
+    backup = await change(await find_backup_id(client, options.id, options.namespace))
     state = "pinned" if backup.pinned else "no longer pinned"
     output.print_answer(backup, f"{backup.id} is {state}", options)
     return 0

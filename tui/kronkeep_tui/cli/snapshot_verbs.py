@@ -76,6 +76,8 @@ def add_parser(verbs: Verbs) -> None:
 def _add_backup_verb(verbs: Verbs, name: str, *routes: str) -> argparse.ArgumentParser:
     verb = add_verb(verbs, name, routes=list(routes))
     verb.add_argument("backup", help=BACKUP_HELP)
+    if name != "restore":  # its -n is the target's
+        add_namespace(verb)
     return verb
 
 
@@ -114,7 +116,7 @@ def _add_restore(verbs: Verbs) -> None:
 
 
 async def _files(client: "Client", options: argparse.Namespace) -> int:
-    options.backup = await find_backup_id(client, options.backup)
+    options.backup = await find_backup_id(client, options.backup, options.namespace)
     page = await client.backups.files(options.backup, options.path, limit=_PAGE)
     files = list(page.items)
     while page.next_cursor is not None:
@@ -128,7 +130,7 @@ async def _files(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _download(client: "Client", options: argparse.Namespace) -> int:
-    options.backup = await find_backup_id(client, options.backup)
+    options.backup = await find_backup_id(client, options.backup, options.namespace)
     if tar_download.is_tar_wanted(options.path, options.to):
         await tar_download.download_tar(client, options.backup, options.path, Path(options.to))
         return 0
@@ -264,7 +266,7 @@ def _count_changes(plan: "RestorePlan") -> str:
 
 
 async def _verify(client: "Client", options: argparse.Namespace) -> int:
-    options.backup = await find_backup_id(client, options.backup)
+    options.backup = await find_backup_id(client, options.backup, options.namespace)
     backup = await client.backups.verify(options.backup, options.from_copy)
     verified_by = backup.verified_by
     for copy in (await client.copies.of_backup(backup.id)).items if options.from_copy else ():

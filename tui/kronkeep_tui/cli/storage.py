@@ -57,8 +57,12 @@ def add_parser(verbs: Verbs) -> None:
     for name in ("test", "check", "prune", "retry", "archive-history"):
         verb = add_verb(storage_verbs, name, routes=[f"POST {_STORAGE}/{name}"])
         verb.add_argument("name", help="of the storage")
-        if name == "retry":
-            verb.add_argument("--wait", action="store_true", help="wait until it is active or has failed")
+        words = (
+            "wait until it is active or has failed"
+            if name == "retry"
+            else f"as of other verbs; {name} waits anyway"
+        )
+        verb.add_argument("--wait", action="store_true", help=words)
         output.add_json(verb)
         verb.set_defaults(func=with_blocking_client(_run_work))
     delete = add_verb(storage_verbs, "delete", routes=[f"DELETE {_STORAGE}"])
