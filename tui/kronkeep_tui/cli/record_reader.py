@@ -67,12 +67,12 @@ async def _fetch_policy(client: "Client", word: str, namespace: str) -> object:
     """Return the policy of a CronJob or claim, or the one whose id begins with the word."""
     ref = split_name(word, namespace)
     policies = (await client.policies.list()).items
-    found = [each for each in policies if (each.namespace, each.cronjob) == ref]
-    found = found or [each for each in policies if each.id.startswith(last_part(word))]
-    if len(found) == 1:
-        return found[0]
-    names = [f"{each.namespace}/{each.cronjob}" for each in found or policies]
-    if found:
+    matching = [each for each in policies if (each.namespace, each.cronjob) == ref]
+    matching = matching or [each for each in policies if each.id.startswith(last_part(word))]
+    if len(matching) == 1:
+        return matching[0]
+    names = [f"{each.namespace}/{each.cronjob}" for each in matching or policies]
+    if matching:
         raise AmbiguousId(
             f"More than one policy has an id that begins with {clean(word, 80)}: "
             f"{clean(', '.join(names[:5]), 500)}.",
