@@ -62,6 +62,7 @@ async def test_backups_come_back_after_the_state_folder_was_lost(site: BackupSit
         # The Job of its run is still in the cluster, so the run is recorded again, and it was good.
         by_run = await eventually(lambda: client.backups.get(second.id), lambda b: b.status == "succeeded")
         assert (by_run.cronjob_execution_id, by_run.sequence) == (second.cronjob_execution_id, 0)
+        assert len(await site.list_snapshots("vault", folder)) == 3, "no run was archived a second time"
         assert (await client.cronjobs.get("default", "job")).last_good_backup_at == by_run.ended_at
         await client.backups.verify(first.id)
         await eventually(lambda: client.backups.get(first.id), lambda b: b.status == "succeeded")

@@ -33,11 +33,19 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups import planning_rules, policy_annotations
 from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
+from kronkeep_daemon.backups.first_comparisons import FirstComparisons
 from kronkeep_daemon.backups.planning_rules import BackupTransition, transition_for
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.events import ActingChanged, Bus, ClaimChanged, CronJobChanged, ExecutionChanged
+from kronkeep_daemon.events import (
+    ActingChanged,
+    Bus,
+    ClaimChanged,
+    CronJobChanged,
+    ExecutionChanged,
+    StorageChanged,
+)
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import policy_seen_key
 from kronkeep_daemon.kube.objects import CronJobRef
@@ -72,6 +80,7 @@ class BackupPlanner:
         cronjobs: CronJobService,
         policies: PolicyLookup,
         records: BackupRecords,
+        first_comparisons: FirstComparisons,
         archiver: Archiver,
         history: History,
         bus: Bus,
@@ -82,6 +91,7 @@ class BackupPlanner:
         self._cronjobs = cronjobs
         self._policies = policies
         self._records = records
+        self._first_comparisons = first_comparisons
         self._archiver = archiver
         self._history = history
         self._clock = clock
@@ -89,7 +99,7 @@ class BackupPlanner:
         self._supervisor = supervisor
         self._settled: dict[str, tuple[object, ...]] = {}  # CronJobs of which nothing was due, and as of what
         self._wake = asyncio.Event()
-        bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ClaimChanged, ActingChanged)
+        bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ClaimChanged, ActingChanged, StorageChanged)
 
     def start(self) -> None:
         """Start planning; the first pass continues what a stop of the daemon interrupted."""
@@ -151,7 +161,8 @@ class BackupPlanner:
             if run.created_at >= first_seen and self._records.id_after_run(run) is None
         ]
         for run in reversed(due):
-            await self.create_after_run(cronjob, policy, run)
+            if run.ended_at is None or not self._may_have_backup(cronjob, policy, run.ended_at):
+                await self.create_after_run(cronjob, policy, run)
         has_runs_ahead = self._history.executions.newest(
             limit=1, cronjob_id=cronjob.uid, since=now + ROUNDING
         )
@@ -173,12 +184,16 @@ class BackupPlanner:
         last = self._records.newest(carrier, until=now + ROUNDING)
         since = last.due_at or last.created_at if last else first_seen
         slot = planning_rules.due_slot(carrier.policy, since, now, self._settings().controller_zone)
-        if slot is None:
+        if slot is None or self._may_have_backup(cronjob, carrier.policy, slot):
             return
         run = planning_rules.newest_archivable_run(self.candidate_runs(cronjob.uid, now), carrier.policy)
         # Without a run too: the data is there before the CronJob's first run, and with a claim there is none.
         trigger: BackupTrigger = "scheduled" if now - slot < PUNCTUAL else "catch-up"
         await self.create(cronjob, carrier.policy, run, trigger, key=slot.isoformat(), due_at=slot)
+
+    def _may_have_backup(self, cronjob: PolicySubject, policy: BackupPolicy, at: datetime) -> bool:
+        """Return whether a backup of that time may be in the policy's storage without a record yet."""
+        return self._first_comparisons.may_have_backup(cronjob.cluster, policy.storage_id, at)
 
     def candidate_runs(self, cronjob_id: str, now: datetime) -> list[CronJobExecution]:
         """Return the runs that a backup may follow, newest first.

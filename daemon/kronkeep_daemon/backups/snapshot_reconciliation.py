@@ -30,6 +30,7 @@ from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, StorageStat
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations, recovered_backups
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.first_comparisons import FirstComparisons
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.recovered_backups import Recovery
 from kronkeep_daemon.backups.shared_unusual import SharedUnusual
@@ -90,6 +91,7 @@ class SnapshotReconciliation:
         records: BackupRecords,
         copies: CopyComparer,
         unusual: SharedUnusual,
+        first_comparisons: FirstComparisons,
         index: RepositoryIndex,
         passwords: FolderPasswords,
         storages: StorageService,
@@ -106,6 +108,7 @@ class SnapshotReconciliation:
         self._records = records
         self._copies = copies
         self._unusual = unusual
+        self._first_comparisons = first_comparisons
         self._index = index
         self._passwords = passwords
         self._storages = storages
@@ -117,7 +120,6 @@ class SnapshotReconciliation:
         self._clock = clock
         self._supervisor = supervisor
         self._due_at: dict[str, float] = {}
-        self._caught_up: set[str] = set()  # storages compared since this daemon began to act
         self._foreign: dict[str, list[ForeignSnapshot]] = {}
         self._wake = asyncio.Event()
         upkeep.observe_lists(self.apply_list)
@@ -357,6 +359,8 @@ class SnapshotReconciliation:
     def _on_storage_changed(self, change: StorageChanged) -> None:
         """Compare a storage at once that has become active: its repository may have been there before."""
         new = change.new
+        if new is None and change.old is not None:
+            self._first_comparisons.forget(change.old.id)
         was_active = change.old is not None and change.old.status is StorageStatus.ACTIVE
         if new is not None and new.status is StorageStatus.ACTIVE and not was_active:
             self._wake.set()
@@ -386,20 +390,21 @@ class SnapshotReconciliation:
         """
         if not self._cronjobs.leads.leads(storage.cluster):
             self._due_at.pop(storage.id, None)
-            self._caught_up.discard(storage.id)
             return
+        is_first = not self._first_comparisons.was_compared(storage)
         now = self._clock.monotonic()
-        is_due = now >= self._due_at.get(storage.id, now)
+        is_due = now >= self._due_at.get(storage.id, now) or not self._first_comparisons.was_tried(storage)
         if storage.status is not StorageStatus.ACTIVE or not is_due:
             return
         self._due_at[storage.id] = now + INTERVAL
         try:
-            await self._compare_storage(storage, recover=storage.id not in self._caught_up)
+            await self._compare_storage(storage, recover=is_first)
         except KronkeepError as fault:
             self._due_at[storage.id] = now + RETRY_SECONDS
+            self._first_comparisons.mark_failed(storage)
             log.warning("the snapshots in %s could not be listed: %s", storage.id, fault)
         else:
-            self._caught_up.add(storage.id)
+            self._first_comparisons.mark_compared(storage)
 
 
 def _is_any(_: str) -> bool:

@@ -8,6 +8,7 @@ from kronkeep_daemon.backups.attempt_runner import AttemptRunner
 from kronkeep_daemon.backups.backup_event_reporter import BackupEventReporter
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.first_comparisons import FirstComparisons
 from kronkeep_daemon.backups.hook_runner import HookRunner
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.planner import BackupPlanner
@@ -55,6 +56,9 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
     volume_copies = VolumeCopies(runners=repositories.runners, clock=base.clock, settings=base.settings)
     copy_records = CopyRecords(base.history, base.bus, base.clock)
     copy_reconciliation = CopyReconciliation(records=copy_records, history=base.history, clock=base.clock)
+    first_comparisons = FirstComparisons(
+        find_storage=repositories.storages.find, acting=cronjobs.leads, bus=base.bus, clock=base.clock
+    )
     reconciliation = SnapshotReconciliation(
         records=records,
         copies=copy_reconciliation,
@@ -65,6 +69,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
             settings=base.settings,
             supervisor=base.supervisor,
         ),
+        first_comparisons=first_comparisons,
         index=repositories.index,
         passwords=repositories.passwords,
         storages=repositories.storages,
@@ -82,6 +87,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         cronjobs=cronjobs,
         policies=policies,
         records=records,
+        first_comparisons=first_comparisons,
         archiver=_archiver(
             base,
             cronjobs,

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.records import make_backup, vault
 
-from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
-from kronkeep_common.states import ExecutionStatus, Trigger
-from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_common.models import BackupExecution, BackupPolicy, BackupStorage, CronJobExecution
+from kronkeep_common.states import ExecutionStatus, StorageStatus, Trigger
+from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
+from kronkeep_daemon.backups.first_comparisons import FirstComparisons
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
-from kronkeep_daemon.events import Bus
+from kronkeep_daemon.events import ActingChanged, Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject
 from kronkeep_daemon.kube.subjects import PolicyClaim, PolicySubject
@@ -27,17 +29,37 @@ CRONJOB = CronJobObject(
 )
 
 
+class Acting:
+    """Who acts: this daemon, until it is said that another one does."""
+
+    def __init__(self) -> None:
+        self.is_ours = True
+
+    def leads(self, _cluster_id: str) -> bool:
+        return self.is_ours
+
+    def stands_by(self, _cluster_id: str) -> bool:
+        return not self.is_ours
+
+
 class Planning:
     """A planner that has nothing but its history and clock."""
 
     def __init__(self, history: History, clock: FakeClock) -> None:
         self.history = history
         self.clock = clock
-        bus = Bus()
+        self.acting = Acting()
+        self.storages = {"s": vault(id="s")}
+        self.bus = bus = Bus()
+        self.comparisons = FirstComparisons(
+            find_storage=self.storages.get, acting=self.acting, bus=bus, clock=clock
+        )
+        self.comparisons.mark_compared(self.storages["s"])
         self.planner = BackupPlanner(
             cronjobs=None,  # type: ignore[arg-type]
             policies=None,  # type: ignore[arg-type]
             records=BackupRecords(history, bus, None),  # type: ignore[arg-type]
+            first_comparisons=self.comparisons,
             archiver=None,  # type: ignore[arg-type]
             history=history,
             bus=bus,
@@ -68,6 +90,12 @@ class Planning:
                 ended_at=now,
             )
         )
+
+    def begin_to_act(self) -> None:
+        """Act as after another daemon: no storage was compared yet."""
+        for is_ours in (False, True):
+            self.acting.is_ours = is_ours
+            self.bus.publish(ActingChanged("c"))
 
     async def plan(
         self, policy: BackupPolicy = POLICY, subject: PolicySubject = CRONJOB
@@ -234,3 +262,78 @@ async def test_a_claim_is_backed_up_by_its_own_schedule_without_a_run(planning: 
     await planning.clock.advance(3 * 86400 + 3600)  # after downtime the newest slot alone is caught up
     backups = await planning.plan(policy, claim)
     assert [backup.trigger for backup in backups if backup != first] == ["catch-up"]
+
+
+async def test_a_run_of_before_waits_until_its_storage_was_compared_and_later_ones_do_not(
+    planning: Planning,
+) -> None:
+    """Its backup may be in the repository, of another daemon or of records that are lost."""
+    await planning.plan()
+    planning.add_run("before")
+    await planning.clock.advance(60)
+    planning.begin_to_act()
+    assert await planning.plan() == []
+    await planning.clock.advance(1)
+    planning.add_run("after")
+    (backup,) = await planning.plan()
+    assert backup.cronjob_execution_id == "after"
+    planning.comparisons.mark_compared(planning.storages["s"])
+    assert {each.cronjob_execution_id for each in await planning.plan()} == {"before", "after"}
+
+
+async def test_a_backup_that_the_comparison_has_found_is_not_made_again(planning: Planning) -> None:
+    await planning.plan()
+    planning.add_run("before")
+    await planning.clock.advance(60)
+    planning.begin_to_act()
+    assert await planning.plan() == []
+    backup_id = backup_id_for(cluster="c", cronjob_id="u", policy_id="p", key="before")
+    planning.history.backups.put(
+        make_backup(id=backup_id, cluster="c", cronjob_id="u", policy_id="p", created_at=planning.clock.now())
+    )
+    planning.comparisons.mark_compared(planning.storages["s"])
+    assert [each.id for each in await planning.plan()] == [backup_id]
+
+
+async def test_a_slot_of_before_waits_too(planning: Planning) -> None:
+    policy = msgspec.structs.replace(POLICY, schedule="0 2 * * *")
+    await planning.plan(policy)
+    await planning.clock.advance(86_400)
+    planning.begin_to_act()
+    assert await planning.plan(policy) == []
+    planning.comparisons.mark_compared(planning.storages["s"])
+    (backup,) = await planning.plan(policy)
+    assert backup.trigger == "catch-up"
+
+
+@pytest.mark.parametrize(
+    ("storage", "waits"),
+    [
+        (None, True),
+        (vault(id="s", status=StorageStatus.CREATING), True),
+        (vault(id="s", status=StorageStatus.FAILED), False),
+        (vault(id="s", status=StorageStatus.DELETING), False),
+    ],
+)
+async def test_a_run_of_before_waits_for_a_storage_that_may_come_and_no_longer_than_half_an_hour(
+    planning: Planning, storage: BackupStorage | None, *, waits: bool
+) -> None:
+    await planning.plan()
+    planning.add_run("before")
+    await planning.clock.advance(60)
+    planning.begin_to_act()
+    del planning.storages["s"]
+    if storage is not None:
+        planning.storages["s"] = storage
+    assert (await planning.plan() == []) is waits
+    await planning.clock.advance(1800)
+    assert len(await planning.plan()) == 1
+
+
+async def test_a_storage_that_cannot_be_compared_keeps_no_run_waiting(planning: Planning) -> None:
+    await planning.plan()
+    planning.add_run("before")
+    await planning.clock.advance(60)
+    planning.begin_to_act()
+    planning.comparisons.mark_failed(planning.storages["s"])
+    assert len(await planning.plan()) == 1

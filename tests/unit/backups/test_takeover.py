@@ -14,8 +14,9 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import BackupResult, BackupStorage
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.first_comparisons import FirstComparisons
 from kronkeep_daemon.backups.snapshot_reconciliation import INTERVAL, SnapshotReconciliation
-from kronkeep_daemon.events import Bus
+from kronkeep_daemon.events import ActingChanged, Bus, StorageChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
@@ -44,6 +45,9 @@ class Leads:
 
     def leads(self, _cluster: str) -> bool:
         return self.is_ours
+
+    def stands_by(self, _cluster: str) -> bool:
+        return not self.is_ours
 
     async def wait_until_leading(self) -> None:
         return
@@ -153,6 +157,9 @@ class Scene:
             records=self.records,
             copies=nothing,
             unusual=self.unusual,  # type: ignore[arg-type]
+            first_comparisons=FirstComparisons(
+                find_storage=self.storages.find, acting=self.cronjobs.leads, bus=self.bus, clock=self.clock
+            ),
             index=index,
             passwords=FolderPasswords(),  # type: ignore[arg-type]
             storages=self.storages,  # type: ignore[arg-type]
@@ -202,10 +209,18 @@ async def test_who_begins_to_act_records_what_another_daemon_has_made(scene: Sce
     scene.list_snapshots_of(OWN_ID, "1" * 32, "2" * 32, "3" * 32)
     await scene.clock.advance(INTERVAL)
     assert await scene.compare() == (0, 1)
-    # Another daemon acts for a while, and this one again.
-    scene.cronjobs.leads.is_ours = False
-    await scene.compare()
-    scene.cronjobs.leads.is_ours = True
+    # Another daemon acts for a while, and this one again; meanwhile nothing is compared here.
+    for is_ours in (False, True):
+        scene.cronjobs.leads.is_ours = is_ours
+        scene.bus.publish(ActingChanged("cluster-1"))
+    assert await scene.compare() == (1, 0)
+
+
+async def test_a_storage_of_the_name_of_a_deleted_one_is_compared_at_once(scene: Scene) -> None:
+    scene.list_snapshots_of(OWN_ID)
+    assert await scene.compare() == (0, 0)
+    scene.list_snapshots_of(OWN_ID, "1" * 32)
+    scene.bus.publish(StorageChanged(scene.storages.vault, None))
     assert await scene.compare() == (1, 0)
 
 

@@ -122,6 +122,7 @@ async def test_records_and_list_are_compared_beside_the_event_loop(
         records=records,  # type: ignore[arg-type]
         copies=nothing,
         unusual=nothing,
+        first_comparisons=nothing,
         index=index,
         passwords=nothing,
         storages=Storages(),  # type: ignore[arg-type]
