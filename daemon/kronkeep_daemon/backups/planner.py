@@ -99,7 +99,8 @@ class BackupPlanner:
         self._supervisor = supervisor
         self._settled: dict[str, tuple[object, ...]] = {}  # CronJobs of which nothing was due, and as of what
         self._wake = asyncio.Event()
-        bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ClaimChanged, ActingChanged, StorageChanged)
+        bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ClaimChanged)
+        bus.trigger(self._wake, ActingChanged, StorageChanged)
 
     def start(self) -> None:
         """Start planning; the first pass continues what a stop of the daemon interrupted."""
