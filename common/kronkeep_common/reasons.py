@@ -209,6 +209,12 @@ class Reason(StrEnum):
         """Return the reason with that code; None for any other code."""
         return cls(code) if code in TEXTS else None
 
+    @classmethod
+    def is_away_code(cls, code: str | None) -> bool:
+        """Whether a code is that of a reason which is `away`."""
+        reason = cls.parse(code)
+        return reason is not None and reason.away
+
 
 _LASTING = frozenset(
     {

@@ -50,11 +50,11 @@ async def test_a_drill_compares_with_the_manifest_runs_the_check_and_is_shown(
 ) -> None:
     backup = await back_up(client)
     regular = [p for p in claim_with_drill.rglob("*") if p.is_file() and not p.is_symlink()]
-    made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.manifest_files is not None)
-    assert (made.manifest_files, made.warnings) == (len(regular), ())
+    made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.checksummed_files is not None)
+    assert (made.checksummed_files, made.warnings) == (len(regular), ())
     done = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (done.status, done.reason, done.purpose) == ("completed", None, "drill"), done
-    assert (done.verified_against, done.files_verified) == ("manifest", len(regular))
+    assert (done.verified_against, done.files_verified) == ("checksums", len(regular))
     assert done.duration_seconds is not None
     assert done.restore_seconds is not None
     assert 0 < done.restore_seconds < done.duration_seconds
@@ -120,10 +120,10 @@ async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_ba
     run = await client.cronjobs.trigger("default", "writer")
     await eventually(lambda: client.runs.get(run.id), lambda r: r.status == "running")
     backup = await back_up(client)
-    made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.manifest_files is not None)
+    made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.checksummed_files is not None)
     await client.runs.cancel(run.id)
     regular = [p for p in claim_with_drill.rglob("*") if p.is_file() and not p.is_symlink()]
-    assert made.manifest_files == len(regular) - 1  # `busy` has none
+    assert made.checksummed_files == len(regular) - 1  # `busy` has none
     done = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (done.status, done.files_verified) == ("completed", len(regular) - 1), done
     assert await run_restic(daemon, storage, "check")

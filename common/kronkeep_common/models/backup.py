@@ -83,8 +83,8 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     out. `overrides` are settings that were
     changed for this backup only. `sequence` numbers the backups in the order in which they were recorded; it
     is 0 where that is not known. `ending` is the status that it will have once its post hooks have run.
-    `manifest_files` is the number of files with a SHA-256 from backup time. `verified_by` is the restore (a
-    drill or a verification) that last restored and compared all of it, at `verified_at`.
+    `checksummed_files` is the number of files with a SHA-256 from backup time. `verified_by` is the restore
+    (a drill or a verification) that last restored and compared all of it, at `verified_at`.
     `forget_began_at` is when retention began to remove its snapshot, `snapshot_removed_at` when it had.
     `snapshot_missing_at` is when the repository was first found to lack its snapshot, which retention had
     not removed; empty again once the snapshot is back. `snapshot_missing_acknowledged_at` is when somebody
@@ -135,7 +135,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     recovered_at: Moment | None = None
     tagged_policy_id: str | None = None
     first_owner: FirstOwner | None = None
-    manifest_files: int | None = None
+    checksummed_files: int | None = None
     verified_at: Moment | None = None
     verified_by: str | None = None
     warnings: tuple[str, ...] = ()

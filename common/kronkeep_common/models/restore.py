@@ -128,7 +128,7 @@ class Restore(Record, frozen=True, kw_only=True):
     files_total: int | None = None
     bytes_total: Bytes | None = None
     files_verified: int | None = None
-    verified_against: Literal["manifest", "restic"] | None = None
+    verified_against: Literal["checksums", "restic"] | None = None
     warnings: tuple[str, ...] = ()
     reason: str | None = None
     message: str | None = None

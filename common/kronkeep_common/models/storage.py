@@ -374,8 +374,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
         """The reason why nothing of it can be read now, so far as is known; None where it can be."""
         if self.status is not StorageStatus.ACTIVE:
             return Reason.STORAGE_INACTIVE
-        reason = Reason.parse(self.reason)
-        return reason if reason is not None and reason.away else None
+        return self.reason if Reason.is_away_code(self.reason) else None
 
     @property
     def is_moving(self) -> bool:

@@ -43,9 +43,9 @@ from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.queue import ArchiveHold, ArchiveRequest, OnWait, RepositoryQueues
 from kronkeep_daemon.repositories.queue_rules import Work
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
+from kronkeep_daemon.repositories.repository_creation import RepositoryMaker
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import output, snapshots

@@ -18,7 +18,6 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
-    CronJobNotFound,
     KronkeepError,
     NotAllowedNow,
     StorageFailed,
@@ -93,7 +92,7 @@ class RetentionService:
         self._supervisor = supervisor
         self._started_at = clock.now()
         self._applied_at: dict[_PolicyKey, datetime] = {}
-        self._retries = RetentionRetries(clock, self._is_settled)
+        self._retries = RetentionRetries(cronjobs, clock, self._apply_due)
         bus.subscribe(BackupChanged, self._on_backup_changed)
 
     def start(self) -> None:
@@ -240,16 +239,8 @@ class RetentionService:
         subject = RetentionSubject(ref)
         await self._retries.apply_after(subject, backup.id)
 
-    async def _is_settled(self, entry: DueRetention) -> bool:
-        """Apply what is due; return False where that is to be tried again."""
-        try:
-            carrier = policy_annotations.carrier_of(self._cronjobs.find_subject(entry.subject.ref))
-        except CronJobNotFound:
-            return True  # deleted meanwhile
-        except KronkeepError as fault:
-            log.warning("retention of %s: %s", entry.subject.ref, fault)
-            return False
-        return carrier is None or await self._apply_unless_blocked(carrier, just_made=entry.just_made)
+    async def _apply_due(self, carrier: PolicyCarrier, entry: DueRetention) -> bool:
+        return await self._apply_unless_blocked(carrier, just_made=entry.just_made)
 
     async def _apply_unless_blocked(self, carrier: PolicyCarrier, just_made: str | None = None) -> bool:
         """Apply retention where it needs no approval; return False, and log why, where it could not be."""

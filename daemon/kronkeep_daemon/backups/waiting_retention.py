@@ -4,12 +4,18 @@ The cluster may not answer just then, another Job may lock the repository, the L
 for some seconds, a clock may be at fault. What is due stays due until it is done.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
+from kronkeep_common.errors import CronJobNotFound, KronkeepError
+from kronkeep_daemon.backups import policy_annotations
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube.objects import CronJobRef
 
+log = logging.getLogger(__name__)
 RETRY_SECONDS = 60.0  # before the second try; each later pause is twice as long
 LONGEST_PAUSE = 3600.0
 
@@ -28,6 +34,9 @@ class DueRetention(NamedTuple):
     just_made: str
     due_at: float
     pause: float = RETRY_SECONDS
+
+
+ApplyRetention = Callable[[PolicyCarrier, DueRetention], Awaitable[bool]]  # False: try again later
 
 
 class WaitingRetention:
@@ -63,8 +72,8 @@ class WaitingRetention:
 class RetentionRetries:
     """Retention after a backup or a copy, tried again after pauses until it was applied."""
 
-    def __init__(self, clock: Clock, apply: Callable[[DueRetention], Awaitable[bool]]) -> None:
-        """Use `apply`, which returns False where retention is to be tried again."""
+    def __init__(self, cronjobs: CronJobService, clock: Clock, apply: ApplyRetention) -> None:
+        self._cronjobs = cronjobs
         self._clock = clock
         self._apply = apply
         self._waiting = WaitingRetention()
@@ -84,7 +93,18 @@ class RetentionRetries:
         entry = self._waiting.find(subject)
         if entry is None:
             return
-        if await self._apply(entry):
+        if await self._is_settled(entry):
             self._waiting.remove(entry)
         else:
             self._waiting.postpone(entry, self._clock.monotonic())
+
+    async def _is_settled(self, entry: DueRetention) -> bool:
+        """Apply what is due by the policy that the CronJob carries now; return False to try it again."""
+        try:
+            carrier = policy_annotations.carrier_of(self._cronjobs.find_subject(entry.subject.ref))
+        except CronJobNotFound:
+            return True  # deleted meanwhile
+        except KronkeepError as fault:
+            log.warning("retention of %s: %s", entry.subject, fault)
+            return False
+        return carrier is None or await self._apply(carrier, entry)

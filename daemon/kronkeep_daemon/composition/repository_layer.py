@@ -11,9 +11,9 @@ from kronkeep_daemon.repositories.folder_passwords import FolderPasswords
 from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository_creation import RepositoryMaker
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.repositories.version_probe import VersionProbe

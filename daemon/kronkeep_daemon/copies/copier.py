@@ -31,9 +31,9 @@ from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories.lock_removal import LockRemoval
 from kronkeep_daemon.repositories.queue import ArchiveHold, ArchiveRequest, RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup, repository_of_copy
+from kronkeep_daemon.repositories.repository_creation import RepositoryMaker
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import JobPlace, RepositoryJobs, require_serving
-from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.settings import Settings

@@ -14,7 +14,6 @@ from functools import partial
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     CopyNotFound,
-    CronJobNotFound,
     KronkeepError,
     StorageFailed,
 )
@@ -88,7 +87,7 @@ class CopyRetention:
         self._supervisor = supervisor
         self._started_at = clock.now()
         self._applied_at: dict[_Key, datetime] = {}
-        self._retries = RetentionRetries(clock, self._is_settled)
+        self._retries = RetentionRetries(cronjobs, clock, self._apply_due)
         bus.subscribe(CopyChanged, self._on_copy_changed)
 
     def start(self) -> None:
@@ -220,17 +219,9 @@ class CopyRetention:
         """Apply retention again where it could not be applied after a copy."""
         await self._retries.apply_waiting()
 
-    async def _is_settled(self, entry: DueRetention) -> bool:
-        """Apply what is due; return False where that is to be tried again."""
-        ref, storage_id = entry.subject
-        try:
-            carrier = policy_annotations.carrier_of(self._cronjobs.find_subject(ref))
-        except CronJobNotFound:
-            return True  # deleted meanwhile
-        except KronkeepError as fault:
-            log.warning("retention of the copy of %s: %s", ref, fault)
-            return False
-        if carrier is None or carrier.policy.copy_in(storage_id) is None:
+    async def _apply_due(self, carrier: PolicyCarrier, entry: DueRetention) -> bool:
+        storage_id = entry.subject.copy_storage_id
+        if carrier.policy.copy_in(storage_id) is None:
             return True
         return await self._apply_unless_blocked(carrier, storage_id, just_made=entry.just_made)
 

@@ -40,8 +40,8 @@ from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.reconciliation import SnapshotsByBackup, snapshot_ids
 from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_creation import RepositoryMaker
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
-from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
 from kronkeep_daemon.restic import cat, check, forget
 from kronkeep_daemon.restic import copy as restic_copy
 from kronkeep_daemon.storages.service import StorageService, require_unmoved

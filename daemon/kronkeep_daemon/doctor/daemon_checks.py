@@ -11,11 +11,10 @@ from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
-from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.api import VERSION, Check
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models.storage import EVERY_NAMESPACE
-from kronkeep_common.states import AlertStatus, BackupStatus
+from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.alerts.history_rules import history_findings
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
@@ -33,6 +32,7 @@ from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.doctor.log_checks import check_kept_logs
 from kronkeep_daemon.doctor.metrics_checks import check_metrics
 from kronkeep_daemon.doctor.pod_security import check_pod_security
+from kronkeep_daemon.doctor.schedule_checks import check_schedules
 from kronkeep_daemon.doctor.sink_checks import check_sink
 from kronkeep_daemon.doctor.volume_copy_checks import check_volume_copies
 from kronkeep_daemon.history import History
@@ -49,7 +49,6 @@ CLUSTERS_AT_ONCE = 20  # each is asked some thirty questions, one after the othe
 CRONJOBS_AT_ONCE = 100  # counted between two turns of the event loop
 
 
-MOST_CONFLICTS = 200  # open alerts among which those of schedules are looked for
 MOST_FORGOTTEN = 1000  # backups and copies of one storage that was deleted that are counted
 MOST_UNKNOWN = 10_000  # backups whose end is not known that are looked through
 
@@ -108,7 +107,7 @@ class Doctor:
         checks += storage_checks.check_recovered(unknown.items)
         by_name = {storage.id: storage for storage in storages}
         checks += storage_checks.check_copies(self._cronjobs.subjects.objects(), by_name)
-        checks += self._check_schedules()
+        checks += check_schedules(self._history.alerts)
         checks.append(self._check_restic())
         return checks
 
@@ -198,14 +197,6 @@ class Doctor:
             next_step = "Create one with kronkeep storage create, if runs are to be backed up."
             yield Check(name="storages", status="ok", message="There is no storage yet.", next_step=next_step)
         yield from map(storage_checks.check_state, storages)
-
-    def _check_schedules(self) -> Iterator[Check]:
-        """Yield a warning for each CronJob whose schedule and backup conflict, from its open alert."""
-        for status in (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED):
-            for alert in self._history.alerts.newest(limit=MOST_CONFLICTS, status=status).items:
-                if alert.code == AlertCode.SCHEDULE_CONFLICT:
-                    name = f"schedule of {clean(alert.object, 120)}"
-                    yield Check(name=name, status="warn", message=alert.message, next_step=alert.next_step)
 
     def _check_restic(self) -> Check:
         """Check the restic version of the newest backup; before the first, name the image of the settings."""

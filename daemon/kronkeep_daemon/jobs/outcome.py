@@ -97,7 +97,11 @@ def ending_of_containers(pod: Pod | None) -> Condition:
 
 
 def _has_succeeded(pod: Pod | None) -> bool:
-    """Whether every container of the pod has ended with exit code 0."""
+    """Whether every container of the pod has ended with exit code 0.
+
+    `jobs.pods.has_succeeded` looks at the last one only. This decides whether a Job counts as complete, and a
+    pod that somebody forged may show a last container that ended although an earlier one never did.
+    """
     if pod is None:
         return False
     ends = {

@@ -83,7 +83,11 @@ def last_container(pod: Pod) -> str:
 
 
 def has_succeeded(pod: Pod) -> bool:
-    """Whether its last container has ended with exit code 0, and so all of them."""
+    """Whether its last container has ended with exit code 0.
+
+    Init containers run before it, and each only after the one before it has succeeded: so all have. A caller
+    that must not believe a forged pod compares every container instead, see `jobs.outcome`.
+    """
     status = container_status(pod, last_container(pod))
     if status is None or status.state is None or status.state.terminated is None:
         return False

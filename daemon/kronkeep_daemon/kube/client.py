@@ -150,11 +150,6 @@ class Cluster:
         self._assumed = False
         self._identified.clear()
 
-    @property
-    def is_assumed(self) -> bool:
-        """Whether its id is that of the history, and no response has confirmed it yet."""
-        return self._assumed
-
     async def wait_until_identified(self) -> None:
         """Wait until it is known which cluster it is."""
         await self._identified.wait()

@@ -142,5 +142,5 @@ class RepositoryMaintenance:
         opened = job.container(IDENTITY_STEP)
         repository_id = cat.parse_id(opened.log) if opened is not None else ""
         if not pinned_id and repository_id:
-            await self._index.pin(repository, repository_id)
+            await self._index.record_id(repository, repository_id)
         return job

@@ -1,4 +1,4 @@
-"""Creation of a repository, or opening of an existing one, which is never overwritten.
+"""Creation of a repository, by its storage or at its first use; an existing one is opened, never overwritten.
 
 One Job creates it with `restic init`; a second container of that Job, which shares nothing with the first
 but the volumes, opens it and lists its keys. restic refuses to create a repository where there is a config;
@@ -12,10 +12,14 @@ second key, after which each command opens the repository or calls it damaged, b
 
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.reasons import Reason
+from kronkeep_daemon.history.record_ids import derive_id
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.repositories import job_names
+from kronkeep_daemon.repositories.folder_passwords import FolderPasswords
 from kronkeep_daemon.repositories.job_manifests import Steps
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, storage_error, storage_failure
 from kronkeep_daemon.restic import cat, init, keys
 from kronkeep_daemon.restic.faults import Fault
@@ -23,6 +27,7 @@ from kronkeep_daemon.restic.faults import Fault
 IDENTITY_STEP = "repository"  # the container that opens the repository and prints its id
 KEYS_STEP = "keys"
 MOST_ATTEMPTS = 8  # while Jobs are interrupted
+FIRST_USE_SECONDS = 600.0  # for a Job that creates a repository of a namespace, a policy or copies
 STORAGE_LETTERS = 8  # of a storage in the names of its Jobs, which have 57 letters at most
 
 
@@ -125,3 +130,38 @@ def _key_failure(listing: ContainerResult) -> StorageFailed | None:
 
 def _reason_of(failure: StorageFailed) -> str:
     return str(failure.details.get("reason", ""))
+
+
+class RepositoryMaker:
+    """Creation of repositories when they are first used: each once, however many callers need it at once."""
+
+    def __init__(
+        self,
+        *,
+        jobs: RepositoryJobs,
+        index: RepositoryIndex,
+        queues: RepositoryQueues,
+        passwords: FolderPasswords,
+    ) -> None:
+        self._jobs = jobs
+        self._index = index
+        self._queues = queues
+        self._passwords = passwords
+
+    async def make_if_missing(self, repository: Repository, *cause: str) -> None:
+        """Create the repository and its password, unless it exists; raise StorageFailed.
+
+        A repository with a source cuts files into the same chunks as the source does.
+
+        cause: what the repository is needed for, such as a backup's id and attempt. A daemon that was killed
+            finds its Jobs again by the same cause.
+        """
+        if self._index.contains(repository):
+            return
+        async with self._queues.hold_exclusively(repository.id, "creation"):
+            if self._index.contains(repository):
+                return
+            await self._passwords.make_if_missing(repository)
+            mark = derive_id("repository creation", repository.id, *cause)
+            repository_id = await create_or_open(self._jobs, repository, mark, FIRST_USE_SECONDS)
+            await self._index.record_id(repository, repository_id)

@@ -84,7 +84,7 @@ class RepositoryIndex:
         """Record that the repository exists, and when something was forgotten or pruned in it."""
         await self._put(repository, **times)
 
-    async def pin(self, repository: Repository, repository_id: str) -> None:
+    async def record_id(self, repository: Repository, repository_id: str) -> None:
         """Record that the repository exists, and which id restic gave it."""
         await self._put(repository, repository_id=repository_id)
 
@@ -109,7 +109,7 @@ class RepositoryIndex:
     def describe(self, storage: BackupStorage, limit: float) -> list[StorageRepository]:
         """Return what is known of the storage's repositories; those that begin late are crowded.
 
-        limit: seconds until an archive reads the first file.
+        limit: how many seconds an archive may take until it reads the first file.
         """
         return [
             _describe(repository, self._entries.get(repository.id), limit)

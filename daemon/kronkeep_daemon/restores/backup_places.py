@@ -22,14 +22,8 @@ class BackupInCopy(BackupExecution, frozen=True, kw_only=True):
 
 
 def is_away(fault: KronkeepError) -> bool:
-    """Whether the fault says that the place which was read is away, so that another one may do."""
-    return is_reason_away(fault.details.get("reason")) or fault.code == "StorageNotFound"
-
-
-def is_reason_away(code: str | None) -> bool:
-    """Whether a reason says so, by its code."""
-    reason = Reason.parse(code)
-    return reason is not None and reason.away
+    """Whether a fault means that the place that was read is away; another place may then be read."""
+    return Reason.is_away_code(fault.details.get("reason")) or fault.code == "StorageNotFound"
 
 
 def may_change_place(restore: Restore) -> bool:

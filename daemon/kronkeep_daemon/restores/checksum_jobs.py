@@ -71,14 +71,14 @@ class ChecksumJobs:
 
     def start_if_due(self, backup: BackupExecution) -> None:
         """Start to compute the checksums of a backup that needs them; remove those of a removed snapshot."""
-        name = f"manifest of {backup.id}"
+        name = f"checksums of {backup.id}"
         if backup.snapshot_removed_at is not None:
             self._store.remove(backup.id)
         elif self._is_due(backup) and not self._supervisor.running(name):
             self._supervisor.start(name, partial(self._run, backup.id), death="quiet")
 
     def _is_due(self, backup: BackupExecution) -> bool:
-        if backup.result is None or backup.ended_at is None or backup.manifest_files is not None:
+        if backup.result is None or backup.ended_at is None or backup.checksummed_files is not None:
             return False
         policy = self._policy_of(backup)
         is_young = self._clock.now() - backup.ended_at < LONGEST_AGE
@@ -103,7 +103,7 @@ class ChecksumJobs:
         backup = self._backups.get(backup_id)
         await self._backups.put(
             backup,
-            msgspec.structs.replace(backup, manifest_files=count, warnings=(*backup.warnings, *warnings)),
+            msgspec.structs.replace(backup, checksummed_files=count, warnings=(*backup.warnings, *warnings)),
         )
 
     async def _compute_checksums(self, backup: BackupExecution, policy: BackupPolicy) -> int:
@@ -158,7 +158,7 @@ class ChecksumJobs:
             host=repository.snapshot_host(backup), parent=backup.result.snapshot_id, paths=paths
         )
         job = build_repository_job(
-            name=f"kronkeep-manifest-{backup.id}",
+            name=f"kronkeep-checksums-{backup.id}",
             namespace=backup.namespace,
             steps=[("changes", argv)],
             repository=repository,

@@ -53,7 +53,6 @@ from kronkeep_daemon.restores import (
     snapshot_paths,
     unkept,
 )
-from kronkeep_daemon.restores.backup_places import is_reason_away
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
@@ -293,7 +292,7 @@ class RestoreRunner:
     ) -> BackupExecution | None:
         """Return a copy to restore from, where the storage that was chosen turned out to be away."""
         may_change = backup_places.may_change_place(restore) and restore.attempt < ATTEMPTS
-        if not may_change or not isinstance(result, Fault) or not is_reason_away(result.reason):
+        if not may_change or not isinstance(result, Fault) or not Reason.is_away_code(result.reason):
             return None
         return next(iter(self._snapshots.other_places(resolved.backup)), None)
 
@@ -431,7 +430,7 @@ class RestoreRunner:
             return ComparedFiles(resolved.selection.contents, "restic")
         included = [line for line in checksums if snapshot_paths.is_included(line.path, resolved.include)]
         count, different = await asyncio.to_thread(compare_checksums, included, parser.snapshot_checksums())
-        return restic_restore.different_files(different) if different else ComparedFiles(count, "manifest")
+        return restic_restore.different_files(different) if different else ComparedFiles(count, "checksums")
 
     async def _find_missing(self, resolved: ResolvedRequest, parser: RestoreLogParser) -> list[str]:
         """Return the paths of the selection that the target lacks; none where there are too many to list."""

@@ -36,9 +36,9 @@ from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository, repository_of_history
+from kronkeep_daemon.repositories.repository_creation import RepositoryMaker
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, storage_failure
-from kronkeep_daemon.repositories.repository_maker import RepositoryMaker
 from kronkeep_daemon.repositories.secret_changes import EncodedData, change_data
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import cat, forget, history_copy

@@ -109,4 +109,4 @@ class StorageProvisioner:
         async with self._queues.hold_exclusively(storage.id, "creation"):
             repository = Repository(storage=storage)
             repository_id = await repository_creation.create_or_open(self._jobs, repository, mark, seconds)
-            await self._index.pin(repository, repository_id)
+            await self._index.record_id(repository, repository_id)

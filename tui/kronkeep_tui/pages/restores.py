@@ -81,7 +81,7 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
     if restore.files_total is not None:
         lines.append(((f"{count_words(restore.files_total, 'file')}, {size(restore.bytes_total or 0)}", ""),))
     if restore.verified_against is not None:
-        words = "the manifest" if restore.verified_against == "manifest" else "restic's hashes"
+        words = "the checksums" if restore.verified_against == "checksums" else "restic's hashes"
         lines.append(((f"{count_words(restore.files_verified or 0, 'file')} compared with {words}", "ok"),))
     if restore.suspended:
         lines.append((("the CronJob is suspended until the restore ends", "warn"),))

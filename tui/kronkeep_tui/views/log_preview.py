@@ -20,7 +20,7 @@ class LogPreview:
 
     def __init__(self, context: Context, on_read: Callable[[], None]) -> None:
         self._context = context
-        self._texts = RowReader[Sequence[str]](context, self._read, on_read)
+        self._texts = RowReader[str, Sequence[str]](context, self._read, on_read)
 
     @property
     def is_shown(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 from kronkeep_common.errors import DaemonUnreachable, KronkeepError
 from kronkeep_tui.context import Context
 
+KeyT = TypeVar("KeyT")
 T = TypeVar("T")
 FROM_COLUMNS = 160  # of the terminal; below there is no space beside the list
 MOST_KEPT = 50  # answers
@@ -19,22 +20,22 @@ class _Answer(NamedTuple, Generic[T]):
     connection: int
 
 
-class RowReader(Generic[T]):
-    """The answers by a row's key; `on_read` is called when one has come.
+class RowReader(Generic[KeyT, T]):
+    """The answers by what decides them, such as a run's id; `on_read` is called when one has come.
 
-    A refusal is remembered like an answer; one that a lost daemon is the cause of, until the daemon is back.
+    A refusal is remembered, too; if the daemon was away, only until it is back.
     """
 
     def __init__(
-        self, context: Context, read: Callable[[str], Awaitable[T]], on_read: Callable[[], None]
+        self, context: Context, read: Callable[[KeyT], Awaitable[T]], on_read: Callable[[], None]
     ) -> None:
         self._context = context
         self._read = read
         self._on_read = on_read
-        self._answers: OrderedDict[str, _Answer[T]] = OrderedDict()
-        self._asked = ""
+        self._answers: OrderedDict[KeyT, _Answer[T]] = OrderedDict()
+        self._asked: KeyT | None = None
 
-    def get(self, key: str) -> T | KronkeepError | None:
+    def get(self, key: KeyT) -> T | KronkeepError | None:
         """Return the answer of a key; where there is none, ask for it, and return None."""
         answer = self._answers.get(key)
         connection = self._context.reader.connections
@@ -51,7 +52,7 @@ class RowReader(Generic[T]):
             self._context.start_work(self._ask(key), f"preview of {key}")
         return None
 
-    async def _ask(self, key: str) -> None:
+    async def _ask(self, key: KeyT) -> None:
         connection = self._context.reader.connections
         value: T | KronkeepError
         try:
@@ -61,5 +62,5 @@ class RowReader(Generic[T]):
         self._answers[key] = _Answer(value, connection)
         while len(self._answers) > MOST_KEPT:
             self._answers.popitem(last=False)
-        self._asked = ""
+        self._asked = None
         self._on_read()
