@@ -48,7 +48,9 @@ class BatchWriter:
 
     def put(self, table: str, rows: Sequence[Row], *, replace: bool) -> None:
         """Put rows; with `replace` other rows that have their ids go. Raise sqlite3.Error."""
-        self._read_states(table, [row.number for row in rows])
+        self._read_states(
+            table, [row.number for row in rows], "CAST(body AS BLOB)" if table in COUNTED else "x''"
+        )
         if replace:
             self._remove_namesakes(table, rows)
         for row in rows:
@@ -58,12 +60,14 @@ class BatchWriter:
         self._last_numbers[table] = max([self._last_numbers[table], *(row.number for row in rows)])
 
     def remove(self, table: str, numbers: Sequence[int]) -> None:
-        """Remove rows by number; raise sqlite3.Error."""
-        self._read_states(table, numbers)
+        """Remove rows by number; what figures count of them stays. Raise sqlite3.Error."""
+        self._read_states(table, numbers, "x''")
         for number in numbers:
             self._count(table, number, None)
-        values = [(number,) for number in numbers]
-        self._connection.executemany(f"DELETE FROM {schema.quote(table)} WHERE number = ?", values)
+        for start in range(0, len(numbers), PAGE):
+            page = numbers[start : start + PAGE]
+            marks = ", ".join("?" * len(page))
+            self._connection.execute(f"DELETE FROM {schema.quote(table)} WHERE number IN ({marks})", page)
 
     def finish(self) -> None:
         """Write what was counted; raise sqlite3.Error, DamagedHistory."""
@@ -93,8 +97,8 @@ class BatchWriter:
                 if new.status in COUNTED_STATUSES:
                     self._figures.count(table, new.body)
 
-    def _read_states(self, table: str, numbers: Sequence[int]) -> None:
-        """Read the rows that the database has.
+    def _read_states(self, table: str, numbers: Sequence[int], body: str) -> None:
+        """Read the rows that the database has; `body` is the SQL of their JSON, or of nothing in its place.
 
         No row has a number above the last one, so that new records cost no look into the table.
         """
@@ -104,7 +108,6 @@ class BatchWriter:
         unread = [number for number in numbers if number <= last and (table, number) not in self._states]
         if not unread:
             return
-        body = "CAST(body AS BLOB)" if table in COUNTED else "x''"
         sql = f"SELECT number, coalesce(status, ''), {body} FROM {schema.quote(table)}"
         for start in range(0, len(unread), PAGE):
             page = unread[start : start + PAGE]

@@ -33,6 +33,7 @@ READER_CACHE = 8 * 1024  # KiB
 BUSY_SECONDS = 10.0
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # of the WAL that are not in the database, for a checkpoint
 LARGEST_WAL = 64 * 1024 * 1024  # bytes that the WAL keeps after a checkpoint
+FREE_SHARE = 0.125  # of the pages stay free; a day of eight that are kept leaves as many
 SMALL = 16 * 1024 * 1024  # bytes of a database that is checked as a whole when it is opened
 
 
@@ -206,10 +207,21 @@ class Database:
             self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def release_pages(self, most: int) -> int:
-        """Give at most that many free pages back to the file system and return how many are left."""
+        """Give at most that many free pages back to the file system and return how many more are to go.
+
+        A share of the database stays free for the next records: each page that goes back is first filled with
+        another from the end of the file, which costs as much as the record that left it.
+        """
         with translate_faults(self.folder):
-            self.writer.execute(f"PRAGMA incremental_vacuum({most})").fetchall()
-            return int(self.writer.execute("PRAGMA freelist_count").fetchone()[0])
+            surplus = self._count_surplus_pages()
+            if surplus:  # as a script: `execute` takes one step of it, which gives back one page
+                self.writer.executescript(f"PRAGMA incremental_vacuum({min(most, surplus)})")
+            return max(0, surplus - most)
+
+    def _count_surplus_pages(self) -> int:
+        (free,) = self.writer.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = self.writer.execute("PRAGMA page_count").fetchone()
+        return max(0, int((free - pages * FREE_SHARE) / (1 - FREE_SHARE)))
 
     def close(self) -> None:
         """Write the WAL into the database, close it and release the folder."""

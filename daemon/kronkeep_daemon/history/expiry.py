@@ -7,7 +7,7 @@ The plan is the preview: nothing outside it is removed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Container, Iterator
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from typing import Any, NamedTuple
@@ -15,16 +15,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kronkeep_common import subject_names
-from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution, Restore
+from kronkeep_common.models import BackupExecution, CronJobExecution
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
     ENDED_COPIES,
     EXECUTION_TRANSITIONS,
     RESTORE_TRANSITIONS,
     BackupStatus,
+    ExecutionStatus,
     is_final,
 )
 from kronkeep_daemon.history.history import History
+from kronkeep_daemon.history.kept_logs import sieve_key
 from kronkeep_daemon.history.record_ids import copy_id_for
 from kronkeep_daemon.history.records import Records, T
 from kronkeep_daemon.history.rows import sort_time
@@ -33,6 +35,7 @@ MOST_AUDIT_LINES = 10_000
 FAR_AHEAD = datetime.max.replace(tzinfo=UTC)  # all runs are before it
 MOST_RECORDS = 20_000  # of a plan: 1 MB of ids
 SLICE = 100  # records read or removed between two turns of the event loop
+ENDED = frozenset(status.value for status in ExecutionStatus if is_final(EXECUTION_TRANSITIONS, status))
 
 
 class ExpiryRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,17 +79,24 @@ async def plan(
         return ExpiryPlan(audit=audit)
     cut = now - timedelta(days=rules.days) if rules.days is not None else None
     beyond = await _list_bare_jobs_beyond(history, rules.bare_jobs) if rules.bare_jobs is not None else set()
-    runs: list[str] = []
+    runs = dict.fromkeys(await _select_old_runs(history, cut, most)) if cut is not None else {}
     backups: list[str] = []
-    for cronjob_id in merge_values(history.executions, history.backups):
-        expired_runs, expired_backups = await _select_of_cronjob(
-            history, cronjob_id, rules.runs, FAR_AHEAD if cronjob_id in beyond else cut, most - len(runs)
-        )
-        runs += expired_runs
-        backups += expired_backups
-        await asyncio.sleep(0)
+    has_rules_by_cronjob = rules.runs is not None or rules.bare_jobs is not None
+    tables: list[Records[Any]] = [history.executions] if has_rules_by_cronjob else []
+    for cronjob_id in merge_values(*tables, history.backups):
         if len(runs) >= most:
             break
+        expired_runs, expired_backups = await _select_of_cronjob(
+            history,
+            cronjob_id,
+            number=rules.runs,
+            cut=FAR_AHEAD if cronjob_id in beyond else cut,
+            most=most - len(runs),
+            chosen=runs.keys(),
+        )
+        runs.update(dict.fromkeys(expired_runs))
+        backups += expired_backups
+        await asyncio.sleep(0)
     restores = await _take(_iterate_old_restores(history, cut), most)
     alerts = await _take(_iterate_old_alerts(history, cut), most)
     return ExpiryPlan(
@@ -97,6 +107,28 @@ async def plan(
         audit=audit,
         is_whole=max(len(runs), len(restores), len(alerts)) < most and len(audit) < MOST_AUDIT_LINES,
     )
+
+
+async def _select_old_runs(history: History, cut: datetime, most: int) -> list[str]:
+    """Return the ids of the ended runs before a time, oldest first, at most so many.
+
+    Those of CronJobs with backups are left out: which of them stay is decided CronJob by CronJob. In the
+    order of time they lie beside each other in the database; of one CronJob each has a page of its own.
+    """
+    old: list[str] = []
+    has_backups: dict[str, bool] = {}
+    for page in history.executions.oldest_heads(SLICE, before=cut):
+        for run in page:
+            cronjob_id = run.cronjob_id or ""
+            if cronjob_id not in has_backups:
+                newest = history.backups.newest(limit=1, cronjob_id=cronjob_id)
+                has_backups[cronjob_id] = bool(newest.items)
+            if run.id and run.status in ENDED and not has_backups[cronjob_id]:
+                old.append(run.id)
+        if len(old) >= most:
+            break
+        await asyncio.sleep(0)
+    return old[:most]
 
 
 async def _list_bare_jobs_beyond(history: History, number: int) -> set[str]:
@@ -170,9 +202,15 @@ def _find_old_runs(
 
 
 async def _select_of_cronjob(
-    history: History, cronjob_id: str, number: int | None, cut: datetime | None, most: int
+    history: History,
+    cronjob_id: str,
+    *,
+    number: int | None,
+    cut: datetime | None,
+    most: int,
+    chosen: Container[str],
 ) -> tuple[list[str], list[str]]:
-    """Return the ids of one CronJob's runs, at most so many, and backups to remove."""
+    """Return the ids of one CronJob's runs to remove, at most so many besides the chosen, and backups."""
     start = _find_old_runs(history, cronjob_id, number, cut)
     old_backups = history.backups.newest(limit=1, until=cut, cronjob_id=cronjob_id).items if cut else []
     if start is None and not old_backups:
@@ -181,7 +219,7 @@ async def _select_of_cronjob(
     protected = _ids_to_protect(backups) | await _read_copied(history, cronjob_id)
     needed_runs = {backup.cronjob_execution_id for backup in backups if backup.id in protected}
     unneeded = _iterate_unneeded_runs(history, cronjob_id, start, needed_runs)
-    expired_runs = await _take(unneeded, most)
+    expired_runs = await _take(_iterate_others(unneeded, chosen), most)
     removed = set(expired_runs)
     return expired_runs, [
         backup.id
@@ -209,6 +247,12 @@ async def _iterate_unneeded_runs(
     ):
         if is_final(EXECUTION_TRANSITIONS, run.status) and run.id not in needed:
             yield run.id
+
+
+async def _iterate_others(ids: AsyncIterator[str], chosen: Container[str]) -> AsyncIterator[str]:
+    async for record_id in ids:
+        if record_id not in chosen:
+            yield record_id
 
 
 def _is_backup_expired(
@@ -271,14 +315,9 @@ async def _remove_backups(history: History, ids: tuple[str, ...]) -> None:
 
 async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -> None:
     for start in range(0, len(ids), SLICE):
-        batch = ids[start : start + SLICE]
-        going = [record for record_id in batch if (record := records.get(record_id)) is not None]
-        for record_id in batch:
-            records.remove(record_id)
+        going = records.remove_all(ids[start : start + SLICE])
         await history.commit()
-        for record in going:
-            if isinstance(record, CronJobExecution | BackupExecution | BackupCopy | Restore):
-                await history.logs.remove(record)
+        await history.logs.remove_all([sieve_key(row) for row in going])
 
 
 async def _iterate(

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 EXIT_SYNC_FAILED = 75
 SLICE = 500  # changes published between two turns of the event loop
 CHANGES_PER_READ = 200
-PAGES_PER_RELEASE = 1000  # pages of 4 KiB given back between two commits
+PAGES_PER_RELEASE = 200  # pages of 4 KiB given back between two commits
 
 
 class History:
@@ -304,7 +304,7 @@ class History:
             await self._writer.run(self._database.compact)
 
     async def release_space(self) -> None:
-        """Give free space back to the file system, in slices between commits.
+        """Give free space back to the file system but a share for later records, in slices between commits.
 
         Raise ReadOnlyHistory, DamagedHistory.
         """

@@ -3,10 +3,11 @@
 import asyncio
 import gzip
 import itertools
+import os
 import re
 import shutil
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -106,18 +107,22 @@ class KeptLogStore:
         )
 
     @asynccontextmanager
-    async def _reserve(self, folder: Path) -> AsyncIterator[None]:
-        """Let others that change the logs of one record wait.
+    async def _reserve(self, *folders: Path) -> AsyncIterator[None]:
+        """Let others that change the logs of these records wait.
 
-        Of one log that two write the later stays, and no folder is removed while a file is put into it.
+        Of one log that two write the later stays, and no folder is removed while a file is put into it. All
+        folders are taken at once, so that no two callers wait for each other.
         """
-        while folder in self._writers:
-            await self._writers[folder].wait()
-        self._writers[folder] = asyncio.Event()
+        while busy := self._writers.keys() & set(folders):
+            await self._writers[busy.pop()].wait()
+        end = asyncio.Event()
+        self._writers.update(dict.fromkeys(folders, end))
         try:
             yield
         finally:
-            self._writers.pop(folder).set()
+            for folder in folders:
+                del self._writers[folder]
+            end.set()
 
     def _write(self, path: Path, text: bytes) -> int:
         """Write a log and return how many bytes more than before are occupied."""
@@ -162,17 +167,31 @@ class KeptLogStore:
             self.sieve.settle(key, log_sieve.stamp_of(path.parent))
         return freed
 
-    async def remove(self, owner: LogOwner) -> None:
-        """Remove every log of a record."""
-        folder = self._folder_of(owner)
-        await self.remove_folder(folder.parent.name, folder.name)
-
     async def remove_folder(self, namespace: str, record: str) -> None:
         """Remove every log in the folder of a record below that of a namespace."""
         folder = self.folder / namespace / record
         async with self._reserve(folder):
             freed = await asyncio.to_thread(self._remove_folder, folder)
             self.usage.add(namespace, -freed)
+
+    async def remove_all(self, keys: Sequence[str]) -> None:
+        """Remove every log of the records with these keys (`sieve_key`); most have none."""
+        written = {key_of(folder.parent.name, folder.name) for folder in self._writers}.intersection(keys)
+        present = written.union(await asyncio.to_thread(self._list_present, keys))
+        folders = [self.folder / key for key in sorted(present)]
+        if not folders:
+            return
+        async with self._reserve(*folders):
+            freed = await asyncio.to_thread(self._remove_folders, folders)
+            for folder, count in freed.items():
+                self.usage.add(folder.parent.name, -count)
+
+    def _list_present(self, keys: Sequence[str]) -> list[str]:
+        root = str(self.folder)
+        return [key for key in keys if os.path.lexists(f"{root}/{key}")]
+
+    def _remove_folders(self, folders: Sequence[Path]) -> dict[Path, int]:
+        return {folder: self._remove_folder(folder) for folder in folders}
 
     def _remove_folder(self, folder: Path) -> int:
         freed = folder_bytes(folder)
@@ -209,7 +228,7 @@ def _namespace_folder(cluster: str, namespace: str) -> str:
     return f"{_file_name(cluster, 100)}_{_file_name(namespace, 100)}"
 
 
-def sieve_key(row: Row) -> str:
+def sieve_key(row: Row | LogOwner) -> str:
     """Return the key in the sieve of the logs of a stored record."""
     return key_of(_namespace_folder(row.cluster or "", row.namespace or ""), _file_name(row.id or "", 200))
 

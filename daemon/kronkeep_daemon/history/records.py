@@ -82,6 +82,24 @@ class Records(Generic[T]):
         if row is not None:
             self._table.remove_row(row)
 
+    def remove_all(self, record_ids: Sequence[str]) -> list[Row]:
+        """Remove those of these records that there are, and return their rows without JSON."""
+        heads = self._rows.heads(record_ids)
+        for row in heads:
+            self._table.remove_row(row)
+        return heads
+
+    def oldest_heads(self, limit: int, *, before: datetime) -> Iterator[list[Row]]:
+        """Yield the records of the database from before a time as rows without JSON, oldest first.
+
+        limit: of a page; each is read when it is asked for.
+        """
+        last = _sort_time(before)
+        page = self._rows.oldest_heads(limit=limit, before=last)
+        while page:
+            yield page
+            page = self._rows.oldest_heads(limit=limit, before=last, after=page[-1].position)
+
     def all(self) -> Iterator[T]:
         """Yield every record, oldest first."""
         return map(self.decode, sorted(self._rows.iterate(), key=_POSITION))

@@ -25,6 +25,7 @@ from kronkeep_daemon.history.rows import COLUMNS, LATEST, SORT, Row, checksum
 Position = tuple[str, int]
 PAGE = 500  # rows read at a time where all are read
 _ROW = f"number, {', '.join(COLUMNS)}, CAST(body AS BLOB), checksum"
+_HEAD = f"number, {', '.join(COLUMNS)}, x''"
 _KEY = "number, created_at, status"
 _POSITION = attrgetter("position")
 _NUMBER = attrgetter("number")
@@ -128,6 +129,28 @@ class TableRows:
             return row if row is not None and row.number not in self.pending.rows else None
         rows = self._rows(f"SELECT {_ROW} FROM {self._sql_name} WHERE id = ?", (record_id,))
         return rows[0] if rows else None
+
+    def heads(self, record_ids: Sequence[str]) -> list[Row]:
+        """Return the rows of these ids that there are, without their JSON, by number."""
+        changed = [row for row in map(self.pending.with_id, record_ids) if row is not None]
+        marks = ", ".join("?" * len(record_ids))
+        stored = self._select(f"SELECT {_HEAD} FROM {self._sql_name} WHERE id IN ({marks})", record_ids)
+        rows = [Row._make(values) for values in stored if values[0] not in self.pending.rows]
+        return sorted([*rows, *changed], key=_NUMBER)
+
+    def oldest_heads(self, *, limit: int, before: str, after: Position = ("", -1)) -> list[Row]:
+        """Return at most `limit` rows of the database with a time before `before`, oldest first, those behind
+        a position, without their JSON.
+
+        Rows that a pending change hides are left out.
+        """
+        index = schema.index_name(self.name, (SORT,))
+        stored = self._select(
+            f"SELECT {_HEAD} FROM {self._sql_name} INDEXED BY {index} WHERE created_at < ?"
+            f" AND (created_at, number) > (?, ?) ORDER BY created_at, number LIMIT ?",
+            (before, *after, limit),
+        )
+        return [Row._make(values) for values in stored]
 
     def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return at most `limit` ids that begin so, in order."""
@@ -299,7 +322,7 @@ class TableRows:
         numbers = list(self.pending.rows)
         for start in range(0, len(numbers), PAGE):
             page = numbers[start : start + PAGE]
-            sql = f"SELECT number, {', '.join(COLUMNS)}, x'' FROM {self._sql_name}"
+            sql = f"SELECT {_HEAD} FROM {self._sql_name}"
             yield from map(
                 Row._make, self._select(f"{sql} WHERE number IN ({', '.join('?' * len(page))})", page)
             )

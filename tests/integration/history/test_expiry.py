@@ -1,5 +1,7 @@
 """What expires from the history, and what never does."""
 
+import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from kronkeep_common.states import AlertStatus, BackupStatus, ExecutionStatus, T
 from kronkeep_daemon.history import History, Page
 from kronkeep_daemon.history.expiry import ExpiryPlan, ExpiryRules, plan, remove
 from kronkeep_daemon.history.kept_logs import CappedLog
+from kronkeep_daemon.history.rows import Row
 from kronkeep_daemon.testing import FakeClock
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -68,16 +71,23 @@ async def test_only_what_may_expire_is_read(tmp_path: Path, monkeypatch: pytest.
     history = await history_of(tmp_path, [run(number) for number in range(1, 500)], [])
     reads: list[int] = []
     newest = history.executions.newest
+    oldest_heads = history.executions.oldest_heads
 
     def count_reads(**conditions: Any) -> Page[CronJobExecution]:
         page = newest(**conditions)
         reads.append(len(page.items))
         return page
 
+    def count_heads(limit: int, *, before: datetime) -> Iterator[list[Row]]:
+        for page in oldest_heads(limit, before=before):
+            reads.append(len(page))
+            yield page
+
     monkeypatch.setattr(history.executions, "newest", count_reads)
+    monkeypatch.setattr(history.executions, "oldest_heads", count_heads)
     expiry_plan = await plan(history, ExpiryRules(runs=490, days=495), NOW)
     assert sorted(expiry_plan.executions) == [f"r{number}" for number in range(491, 500)]
-    assert sum(reads) == 9 + 2
+    assert sum(reads) == 4 + 9 + 2  # by age, by number, and the first of each
     await history.close()
 
 
@@ -141,10 +151,80 @@ async def test_logs_go_with_their_run_and_the_disk_falls(tmp_path: Path) -> None
     assert await history.logs.read(run(300), "main") is None
     assert await history.logs.read(run(1), "main") == b"hello"
     await history.close()
-    assert (tmp_path / "history.db").stat().st_size < before / 1.5  # most of the rest are the latest changes
+    assert (tmp_path / "history.db").stat().st_size < before / 1.45  # most of the rest are the latest changes
     again = await History.open(tmp_path, clock=SystemClock())
     assert len(list(again.executions.all())) == 10
     await again.close()
+
+
+@pytest.mark.parametrize("rules", [ExpiryRules(days=20), ExpiryRules(days=20, runs=5), ExpiryRules(runs=5)])
+async def test_plans_of_few_records_remove_the_same_as_one(tmp_path: Path, rules: ExpiryRules) -> None:
+    """CronJobs with backups are judged one by one, all others together in the order of time."""
+    left: list[list[str]] = []
+    for most in (7, 10_000):
+        folder = tmp_path / str(most)
+        folder.mkdir()
+        history = await history_of(folder, [], [])
+        for cronjob in range(4):
+            for day in range(30):
+                history.executions.put(
+                    msgspec.structs.replace(
+                        run(day, ExecutionStatus.RUNNING if day == 25 else ExecutionStatus.FAILED),
+                        id=f"{cronjob}/{day}",
+                        cronjob_id=f"id-{cronjob}",
+                    )
+                )
+        for day, removed in ((28, None), (29, GONE)):  # of one the snapshot is there
+            history.backups.put(
+                msgspec.structs.replace(
+                    backup(day, BackupStatus.PARTIAL, removed),
+                    cronjob_execution_id=f"2/{day}",
+                    cronjob_id="id-2",
+                )
+            )
+        await history.commit()
+        is_whole = False
+        while not is_whole:
+            expiry_plan = await plan(history, rules, NOW, most=most)
+            assert len(set(expiry_plan.executions)) == len(expiry_plan.executions) <= most
+            await remove(history, expiry_plan)
+            is_whole = expiry_plan.is_whole
+        left.append(sorted(record.id for record in history.executions.all()))
+        assert [record.id for record in history.backups.all()] == ["b28"]
+        await history.close()
+    assert left[0] == left[1]
+    days = range(5) if rules.runs else range(21)
+    expected = {f"{cronjob}/{day}" for cronjob in range(4) for day in (*days, 25)} | {"2/28"}
+    assert set(left[0]) == expected
+
+
+async def test_runs_without_logs_cost_few_calls_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = await history_of(tmp_path, [run(number) for number in range(1, 1000)], [])
+    calls: list[object] = []
+    to_thread = asyncio.to_thread
+
+    async def count_calls(function: Any, /, *arguments: Any, **others: Any) -> Any:
+        calls.append(function)
+        return await to_thread(function, *arguments, **others)
+
+    monkeypatch.setattr(asyncio, "to_thread", count_calls)
+    await remove(history, await plan(history, ExpiryRules(runs=10), NOW))
+    assert len(history.executions) == 10
+    assert len(calls) <= 10
+    await history.close()
+
+
+async def test_an_eighth_of_the_database_stays_free_for_later_records(tmp_path: Path) -> None:
+    history = await history_of(tmp_path, [run(number) for number in range(2_000)], [])
+    await history.compact()
+    full = history.size_bytes()
+    await remove(history, await plan(history, ExpiryRules(runs=1_900), NOW))
+    assert history.size_bytes() >= full  # what 100 runs have left is less than that
+    await remove(history, await plan(history, ExpiryRules(runs=10), NOW))
+    assert history.size_bytes() < full / 1.5  # most of the rest are the latest changes
+    await history.close()
 
 
 async def test_the_audit_trail_goes_by_age(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from kronkeep_common.models import BackupExecution, HookRun, KeptLog, Restore
 from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.kept_logs import CappedLog
+from kronkeep_daemon.history.kept_logs import CappedLog, sieve_key
 from kronkeep_daemon.history.log_limits import LogLimits
 from kronkeep_daemon.history.log_trimmer import LogTrimmer
 from kronkeep_daemon.history.log_usage import folder_bytes
@@ -90,10 +90,10 @@ async def test_usage_follows_each_change(tmp_path: Path) -> None:
             await history.logs.save(owner, name, "pod", capped)
     await history.logs.remove_one(run, "b")
     await history.logs.remove_one(run, "never")
-    await history.logs.remove(backup)
+    await history.logs.remove_all([sieve_key(backup)])
     (usage,) = history.logs.usage.by_namespace()
     assert usage.bytes == disk_bytes(tmp_path, "shop") > 20_000
-    await history.logs.remove(run)
+    await history.logs.remove_all([sieve_key(run)])
     assert history.logs.usage.by_namespace() == []
     await history.close()
 
@@ -110,7 +110,9 @@ async def test_a_log_is_saved_while_those_of_its_run_are_removed(tmp_path: Path)
 
     for _ in range(10):
         saving = [save_again(number) for number in range(10)]
-        await asyncio.gather(*saving, history.logs.remove(run), history.logs.remove(run))
+        await asyncio.gather(
+            *saving, history.logs.remove_all([sieve_key(run)]), history.logs.remove_all([sieve_key(run)])
+        )
     assert not history.failed.is_set()
     await history.close()
 

@@ -17,7 +17,7 @@ from kronkeep_common.models import KeptLog
 from kronkeep_common.models.log_search import SearchEnd
 from kronkeep_daemon.cronjobs.log_search_service import LogSearch
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.kept_logs import CappedLog
+from kronkeep_daemon.history.kept_logs import CappedLog, sieve_key
 from kronkeep_daemon.history.log_search import LogQuestion, find_lines
 from kronkeep_daemon.history.log_sieve_builder import LogSieveBuilder
 
@@ -93,7 +93,7 @@ async def test_the_same_hits_as_a_plain_search_after_saves_removals_and_loss(
         run_id = f"r{chance.randrange(20)}"
         match chance.randrange(12):
             case 0:
-                await history.logs.remove(make_run(id=run_id))
+                await history.logs.remove_all([sieve_key(make_run(id=run_id))])
                 texts = {key: text for key, text in texts.items() if key[0] != run_id}
             case 1:
                 history.logs.sieve.forget()
@@ -178,7 +178,7 @@ async def test_rows_go_with_their_logs_and_are_small(history: History) -> None:
     await fill(history)
     sieve = history.logs.sieve
     assert len(sieve.keys_after("", 100)) == 20
-    await history.logs.remove(make_run(id="r7"))
+    await history.logs.remove_all([sieve_key(make_run(id="r7"))])
     assert "c_n/r7" not in sieve.keys_after("", 100)
     shutil.rmtree(history.logs.folder / "c_n" / "r8")
     sieve.is_believed = False  # as after a start
