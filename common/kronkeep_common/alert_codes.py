@@ -66,7 +66,11 @@ class AlertCode(StrEnum):
         "The CronJob is still suspended by a maintenance that is over, or that no daemon knows.",
     )
     STORAGE_FAILED = "StorageFailed", "The storage could not be created or deleted."
-    STORAGE_UNREACHABLE = "StorageUnreachable", "The storage's repository could not be opened the last time."
+    STORAGE_UNREACHABLE = (
+        "StorageUnreachable",
+        "The storage's repository could not be opened the last time; why is its reason, such as "
+        "`RepositoryMissing`.",
+    )
     STORAGE_DAMAGED = "StorageDamaged", "restic check found errors in the repository."
     STORAGE_FILLING = (
         "StorageFilling",

@@ -77,6 +77,7 @@ KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "status": tuple(AlertStatus),
         "severity": get_args(Severity),
         "code": tuple(AlertCode),
+        "reason": FREE,
         "job": FREE,
         **_OF_CRONJOB,
     },

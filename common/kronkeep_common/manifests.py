@@ -32,7 +32,7 @@ import msgspec
 from kronkeep_common import subject_names
 from kronkeep_common.cronjob_fields import split_path
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.model_faults import find_faults
+from kronkeep_common.model_faults import separate_faults
 from kronkeep_common.models import BackupStorageCreate, ClaimPolicyManifest, CronJobCreate, CronJobManifest
 from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_common.text import clean
@@ -90,10 +90,14 @@ class ManifestDocument(NamedTuple):
 
 
 class ParsedManifests(NamedTuple):
-    """The documents of a text that could be converted, and the faults of the others."""
+    """The documents of a text that could be converted, the faults of the others, and what is left of those.
+
+    rests: documents without what is faulty, for a check of what else is wrong.
+    """
 
     documents: list[ManifestDocument]
     faults: list[str]
+    rests: list[ManifestDocument]
 
 
 def describe(body: ManifestBody) -> str:
@@ -145,11 +149,13 @@ def parse_text(text: str, where: str) -> ParsedManifests:
     """Parse the documents of a text; raise InvalidRequest where it is no YAML or JSON."""
     documents: list[ManifestDocument] = []
     faults: list[str] = []
+    rests: list[ManifestDocument] = []
     for value, node in load_values(text, where):
         converted = _convert_body(value, node, SourceText(where, is_json=bool(node.flow_style)))
         documents += converted.documents
         faults += converted.faults
-    return ParsedManifests(documents, faults)
+        rests += converted.rests
+    return ParsedManifests(documents, faults, rests)
 
 
 def load_values(text: str, where: str) -> list[YamlValue]:
@@ -258,16 +264,19 @@ def _convert_body(value: Any, node: Any, source: SourceText) -> ParsedManifests:
         kind = value.get("kind") if isinstance(value, dict) else None
         advice = suggest_name(kind, KINDS) if isinstance(kind, str) else f"There are: {', '.join(KINDS)}."
         return ParsedManifests(
-            [], [f"{source.place(node)}: kind must be CronJob, BackupStorage or ClaimPolicy. {advice}"]
+            [], [f"{source.place(node)}: kind must be CronJob, BackupStorage or ClaimPolicy. {advice}"], []
         )
     fields, kind = _fields_and_kind(value)
     try:
-        return ParsedManifests([ManifestDocument(source, node, msgspec.convert(fields, kind))], [])
+        return ParsedManifests([ManifestDocument(source, node, msgspec.convert(fields, kind))], [], [])
     except msgspec.ValidationError:
-        faults = find_faults(fields, kind)
+        separated = separate_faults(fields, kind)
     name = _describe_value(value)
+    faults = [f"{source.place(node, fault.steps)}: {name}{fault.sentence}" for fault in separated.faults]
+    if separated.rest is None:
+        return ParsedManifests([], faults, [])
     return ParsedManifests(
-        [], [f"{source.place(node, fault.steps)}: {name}{fault.sentence}" for fault in faults]
+        [], faults, [ManifestDocument(source, node, msgspec.convert(separated.rest, kind))]
     )
 
 

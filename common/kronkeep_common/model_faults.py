@@ -140,8 +140,20 @@ def _choices(kind: inspect.Type | None) -> list[str]:
     return choices
 
 
+class SeparatedFaults(NamedTuple):
+    """The faults of data, and the data without what is faulty, which can be converted; None where not."""
+
+    faults: list[ModelFault]
+    rest: Any
+
+
 def find_faults(value: Any, kind: Any) -> list[ModelFault]:
-    """Return every fault of plain data that cannot be converted to a kind, MOST_FAULTS at most.
+    """Return every fault of plain data that cannot be converted to a kind, MOST_FAULTS at most."""
+    return separate_faults(value, kind).faults
+
+
+def separate_faults(value: Any, kind: Any) -> SeparatedFaults:
+    """Return every fault of plain data, as `find_faults` does, and what is left without them.
 
     What is faulty is taken away, until the rest can be converted; what is then missing is no fault.
     """
@@ -151,7 +163,7 @@ def find_faults(value: Any, kind: Any) -> list[ModelFault]:
     while len(faults) < MOST_FAULTS:
         try:
             msgspec.convert(rest, kind)
-            break
+            return SeparatedFaults(faults, rest)
         except msgspec.ValidationError as error:
             fault = describe_fault(error, kind)
         steps = fault.steps
@@ -162,7 +174,7 @@ def find_faults(value: Any, kind: Any) -> list[ModelFault]:
         removed.add(steps)
         if not steps or not _remove(rest, steps):
             break
-    return faults
+    return SeparatedFaults(faults, None)
 
 
 def _remove(value: Any, steps: tuple[Step, ...]) -> bool:

@@ -15,6 +15,7 @@ class Alert(Record, frozen=True, kw_only=True):
     `code` is an AlertCode; `kind`, `object` and `object_id` name the object, and `record_id` the run, backup
     or restore that the alert is about. The problem began at `since`; kronkeep noticed it at `created_at`.
     `told_at` is when the alert was last sent to channels; `silence_id` is the silence that holds it back now.
+    `reason` is the one that the run, backup or storage has in its own list, where it has one.
     `node`, `image` and `last_line` (of the log) are known where a run failed: alerts that share them are
     sent as one message.
     """
@@ -37,6 +38,7 @@ class Alert(Record, frozen=True, kw_only=True):
     created_at: Moment
     message: str
     next_step: str
+    reason: str | None = None
     node: str | None = None
     image: str | None = None
     last_line: str | None = None

@@ -83,6 +83,7 @@ def _update(alert: Alert, finding: AlertFinding) -> Transition:
         node=finding.node,
         image=finding.image,
         last_line=finding.last_line,
+        reason=finding.reason,
     )
     if finding.severity == "critical" and alert.severity == "warning":
         return msgspec.structs.replace(

@@ -78,6 +78,7 @@ class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None = None
     image: str | None = None
     last_line: str | None = None
+    reason: str | None = None
 
     @property
     def key(self) -> AlertKey:
@@ -88,7 +89,8 @@ class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
 class RuleResult(NamedTuple):
     """The part of a finding that a rule decides.
 
-    `record_id` is the record that it is about, `node` where that ran, `last_line` the last one of its log.
+    `record_id` is the record that it is about, `node` where that ran, `last_line` the last one of its log;
+    `reason` is the code of what is wrong with that record or the storage, as in its own list.
     """
 
     code: str
@@ -99,6 +101,7 @@ class RuleResult(NamedTuple):
     record_id: str | None = None
     node: str | None = None
     last_line: str | None = None
+    reason: str | None = None
 
 
 def cronjob_finding(cronjob: CronJob, result: RuleResult) -> AlertFinding:

@@ -72,6 +72,7 @@ def run_failed(facts: CronJobFacts) -> RuleResult | None:
         record_id=newest.id,
         node=newest.node,
         last_line=_last_line(newest.logs),
+        reason=newest.reason,
     )
 
 
@@ -135,6 +136,7 @@ def backup_failed(facts: CronJobFacts) -> RuleResult | None:
         since=newest.ended_at or newest.created_at,
         record_id=newest.id,
         last_line=_last_line(newest.logs),
+        reason=newest.reason,
     )
 
 
@@ -332,6 +334,7 @@ def storage_failed(storage: BackupStorage) -> RuleResult | None:
         severity="critical",
         message=_message_of(storage, "The storage has failed."),
         next_step=next_step,
+        reason=storage.reason,
     )
 
 
@@ -345,6 +348,7 @@ def storage_unreachable(storage: BackupStorage) -> RuleResult | None:
         severity="critical",
         message=_message_of(storage, "The storage cannot be reached."),
         next_step=next_step,
+        reason=storage.reason,
     )
 
 
@@ -362,6 +366,7 @@ def storage_damaged(storage: BackupStorage) -> RuleResult | None:
         message=why,
         next_step=next_step,
         since=storage.checked_at,
+        reason=storage.reason,
     )
 
 

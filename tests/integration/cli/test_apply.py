@@ -46,8 +46,13 @@ def test_all_faults_of_all_files_are_told_and_nothing_is_applied(daemon: Daemon,
     (tmp_path / "d.json").write_text('{"kind": "CronJob", "name": "j",\n "image": 3, "schedule": "@daily"}')
     (tmp_path / "e.yaml").write_text("a: b: c\n")
     (tmp_path / "f.yaml").write_text(GOOD)
+    (tmp_path / "g.yaml").write_text(
+        "kind: CronJob\nname: three\nimage: no spaces\nschedule: 61 2 * * *\ntime_zone: Mars/X\n"
+        "colour: red\npolicy: {storage_id: nowhere}\n"
+    )
     refused = run_kronkeep(daemon, "apply", "-f", str(tmp_path))
     assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[-1].startswith("Nothing was applied. Correct what the message names")
     places = [line.removeprefix(f"kronkeep: {tmp_path}/") for line in refused.stderr.splitlines()[:-1]]
     for place, words in (
         ("b.yaml:4: cronjob default/late: ", "'25' ends above 23. Use five fields"),
@@ -61,9 +66,17 @@ def test_all_faults_of_all_files_are_told_and_nothing_is_applied(daemon: Daemon,
         ("d.json:2:2: cronjob default/j: image: ", "it must be a text"),
         ("e.yaml:1: ", "mapping values"),
         ("f.yaml:1: cronjob default/fine: ", "a.yaml:1 already"),
+        ("g.yaml:3: cronjob default/three: ", "'no spaces' is not an image"),
+        ("g.yaml:4: cronjob default/three: ", "'61' ends above 59"),
+        ("g.yaml:5: cronjob default/three: ", "'Mars/X' is not known"),
+        ("g.yaml:6: cronjob default/three: ", "colour: there is no such field"),
+        ("g.yaml:7: cronjob default/three: ", "no storage 'nowhere'"),
     ):
         assert any(line.startswith(place) and words in line for line in places), (place, places)
+    assert len(places) == 14, places  # two of the storage
     assert run_kronkeep(daemon, "get", "cronjobs", "-o", "name").stdout == ""
+    tried = run_kronkeep(daemon, "apply", "-f", str(tmp_path / "g.yaml"), "--dry-run")
+    assert (tried.returncode, "Nothing was" in tried.stderr) == (2, False)
 
 
 @pytest.mark.parametrize("verb", ["apply", "create"])
@@ -94,6 +107,6 @@ def test_a_single_fault_keeps_its_code_and_next_step(daemon: Daemon, tmp_path: P
     assert changed.stderr.startswith(f"kronkeep: {file}:15: cronjob default/typos: spec.jobTemplate.spec.")
     file.write_text("kind: CronJob\nname: x\nimage: busybox\nschedule: x\n")
     late = run_kronkeep(daemon, "create", "-f", str(file))
-    assert late.returncode == 2
+    assert (late.returncode, "Nothing was created." in late.stderr) == (2, True)
     assert "[InvalidSchedule]" in late.stderr
     assert f"{file}:4: cronjob default/x: " in late.stderr

@@ -268,6 +268,20 @@ def test_a_run_whose_end_is_not_known_did_not_fail(
     assert (finding.severity, finding.message) == (severity, words)
 
 
+def test_an_alert_has_the_reason_that_the_list_of_its_object_has() -> None:
+    (of_run,) = rules.cronjob_findings(facts(runs=[run(1, E.FAILED, reason="OutOfMemory")]))
+    (of_backup,) = rules.cronjob_findings(facts(backups=[backup(1, B.FAILED, reason="RepositoryMissing")]))
+    (of_storage,) = rules.storage_findings(storage(reason="RepositoryMissing"), NOW)
+    (failed,) = rules.storage_findings(storage(status=StorageStatus.FAILED, reason="WrongPassword"), NOW)
+    codes = [(found.code, found.reason) for found in (of_run, of_backup, of_storage, failed)]
+    assert codes == [
+        ("RunFailed", "OutOfMemory"),
+        ("BackupFailed", "RepositoryMissing"),
+        ("StorageUnreachable", "RepositoryMissing"),
+        ("StorageFailed", "WrongPassword"),
+    ]
+
+
 def test_a_backup_is_told_in_words_not_by_its_status() -> None:
     words = {}
     for status in (B.FAILED, B.MISSED, B.UNKNOWN):

@@ -5,8 +5,7 @@ All files are read, and the daemon checks every manifest, before anything is cha
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kronkeep_common import manifests, subject_names
 from kronkeep_common.errors import (
@@ -14,9 +13,7 @@ from kronkeep_common.errors import (
     InvalidRequest,
     KronkeepError,
     NameTaken,
-    NotAllowedNow,
     StorageFailed,
-    StorageNotFound,
     Unavailable,
 )
 from kronkeep_common.manifests import ManifestBody, ManifestDocument
@@ -30,45 +27,22 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.models.storage import declared_change
 from kronkeep_common.models.storage_kinds import are_same_settings
-from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output, wait_for_end
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_cluster, add_namespace, split_name
+from kronkeep_tui.cli.manifest_checks import (
+    WOULD_CREATE,
+    ManifestOutcome,
+    ManifestRefusal,
+    Step,
+    check_manifests,
+    raise_refusals,
+)
 from kronkeep_tui.cli.manifest_files import read_documents
 from kronkeep_tui.cli.verb import Verbs, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-
-
-WOULD_CREATE = "would be created"
-
-
-class ManifestOutcome(NamedTuple):
-    """What becomes of a manifest: in words, as a record, and the CronJob whose warnings are printed."""
-
-    words: str
-    record: object
-    cronjob: CronJob | None = None
-
-
-class ManifestRefusal(NamedTuple):
-    """A manifest, and why the daemon refuses it."""
-
-    document: ManifestDocument
-    error: KronkeepError
-
-    def located(self) -> KronkeepError:
-        """Return the error with file, line and name of the manifest in its message."""
-        field = str(self.error.details.get("field") or "")
-        sentences = self.error.details.get("faults") or [self.error.message]
-        faults = [self.document.describe_fault(sentence, field) for sentence in sentences]
-        self.error.message = faults[0]
-        self.error.details["faults"] = faults
-        return self.error
-
-
-Step = Callable[["Client", ManifestBody, bool], Awaitable[ManifestOutcome]]
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -101,14 +75,15 @@ async def create_files(client: "Client", options: argparse.Namespace) -> int:
 
 async def _carry_out(client: "Client", options: argparse.Namespace, step: Step) -> int:
     """Check all manifests, then do them, storages first; print what became of each."""
-    documents, refusals = read_documents(options.file)
+    documents, refusals, rests = read_documents(options.file)
     documents.sort(key=_is_no_storage)
+    undone = "" if options.dry_run else f"Nothing was {'created' if options.verb == 'create' else 'applied'}."
     try:
-        checked = await _check(client, documents, step)
+        checked = await check_manifests(client, documents, rests, step)
     except Unavailable:
-        _raise_refusals(refusals)
+        raise_refusals(refusals, undone)
         raise
-    _raise_refusals([*refusals, *checked.refusals])
+    raise_refusals([*refusals, *checked.refusals], undone)
     records: list[object] = []
     created: list[BackupStorage] = []
     for document, outcome in zip(documents, checked.outcomes, strict=True):
@@ -142,55 +117,6 @@ async def _wait_for_storages(client: "Client", created: list[BackupStorage]) -> 
                 f"The storage {clean(storage.id, 80)} was not created: {clean(storage.message or '', 500)}",
                 next_step=storage.next_step,
             )
-
-
-class CheckedManifests(NamedTuple):
-    """What would become of manifests, and why it cannot."""
-
-    outcomes: list[ManifestOutcome]
-    refusals: list[ManifestRefusal]
-
-
-async def _check(client: "Client", documents: Sequence[ManifestDocument], step: Step) -> CheckedManifests:
-    """Let the daemon check every manifest.
-
-    A storage that is not there yet is no fault where the manifests describe it. Raise Unavailable.
-    """
-    outcomes: list[ManifestOutcome] = []
-    refusals: list[ManifestRefusal] = []
-    described = {document.body.id for document in documents if isinstance(document.body, BackupStorageCreate)}
-    for document in documents:
-        try:
-            outcome = await step(client, document.body, True)
-        except (StorageNotFound, NotAllowedNow) as error:
-            outcome = ManifestOutcome(WOULD_CREATE, document.body)
-            if error.details.get("storage") not in described:
-                refusals.append(ManifestRefusal(document, error))
-        except Unavailable:
-            raise
-        except KronkeepError as error:
-            outcome = ManifestOutcome(WOULD_CREATE, document.body)
-            refusals.append(ManifestRefusal(document, error))
-        outcomes.append(outcome)
-    return CheckedManifests(outcomes, refusals)
-
-
-def _raise_refusals(refusals: Sequence[InvalidRequest | ManifestRefusal]) -> None:
-    """Raise InvalidRequest with all faults of all manifests; a single error is raised as it is."""
-    errors = [each.located() if isinstance(each, ManifestRefusal) else each for each in refusals]
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        faults = [fault for error in errors for fault in _sentences_of(error)]
-        raise manifests.faulty_manifests(sorted(faults, key=natural_key))
-
-
-def _sentences_of(error: KronkeepError) -> list[str]:
-    """Return the faults of an error, each with what to do about it and its code."""
-    faults = error.details.get("faults") or [error.message]
-    if error.next_step == InvalidRequest.default_next_step:
-        return faults
-    return [f"{fault} {error.next_step} [{error.code}]" for fault in faults]
 
 
 async def _carry_out_one(client: "Client", document: ManifestDocument, step: Step) -> ManifestOutcome:

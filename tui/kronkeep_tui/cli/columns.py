@@ -362,6 +362,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("SEVERITY", "severity"),
         OutputColumn("STATUS", "status"),
         OutputColumn("CODE", "code"),
+        OutputColumn("REASON", "reason"),
         OutputColumn("OBJECT", "object"),
         OutputColumn("SINCE", "since", _age),
         OutputColumn("BY", "acknowledged_by"),

@@ -21,10 +21,11 @@ class NamedFile(NamedTuple):
 
 
 class ReadManifests(NamedTuple):
-    """The documents that could be read, and why others could not be."""
+    """The documents that could be read, why others could not be, and what is left of those (`rests`)."""
 
     documents: list[ManifestDocument]
     refusals: list[InvalidRequest]
+    rests: list[ManifestDocument]
 
 
 def read_documents(names: list[str]) -> ReadManifests:
@@ -34,6 +35,7 @@ def read_documents(names: list[str]) -> ReadManifests:
     """
     documents: list[ManifestDocument] = []
     refusals: list[InvalidRequest] = []
+    rests: list[ManifestDocument] = []
     empty: list[str] = []
     for file in _list_files(names):
         try:
@@ -43,6 +45,7 @@ def read_documents(names: list[str]) -> ReadManifests:
             continue
         documents += parsed.documents
         refusals += map(InvalidRequest, parsed.faults)
+        rests += parsed.rests
         empty += [] if parsed.documents or parsed.faults else [clean(file.name, 300)]
     refusals += map(InvalidRequest, _find_twice(documents))
     if not documents and not refusals:
@@ -51,7 +54,7 @@ def read_documents(names: list[str]) -> ReadManifests:
             next_step=f"Name files or folders of manifests ({', '.join(manifests.SUFFIXES)}): see --help.",
         )
     sys.stderr.write("".join(f"warning: there is no manifest in {name}\n" for name in empty))
-    return ReadManifests(documents, refusals)
+    return ReadManifests(documents, refusals, rests)
 
 
 def _list_files(names: list[str]) -> Iterator[NamedFile]:
