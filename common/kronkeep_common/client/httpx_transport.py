@@ -38,7 +38,7 @@ class HttpxTransport:
     ) -> HttpAnswer:
         try:
             response = await self._http.request(method, target, content=content, headers=headers)
-        except httpx.ReadTimeout as fault:
+        except httpx.TimeoutException as fault:
             raise AnswerMissing(str(fault)) from fault
         except (httpx.HTTPError, OSError) as fault:
             raise ConnectionBroken(str(fault)) from fault

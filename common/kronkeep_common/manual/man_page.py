@@ -79,9 +79,18 @@ def references(pages: Sequence[PageName]) -> str:
     return section("SEE ALSO", ",\n".join(page.reference for page in pages) + "\n")
 
 
+def arguments(parser: argparse.ArgumentParser) -> str:
+    """Return the arguments of a parser, which stand at their places, with their help."""
+    return _entries_of(parser, [action for action in list_actions(parser) if not action.option_strings])
+
+
 def options(parser: argparse.ArgumentParser) -> str:
-    """Return the arguments and options of a parser with their help."""
-    return entries((_term(action), _help(parser, action)) for action in list_actions(parser))
+    """Return the options of a parser with their help."""
+    return _entries_of(parser, [action for action in list_actions(parser) if action.option_strings])
+
+
+def _entries_of(parser: argparse.ArgumentParser, actions: Iterable[argparse.Action]) -> str:
+    return entries((_term(action), _help(parser, action)) for action in actions)
 
 
 def _term(action: argparse.Action) -> str:
@@ -118,6 +127,7 @@ def commands(parser: argparse.ArgumentParser) -> str:
     for command in list_commands(parser):
         description = command.parser.description or command.summary
         epilog = paragraph(command.parser.epilog or "")
-        body = synopsis(command.parser) + paragraph(description) + options(command.parser) + epilog
+        body = synopsis(command.parser) + paragraph(description) + arguments(command.parser)
+        body += options(command.parser) + epilog
         text += subsection(command.parser.prog, body) + commands(command.parser)
     return text

@@ -14,6 +14,7 @@ from kronkeep_common.models.policy import BackupPolicySpec
 from kronkeep_daemon import manual as daemon_manual
 from kronkeep_daemon import settings
 from kronkeep_tui.cli import manual as command_manual
+from kronkeep_tui.cli.failure_texts import FAILURES, WITHOUT_DAEMON
 from kronkeep_tui.cli.main import VERB_MODULES, build_parser
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +34,18 @@ def test_every_verb_has_a_page_with_every_option() -> None:
         options = {option for action in list_actions(command.parser) for option in action.option_strings}
         assert {option for option in options if option not in page} == set()
         assert "EXIT STATUS" in page
+
+
+def test_arguments_stand_before_options_and_exit_codes_are_those_of_the_verb() -> None:
+    for command in list_commands(build_parser()):
+        page = pages()[f"kronkeep-{command.name}.1"]
+        arguments = [action for action in list_actions(command.parser) if not action.option_strings]
+        assert (".SH ARGUMENTS" in page) == bool(arguments)
+        assert FAILURES.get(command.name, "refused or failed").replace("-", r"\-") in page
+        assert ("no daemon answers" in page) == (command.name not in WITHOUT_DAEMON)
+    restore = pages()["kronkeep-restore.1"]
+    assert restore.index(".SH ARGUMENTS") < restore.index("\nthe backup's id") < restore.index(".SH OPTIONS")
+    assert {*FAILURES, *WITHOUT_DAEMON} <= {command.name for command in list_commands(build_parser())}
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")

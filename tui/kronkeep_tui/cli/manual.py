@@ -7,7 +7,8 @@ from kronkeep_common.manual import man_page
 from kronkeep_common.manual.man_page import PageName
 from kronkeep_common.manual.parser_actions import Command, list_commands
 from kronkeep_common.version import VERSION
-from kronkeep_tui.cli.main import EXIT_CODES, build_parser
+from kronkeep_tui.cli.failure_texts import FAILURES, WITHOUT_DAEMON
+from kronkeep_tui.cli.main import EXIT_CODES, EXIT_REFUSED, EXIT_UNREACHABLE, build_parser
 
 _TOP = PageName("kronkeep", 1)
 _DAEMON = PageName("kronkeepd", 8)
@@ -60,17 +61,23 @@ def _verb_text(verb: Command) -> str:
         man_page.head(_verb_page(verb), verb.summary, VERSION)
         + man_page.section("SYNOPSIS", man_page.synopsis(parser))
         + man_page.section("DESCRIPTION", man_page.paragraph(parser.description or verb.summary))
+        + man_page.section("ARGUMENTS", man_page.arguments(parser))
         + man_page.section("OPTIONS", man_page.options(parser))
         + man_page.section("COMMANDS", man_page.commands(parser))
         + man_page.section("NOTES", man_page.paragraph(parser.epilog or ""))
-        + _exit_status()
+        + _exit_status(verb.name)
         + man_page.references([_TOP, _DAEMON])
     )
 
 
-def _exit_status() -> str:
-    rows = (line.split(maxsplit=1) for line in EXIT_CODES.splitlines()[1:])
-    return man_page.section("EXIT STATUS", man_page.entries((code, text) for code, text in rows))
+def _exit_status(verb: str = "") -> str:
+    """Return the section of the exit codes: of one verb with what 1 means there, without one of all."""
+    rows = dict(line.split(maxsplit=1) for line in EXIT_CODES.splitlines()[1:])
+    if verb in FAILURES:
+        rows[str(EXIT_REFUSED)] = FAILURES[verb]
+    if verb in WITHOUT_DAEMON:
+        del rows[str(EXIT_UNREACHABLE)]
+    return man_page.section("EXIT STATUS", man_page.entries(rows.items()))
 
 
 if __name__ == "__main__":

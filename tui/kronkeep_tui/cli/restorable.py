@@ -33,8 +33,8 @@ def add_parser(verbs: Verbs) -> None:
     verb = add_verb(verbs, "restorable", routes=["GET /v1/restorable"], help=help_text)
     verb.description = (
         "The newest backup of each CronJob and claim whose snapshot is there, of deleted ones too, and the "
-        "command that restores it to a new claim. What has none, or only in a storage that cannot be used "
-        "now, is named after that, and then the exit code is 1."
+        "command that restores it to a new claim. What has none, or one that is not verified yet or in a "
+        "storage that cannot be used now, is named after that, and then the exit code is 1."
     )
     verb.add_argument("name", nargs="?", help=f"only of this one: {CRONJOB_NAME_HELP}")
     verb.add_argument("-n", "--namespace", help="only of this namespace")
