@@ -15,7 +15,7 @@ class Alert(Record, frozen=True, kw_only=True):
     `code` is an AlertCode; `kind`, `object` and `object_id` name the object, and `record_id` the run, backup
     or restore that the alert is about. The problem began at `since`; kronkeep noticed it at `created_at`.
     `told_at` is when the alert was last sent to channels; `silence_id` is the silence that holds it back now.
-    `reason` is the one that the run, backup or storage has in its own list, where it has one.
+    `reason` is that of the run, backup or storage, as lists of these show it.
     `node`, `image` and `last_line` (of the log) are known where a run failed: alerts that share them are
     sent as one message.
     """
