@@ -102,7 +102,7 @@ class MorningTally:
 
 
 def list_overdue(cronjobs: Iterable[CronJob], now: datetime) -> list[OverduePolicy]:
-    """Return the policies whose recovery point is missed, first those furthest beyond it."""
+    """Return the policies whose recovery point is missed, the longest overdue first."""
     overdue = [
         OverduePolicy(
             cluster=cronjob.cluster,
@@ -124,7 +124,7 @@ def list_overdue(cronjobs: Iterable[CronJob], now: datetime) -> list[OverduePoli
 
 
 def list_uncovered(claims: Iterable[ClaimCoverage]) -> list[UncoveredClaim]:
-    """Return the claims whose data may be lost: whose policies stopped first, then the largest."""
+    """Return the claims whose data may be lost: by status in the order of UNCOVERED, then by size."""
 
     def urgency(claim: ClaimCoverage) -> tuple[int, int, str, str]:
         return UNCOVERED.index(claim.status), -(claim.size_bytes or 0), claim.namespace, claim.name

@@ -52,7 +52,7 @@ def clip(text: str, width: int) -> str:
 
 
 def shorten_middle(text: str, width: int) -> str:
-    """`text` in at most `width` characters, its middle left out where it is longer: both ends stay."""
+    """Shorten `text` to at most `width` characters by leaving out its middle."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2

@@ -101,8 +101,8 @@ class AlertSettings(Request, frozen=True, kw_only=True):
     failing_runs: so many failed runs in a row are critical.
     repeat_seconds: an open alert that nobody acknowledges is sent again after this time (0: never).
     watch_seconds: a watch that is not live for this time is an alert.
-    bare_job_hours: for so long a failed Job without a CronJob is an alert, unless a later one of its name is
-        good; 0: it is none.
+    bare_job_hours: how long a failed Job without a CronJob is an alert, unless a later one of its name
+        succeeds; 0: it is no alert.
     uncovered: which claims that no policy archives are an alert: those made since kronkeepd first listed the
         claims of their cluster and those that have a good backup (`new`), all, or none (`never`).
     uncovered_seconds: how long after its creation such a claim becomes an alert.

@@ -330,7 +330,7 @@ class MaintenanceService:
     def list_held_cronjobs(self) -> Iterator[HeldCronJob]:
         """Yield the CronJobs that have been suspended for minutes although their maintenance is over.
 
-        So are those whose maintenance no daemon knows, or none tells of.
+        CronJobs whose maintenance no daemon knows, or names, are among them.
         """
         late = self._clock.now() - LATE_END
         for cronjob in self._cronjobs.subjects.marked():

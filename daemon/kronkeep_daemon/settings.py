@@ -221,8 +221,8 @@ class HistorySettings(Request, frozen=True, kw_only=True):
 
     keep_days: finished records; 0 keeps them for ever. The figures of each day stay in any case.
     keep_runs_per_cronjob: so many of the newest runs of each CronJob; 0 is no limit.
-    bare_jobs_per_namespace: of so many Jobs without a CronJob, by name, the newest of each namespace, runs
-        are kept; of none for 0.
+    bare_jobs_per_namespace: for how many Jobs without a CronJob (by name) runs are kept in each namespace,
+        the newest first; 0 keeps none.
     keep_audit_days: who did what.
     keep_log_bytes_per_namespace: kept logs of the runs, backups and restores of one namespace, on the disk.
         Beyond it the oldest of that namespace are removed; their records say so.

@@ -223,10 +223,10 @@ async def test_backups_without_a_policy_are_shown_removed_by_its_rules_or_adopte
         await pilot.press("o")
         await until(pilot, lambda: "shop/old-dump" in screen(pilot))
         assert "By these rules 1 would go now" in screen(pilot)
-        # Its own rules still say what would go; nothing goes by itself.
+        # Its own rules still say what would go; nothing is removed automatically.
         await pilot.press("enter")
         await until(pilot, lambda: "TO REMOVE  4" in screen(pilot))
-        assert "nothing goes by itself" in screen(pilot)
+        assert "nothing is removed automatically" in screen(pilot)
         await pilot.press("a", *"old", "minus", *"dump", "enter")
         await until(pilot, lambda: made.asked == [("approve", "0123456789abcdef", "t0ken")])
         await pilot.press("escape")

@@ -68,7 +68,7 @@ class ChangeRequests:
         return ChangeRequest(_name(cronjob), send)
 
     def _ask_beside(self, cronjobs: Sequence[CronJob], errors: Sequence[KronkeepError | None]) -> bool:
-        """Ask whether what runs shall run beside that; return False where something else is wrong."""
+        """Ask whether to start runs beside those that go on; return False after any other refusal."""
         busy = [
             (cronjob, error)
             for cronjob, error in zip(cronjobs, errors, strict=True)

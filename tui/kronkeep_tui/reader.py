@@ -89,7 +89,7 @@ class Reader:
 
     @property
     def end(self) -> KronkeepError | None:
-        """That a lost daemon has ended for good, and what to do; None while it lives or may come back."""
+        """Why a lost daemon will not come back, and what to do; None while it lives or may come back."""
         return None if self.lost is None or self._explain_end is None else self._explain_end()
 
     @property

@@ -70,7 +70,7 @@ class HookRun(Record, frozen=True, kw_only=True):
 
 
 class FirstOwner(Record, frozen=True, kw_only=True):
-    """The CronJob whose a backup was before another one adopted it, and its uid."""
+    """The CronJob that a backup belonged to before another one adopted it, and its uid."""
 
     cronjob: str
     cronjob_id: str

@@ -6,11 +6,11 @@ from kronkeep_common.models.base import Moment, Record
 class CopyState(Record, frozen=True, kw_only=True):
     """How far a policy's copy in one storage is.
 
-    `backups` are there. `newest_at` is when the newest good backup that is there was archived,
-    `behind_since` when the oldest good one ended that is newer and not there: the lag is the time since then,
-    and there is none without it. `overdue`: the newest good backup that is there is older than the copy's
-    `rpo_seconds`. `verified_at` is when a backup in it was last restored and compared. `failed_copy_id` is
-    the newest copy of a backup where that failed, and `reason`, `message` and `next_step` say why.
+    It has `backups` backups. `newest_at` is when the newest good one of them was archived. `behind_since` is
+    when the oldest good backup ended that is newer than that and not copied yet; the lag counts from then,
+    and there is no lag where it is empty. `overdue`: the newest good backup in the copy is older than the
+    copy's `rpo_seconds`. `verified_at` is when a backup in it was last restored and compared.
+    `failed_copy_id` is the newest copy if that failed; `reason`, `message` and `next_step` say why.
     `retention_waits` is why its retention waits for approval.
     """
 

@@ -5,7 +5,7 @@ from kronkeep_common.models.coverage import ClaimStatus
 
 
 class FaultyCronJob(Record, frozen=True, kw_only=True):
-    """A CronJob with runs that failed or were missed in the period, or of which kronkeep saw no end."""
+    """A CronJob with runs in the period that failed, were missed, or whose end kronkeep did not see."""
 
     cluster: str
     namespace: str

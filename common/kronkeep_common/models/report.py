@@ -8,8 +8,8 @@ class PolicyEvidence(Record, frozen=True, kw_only=True):
     """What the records of a period show of one policy.
 
     `worst_gap_seconds` is the longest time without a good backup, from `worst_gap_from` on: what would have
-    been lost then. `partial`, `failed`, `missed` and `unknown` are the backups of that status that were
-    created in the period. `rpo_kept` says whether that stayed within `rpo_seconds`; None without one.
+    been lost then. `rpo_kept` says whether that gap stayed within `rpo_seconds`; None where the policy has
+    none. `partial`, `failed`, `missed` and `unknown` count the backups of the period by their status.
     `unverified` are good backups of the period that no drill and no verification has restored.
     `slowest_restore_seconds` is the longest of the drills and verifications that succeeded; `rto_kept` says
     whether their files came back within `rto_seconds`. `removed` counts snapshots that retention removed. Of

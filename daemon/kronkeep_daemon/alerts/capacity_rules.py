@@ -9,7 +9,7 @@ from kronkeep_daemon.alerts.rule_results import RuleResult
 
 
 def storage_filling(storage: BackupStorage) -> RuleResult | None:
-    """85 % of the capacity is used, or 95 %, which is critical as is that work found it full."""
+    """The storage is 85 % full; critical from 95 % on, or where restic found it full."""
     if storage.status is StorageStatus.ACTIVE and storage.reason == Reason.STORAGE_FULL:
         next_step = storage.next_step or Reason.STORAGE_FULL.next_step
         return RuleResult(

@@ -8,7 +8,7 @@ STUCK_AFTER = 2  # refused attempts in a row: one alone may be a receiver that r
 
 
 class ChannelFault(NamedTuple):
-    """A channel that has refused so many attempts in a row since a time, and why it refused the last."""
+    """How many attempts in a row a channel has refused, since when, and why it refused the last one."""
 
     name: str
     why: str
@@ -18,7 +18,7 @@ class ChannelFault(NamedTuple):
 
     @property
     def is_stuck(self) -> bool:
-        """Whether that is more than a hiccup; what would be refused again is so at once."""
+        """Whether the channel counts as stuck: after several refusals, or one that would be repeated."""
         return self.is_final or self.attempts >= STUCK_AFTER
 
 
@@ -51,7 +51,7 @@ class ChannelHealth:
         return name in self._faults
 
     def is_proven(self, name: str) -> bool:
-        """Whether it is known since the start how the channel is."""
+        """Whether an attempt since the start has shown whether the channel works."""
         return name in self._proven
 
     def stuck(self) -> list[ChannelFault]:

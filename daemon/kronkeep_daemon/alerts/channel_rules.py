@@ -91,7 +91,7 @@ def apply_silences(alert: Alert, silences: FilteredSilences, now: datetime) -> A
 
 
 def selects(route: ChannelRoute, alert: Alert, now: datetime) -> bool:
-    """Whether a channel's filter and severity select an alert; none is sent that it is stuck itself."""
+    """Whether a channel's filter and severity select an alert; one about itself is never sent to it."""
     if alert.kind == "channel" and alert.object_id == route.channel.name:
         return False
     is_severe = route.channel.severity == "warning" or alert.severity == "critical"

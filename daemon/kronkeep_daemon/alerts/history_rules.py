@@ -27,7 +27,7 @@ WENT_BACK_NEXT_STEP = (
 
 
 def history_went_back(lost: Fact, now: datetime) -> RuleResult | None:
-    """At its start the history ended before a change whose sequence the cluster's Lease keeps."""
+    """When the daemon started, the history lacked a change that the cluster's Lease has a note of."""
     if now >= lost.created_at + timedelta(days=TOLD_DAYS):
         return None
     last, _, acknowledged = (lost.name or "").partition(" ")

@@ -28,7 +28,7 @@ def post_hook_failed(facts: CronJobFacts) -> RuleResult | None:
 
 
 def _tells_of_post_hooks(backup: BackupExecution) -> bool:
-    """Whether a backup has ended with post hooks, or ended so well that all that the policy has ran."""
+    """Whether a backup shows how the post hooks ended: some ran, or it succeeded, so all of them did."""
     if not is_final(BACKUP_TRANSITIONS, backup.status):
         return False
     return backup.status is BackupStatus.SUCCEEDED or any(run.stage == "post" for run in backup.hooks)

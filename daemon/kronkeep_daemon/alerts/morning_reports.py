@@ -125,7 +125,7 @@ class MorningReports:
             await self._make(settings, Period(self._start_of(slot, moments, ids), slot), ids)
 
     def _is_time(self, slot: datetime, now: datetime) -> bool:
-        """Whether what happened before a moment is known now, also after a start, and it is not too late."""
+        """Whether the report of a moment can be made: all before it is known, and it is not too late."""
         settled = timedelta(seconds=self._settings().late_after_seconds)
         return max(slot, self._started_at) + settled <= now < slot + LATEST + settled
 
@@ -158,7 +158,7 @@ class MorningReports:
         return "here" if is_ours else "elsewhere"
 
     def _waits(self, now: datetime) -> bool:
-        """Whether to ask the clusters again that did not answer, for a while: rather twice than never."""
+        """Whether to ask clusters that did not answer again for a while: two reports are better than none."""
         self._undecided_since = self._undecided_since or now
         return now - self._undecided_since < PATIENCE
 

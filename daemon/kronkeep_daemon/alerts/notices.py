@@ -3,7 +3,7 @@
 `channel_rules` decides what a channel must be sent. What it was sent is recorded in the same commit as the
 notice. Where another daemon acts on the cluster, that one sends, and says in the state that both share what
 it has sent. So this one sends what the other had not sent when it went away. Where nothing is shared, it
-counts as sent after a minute, four times the duration of a Lease: rather twice than never.
+counts as sent after a minute, four times the duration of a Lease: twice is better than never.
 """
 
 from collections.abc import Callable, Mapping, Sequence

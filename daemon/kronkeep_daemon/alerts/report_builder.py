@@ -36,7 +36,7 @@ T = TypeVar("T", CronJobExecution, BackupExecution, Restore)
 
 
 class ReportBuilder:
-    """A maker of morning reports; nothing is kept between two."""
+    """The builder of morning reports; it keeps nothing from one to the next."""
 
     def __init__(self, *, inputs: AlertInputs, history: History, clock: Clock, clusters: Clusters) -> None:
         self._inputs = inputs

@@ -414,7 +414,7 @@ def backups_unrecorded(storage: BackupStorage) -> RuleResult | None:
 
 
 def prune_waits(storage: BackupStorage) -> RuleResult | None:
-    """The last prune was not done, as where snapshots are missing that could still be brought back."""
+    """The last prune was not done, for example because snapshots are missing that may still come back."""
     if storage.prune_waits is None:
         return None
     return RuleResult(

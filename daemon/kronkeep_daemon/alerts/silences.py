@@ -36,7 +36,7 @@ class Silences:
         self.records: Records[Silence] = Records(history.table("silences"), Silence)
 
     def active(self) -> list[Silence]:
-        """Return the silences that hold alerts back now, those that end first first."""
+        """Return the silences that hold alerts back now, sorted by their ends."""
         now = self._clock.now()
         silences = [silence for silence in self.records.all() if silence.is_active(now)]
         return sorted(silences, key=lambda silence: (silence.ends_at, silence.id))

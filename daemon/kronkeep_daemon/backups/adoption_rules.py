@@ -34,7 +34,7 @@ def find_other_claims(backups: Iterable[BackupExecution], own: frozenset[str]) -
 
 
 def count_without_claims(backups: Iterable[BackupExecution]) -> int:
-    """Return of how many backups the claims are not known, as of those that were found in a repository."""
+    """Return how many backups have unknown claims, such as those that were found in a repository."""
     return sum(
         not backup.claims and (backup.policy is None or backup.policy.include.volumes) for backup in backups
     )

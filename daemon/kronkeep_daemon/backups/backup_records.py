@@ -74,7 +74,7 @@ class BackupRecords:
         return bool(unusual_backups.list_unacknowledged(self._history, cronjob_id))
 
     async def acknowledge_unusual(self, cronjob_id: str, user: str, now: datetime) -> None:
-        """Record that a person takes the unusual backups of a CronJob for right."""
+        """Record that a person accepts the unusual backups of a CronJob."""
         for backup in unusual_backups.list_unacknowledged(self._history, cronjob_id):
             by = clean(user, 100)
             await self.change(backup.id, unusual_acknowledged_at=now, unusual_acknowledged_by=by)
@@ -164,7 +164,7 @@ class BackupRecords:
         )
 
     async def undo_adoption(self, backups: Sequence[BackupExecution]) -> None:
-        """Record backups that were adopted as those of their first CronJob and policy again."""
+        """Give backups that were adopted back to their first CronJob and policy."""
         changes = []
         for backup in backups:
             owner = backup.first_owner
@@ -208,7 +208,7 @@ class BackupRecords:
             await asyncio.sleep(0)
 
     async def missing_in(self, storage_id: str) -> list[BackupExecution]:
-        """Return the backups of a storage whose snapshots are missing, of which nobody is known to know."""
+        """Return the backups of a storage whose snapshots are missing and not acknowledged."""
         return [
             backup async for backup in self.iter_in_storage(storage_id) if _is_missing_unacknowledged(backup)
         ]
@@ -234,7 +234,7 @@ class BackupRecords:
         return [each for each in self._history.backups.distinct("policy_id") if each.startswith(prefix)]
 
     def is_accounted_for(self, backup_id: str) -> bool:
-        """Return whether there is a record that knows of its snapshot, or does not know its end yet."""
+        """Return whether the backup has a record that names its snapshot, or that has not ended yet."""
         backup = self._history.backups.get(backup_id)
         if backup is None:
             return False

@@ -26,7 +26,7 @@ MOST_ADOPTERS = 20  # CronJobs that are named
 
 
 class OrphanKey(NamedTuple):
-    """Whose the backups are: the id of the cluster, the CronJob that carried the policy, and its id."""
+    """The owner of backups: the id of the cluster, the CronJob that carried the policy, and its id."""
 
     cluster: str
     namespace: str

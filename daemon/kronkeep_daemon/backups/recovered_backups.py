@@ -43,7 +43,7 @@ PolicyOf = Callable[[SnapshotTags], BackupPolicy | None]
 
 
 class Recovery(NamedTuple):
-    """What the snapshots without a record are: backups, of other clusters, or with tags that are no use."""
+    """Snapshots without a record, as lost backups, as those of other clusters, or with unusable tags."""
 
     backups: tuple[BackupExecution, ...]
     elsewhere: tuple[ListedSnapshot, ...]

@@ -163,7 +163,7 @@ class RetentionService:
         await self._upkeep.measure(storage_id)
 
     async def _require_none_missing(self, repository: Repository) -> None:
-        """Raise StorageFailed where the repository lacks snapshots of which nobody is known to know.
+        """Raise StorageFailed where the repository lacks snapshots and nobody has acknowledged that.
 
         A volume that was rolled back, or objects that were deleted, may still be brought back; the data of
         their snapshots looks unused meanwhile, and a prune would delete it.

@@ -57,7 +57,7 @@ class BackupService:
         return await self._records.change(backup_id, pinned=pinned)
 
     async def acknowledge_unusual(self, cronjob_id: str, user: str) -> None:
-        """Record that a user takes the unusual backups of a CronJob for right; retention then goes on."""
+        """Record that a user accepts the unusual backups of a CronJob; retention then continues."""
         await self._records.acknowledge_unusual(cronjob_id, user, self._clock.now())
 
     def last_good_at(self, cronjob_id: str) -> datetime | None:

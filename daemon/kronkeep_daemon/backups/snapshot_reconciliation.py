@@ -272,7 +272,7 @@ class SnapshotReconciliation:
         return recorded
 
     async def count_missing(self, storage_id: str) -> None:
-        """Record on the storage how many snapshots are missing of which nobody is known to know."""
+        """Record on the storage how many snapshots are missing and not acknowledged."""
         count = len(await self._records.missing_in(storage_id))
         storage = self._storages.find(storage_id)
         if storage is None or storage.snapshots is None or storage.snapshots.missing == count:

@@ -50,7 +50,7 @@ def _creation_time(backup: BackupExecution) -> datetime:
 
 
 def _is_comparable(backup: BackupExecution, other: BackupExecution) -> bool:
-    """Whether another backup is of the same data, in the same storage, and known as right."""
+    """Whether another backup is of the same data, in the same storage, and was usual or accepted."""
     if other.result is None or other.recovered_at is not None or other.is_unusual:
         return False
     return _subject(backup) == _subject(other)

@@ -39,7 +39,7 @@ LONGEST_REST = timedelta(minutes=10)  # after which a policy is looked at again 
 
 
 class _Settled(NamedTuple):
-    """As of what nothing was due, and until when."""
+    """The versions of what was planned when nothing was due, and until when that holds."""
 
     versions: tuple[object, ...]
     until: datetime

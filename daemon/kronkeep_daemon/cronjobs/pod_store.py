@@ -73,7 +73,7 @@ class PodStore:
         self._packed: dict[str, bytes] = {}
 
     def __len__(self) -> int:
-        """Return of how many Jobs there are pods."""
+        """Return how many Jobs have pods here."""
         return len(self._pods) + len(self._packed)
 
     def of_job(self, job_uid: str) -> Mapping[str, Pod]:

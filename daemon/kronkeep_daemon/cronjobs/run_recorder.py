@@ -62,17 +62,17 @@ MOST_NAMESPACES = 10_000  # of CronJobs that are remembered
 
 
 def default_grace() -> timedelta:
-    """Return how late a run may begin, where no settings say so."""
+    """Return how late a run may begin by default."""
     return timedelta(seconds=120)
 
 
 def default_zone() -> str:
-    """Return the time zone of the CronJob controller, where no settings say so."""
+    """Return the time zone of the CronJob controller by default."""
     return "UTC"
 
 
 def record_no_bare_jobs() -> int:
-    """Return that no Job without a CronJob is recorded, where no settings say so."""
+    """Return the default: no Job without a CronJob is recorded."""
     return 0
 
 
@@ -81,7 +81,7 @@ class RunRecorder:
 
     grace: how late a run may begin before its slot is late.
     event_patience: seconds to wait for an Event that explains why a Job was deleted.
-    bare_jobs: of how many Jobs without a CronJob a namespace keeps the runs; of none for 0.
+    bare_jobs: for how many Jobs without a CronJob runs are kept in a namespace; 0 for none.
     cluster_clock: the clock by which slots are judged; `clock` where there is none.
     uids: the uids that other clusters have too; None where there is no other.
     """

@@ -41,7 +41,7 @@ ENDED = frozenset(status.value for status in ExecutionStatus if is_final(EXECUTI
 class ExpiryRules(msgspec.Struct, frozen=True, kw_only=True):
     """Days that records and audit lines are kept, and runs kept of each CronJob; None is no limit.
 
-    bare_jobs: of how many Jobs without a CronJob a namespace keeps the runs.
+    bare_jobs: for how many Jobs without a CronJob runs are kept in a namespace.
     """
 
     days: int | None = None

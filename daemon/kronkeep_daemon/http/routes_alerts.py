@@ -37,7 +37,7 @@ async def get_alert(call: ApiCall[None]) -> Alert:
 
 @routes.post(ALERT + "/acknowledge", Level.OPERATE)
 async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
-    """Acknowledge an alert: nobody is reminded any more; what is missing or unusual holds up nothing."""
+    """Acknowledge an alert: reminders stop; missing snapshots and unusual backups hold nothing back now."""
     user = access.user_of(call.request)
     alert = await call.services.alerts.acknowledge(call.id, user)
     if alert.code == AlertCode.SNAPSHOT_MISSING:

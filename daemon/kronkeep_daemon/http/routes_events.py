@@ -31,7 +31,7 @@ routes = RouteTable()
 
 @routes.get("/v1/snapshot")
 async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
-    """Show all that a first screen needs: of the history the newest records, by number and bytes."""
+    """Show all that a first screen needs; of the history, the newest records within a number and size."""
     services = call.services
     history = services.history
     seq = history.seq  # read before the CronJobs: their later changes carry it or a later one

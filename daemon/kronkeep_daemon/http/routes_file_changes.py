@@ -14,7 +14,7 @@ routes = RouteTable()
 
 @routes.get(BACKUP + "/diff", query=("other", "path", "limit"))
 async def diff_backups(call: ApiCall[None]) -> BackupDiff:
-    """Show what differs from a backup's snapshot to that of the later one `other`, below a folder."""
+    """Show what differs between a backup's snapshot and that of the later backup `other`, below a folder."""
     other = call.query.get("other", "")
     if not other:
         raise InvalidRequest("The backup to compare with is missing.", field="other")
@@ -30,7 +30,7 @@ async def diff_backups(call: ApiCall[None]) -> BackupDiff:
 
 @routes.get(CRONJOB + "/find", query=("pattern", "limit"))
 async def find_files(call: ApiCall[None]) -> FileMatches:
-    """Find files by a pattern in the snapshots of a CronJob, with the first and the last that has each."""
+    """Find files by a pattern in the snapshots of a CronJob, each with its first and last snapshot."""
     call.request[AUDITED] = True
     cronjob = call.services.cronjobs.find_subject(call.ref)
     uid = access.peer_of(call.request).uid

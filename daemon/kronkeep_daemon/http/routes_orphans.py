@@ -20,7 +20,7 @@ async def list_orphans(call: ApiCall[None]) -> api.ListOf[OrphanedPolicy]:
 
 @routes.post(CRONJOB + "/adopt", Level.ADMIN, query=("dry_run",))
 async def adopt(call: ApiCall[api.AdoptRequest]) -> api.Adopted:
-    """Make the backups of a policy that no CronJob carries any more a CronJob's own, or undo that."""
+    """Give a CronJob the backups of a policy that no CronJob carries any more, or undo that."""
     orphans = call.services.orphans
     body = call.body
     call.request[AUDITED_NAMES] = {"policy": body.policy_id, "undo": "true" if body.undo else "false"}

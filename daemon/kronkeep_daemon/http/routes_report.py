@@ -51,7 +51,7 @@ async def get_report(call: ApiCall[None]) -> EvidenceReport:
 
 @routes.get("/v1/report/morning", query=("from", "to"))
 async def get_morning_report(call: ApiCall[None]) -> MorningReportView:
-    """Show the morning report as it would be sent now, by default over as long as its last period was."""
+    """Show the morning report as it would be sent now, by default for a period as long as the last one."""
     asks_period = "from" in call.query or "to" in call.query
     period = _read_period(call, call.services.clock.now()) if asks_period else None
     return await call.services.alerts.reports.preview(period)

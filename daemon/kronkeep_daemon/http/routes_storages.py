@@ -180,7 +180,7 @@ async def start_history_archive(call: ApiCall[api.Empty]) -> api.Operation:
 
 @routes.post(STORAGE + "/rescan", Level.ADMIN, status=202, query=("other_clusters",))
 async def start_rescan(call: ApiCall[api.Empty]) -> api.Operation:
-    """Record the backups again whose snapshots are in a storage and that no record knows."""
+    """Record backups again whose snapshots are in a storage and have no record."""
     other_clusters = call.query.get("other_clusters") == "true"
     return await _start(
         call, "rescan", partial(call.services.reconciliation.rescan, other_clusters=other_clusters)

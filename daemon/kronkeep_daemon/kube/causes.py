@@ -160,7 +160,7 @@ def lost_node_cause(pod: Pod) -> Cause | None:
 
 
 def vanished_cause(pod_name: str) -> Cause:
-    """Return that a pod was removed before it showed an end."""
+    """Return the cause of a pod that was removed before it showed an end."""
     return _cause(
         Reason.POD_DELETED, f"The pod {pod_name} was deleted before it ended; how far it came is not known."
     )

@@ -93,7 +93,7 @@ def _suspension_message(job: Job, suspended: Condition | None) -> str:
 
 
 def ending_cause(job: Job) -> Cause | None:
-    """Return that a Job whose outcome is decided waits for its pods to end."""
+    """Return the cause of a Job whose outcome is decided and whose pods have not all ended."""
     outcome = job.true_condition("FailureTarget") or job.true_condition("SuccessCriteriaMet")
     count = job.status.terminating
     if outcome is None or not count:

@@ -118,7 +118,7 @@ def compare(
     """Compare the records of a repository's backups with the list of its snapshots.
 
     backups: those that had ended with a snapshot before the list was made.
-    recorded_ids: the ids of all backups whose record knows of its snapshot or does not know its end yet.
+    recorded_ids: the ids of all backups whose record names its snapshot, or has not ended yet.
     """
     by_backup = group_by_backup(snapshots)
     missing: list[str] = []

@@ -59,7 +59,7 @@ class BackupPlaces:
         self._storages = storages
 
     def list_places(self, backup_id: str, from_copy: str | None = None) -> list[BackupExecution]:
-        """Return the backup as it is in each place that has its snapshots, the one to be tried first first.
+        """Return the backup as it is in each place that has its snapshots, in the order in which to try them.
 
         from_copy: the storage of the only place; None for all of them. A first storage that is known to be
             away comes last.

@@ -130,7 +130,7 @@ class RestoreRunner:
         await self.resume_cronjob(restore_id)
 
     async def cancel(self, restore_id: str, user: str) -> None:
-        """Record the end of a restore whose task was stopped; the caller has its target cleaned."""
+        """Record the end of a restore whose task was stopped; the caller cleans its target."""
         restore = self._records.get(restore_id)
         rest = "what it had written stays"
         if uses_stage(restore):
@@ -146,7 +146,7 @@ class RestoreRunner:
         await self.resume_cronjob(restore_id)
 
     async def clean_target(self, restore_id: str) -> None:
-        """Remove what a restore that was stopped may have in its target, or leave a warning of it."""
+        """Remove what a stopped restore may have left in its target; record a warning where that fails."""
         restore = self._records.get(restore_id)
         if not _may_have_stage(restore) or restore.backup_id is None:
             return
@@ -419,7 +419,7 @@ class RestoreRunner:
         resolved: ResolvedRequest,
         checksums: list[FileChecksum] | None,
     ) -> Fault | ComparedFiles:
-        """Compare with the backup's checksums; without them, or with too many files, restic's word counts."""
+        """Compare with the backup's checksums; without them, or with too many files, believe restic."""
         fault = restore_outcome.explain_failure(finished)
         if fault is not None:
             return fault

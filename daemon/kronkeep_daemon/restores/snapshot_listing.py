@@ -178,7 +178,7 @@ class SnapshotListings:
         return await self._reconciliation.find_other_repository(self.repository_of(backup)) or fault
 
     async def explain_fault_of(self, restore: Restore, fault: Fault) -> Fault:
-        """Do so for a restore, whose storage is the backup's own or that of a copy."""
+        """Do what `explain_gone` does for a restore, which reads the backup's own storage or a copy."""
         if restore.backup_id is None:
             return fault
         try:

@@ -76,7 +76,7 @@ def _read_file(file: NamedFile) -> ParsedManifests:
 
 
 def _find_twice(documents: list[ManifestDocument]) -> Iterator[str]:
-    """Yield a fault for each manifest of what another one describes already."""
+    """Yield a fault for each manifest of an object that an earlier one describes."""
     places: dict[str, str] = {}
     for document in documents:
         name = manifests.describe(document.body)

@@ -99,7 +99,7 @@ def trouble(reader: "Reader", width: int) -> list[Text]:
 
 
 def _never_connected(store: Store, watches: Sequence[WatchView], width: int) -> list[Text]:
-    """Return that nothing is known of clusters that have never answered, and what to do."""
+    """Return the message about clusters that have never answered, and what to do."""
     names = ", ".join(clean(store.cluster_name(watch.cluster), 80) for watch in watches)
     what = f"The cluster {names} has" if len(watches) == 1 else f"The clusters {names} have"
     why = (watches[0].why or "no reason is known").rstrip(".")

@@ -153,7 +153,8 @@ def _stands(plan: RetentionPlan, width: int, step: str) -> list[Text]:
 def _stands_of_orphan(plan: RetentionPlan, width: int, step: str) -> list[Text]:
     if not plan.remove:
         return cause("Nothing would be removed now.", None, width, "quiet")
-    return cause("No CronJob carries the policy any more, so nothing goes by itself.", step, width, "warn")
+    message = "No CronJob carries the policy any more, so nothing is removed automatically."
+    return cause(message, step, width, "warn")
 
 
 def _verdict_lines(verdict: SnapshotVerdict, now: datetime, width: int) -> list[Text]:

@@ -153,7 +153,7 @@ class StorageChangeForm(StorageForm):
 
     @property
     def _gone_words(self) -> str:
-        """That there is no such storage; empty while there is."""
+        """A sentence that there is no such storage; empty while there is one."""
         is_there = self.store.storages.get(self.argument) is not None
         return "" if is_there else f"There is no storage {self.argument} any more."
 

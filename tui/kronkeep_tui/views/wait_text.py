@@ -14,7 +14,7 @@ def is_away(context: Context) -> bool:
 
 
 def waiting_lines(context: Context, width: int, words: str = READING) -> list[Text]:
-    """Return that something is being read, in `words`; or that the daemon is away, so that nothing comes."""
+    """Return the lines shown until an answer comes: `words`, or that the daemon is away."""
     if not is_away(context):
         return [((words, "quiet"),)]
     words = AWAY if context.reader.end is None else ENDED
@@ -22,7 +22,7 @@ def waiting_lines(context: Context, width: int, words: str = READING) -> list[Te
 
 
 def again_text(context: Context) -> str:
-    """Return what is said once everything is to be read again."""
+    """Return the message after the key that reads everything again."""
     if (end := context.reader.end) is not None:
         return f"{end.message} {end.next_step}"
     return "The daemon is away; it is tried at once." if is_away(context) else "Reading again."

@@ -185,7 +185,7 @@ class RowTable(ScrollableLines):
         return [index - self.top + self.head_rows]
 
     def row_at(self, y: int) -> int:
-        """Return the index of the row in a line of the widget; that of no row where there is none."""
+        """Return the index of the row on a line of the widget, whether or not there is such a row."""
         return self.top + y - self.head_rows
 
     def lay_out(self, size: Size) -> None:
