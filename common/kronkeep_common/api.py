@@ -343,12 +343,16 @@ class Ready(Record, frozen=True, kw_only=True):
 
 
 class Snapshot(Record, frozen=True, kw_only=True):
-    """Everything that a first screen needs, as of the change `seq` of the history."""
+    """Everything that a first screen needs, as of the change `seq` of the history.
+
+    `cronjobs` are those that fit; with a `cronjobs_cursor` the others are at `/v1/snapshot/cronjobs`.
+    """
 
     seq: int
     now: Moment
     version: str
     cronjobs: list[CronJob]
+    cronjobs_cursor: str | None = None
     executions: list[CronJobExecution]
     backups: list[BackupExecution]
     storages: list[BackupStorage]

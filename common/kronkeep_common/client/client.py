@@ -21,7 +21,7 @@ from kronkeep_common.client.restores import RestoreCalls
 from kronkeep_common.client.runs import RunCalls
 from kronkeep_common.client.storages import StorageCalls
 from kronkeep_common.client.transport import Transport
-from kronkeep_common.models import QueueEntry
+from kronkeep_common.models import CronJob, QueueEntry
 from kronkeep_common.models.morning_report import MorningReportView
 from kronkeep_common.models.report import EvidenceReport
 from kronkeep_common.models.timeline import Timeline
@@ -84,9 +84,22 @@ class Client:
         """Wait, on the event loop or, in a blocking client, without one."""
         await self._connection.pause(seconds)
 
-    async def snapshot(self) -> api.Snapshot:
-        """Return what a first screen needs, as of one change of the history (`seq`)."""
-        return await self._connection.get("/v1/snapshot", api.Snapshot)
+    async def snapshot(self, *, whole: bool = True) -> api.Snapshot:
+        """Return what a first screen needs, as of one change of the history (`seq`).
+
+        Each answer has 2 MB at most, so that thousands of CronJobs come in several; without `whole` the first
+        is returned. Raise EventsLost where the daemon forgot the first one meanwhile: ask again.
+        """
+        snapshot = await self._connection.get("/v1/snapshot", api.Snapshot)
+        cronjobs = snapshot.cronjobs
+        cursor = snapshot.cronjobs_cursor
+        while whole and cursor is not None:
+            page = await self._connection.get(
+                "/v1/snapshot/cronjobs", api.ListOf[CronJob], {"cursor": cursor}
+            )
+            cronjobs += page.items
+            cursor = page.next_cursor
+        return msgspec.structs.replace(snapshot, cronjobs=cronjobs, cronjobs_cursor=cursor)
 
     async def events(
         self, after: int | None = None, *, tables: Sequence[str] | None = None, filter: str | None = None

@@ -11,6 +11,7 @@ nor once IDLE has passed since the last one; a client that resumes then must tak
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ import msgspec
 
 from kronkeep_common import api, subject_names
 from kronkeep_common.clock import Clock
-from kronkeep_common.models import CronJob
+from kronkeep_common.errors import EventsLost
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.events import (
@@ -53,19 +54,60 @@ class Subscriber(NamedTuple):
     request_snapshot: Callable[[], None]
 
 
+class CronJobPage(NamedTuple):
+    """CronJobs as JSON, and where the next page begins; None: there is none."""
+
+    items: list[msgspec.Raw]
+    next_cursor: str | None
+
+
 class LatestChanges:
-    """The latest change of each record; `start` is the sequence from which they are complete."""
+    """The latest change of each record; `start` is the sequence from which they are complete.
+
+    Records have numbers in the order in which they were first seen, which cursors of pages name together with
+    `_generation`, as numbers begin again after `clear`.
+    """
 
     def __init__(self) -> None:
         self.start: int | None = None
         self._present: dict[RecordKey, Change] = {}
         self._removed: dict[RecordKey, Change] = {}
+        self._numbers: dict[RecordKey, int] = {}  # in their order
+        self._last_number = 0
+        self._generation = secrets.token_hex(4)
 
     def clear(self) -> None:
         """Forget everything; nobody can resume until `start` is set."""
         self.start = None
         self._present.clear()
         self._removed.clear()
+        self._numbers.clear()
+        self._generation = secrets.token_hex(4)
+
+    def page(self, table: str, cursor: str | None, most_bytes: int) -> CronJobPage:
+        """Return as many records of a table from a cursor on as have no more bytes, one at least.
+
+        Raises EventsLost for a cursor of a time before all was forgotten.
+        """
+        after = self._number_of(cursor) if cursor is not None else 0
+        items: list[msgspec.Raw] = []
+        last = after
+        for key, number in self._numbers.items():
+            body = self._present[key].body
+            if number <= after or key[0] != table or body is None:
+                continue
+            most_bytes -= len(body)
+            if most_bytes < 0 and items:
+                return CronJobPage(items, f"{self._generation}.{last}")
+            items.append(msgspec.Raw(body))
+            last = number
+        return CronJobPage(items, None)
+
+    def _number_of(self, cursor: str) -> int:
+        generation, _, number = cursor.partition(".")
+        if generation != self._generation or not (number.isascii() and number.isdigit()):
+            raise EventsLost("The snapshot that this cursor is of is no longer known.")
+        return int(number[:18])
 
     def ids(self, table: str) -> list[str]:
         """Return the ids of the records of one table."""
@@ -79,6 +121,9 @@ class LatestChanges:
             return False
         self._removed.pop(key, None)
         self._present[key] = change
+        if old is None:
+            self._last_number += 1
+            self._numbers[key] = self._last_number
         return True
 
     def remove(self, change: Change) -> bool:
@@ -86,6 +131,7 @@ class LatestChanges:
         key = (change.table, change.id)
         if self._present.pop(key, None) is None:
             return False
+        del self._numbers[key]
         self._removed[key] = change
         if len(self._removed) > MOST_REMOVED:
             oldest = self._removed.pop(next(iter(self._removed)))
@@ -146,11 +192,20 @@ class ComputedChanges:
             self._touched[cronjob_id] = ref
             self._wake.set()
 
-    async def current(self) -> tuple[list[CronJob], list[api.WatchView]]:
-        """Return every CronJob and watch; changes after the sequence before the call can be resumed."""
+    async def current(self, most_bytes: int) -> tuple[CronJobPage, list[api.WatchView]]:
+        """Return the first page of the CronJobs, and every watch.
+
+        Changes after the sequence before the call can be resumed.
+        """
         self._mark_used()
         async with self._computing:
-            return await self._compute_all(), watch_views(self._cronjobs)
+            await self._compute_all()
+            return self._latest.page(CRONJOBS, None, most_bytes), watch_views(self._cronjobs)
+
+    def next_page(self, cursor: str, most_bytes: int) -> CronJobPage:
+        """Return the CronJobs after those of an earlier page; raise EventsLost where that is too old."""
+        self._mark_used()
+        return self._latest.page(CRONJOBS, cursor, most_bytes)
 
     async def ensure_started(self) -> None:
         """Compute everything once, where nothing was computed; a later listener then misses no change."""
@@ -227,8 +282,8 @@ class ComputedChanges:
         self._touched.clear()
         self._latest.clear()
 
-    async def _compute_all(self) -> list[CronJob]:
-        """Compute every CronJob and watch, and return the CronJobs.
+    async def _compute_all(self) -> None:
+        """Compute every CronJob and watch.
 
         What the first computation sees is no change: it gets a sequence before `start`, so that the snapshot
         that asked for it is not followed by all of it once more.
@@ -238,17 +293,16 @@ class ComputedChanges:
             self._latest.start = self._history.seq
             self._cluster_ids = self._list_cluster_ids()
             self._in_use.set()
-        cronjobs = []
+        present = set()
         self._touched.clear()
         self._wake.clear()
         self._put_watches(first=first)
         async for cronjob in self._extended.iter_cronjobs():
             self._put(CRONJOBS, cronjob.id, cronjob, first=first)
-            cronjobs.append(cronjob)
-        for cronjob_id in set(self._latest.ids(CRONJOBS)) - {cronjob.id for cronjob in cronjobs}:
+            present.add(cronjob.id)
+        for cronjob_id in set(self._latest.ids(CRONJOBS)) - present:
             self._remove(CRONJOBS, cronjob_id)
         self._next_sweep = self._clock.monotonic() + SWEEP
-        return cronjobs
 
     async def _compute_touched(self) -> None:
         touched = self._touched

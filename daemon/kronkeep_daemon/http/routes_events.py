@@ -1,12 +1,13 @@
 """The snapshot that a client begins with, and the changes after it."""
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 from aiohttp import web
 
 from kronkeep_common import api
+from kronkeep_common.models import CronJob
 from kronkeep_common.models.base import Record
 from kronkeep_daemon.http import event_stream
 from kronkeep_daemon.http.list_pages import cluster_views
@@ -18,12 +19,15 @@ RUNS = 200
 BACKUPS = 200
 ALERTS = 200
 RESTORES = 50
-RUN_BYTES = 600_000  # of the JSON of the runs in a snapshot, and so on
-BACKUP_BYTES = 600_000
-ALERT_BYTES = 300_000
-RESTORE_BYTES = 150_000
 COPIES = 100
-COPY_BYTES = 100_000
+RUN_BYTES = (
+    600_000  # of the JSON of the runs in a snapshot, and so on; 2 MB together with storages and watches
+)
+BACKUP_BYTES = 350_000
+ALERT_BYTES = 200_000
+RESTORE_BYTES = 100_000
+COPY_BYTES = 70_000
+CRONJOB_BYTES = 450_000  # of each page of CronJobs
 R = TypeVar("R", bound=Record)
 
 routes = RouteTable()
@@ -31,11 +35,14 @@ routes = RouteTable()
 
 @routes.get("/v1/snapshot")
 async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
-    """Show all that a first screen needs; of the history, the newest records within a number and size."""
+    """Show all that a first screen needs; of the history, the newest records within a number and size.
+
+    Where `cronjobs_cursor` is set, `/v1/snapshot/cronjobs` has the CronJobs after these.
+    """
     services = call.services
     history = services.history
     seq = history.seq  # read before the CronJobs: their later changes carry it or a later one
-    cronjobs, watches = await services.live.current()
+    cronjobs, watches = await services.live.current(CRONJOB_BYTES)
     records = services.backup_records
     runs = take_newest(map(records.link_to_backup, history.executions.newest(limit=RUNS).items), RUN_BYTES)
     backups = map(without_policy, history.backups.newest(limit=BACKUPS).items)
@@ -43,7 +50,8 @@ async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
         seq=seq,
         now=services.clock.now(),
         version=api.VERSION,
-        cronjobs=cronjobs,
+        cronjobs=cast(list[CronJob], cronjobs.items),
+        cronjobs_cursor=cronjobs.next_cursor,
         executions=runs,
         backups=take_newest(backups, BACKUP_BYTES),
         restores=take_newest(history.restores.newest(limit=RESTORES).items, RESTORE_BYTES),
@@ -53,6 +61,13 @@ async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
         watches=watches,
         clusters=cluster_views(services),
     )
+
+
+@routes.get("/v1/snapshot/cronjobs", query=("cursor",))
+async def list_more_cronjobs(call: ApiCall[None]) -> api.ListOf[CronJob]:
+    """Show the CronJobs after those of a snapshot or an earlier page, up to the next `cursor`."""
+    page = call.services.live.next_page(call.query.get("cursor", ""), CRONJOB_BYTES)
+    return api.ListOf(items=cast(list[CronJob], page.items), next_cursor=page.next_cursor)
 
 
 def take_newest(records: Iterable[R], most_bytes: int) -> list[R]:

@@ -18,6 +18,7 @@ from kronkeep_daemon.http import computed_changes
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.objects import CronJobRef
 
+MOST_BYTES = 1_000_000
 TABLES = ("executions", "cronjobs", "watches")
 
 
@@ -111,8 +112,8 @@ async def test_who_names_no_table_gets_the_history_alone(daemon: Daemon) -> None
 
 async def test_the_snapshot_itself_is_no_change(services: Services) -> None:
     seq = services.history.seq
-    cronjobs, _ = await services.live.current()
-    assert len(cronjobs) == 5
+    page, _ = await services.live.current(MOST_BYTES)
+    assert (len(page.items), page.next_cursor) == (5, None)
     assert services.live.since(seq) == []
     assert services.live.since(seq - 1) is None
 
@@ -125,14 +126,14 @@ async def test_a_sweep_finds_changes_without_an_event(services: Services) -> Non
     cache = services.cronjobs.recorders[CLUSTER].cache.cronjobs
     del cache[CronJobRef(CLUSTER, "ns-1", "job-1")]
     cache[CronJobRef(CLUSTER, "ns-2", "job-2")].spec.suspend = True
-    await services.live.current()
+    await services.live.current(MOST_BYTES)
     assert {(change.id, change.op) for change in changes} == {
         ("cronjob-1", "remove"),
         ("cronjob-2", "put"),
     }
     assert {change.id for change in services.live.since(seq) or ()} == {"cronjob-1", "cronjob-2"}
     stop()
-    await services.live.current()
+    await services.live.current(MOST_BYTES)
     assert len(changes) == 2
 
 

@@ -74,7 +74,7 @@ async def _get_and_watch(client: "Client", options: argparse.Namespace) -> int:
             "--watch is for a list, as a table or as jsonl.",
             next_step=f"The kinds that can be watched: {', '.join(WATCHED_KINDS)}.",
         )
-    since = (await client.snapshot()).seq
+    since = (await client.snapshot(whole=False)).seq
     await _get(client, options)
     sys.stdout.flush()
     await print_changes(client, options, since, _filter_text(options))

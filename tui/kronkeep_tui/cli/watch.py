@@ -44,7 +44,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 async def _watch(client: "Client", options: argparse.Namespace) -> int:
-    newest = (await client.snapshot()).seq if options.since is not None else 0
+    newest = (await client.snapshot(whole=False)).seq if options.since is not None else 0
     await print_changes(client, options, options.since, options.filter, past_until=newest)
     return 0
 
