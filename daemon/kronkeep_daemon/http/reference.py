@@ -47,8 +47,8 @@ The query's `table` names the tables, separated by commas.
 | `cronjobs` | as in `/v1/cronjobs`; the id is the CronJob's uid | the latest state, where `table` names it |
 | `watches` | as in `/readyz`; the id is cluster id and name | the latest state, where `table` names it |
 
-A snapshot has 2 MB at most. Where `cronjobs_cursor` is set, `/v1/snapshot/cronjobs?cursor=` has more of them, and
-so on with each `next_cursor`; `EventsLost` means that the daemon forgot that snapshot: take a new one.
+A snapshot has 2 MB at most. Where `cronjobs_cursor` is set, `/v1/snapshot/cronjobs?cursor=` goes on with
+the CronJobs; `EventsLost` means that the daemon forgot that snapshot: take a new one.
 
 Take `seq` from `/v1/snapshot` and send it as `Last-Event-ID`: every later change of the history follows,
 once, and the state of each CronJob and watch that changed since, perhaps twice. CronJobs and watches are in
