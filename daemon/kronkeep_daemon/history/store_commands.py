@@ -9,6 +9,7 @@ import json
 import shutil
 import sqlite3
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
@@ -29,6 +30,7 @@ from kronkeep_daemon.history.rows import checksum
 from kronkeep_daemon.history.salvage import salvage
 
 IMPORT_BATCH = 1000
+RETAINED = ("executions", "backups", "restores", "alerts", "audit")  # what `retain` removes
 
 
 class ExportLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -190,12 +192,22 @@ def _compact(options: argparse.Namespace) -> None:
 
 def _retain(options: argparse.Namespace) -> None:
     rules = expiry.ExpiryRules(days=options.days, runs=options.runs, audit_days=options.audit_days)
+    if rules == expiry.ExpiryRules():
+        raise InvalidRequest(
+            "Nothing expires without a rule.", next_step="Name --days, --runs or --audit-days.", field="days"
+        )
 
     async def work(history: History) -> None:
         plan = await expiry.plan(history, rules, SystemClock().now())
-        print(msgspec.json.encode(plan).decode())
-        if options.remove:
+        if not options.remove:
+            print(msgspec.json.encode(plan).decode())
+            return
+        removed = Counter[str]()
+        while plan:  # one after the other, as each names a bounded number of records
             await expiry.remove(history, plan)
+            removed.update({name: len(getattr(plan, name)) for name in RETAINED})
+            plan = await expiry.plan(history, rules, SystemClock().now())
+        print(json.dumps({"removed": {name: removed[name] for name in RETAINED}}))
 
     asyncio.run(_run_with_history(options.folder, work))
 

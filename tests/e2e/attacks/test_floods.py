@@ -59,12 +59,12 @@ async def test_a_run_of_very_many_pods_is_one_small_record(arena: Arena) -> None
         own = await evil.get(paths.cronjobs(EVIL, "bystander"))
         before = folder_bytes(arena.daemon.state)
         job = await evil.create(paths.jobs(EVIL), job_of(own, "many-pods", suspend=True))
-        for number in range(100):
+        for number in range(240):
             await evil.create(paths.pods(EVIL), pod_of(job, f"many-{number}"))
         uid = job["metadata"]["uid"]
         run = await eventually(
             lambda: find_run(client, uid),
-            lambda run: run is not None and any(pod.name == "many-99" for pod in run.pods),
+            lambda run: run is not None and any(pod.name == "many-239" for pod in run.pods),
         )
         assert run is not None
         assert len(msgspec.json.encode(run)) < 16 * KIB

@@ -5,7 +5,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import aclosing, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import pytest
 from tests.records import RUN, make_run
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.models import KeptLog
+from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.models.log_search import SearchEnd
-from kronkeep_daemon.cronjobs.log_search_service import LogSearch
+from kronkeep_daemon.cronjobs.log_search_service import AT_ONCE, LogSearch
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog, sieve_key
 from kronkeep_daemon.history.log_search import LogQuestion, find_lines
@@ -117,6 +117,26 @@ async def fill(history: History, count: int = 20) -> None:
     for number in range(count):
         word = "disk quota exceeded" if number == 3 else "all is well"
         await save(history, f"r{number}", {"main": f"begin\nerror: {word}\n".encode()})
+
+
+async def test_the_first_hit_comes_before_the_other_logs_are_read(history: History) -> None:
+    for number in range(60):
+        await save(history, f"r{number}", {"main": b"the word\n"})
+    read: list[str] = []
+    read_now = history.logs.read_now
+
+    def count_reads(run: CronJobExecution, name: str) -> bytes | None:
+        read.append(run.id)
+        return read_now(run, name)
+
+    history.logs.read_now = count_reads  # type: ignore[method-assign]
+    lines = LogSearch(history, LogQuestion("word")).run(bool, {})
+    async with aclosing(lines):
+        first = await anext(lines)
+        assert first.hit is not None
+        assert (first.hit.execution_id, len(read)) == ("r59", AT_ONCE)
+        assert len([line async for line in lines]) == 60
+    assert len(read) == 60
 
 
 async def test_logs_without_the_text_are_not_read(history: History) -> None:

@@ -1,11 +1,14 @@
 """`kronkeepd store` as a person runs it."""
 
+import argparse
+import asyncio
 import json
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,7 +18,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import DamagedHistory
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
-from kronkeep_daemon.history import History, schema
+from kronkeep_daemon.history import History, expiry, schema, store_commands
 from kronkeep_daemon.history.kept_logs import CappedLog
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -176,6 +179,32 @@ async def test_check_export_and_backup_read_while_a_daemon_writes(folder: Path, 
     assert copy.executions.get("u50") == run(50)
     assert await copy.logs.read(run(50), "main") == b"hello"
     await copy.close()
+
+
+async def test_retain_shows_what_has_expired_and_removes_all_of_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of some days ago, also where one plan does not name all."""
+    history = await History.open(folder, clock=SystemClock())
+    for number in (50, 51, 52, 53, 54):
+        ended = msgspec.structs.replace(run(number), status=ExecutionStatus.SUCCEEDED)
+        history.executions.put(ended)
+    await history.close()
+    refused = store("retain", folder)
+    assert refused.returncode == 1
+    assert b"Name --days, --runs or --audit-days." in refused.stderr
+    shown = json.loads(store("retain", folder, "--runs", "2").stdout)
+    assert (sorted(shown["executions"]), shown["is_whole"]) == (["u0", "u50", "u51", "u52"], True)
+    plan = expiry.plan
+    monkeypatch.setattr(expiry, "plan", partial(plan, most=1))
+    parser = argparse.ArgumentParser()
+    store_commands.add_parser(parser.add_subparsers())
+    options = parser.parse_args(["store", "retain", str(folder), "--runs", "2", "--remove"])
+    assert await asyncio.to_thread(options.func, options) == 0
+    assert json.loads(capsys.readouterr().out)["removed"]["executions"] == 4
+    said = json.loads(store("retain", folder, "--days", "1", "--remove").stdout)
+    assert said["removed"] == {"executions": 2, "backups": 0, "restores": 0, "alerts": 0, "audit": 0}
+    assert json.loads(store("check", folder).stdout)["documents"]["executions"] == 6
 
 
 def test_compact_gives_free_space_back(folder: Path) -> None:

@@ -1,8 +1,11 @@
 """What a tenant writes into a policy's annotation is bounded before it is decoded, and kept once."""
 
 import json
+import re
+from collections.abc import Iterator
 
 import pytest
+from msgspec import inspect
 
 from kronkeep_common import object_keys
 from kronkeep_common.errors import InvalidPolicy
@@ -50,6 +53,38 @@ def test_a_policy_of_the_api_has_the_same_limit() -> None:
     spec = BackupPolicySpec(storage_id="s", hooks=Hooks(pre=(Hook(name="a", image="b", command=command),)))
     with pytest.raises(InvalidPolicy, match="are the most"):
         policy_annotations.check_policy(spec)
+
+
+def places_without_limit(kind: inspect.Type, place: str) -> Iterator[str]:
+    """Yield where a text may have any length, or a list any number of items."""
+    if isinstance(kind, inspect.StructType):
+        for field in kind.fields:
+            yield from places_without_limit(field.type, f"{place}.{field.encode_name}")
+    elif isinstance(kind, inspect.UnionType):
+        for each in kind.types:
+            yield from places_without_limit(each, place)
+    elif isinstance(kind, inspect.CollectionType):
+        if kind.max_length is None:
+            yield f"{place}[]"
+        yield from places_without_limit(kind.item_type, f"{place}[]")
+    elif isinstance(kind, inspect.DictType):
+        if kind.max_length is None:
+            yield f"{place}{{}}"
+        yield from places_without_limit(kind.key_type, f"{place} key")
+        yield from places_without_limit(kind.value_type, f"{place} value")
+    elif isinstance(kind, inspect.StrType):
+        repeats = kind.pattern is None or set(re.sub(r"\[[^]]*\]", "", kind.pattern)) & set("*+")
+        if kind.max_length is None and repeats:
+            yield place
+    else:
+        assert not isinstance(kind, inspect.AnyType | inspect.RawType | inspect.BytesType), place
+
+
+def test_every_text_and_list_of_a_policy_has_a_limit() -> None:
+    """Words of commands may be scripts: the limit of all bytes is theirs."""
+    without = set(places_without_limit(inspect.type_info(BackupPolicySpec), ""))
+    assert {place for place in without if not place.endswith(".command[]")} == set()
+    assert len(without) == 6
 
 
 def test_a_thousand_texts_of_one_cronjob_are_kept_once() -> None:
