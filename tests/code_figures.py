@@ -39,6 +39,7 @@ THIRD_PERSON = re.compile(
     r"|Registers|Replaces|Turns|Judges|Feeds|Frees|Reloads|PUTs|PATCHes|DELETEs|Paints|Searches"
     r"|Drops|Strips|Wraps|Approves|Offers|Lays|Switches|Inserts|Kills|Merge-patches"
 )
+ARGUMENT = re.compile(r"\n\n([a-z_]\w*): ")
 NAMED_TUPLE = {"_replace", "_asdict", "_fields", "_make", "_field_defaults"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -309,6 +310,17 @@ def ing_modules(sources: list[Source]) -> list[Place]:
     ]  # fmt: skip
 
 
+def unknown_arguments(sources: list[Source]) -> list[Place]:
+    """Arguments that a paragraph of a function's docstring explains, and that the function does not take."""
+    places = []
+    for source, node in functions(sources):
+        taken = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
+        names = ARGUMENT.findall(ast.get_docstring(node) or "")
+        unknown = (name for name in names if name not in taken)
+        places += [Place(source.path, node.lineno, f"{node.name}: {name}") for name in unknown]
+    return places
+
+
 COUNTS = {
     "functions whose name begins with a participle": participle_names,
     "functions with a local called found or wanted": vague_locals,
@@ -324,6 +336,7 @@ COUNTS = {
     "docstrings in the third person": third_person_docstrings,
     "docstrings with private words": metaphors,
     "modules named after an activity": ing_modules,
+    "arguments in docstrings that the function does not take": unknown_arguments,
 }
 
 

@@ -87,7 +87,7 @@ def judge_slots(
 ) -> list[tuple[datetime, SlotOutcome]]:
     """Return what became of each due slot that is not in `ran`, in their order.
 
-    is_held: whether a run that began before the slot was still running at it.
+    was_running_at: whether a run that began before the slot was still running at it.
     """
     outcomes: list[tuple[datetime, SlotOutcome]] = []
     for index, slot in enumerate(slots):

@@ -39,7 +39,7 @@ class OpenSlots(NamedTuple):
 
 
 class _TrackedSlots(NamedTuple):
-    """The slots of one CronJob: those up to `settled` are judged, the next ones from `next_look` on."""
+    """The slots of one CronJob: those up to `judged_until` are judged; more may be due at `next_check_at`."""
 
     plan: SlotPlan
     judged_until: datetime

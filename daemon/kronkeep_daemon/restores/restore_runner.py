@@ -69,7 +69,7 @@ ATTEMPTS = 3
 
 
 class ComparedFiles(NamedTuple):
-    """How many files were compared and found the same, and with what: `restic` or `manifest`."""
+    """How many files were compared and found the same, and with what: `restic` or `checksums`."""
 
     files: int
     against: str
