@@ -24,7 +24,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, ExecutionStatus
-from kronkeep_daemon.alerts.rules import first_conflict
+from kronkeep_daemon.alerts.cronjob_rules import first_conflict
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import CronJobMemo, History

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from kronkeep_common import subject_names
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import CronJob, CronJobExecution
-from kronkeep_daemon.alerts import rules
+from kronkeep_daemon.alerts import cronjob_rules
 from kronkeep_daemon.alerts.rule_results import AlertFinding, CronJobFacts, cronjob_finding
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
@@ -93,7 +93,7 @@ class BareJobAlerts:
             failing_runs=self._settings().alerts.failing_runs,
             controller_zone=self._settings().controller_zone,
         )
-        result = rules.run_failed(facts)
+        result = cronjob_rules.run_failed(facts)
         failed = next((run for run in runs if result is not None and run.id == result.record_id), None)
         if result is None or failed is None or (failed.ended_at or failed.created_at) < since:
             return None

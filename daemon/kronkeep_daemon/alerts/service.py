@@ -22,7 +22,7 @@ from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow, 
 from kronkeep_common.models import Alert, CronJob, Silence, SilenceView
 from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.alerts import delivery_rules, rules
+from kronkeep_daemon.alerts import cluster_rules, cronjob_rules, delivery_rules, storage_rules
 from kronkeep_daemon.alerts.alert_changes import compare_alerts
 from kronkeep_daemon.alerts.bare_jobs import BareJobAlerts
 from kronkeep_daemon.alerts.channel_rules import apply_silences
@@ -43,8 +43,6 @@ from kronkeep_daemon.alerts.shared_state import (
 )
 from kronkeep_daemon.alerts.silences import Silences
 from kronkeep_daemon.alerts.sink_rules import sink_findings
-from kronkeep_daemon.alerts.token_rules import token_findings
-from kronkeep_daemon.alerts.watch_rules import watch_findings
 from kronkeep_daemon.backups import unusual_backups
 from kronkeep_daemon.events import (
     BackupChanged,
@@ -222,22 +220,24 @@ class AlertService:
         findings: list[AlertFinding] = []
         async for cronjob in self._inputs.cronjobs():  # gives way to other tasks
             facts = self._facts_of(cronjob)
-            findings += rules.cronjob_findings(facts)
-            undecided |= rules.keys_not_decided(facts)
+            findings += cronjob_rules.cronjob_findings(facts)
+            undecided |= cronjob_rules.keys_not_decided(facts)
         for storage in self._inputs.storages():
-            findings += rules.storage_findings(storage, self._clock.now())
+            findings += storage_rules.storage_findings(storage, self._clock.now())
         findings += await self._bare_jobs.find()
         findings += self._find_uncovered(undecided)
         findings += map(maintenance_finding, self._inputs.list_held_cronjobs())
         limit = self._settings().alerts.watch_seconds
         for watch in self._inputs.watch_states():
-            findings += watch_findings(watch, self._clock.now(), limit)
+            findings += cluster_rules.watch_findings(watch, self._clock.now(), limit)
         for sink in self._inputs.sinks():
             findings += sink_findings(sink, self._clock.now(), limit)
         for cluster in self._clusters:
-            findings += token_findings(cluster.id, cluster.name, cluster.token_ends_at, self._clock.now())
+            findings += cluster_rules.token_findings(
+                cluster.id, cluster.name, cluster.token_ends_at, self._clock.now()
+            )
         for fault in self._inputs.clock_faults():
-            findings += rules.clock_findings(fault)
+            findings += cluster_rules.clock_findings(fault)
         findings += history_findings(self._history.facts.get(LOST_CHANGES), self._clock.now())
         findings += log_findings(self._history.log_removals.recent(self._clock.now()))
         findings += map(delivery_rules.channel_finding, self._dispatcher.stuck_channels())

@@ -6,7 +6,7 @@ from typing import Any
 from kronkeep_common.api import Check, Grade
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.text import clean
-from kronkeep_daemon.alerts.token_rules import check_token
+from kronkeep_daemon.alerts.cluster_rules import check_token
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.doctor import rights
 from kronkeep_daemon.kube import paths

@@ -7,8 +7,7 @@ from kronkeep_common.api import Check, Grade
 from kronkeep_common.models import BackupCopy, BackupExecution, BackupStorage, OrphanedPolicy
 from kronkeep_common.states import MoveState, StorageStatus
 from kronkeep_common.text import clean, count_words, duration
-from kronkeep_daemon.alerts import rules
-from kronkeep_daemon.alerts.capacity_rules import storage_filling
+from kronkeep_daemon.alerts import storage_rules
 from kronkeep_daemon.alerts.recovery_kit_rules import check_kit
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.kube.subjects import PolicySubject
@@ -20,8 +19,8 @@ def check_state(storage: BackupStorage) -> Check:
     name = f"storage {clean(storage.id, 63)}"
     if storage.status is not StorageStatus.ACTIVE:
         return _check_inactive(name, storage)
-    fault = rules.storage_damaged(storage) or rules.storage_unreachable(storage)
-    fault = fault or (storage_filling(storage) if storage.has_fault else None)
+    fault = storage_rules.storage_damaged(storage) or storage_rules.storage_unreachable(storage)
+    fault = fault or (storage_rules.storage_filling(storage) if storage.has_fault else None)
     if fault is not None:
         return Check(name=name, status="fail", message=fault.message, next_step=fault.next_step)
     if not storage.namespaces:

@@ -35,7 +35,7 @@ from kronkeep_common.monitoring.metric_families import (
     series_names,
 )
 from kronkeep_common.states import StorageStatus
-from kronkeep_daemon.alerts.rules import storage_unreachable
+from kronkeep_daemon.alerts.storage_rules import storage_unreachable
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.metrics import object_metrics
 from kronkeep_daemon.metrics.exposition import OPEN_METRICS, PLAIN

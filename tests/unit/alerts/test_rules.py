@@ -27,11 +27,11 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.models.storage import KitOutdated
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
-from kronkeep_daemon.alerts import rules
+from kronkeep_daemon.alerts import cronjob_rules, storage_rules
+from kronkeep_daemon.alerts.cluster_rules import watch_findings
 from kronkeep_daemon.alerts.recovery_kit_rules import check_kit, recovery_kit_due
 from kronkeep_daemon.alerts.rule_results import CronJobFacts
 from kronkeep_daemon.alerts.sink_rules import sink_findings
-from kronkeep_daemon.alerts.watch_rules import watch_findings
 from kronkeep_daemon.kube.watch import WatchState
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -92,7 +92,7 @@ def facts(
 
 
 def results_of(facts_of_cronjob: CronJobFacts) -> list[tuple[str, str]]:
-    return [(finding.code, finding.severity) for finding in rules.cronjob_findings(facts_of_cronjob)]
+    return [(finding.code, finding.severity) for finding in cronjob_rules.cronjob_findings(facts_of_cronjob)]
 
 
 DAILY = Drill(schedule="0 6 * * *", deadline_seconds=3600)
@@ -226,7 +226,7 @@ def test_a_failed_post_hook_is_an_alert_until_those_of_a_later_backup_ended_well
 
 
 def test_the_alert_of_a_post_hook_says_what_to_do_by_hand() -> None:
-    (finding,) = rules.cronjob_findings(facts(backups=[FROZEN]))
+    (finding,) = cronjob_rules.cronjob_findings(facts(backups=[FROZEN]))
     assert "hook thaw failed after the backup: Exit code 1." in finding.message
     assert finding.next_step.startswith("Run its command by hand")
     assert "kronkeep describe backup b9" in finding.next_step
@@ -234,7 +234,7 @@ def test_the_alert_of_a_post_hook_says_what_to_do_by_hand() -> None:
 
 
 def test_since_is_the_first_of_a_row_and_the_newest_is_named() -> None:
-    (finding,) = rules.cronjob_findings(
+    (finding,) = cronjob_rules.cronjob_findings(
         facts(runs=[run(n, E.FAILED, message="Exit code 3.", next_step="Fix it.") for n in (1, 5, 9)])
     )
     assert finding.since == ago(8)
@@ -264,15 +264,19 @@ def test_a_run_whose_end_is_not_known_did_not_fail(
     statuses: list[ExecutionStatus], severity: str, words: str
 ) -> None:
     runs = [run(1 + number, status, message="Gone.") for number, status in enumerate(statuses)]
-    (finding,) = rules.cronjob_findings(facts(runs=runs))
+    (finding,) = cronjob_rules.cronjob_findings(facts(runs=runs))
     assert (finding.severity, finding.message) == (severity, words)
 
 
 def test_an_alert_has_the_reason_that_the_list_of_its_object_has() -> None:
-    (of_run,) = rules.cronjob_findings(facts(runs=[run(1, E.FAILED, reason="OutOfMemory")]))
-    (of_backup,) = rules.cronjob_findings(facts(backups=[backup(1, B.FAILED, reason="RepositoryMissing")]))
-    (of_storage,) = rules.storage_findings(storage(reason="RepositoryMissing"), NOW)
-    (failed,) = rules.storage_findings(storage(status=StorageStatus.FAILED, reason="WrongPassword"), NOW)
+    (of_run,) = cronjob_rules.cronjob_findings(facts(runs=[run(1, E.FAILED, reason="OutOfMemory")]))
+    (of_backup,) = cronjob_rules.cronjob_findings(
+        facts(backups=[backup(1, B.FAILED, reason="RepositoryMissing")])
+    )
+    (of_storage,) = storage_rules.storage_findings(storage(reason="RepositoryMissing"), NOW)
+    (failed,) = storage_rules.storage_findings(
+        storage(status=StorageStatus.FAILED, reason="WrongPassword"), NOW
+    )
     codes = [(found.code, found.reason) for found in (of_run, of_backup, of_storage, failed)]
     assert codes == [
         ("RunFailed", "OutOfMemory"),
@@ -285,7 +289,7 @@ def test_an_alert_has_the_reason_that_the_list_of_its_object_has() -> None:
 def test_a_backup_is_told_in_words_not_by_its_status() -> None:
     words = {}
     for status in (B.FAILED, B.MISSED, B.UNKNOWN):
-        (finding,) = rules.cronjob_findings(facts(backups=[backup(1, status, message="So.")]))
+        (finding,) = cronjob_rules.cronjob_findings(facts(backups=[backup(1, status, message="So.")]))
         words[status] = finding.message
     assert words == {
         B.FAILED: "The newest backup failed. So.",
@@ -296,11 +300,11 @@ def test_a_backup_is_told_in_words_not_by_its_status() -> None:
 
 def test_until_all_is_recorded_an_alert_about_an_unknown_end_neither_opens_nor_ends() -> None:
     unknown = facts(runs=[run(1, E.UNKNOWN)], backups=[backup(1, B.UNKNOWN)])
-    assert rules.keys_not_decided(unknown) == set()
-    keys = rules.keys_not_decided(unknown._replace(settled=False))
+    assert cronjob_rules.keys_not_decided(unknown) == set()
+    keys = cronjob_rules.keys_not_decided(unknown._replace(settled=False))
     assert keys == {("RunFailed", "cronjob", "j"), ("BackupFailed", "cronjob", "j")}
     failed = facts(runs=[run(1, E.FAILED)], backups=[backup(1, B.FAILED)])
-    assert rules.keys_not_decided(failed._replace(settled=False)) == set()
+    assert cronjob_rules.keys_not_decided(failed._replace(settled=False)) == set()
 
 
 def test_without_a_policy_old_backups_are_no_concern() -> None:
@@ -352,7 +356,8 @@ def usage(level: str, used: int) -> StorageUsage:
 )
 def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
     assert [
-        (finding.code, finding.severity) for finding in rules.storage_findings(found, found.created_at)
+        (finding.code, finding.severity)
+        for finding in storage_rules.storage_findings(found, found.created_at)
     ] == codes
 
 
@@ -424,7 +429,7 @@ def test_an_overdue_backup_says_which_one_that_was_found_would_count_once_verifi
     for backups, words in ((found, "2 backups were found"), (found[:1], "One backup was found"), ([], "")):
         finding = next(
             finding
-            for finding in rules.cronjob_findings(overdue._replace(backups=backups))
+            for finding in cronjob_rules.cronjob_findings(overdue._replace(backups=backups))
             if finding.code == AlertCode.BACKUP_OVERDUE
         )
         assert words in finding.next_step

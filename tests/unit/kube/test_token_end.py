@@ -10,7 +10,7 @@ import pytest
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import ClusterUnreachable
-from kronkeep_daemon.alerts.token_rules import check_token, token_findings
+from kronkeep_daemon.alerts.cluster_rules import check_token, token_findings
 from kronkeep_daemon.kube import credentials
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters

@@ -8,7 +8,7 @@ import pytest
 from tests.records import vault
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_daemon.alerts.crowding_rules import repository_crowded
+from kronkeep_daemon.alerts.storage_rules import repository_crowded
 from kronkeep_daemon.doctor import storage_checks
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History

@@ -1,17 +1,16 @@
-"""The alert rules: pure functions of records and a time; each returns what is wrong, or None.
+"""The alert rules about a CronJob, its runs and backups: pure functions; each returns what is wrong, or None.
 
 A rule is about the present: its alert ends once the rule returns None. A run or backup that somebody
 cancelled is not wrong, and the one before it is judged.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import takewhile
 
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.models import (
     BackupExecution,
-    BackupStorage,
     CronJobExecution,
     KeptLog,
 )
@@ -21,31 +20,20 @@ from kronkeep_common.states import (
     EXECUTION_TRANSITIONS,
     BackupStatus,
     ExecutionStatus,
-    StorageStatus,
     is_final,
 )
 from kronkeep_common.text import age, duration
-from kronkeep_daemon.alerts.capacity_rules import storage_filling
 from kronkeep_daemon.alerts.copy_rules import copy_failed, copy_overdue
-from kronkeep_daemon.alerts.crowding_rules import repository_crowded
 from kronkeep_daemon.alerts.drill_rules import drill_failed, drill_overdue
-from kronkeep_daemon.alerts.history_rules import history_not_archived
-from kronkeep_daemon.alerts.hook_rules import post_hook_failed
-from kronkeep_daemon.alerts.recovery_kit_rules import recovery_kit_due
-from kronkeep_daemon.alerts.recovery_rules import backup_unusual, restore_too_slow
 from kronkeep_daemon.alerts.rule_results import (
     AlertFinding,
     AlertKey,
-    ClockFault,
     CronJobFacts,
     RuleResult,
-    clock_finding,
     cronjob_finding,
     format_minute,
-    storage_finding,
 )
 from kronkeep_daemon.backups.retention_rules import newest_first
-from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
 _BACKUP_WORDS = {
@@ -284,6 +272,66 @@ def conflict_made_outside(facts: CronJobFacts) -> RuleResult | None:
     return RuleResult(code=code, severity="warning", message=message, next_step=next_step)
 
 
+def backup_unusual(facts: CronJobFacts) -> RuleResult | None:
+    """A backup succeeded whose figures are unusual, and nobody has acknowledged that."""
+    if not facts.unusual:
+        return None
+    newest = facts.unusual[-1]
+    count = f" {len(facts.unusual)} backups are; the newest:" if len(facts.unusual) > 1 else ""
+    return RuleResult(
+        code=AlertCode.BACKUP_UNUSUAL,
+        severity="warning",
+        message=f"The backup is unusual.{count} {' '.join(newest.unusual)} Retention removes nothing now.",
+        next_step=Reason.UNUSUAL.next_step,
+        since=facts.unusual[0].ended_at or facts.unusual[0].created_at,
+        record_id=newest.id,
+    )
+
+
+def restore_too_slow(facts: CronJobFacts) -> RuleResult | None:
+    """Restoring the newest good backup is expected to take longer than the policy allows (rto_seconds)."""
+    policy = facts.cronjob.policy
+    expected = facts.cronjob.expected_restore_seconds
+    if policy is None or policy.rto_seconds is None or expected is None or expected <= policy.rto_seconds:
+        return None
+    return RuleResult(
+        code=AlertCode.RESTORE_TOO_SLOW,
+        severity="warning",
+        message=(
+            f"By earlier restores the newest good backup takes {duration(expected)} to restore, "
+            f"and the policy allows {duration(policy.rto_seconds)}."
+        ),
+        next_step="Back up less in one policy, use a faster storage or network, or allow more (rto_seconds).",
+    )
+
+
+def post_hook_failed(facts: CronJobFacts) -> RuleResult | None:
+    """A post hook failed, and no later backup's ended well; critical where pre hooks did what it undoes."""
+    policy = facts.cronjob.policy
+    newest = next(filter(_tells_of_post_hooks, newest_first(facts.backups)), None)
+    if policy is None or newest is None or not newest.failed_post_hooks:
+        return None
+    hook = newest.failed_post_hooks[0]
+    return RuleResult(
+        code=AlertCode.POST_HOOK_FAILED,
+        severity="critical" if policy.hooks.pre else "warning",
+        message=(
+            f"The post hook {hook.name} {hook.status} after the backup: {hook.message or ''} "
+            "What it was to undo, as a frozen database, may still be so."
+        ),
+        next_step=f"Run its command by hand, then see why it failed: kronkeep describe backup {newest.id}.",
+        since=newest.ended_at or newest.created_at,
+        record_id=newest.id,
+    )
+
+
+def _tells_of_post_hooks(backup: BackupExecution) -> bool:
+    """Whether a backup shows how the post hooks ended: some ran, or it succeeded, so all of them did."""
+    if not is_final(BACKUP_TRANSITIONS, backup.status):
+        return False
+    return backup.status is BackupStatus.SUCCEEDED or any(run.stage == "post" for run in backup.hooks)
+
+
 CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     run_failed,
     run_missed,
@@ -324,141 +372,6 @@ def keys_not_decided(facts: CronJobFacts) -> set[AlertKey]:
     return {(code, "cronjob", facts.cronjob.id) for code in codes}
 
 
-def storage_failed(storage: BackupStorage) -> RuleResult | None:
-    """The storage could not be created or deleted."""
-    if storage.status is not StorageStatus.FAILED:
-        return None
-    next_step = storage.next_step or f"Correct the cause, then: kronkeep storage retry {storage.id}."
-    return RuleResult(
-        code=AlertCode.STORAGE_FAILED,
-        severity="critical",
-        message=_message_of(storage, "The storage has failed."),
-        next_step=next_step,
-        reason=storage.reason,
-    )
-
-
-def storage_unreachable(storage: BackupStorage) -> RuleResult | None:
-    """The repository of an active storage could not be opened the last time; a full one can be."""
-    if storage.status is not StorageStatus.ACTIVE or storage.check_ok is False or storage.is_reachable:
-        return None
-    next_step = storage.next_step or "Check the storage's server and credentials."
-    return RuleResult(
-        code=AlertCode.STORAGE_UNREACHABLE,
-        severity="critical",
-        message=_message_of(storage, "The storage cannot be reached."),
-        next_step=next_step,
-        reason=storage.reason,
-    )
-
-
-def storage_damaged(storage: BackupStorage) -> RuleResult | None:
-    """`restic check` found errors in the repository."""
-    if storage.check_ok is not False:
-        return None
-    next_step = (
-        storage.next_step or "Run restic check and restic repair; back up to another storage meanwhile."
-    )
-    why = _message_of(storage, "The check of the repository found errors.")
-    return RuleResult(
-        code=AlertCode.STORAGE_DAMAGED,
-        severity="critical",
-        message=why,
-        next_step=next_step,
-        since=storage.checked_at,
-        reason=storage.reason,
-    )
-
-
-def deleting_allowed(storage: BackupStorage) -> RuleResult | None:
-    """The credentials of archives could delete when they were last tested, and should not."""
-    if storage.maintenance_credentials is None or storage.append_only is not False:
-        return None
-    reason = Reason.DELETING_ALLOWED
-    return RuleResult(
-        code=AlertCode.DELETING_ALLOWED,
-        severity="critical",
-        message=reason.meaning,
-        next_step=reason.next_step.replace("NAME", storage.id),
-        since=storage.append_only_tested_at,
-    )
-
-
-def storage_lacks_snapshots(storage: BackupStorage) -> RuleResult | None:
-    """The repository lacks snapshots, those of old backups and of CronJobs that are gone included."""
-    counts = storage.snapshots
-    if counts is None or not counts.missing:
-        return None
-    return RuleResult(
-        code=AlertCode.SNAPSHOT_MISSING,
-        severity="critical",
-        message=f"The snapshots of {counts.missing} backups are no longer in the repository.",
-        next_step=(
-            "Find out who removed them, and bring them back; where they are gone for good: "
-            f"kronkeep storage acknowledge {storage.id}."
-        ),
-    )
-
-
-def backups_unrecorded(storage: BackupStorage) -> RuleResult | None:
-    """The repository has backups of this kronkeep's clusters that no record knows."""
-    counts = storage.snapshots
-    if counts is None or not counts.unrecorded:
-        return None
-    return RuleResult(
-        code=AlertCode.BACKUPS_UNRECORDED,
-        severity="warning",
-        message=f"{counts.unrecorded} backups have snapshots in the repository, and no record.",
-        next_step=f"Record them again: kronkeep storage rescan {storage.id}.",
-    )
-
-
-def prune_waits(storage: BackupStorage) -> RuleResult | None:
-    """The last prune was not done, for example because snapshots are missing that may still come back."""
-    if storage.prune_waits is None:
-        return None
-    return RuleResult(
-        code=AlertCode.PRUNE_WAITS,
-        severity="warning",
-        message=f"The space of removed snapshots is not freed. {storage.prune_waits}",
-        next_step=f"kronkeep storage prune {storage.id} says what is in the way, and what to do.",
-    )
-
-
-STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
-    storage_failed,
-    storage_unreachable,
-    storage_damaged,
-    deleting_allowed,
-    storage_filling,
-    storage_lacks_snapshots,
-    backups_unrecorded,
-    prune_waits,
-    repository_crowded,
-)
-
-
-def storage_findings(storage: BackupStorage, now: datetime) -> list[AlertFinding]:
-    """Return all that is wrong with a storage."""
-    results = [*(rule(storage) for rule in STORAGE_RULES)]
-    results += [recovery_kit_due(storage, now), history_not_archived(storage, now)]
-    return [storage_finding(storage, result) for result in results if result is not None]
-
-
-def clock_findings(fault: ClockFault) -> list[AlertFinding]:
-    """Return a finding about a cluster's clock: while it is at fault nothing irrevocable is done."""
-    result = RuleResult(
-        code=AlertCode.CLOCK_JUMPED,
-        severity="critical",
-        message=(
-            f"{fault.message} Until that is over nothing is removed, no alert ends, "
-            "and no run is recorded as missed."
-        ),
-        next_step=CLOCK_NEXT_STEP,
-    )
-    return [clock_finding(fault, result)]
-
-
 def _last_line(logs: Sequence[KeptLog]) -> str | None:
     """Return the last line that a failed container wrote, the newest container first."""
     lines = [line for log in reversed(logs) for line in reversed(log.last_lines) if line.strip()]
@@ -484,7 +397,3 @@ def _newest_backup(facts: CronJobFacts) -> BackupExecution | None:
         if ended and not backup.is_unconfirmed and backup.reason not in _OF_ITS_RUN:
             return backup
     return None
-
-
-def _message_of(storage: BackupStorage, default: str) -> str:
-    return storage.message or storage.reason or default
