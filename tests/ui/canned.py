@@ -444,6 +444,7 @@ class CannedClient(CannedTimeline):
         self.answers.set()
         self.watches: list[api.WatchView] = []
         self.clusters: list[api.ClusterView] = []
+        self.only_here_given: dict[str, int] = {}  # by storage: what no other one has
         self.cluster = ""
         self.cronjobs = CannedCronJobs(self)
         self.runs = CannedRuns(self)

@@ -100,7 +100,14 @@ class CannedStorages:
         namespaces = (*storage.namespaces, *change.allow_namespaces)
         return msgspec.structs.replace(storage, namespaces=namespaces)
 
-    async def delete(self, name: str, confirm: str) -> CronJob:
+    async def delete(self, name: str, confirm: str, only_here: int | None = None) -> CronJob:
+        needed = self._canned.only_here_given.get(name, 0)
+        if needed != (only_here or 0):
+            raise errors.ConfirmationMissing(
+                f"{needed} snapshots and 0 copies are only in the storage {name}.",
+                field="only_here",
+                only_here=needed,
+            )
         return self._canned.answer("delete_storage", name, confirm)
 
 

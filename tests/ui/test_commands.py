@@ -7,6 +7,9 @@ from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import alert, busy, storage
 
 from kronkeep_common.models import CronJob
+from kronkeep_common.states import BackupStatus
+from kronkeep_common.text import count_words
+from kronkeep_tui.pages.status_words import FAULTS
 
 
 def namesakes() -> list[CronJob]:
@@ -109,3 +112,30 @@ async def test_names_are_completed_and_the_start_of_an_id_is_enough_for_a_run() 
         await pilot.press("colon")
         await type_line(pilot, f"run {'0' * 36}")
         await until(pilot, lambda: "There is no such record." in screen(pilot))
+
+
+async def test_a_place_to_which_a_command_jumps_has_its_whole_way_in_the_crumbs() -> None:
+    scene = busy(failing=True)
+    run = scene.runs[0]
+    async with app_of(CannedClient(*scene), start="overview").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: pilot.app.reader.has_read)  # type: ignore[attr-defined]
+        for line, way in (
+            (f"run {run.id}", f" Runs › {run.job}"),
+            ("grep full", " Runs › grep full"),
+            ("job pg-ledger", " Jobs › pg-ledger"),
+        ):
+            await pilot.press("colon")
+            await type_line(pilot, line)
+            await until(pilot, lambda: way in screen(pilot).splitlines()[2])  # noqa: B023
+
+
+async def test_faults_only_in_runs_has_good_runs_with_failed_backups_and_tells_both_apart() -> None:
+    scene = busy(failing=True)
+    own = msgspec.structs.replace(scene.backups[0], status=BackupStatus.FAILED, message="No space.")
+    scene = scene._replace(backups=[own, *scene.backups[1:]])
+    async with app_of(CannedClient(*scene), start="runs").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "row 1/" in screen(pilot))
+        await pilot.press("z")
+        failed = count_words(sum(run.status in FAULTS for run in scene.runs), "run")
+        await until(pilot, lambda: f"({failed} failed, 1 backup of good ones)" in screen(pilot))
+        assert "backup: No" in screen(pilot)

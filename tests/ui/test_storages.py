@@ -128,7 +128,7 @@ async def test_what_may_change_of_a_storage_is_offered_as_it_is_and_the_change_i
         await until(pilot, lambda: "[Use]" in screen(pilot))
         await fill(pilot, s3__bucket="elsewhere")
         await until(pilot, lambda: "each repository of the storage is found there" in screen(pilot))
-        await until(pilot, lambda: "The daemon would accept it. The repository: /there" in screen(pilot))
+        await until(pilot, lambda: "The daemon would accept it. The place: /there" in screen(pilot))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: made.asked[-1][0] == "change_address")
     assert json.loads(made.asked[-1][2])["settings"]["bucket"] == "elsewhere"
@@ -288,3 +288,23 @@ async def test_a_form_of_a_storage_that_goes_or_is_gone_says_so_and_stays() -> N
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "There is no storage vault any more." in screen(pilot))
         assert client.asked == []
+
+
+async def test_one_with_the_only_snapshots_is_forgotten_once_their_number_is_typed() -> None:
+    given = client()
+    given.only_here_given = {"spare": 12}
+    async with app_of(given, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "spare" in screen(pilot))
+        await pilot.press("colon", *"delete spare", "enter")
+        await until(pilot, lambda: "Type spare and enter:" in words(pilot))
+        await pilot.press(*"spare", "enter")
+        await until(pilot, lambda: "All the same? Type 12 and enter:" in words(pilot))
+        assert "12 snapshots and 0 copies are only in the storage spare." in words(pilot)
+        await pilot.press(*"spare", "enter")
+        await until(pilot, lambda: "That does not match; nothing was done." in words(pilot))
+        assert given.asked == []
+        await pilot.press("ctrl+u", *"12", "enter")
+        await until(pilot, lambda: "Forgot spare." in screen(pilot))
+        assert given.asked == [("delete_storage", "spare", "spare")]
+        await pilot.press("C", "down", "down")
+        await until(pilot, lambda: "--only-here 12" in words(pilot))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from kronkeep_common.errors import AlreadyRuns, KronkeepError
+from kronkeep_common.errors import AlreadyRuns, ConfirmationMissing, KronkeepError
 from kronkeep_common.models import (
     Alert,
     BackupExecution,
@@ -18,7 +18,7 @@ from kronkeep_common.models import (
 from kronkeep_common.models.maintenance import MaintenanceRequest
 from kronkeep_common.text import count_words, short_id
 from kronkeep_tui.context import Context
-from kronkeep_tui.prompt import YesNoPrompt
+from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.shell_commands import ShellCommand, cronjob_route, lines_of_change
 
 if TYPE_CHECKING:
@@ -59,7 +59,12 @@ class ChangeRequests:
         first = cronjobs[0]
         job = f"{first.name[:NAME_PART]}-{secrets.token_hex(4)}"  # none of its Jobs has the name
         kubectl = ("-n", first.namespace, "create", "job", f"--from=cronjob/{first.name}", job)
-        lines = lines_of_change(("trigger", _name(first)), f"{_path(first)}/trigger", kubectl)
+        lines = lines_of_change(
+            ("trigger", _name(first)),
+            f"{_path(first)}/trigger",
+            kubectl,
+            cluster=self._context.store.cluster_option(first.cluster),
+        )
         self._start(requests, "trigger", "Started", lines=lines, on_error=partial(self._ask_beside, cronjobs))
 
     def _run_request(self, cronjob: CronJob, *, only_if_idle: bool) -> ChangeRequest:
@@ -92,8 +97,19 @@ class ChangeRequests:
             "suspend",
             "Resumed" if resume else "Suspended",
             undo=undo,
-            lines=_lines_of_suspension(cronjobs[0], resume=resume),
-            undo_lines=_lines_of_suspension(cronjobs[0], resume=not resume),
+            lines=self._lines_of_suspension(cronjobs[0], resume=resume),
+            undo_lines=self._lines_of_suspension(cronjobs[0], resume=not resume),
+        )
+
+    def _lines_of_suspension(self, cronjob: CronJob, *, resume: bool) -> tuple[ShellCommand, ...]:
+        verb = "resume" if resume else "suspend"
+        patch = f'{{"spec":{{"suspend":{"false" if resume else "true"}}}}}'
+        kubectl = ("-n", cronjob.namespace, "patch", "cronjob", cronjob.name, "-p", patch)
+        return lines_of_change(
+            (verb, _name(cronjob)),
+            f"{_path(cronjob)}/{verb}",
+            kubectl,
+            cluster=self._context.store.cluster_option(cronjob.cluster),
         )
 
     def _suspension(self, cronjob: CronJob, *, resume: bool) -> ChangeRequest:
@@ -108,7 +124,11 @@ class ChangeRequests:
             for c in cronjobs
         ]
         first = cronjobs[0]
-        lines = lines_of_change(("backup", _name(first)), f"{_path(first)}/backup")
+        lines = lines_of_change(
+            ("backup", _name(first)),
+            f"{_path(first)}/backup",
+            cluster=self._context.store.cluster_option(first.cluster),
+        )
         self._start(requests, "back up", "Backing up", lines=lines)
 
     def delete(self, cronjob: CronJob) -> None:
@@ -122,6 +142,7 @@ class ChangeRequests:
             kubectl,
             method="DELETE",
             body={"confirm": name},
+            cluster=self._context.store.cluster_option(cronjob.cluster),
         )
         self._start([ChangeRequest(_name(cronjob), send)], "delete", "Deleted", lines=lines)
 
@@ -248,16 +269,33 @@ class ChangeRequests:
         request = ChangeRequest(storage.id, partial(send, storage.id))
         self._start([request], f"{task} {storage.id}", done, lines=lines)
 
-    def delete_storage(self, storage: BackupStorage) -> None:
-        """Forget a storage whose name was typed."""
-        send = partial(self._client.storages.delete, storage.id, confirm=storage.id)
-        lines = lines_of_change(
-            ("storage", "delete", storage.id, "--yes", storage.id),
-            f"/v1/storages/{storage.id}",
-            method="DELETE",
-            body={"confirm": storage.id},
+    def delete_storage(self, storage: BackupStorage, only_here: int | None = None) -> None:
+        """Forget a storage whose name was typed; ask for the number of what no other storage has.
+
+        only_here: that number, once it was typed.
+        """
+        send = partial(self._client.storages.delete, storage.id, confirm=storage.id, only_here=only_here)
+        words = ["storage", "delete", storage.id, "--yes", storage.id]
+        words += ["--only-here", str(only_here)] if only_here is not None else []
+        body = {"confirm": storage.id} | ({"only_here": only_here} if only_here is not None else {})
+        lines = lines_of_change(words, f"/v1/storages/{storage.id}", method="DELETE", body=body)
+        self._start(
+            [ChangeRequest(storage.id, send)],
+            "delete",
+            "Forgot",
+            lines=lines,
+            on_error=partial(self._ask_loss, storage),
         )
-        self._start([ChangeRequest(storage.id, send)], "delete", "Forgot", lines=lines)
+
+    def _ask_loss(self, storage: BackupStorage, errors: Sequence[KronkeepError | None]) -> bool:
+        """Ask for the number of what would be lost; return False where something else is wrong."""
+        error = errors[0]
+        number = error.details.get("only_here") if isinstance(error, ConfirmationMissing) else None
+        if error is None or not isinstance(number, int) or number < 1:
+            return False
+        confirm = partial(self.delete_storage, storage, number)
+        self._context.ask(name_prompt(f"{error.message} All the same?", str(number), confirm))
+        return True
 
     def verify(self, backup: BackupExecution) -> None:
         """Restore a backup to scratch space and compare it."""
@@ -272,7 +310,9 @@ class ChangeRequests:
         send = partial(self._cronjobs(backup.cluster).drill, backup.namespace, backup.cronjob)
         name = f"{backup.namespace}/{backup.cronjob}"
         route = f"{cronjob_route(backup.namespace, backup.cronjob)}/drill"
-        lines = lines_of_change(("drill", name), route)
+        lines = lines_of_change(
+            ("drill", name), route, cluster=self._context.store.cluster_option(backup.cluster)
+        )
         self._start([ChangeRequest(name, send)], f"drill {backup.cronjob_id}", "Drilling", lines=lines)
 
     def _start(
@@ -340,13 +380,6 @@ async def _send(request: ChangeRequest, limit: asyncio.Semaphore) -> KronkeepErr
 
 def _path(cronjob: CronJob) -> str:
     return cronjob_route(cronjob.namespace, cronjob.name)
-
-
-def _lines_of_suspension(cronjob: CronJob, *, resume: bool) -> tuple[ShellCommand, ...]:
-    verb = "resume" if resume else "suspend"
-    patch = f'{{"spec":{{"suspend":{"false" if resume else "true"}}}}}'
-    kubectl = ("-n", cronjob.namespace, "patch", "cronjob", cronjob.name, "-p", patch)
-    return lines_of_change((verb, _name(cronjob)), f"{_path(cronjob)}/{verb}", kubectl)
 
 
 def _lines_of_end(kind: str, hold_id: str) -> tuple[ShellCommand, ...]:

@@ -149,8 +149,9 @@ class Frame(Screen[None], Covered):
         self._bar("tabs").say(*tabs_line(TABS, self.navigation.path[0].kind, self.size.width))
         if not view.ready:
             return
-        views = [self._views.at(place) for place in self.navigation.path]
-        crumbs = [other.crumb(self.store) for other in views if other is not None]
+        path = self.navigation.path
+        views = [self._views.named(place, partial(self._create_view, self, place)) for place in path]
+        crumbs = [other.crumb(self.store) for other in views]
         self._bar("crumbs").say(*crumbs_line(crumbs, view.headline()))
         hints = self.keymap.hints(view.SCOPES, view.why_not)
         self._bar("keys").say(*keys_line(hints, self.size.width, view.marked_count()))
@@ -413,6 +414,9 @@ class Frame(Screen[None], Covered):
                 argument=view.shell_argument(),
                 namespace=self.namespace,
                 filter_text=getattr(view, "filter_text", ""),
+                faults_only=getattr(view, "faults_only", False),
+                sort_by=view.sort_option(),
+                clusters={cluster.id: cluster.name for cluster in self.store.clusters},
                 subject=self.store.cronjob(of) or self.store.run_named(of) or view.subject(),
             )
             lines = [*shell_commands.lines_of_screen(screen), *self.last_change]

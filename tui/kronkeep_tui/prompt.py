@@ -168,12 +168,12 @@ class LinePrompt:
         return EditedLine(self.text, self._at)
 
     def _finish(self) -> bool:
-        """Hand the text on; return whether that has ended the prompt: a name that does not match has not."""
+        """Hand the text on; return whether that has ended the prompt: a text that does not match has not."""
         if not self._required or self.text == self._required:
             self._accept(self.text)
             return True
         self.notice = "" if self.text else "Nothing was done."
-        self._refusal = "The name does not match; nothing was done." if self.text else ""
+        self._refusal = "That does not match; nothing was done." if self.text else ""
         return not self.text
 
     def _edit(self, key: str, character: str | None) -> None:
@@ -261,7 +261,7 @@ class YesNoPrompt:
 
 
 def name_prompt(question: str, name: str, confirm: Callable[[], None]) -> LinePrompt:
-    """Return a question before a change that is confirmed by typing a name."""
+    """Return a question before a change that is confirmed by typing a name, or a number as text."""
 
     def accept(_name: str) -> None:
         confirm()

@@ -5,7 +5,8 @@ what they have sent is the last change.
 """
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -25,6 +26,15 @@ _LISTS = {
     "queue": "queue",
 }
 _OBJECTS = {"jobs": "cronjobs", "policies": "cronjobs"}  # what kubectl calls them
+_FAULTY_BACKUPS = " ".join(
+    f"!status:{status}" for status in ("succeeded", "cancelled", "running", "queued", "waiting")
+)
+_FAULT_TERMS = {  # what `z` leaves of a list, where a filter can say it
+    "runs": "!status:succeeded !status:cancelled !status:running !status:pending",
+    "restores": "status:failed",
+    "alerts": "status:open",
+    "overview": "status:open",
+}
 _OPEN = "!status:resolved"  # what Overview and Alerts show
 _PLURALS = {"execution": "executions", "backup": "backups", "storage": "storages"}
 NOT_ALL = ("storages", "alerts", "queue")  # have records without a namespace, which a namespace leaves
@@ -39,27 +49,41 @@ class ShellCommand(NamedTuple):
 
 
 class ScreenFacts(NamedTuple):
-    """What a screen shows: its kind and argument, the namespace and filter, the record that it is about."""
+    """What a screen shows: its kind and argument, the namespace and filter, the record that it is about.
+
+    sort_by: the order of its rows as `--sort-by` takes it.
+    clusters: the names of all clusters by id.
+    """
 
     kind: str
     argument: str = ""
     namespace: str = ""
     filter_text: str = ""
     subject: Any = None
+    faults_only: bool = False
+    sort_by: str = ""
+    clusters: Mapping[str, str] = MappingProxyType({})
 
 
 def lines_of_screen(screen: ScreenFacts) -> list[ShellCommand]:
     """Return the lines that show what the screen shows; none for a screen that has no such line."""
-    if screen.kind in _LISTS:
-        return _lines_of_list(screen)
-    make = _PAGES.get(screen.kind)
-    return make(screen) if make is not None else []
+    make = _lines_of_list if screen.kind in _LISTS else _PAGES.get(screen.kind)
+    lines = make(screen) if make is not None else []
+    return without_kubectl(lines) if len(screen.clusters) > 1 else lines
+
+
+def without_kubectl(lines: Iterable[ShellCommand]) -> list[ShellCommand]:
+    """Return lines for where there are several clusters: nobody knows which one kubectl would act on."""
+    return [line for line in lines if line.program != "kubectl"]
 
 
 def _lines_of_list(screen: ScreenFacts) -> list[ShellCommand]:
     kind = _LISTS[screen.kind]
-    selected = _filter_of(screen, _OPEN if kind == "alerts" else "", has_namespace=kind not in NOT_ALL)
-    lines = [_get(kind, *_option("--filter", selected)), _read(f"/v1/{kind}", filter=selected)]
+    first = _OPEN if kind == "alerts" else ""
+    term = _FAULT_TERMS.get(screen.kind, first) if screen.faults_only else first
+    selected = _filter_of(screen, term, has_namespace=kind not in NOT_ALL)
+    words = (*_option("--filter", selected), *_option("--sort-by", screen.sort_by))
+    lines = [_get(kind, *words), _read(f"/v1/{kind}", filter=selected)]
     if screen.kind in _OBJECTS:
         lines.append(_kubectl_get(_OBJECTS[screen.kind], screen.namespace))
     return lines
@@ -72,20 +96,50 @@ def _filter_of(screen: ScreenFacts, *terms: str, has_namespace: bool = True) -> 
 
 def _lines_of_runs(screen: ScreenFacts) -> list[ShellCommand]:
     """Return the lines of all runs, or of those of the CronJob that the screen is about."""
+    term = _FAULT_TERMS["runs"] if screen.faults_only else ""
+    order = _option("--sort-by", screen.sort_by)
     if not screen.argument:
-        selected = _filter_of(screen)
+        selected = _filter_of(screen, term)
         return [
-            _get("executions", *_option("--filter", selected)),
+            _get("executions", *_option("--filter", selected), *order),
+            *_lines_of_faulty_backups(screen),
             _read("/v1/executions", filter=selected),
             _kubectl_get("jobs", screen.namespace),
         ]
     cronjob = screen.subject
-    by_id = _read("/v1/executions", cronjob_id=screen.argument, filter=screen.filter_text)
+    terms = " ".join(filter(None, (screen.filter_text, term)))
+    by_id = _read("/v1/executions", cronjob_id=screen.argument, filter=terms)
     if cronjob is None:
         return [by_id]
     name = getattr(cronjob, "cronjob", None) or cronjob.name
-    own = _filter_of(screen._replace(namespace=cronjob.namespace), f"name:{name}")
-    return [_get("executions", "--filter", own), by_id, _kubectl_get("jobs", cronjob.namespace)]
+    of_cronjob = screen._replace(namespace=cronjob.namespace)
+    own = _filter_of(of_cronjob, term, f"name:{name}", _cluster_term(screen, cronjob))
+    return [
+        _get("executions", "--filter", own, *order),
+        *_lines_of_faulty_backups(of_cronjob, f"name:{name}", _cluster_term(screen, cronjob)),
+        by_id,
+        _kubectl_get("jobs", cronjob.namespace),
+    ]
+
+
+def _lines_of_faulty_backups(screen: ScreenFacts, *terms: str) -> list[ShellCommand]:
+    """Return the line of the backups that failed after good runs, which are shown with the failed runs."""
+    if not screen.faults_only:
+        return []
+    plain = screen._replace(filter_text="")  # which is one of runs
+    selected = _filter_of(plain, _FAULTY_BACKUPS, *terms)
+    return [_command("their backups", ("get", "backups", "--filter", selected))]
+
+
+def _cluster_term(screen: ScreenFacts, record: Any) -> str:
+    name = _cluster_of(screen, record)
+    return f"cluster:{name}" if name else ""
+
+
+def _cluster_of(screen: ScreenFacts, record: Any) -> str:
+    """Return the name of a record's cluster where there are several, else nothing."""
+    cluster = getattr(record, "cluster", "")
+    return screen.clusters.get(cluster, cluster) if len(screen.clusters) > 1 else ""
 
 
 def _lines_of_run(screen: ScreenFacts) -> list[ShellCommand]:
@@ -161,8 +215,7 @@ def _lines_of_history(screen: ScreenFacts) -> list[ShellCommand]:
     figures = _read("/v1/figures", by="cronjob", period="day", cronjob_id=screen.argument)
     if screen.subject is None:
         return [figures]
-    namespace = screen.subject.namespace
-    words = ("stats", "--by", "cronjob", "--period", "day", "-n", namespace)
+    words = ["stats", "--by", "cronjob", "--period", "day", "-n", screen.subject.namespace]
     return [_command("this screen", words), figures, *_lines_of_runs(screen)]
 
 
@@ -171,9 +224,10 @@ def _lines_of_retention(screen: ScreenFacts) -> list[ShellCommand]:
     name, _, rest = screen.argument.partition(" ")
     policy_id, _, orphan = rest.partition(" ")
     words = ["retention", name, *_option("--policy", policy_id if orphan else "")]
+    cluster = _cluster_of(screen, screen.subject)
     return [
-        _command("this screen", words),
-        _read(f"/v1/policies/{policy_id}/retention", namespace=name.partition("/")[0]),
+        _command("this screen", [*words, *_option("--cluster", cluster)]),
+        _read(f"/v1/policies/{policy_id}/retention", namespace=name.partition("/")[0], cluster=cluster),
     ]
 
 
@@ -229,7 +283,7 @@ def _lines_of_restore_log(screen: ScreenFacts) -> list[ShellCommand]:
 def _lines_of_yaml(screen: ScreenFacts) -> list[ShellCommand]:
     kind, _, name = screen.argument.partition(" ")
     if kind == "cronjob":
-        return _lines_of_cronjob_yaml(name.partition("@")[0])
+        return _lines_of_cronjob_yaml(screen, name)
     if kind == "manifest":
         return [
             _read(f"/v1/executions/{name}/manifest"),
@@ -239,13 +293,15 @@ def _lines_of_yaml(screen: ScreenFacts) -> list[ShellCommand]:
     return [_get(plural, name, "-o", "yaml"), _read(f"/v1/{plural}/{name}")]
 
 
-def _lines_of_cronjob_yaml(full_name: str) -> list[ShellCommand]:
+def _lines_of_cronjob_yaml(screen: ScreenFacts, argument: str) -> list[ShellCommand]:
+    full_name, _, cluster_id = argument.partition("@")
+    cluster = screen.clusters.get(cluster_id, cluster_id) if len(screen.clusters) > 1 else ""
     namespace, _, name = full_name.partition("/")
     kind, _, claim = name.rpartition("/")
     words = ("-n", namespace, "get", "pvc" if kind else "cronjob", claim, "-o", "yaml")
     return [
-        _get("cronjobs", full_name, "-o", "yaml"),
-        _read(cronjob_route(namespace, name)),
+        _get("cronjobs", full_name, "-o", "yaml", *_option("--cluster", cluster)),
+        _read(cronjob_route(namespace, name), cluster=cluster),
         _kubectl("this screen", words),
     ]
 
@@ -284,12 +340,18 @@ def lines_of_change(
     *,
     method: str = "POST",
     body: object = None,
+    cluster: str = "",
 ) -> tuple[ShellCommand, ...]:
     """Return a change as lines: the words after `kronkeep`, its route, and the words after `kubectl`.
 
     words: none where no verb has all that is changed.
     body: what is sent, as a struct or a dict.
+    cluster: the name of what is changed where there are several; nobody knows which one kubectl would act on.
     """
+    if cluster:
+        words = [*words, "--cluster", cluster] if words else ()
+        path = f"{path}{'&' if '?' in path else '?'}cluster={quote(cluster, safe='')}"
+        kubectl = ()
     sent = shlex.quote(msgspec.json.encode({} if body is None else body).decode())
     parts = [CURL, f"-X {method}", shlex.quote(f"http://localhost{path}")]
     parts.append(f"-H 'Content-Type: application/json' -d {sent}")
@@ -300,23 +362,24 @@ def lines_of_change(
 
 
 def lines_of_manifest(
-    kind: str, spec: msgspec.Struct, path: str, *, method: str = "POST"
+    kind: str, spec: msgspec.Struct, path: str, *, method: str = "POST", cluster: str = ""
 ) -> tuple[ShellCommand, ...]:
     """Return what a form or an editor has sent as lines: a manifest of a kind, and its route."""
     body = msgspec.to_builtins(spec)
     if "kind" in body:
         body["kind_of_storage"] = body["kind"]
     manifest = msgspec.json.encode({**body, "kind": kind}).decode()
-    apply = f"printf %s {shlex.quote(manifest)} | kronkeep apply -f -"
+    words = ["kronkeep", "apply", *_option("--cluster", cluster), "-f", "-"]
+    apply = f"printf %s {shlex.quote(manifest)} | {shlex.join(words)}"
     return (
         ShellCommand("the last change", "kronkeep", apply),
-        *lines_of_change((), path, method=method, body=spec),
+        *lines_of_change((), path, method=method, body=spec, cluster=cluster),
     )
 
 
-def line_of_edit(name: str) -> ShellCommand:
-    """Return the line that opens a CronJob in the user's editor."""
-    return _command("the last change", ("edit", name))
+def line_of_edit(name: str, cluster: str) -> ShellCommand:
+    """Return the line that opens a CronJob, of a cluster where there are several, in the user's editor."""
+    return _command("the last change", ("edit", name, *_option("--cluster", cluster)))
 
 
 def words_of_restore(backup_id: str, request: RestoreRequest) -> list[str]:

@@ -149,6 +149,10 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         """Return ` on NAME` where there are several clusters, else nothing."""
         return f" on {self.cluster_name(cluster_id)}" if len(self.clusters) > 1 else ""
 
+    def cluster_option(self, cluster_id: str) -> str:
+        """Return the name of a cluster for `--cluster`; nothing where there is only one."""
+        return self.cluster_name(cluster_id) if len(self.clusters) > 1 else ""
+
     def label(self, namespace: str, name: str) -> str:
         """Return a CronJob's name, as NAMESPACE/NAME where another namespace has the name too."""
         return f"{namespace}/{name}" if name in self.shared_names else name

@@ -1,7 +1,7 @@
 """The views that are kept: one is displayed, and of the others the most recently used stay."""
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Self
 
 from textual.containers import Container
@@ -34,6 +34,7 @@ class ViewCache(Container, Covered):
     def __init__(self) -> None:
         super().__init__()
         self._views: OrderedDict[Place, View] = OrderedDict()
+        self._unopened: dict[Place, View] = {}
 
     def __contains__(self, place: object) -> bool:
         return place in self._views
@@ -44,6 +45,18 @@ class ViewCache(Container, Covered):
     def at(self, place: Place) -> View | None:
         """Return the view of a place, None if there is none yet."""
         return self._views.get(place)
+
+    def named(self, place: Place, create: Callable[[], View]) -> View:
+        """Return the view of a place, or an unmounted one of which only the name is used.
+
+        A command such as `:run ID` goes to a place whose way was never walked.
+        """
+        view = self._views.get(place)
+        if view is not None:
+            return view
+        if place not in self._unopened:
+            self._unopened = {place: create()}
+        return self._unopened[place]
 
     def add(self, place: Place, view: View) -> None:
         """Mount a view out of sight: until its widgets exist, the view before it stays displayed."""

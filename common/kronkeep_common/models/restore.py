@@ -15,7 +15,8 @@ class RestoreTarget(Request, frozen=True, kw_only=True):
 
     `claim` names the new or existing claim. `cluster` (a name in the settings, or an id) and `namespace` are
     by default the CronJob's. `path` is a folder below the claim's root. `size_bytes` and `storage_class` are
-    those of a new claim, which is by default a fifth larger than what is restored, and at least 1 GiB.
+    those of a new claim, which is by default as large as the archived claims; where those are not known, or
+    for some paths, a fifth larger than what is restored, and at least 1 GiB.
     """
 
     kind: Literal["new-claim", "claim", "in-place"] = "new-claim"

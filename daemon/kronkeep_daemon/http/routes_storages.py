@@ -108,6 +108,7 @@ async def _require_known_loss(call: ApiCall[api.StorageDeleteRequest]) -> None:
             "cannot be restored until it is created again under the same name and path or address.",
             next_step=f"All the same: kronkeep storage delete {call.id} --yes {call.id} --only-here {total}.",
             field="only_here",
+            only_here=total,
         )
 
 

@@ -15,6 +15,7 @@ from kronkeep_common.models import (
     RestoreTarget,
     SnapshotFile,
 )
+from kronkeep_common.restore_names import new_claim_name
 from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean, shorten_middle
 from kronkeep_daemon import storage_kinds
@@ -26,8 +27,9 @@ from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.repository_jobs import require_serving
-from kronkeep_daemon.restores import restore_manifests, snapshot_paths, unkept
+from kronkeep_daemon.restores import claim_sizes, restore_manifests, snapshot_paths, unkept
 from kronkeep_daemon.restores.backup_places import BackupInCopy
+from kronkeep_daemon.restores.claim_sizes import size_of_new_claim
 from kronkeep_daemon.restores.duration_prediction import BackupSize, RestorePredictor
 from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -37,18 +39,21 @@ from kronkeep_daemon.restores.target_comparison import compare_with_target
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
-SMALLEST_CLAIM = 1024**3  # bytes
 LISTING_SECONDS = 600
 
 
 class ResolvedRequest(NamedTuple):
-    """A request with its defaults filled in, for a snapshot whose listing is there."""
+    """A request with its defaults filled in, for a snapshot whose listing is there.
+
+    archived_bytes: what the claims of the selection have now, for a new claim without a size of its own.
+    """
 
     backup: BackupExecution
     target: RestoreTarget
     include: tuple[str, ...]
     selection: SnapshotSelection
     mounts: list[TargetMount]
+    archived_bytes: int | None = None
 
     @property
     def is_in_place(self) -> bool:
@@ -67,8 +72,10 @@ class ResolvedRequest(NamedTuple):
 
     @property
     def claim_size(self) -> int:
-        """The size of a new claim in bytes: as requested, or as the selection needs."""
-        return self.target.size_bytes or sufficient_size(self.selection)
+        """The size of a new claim in bytes: as requested, as what was archived, or as the selection needs."""
+        if self.target.size_bytes is not None:
+            return self.target.size_bytes
+        return size_of_new_claim(self.selection, self.archived_bytes, is_whole=not self.include)
 
     def new_claim(self, restore_id: str) -> JsonObject:
         """Return the manifest of the target's new claim, marked as the restore's."""
@@ -121,7 +128,18 @@ class RestorePlanner:
             include=include,
             selection=selection,
             mounts=snapshot_paths.target_mounts(target, selection),
+            archived_bytes=await self._read_archived_size(backup, target, selection),
         )
+
+    async def _read_archived_size(
+        self, backup: BackupExecution, target: RestoreTarget, selection: SnapshotSelection
+    ) -> int | None:
+        """Return what the archived claims have, for a new claim in their own cluster; None if not known."""
+        is_sized = target.kind != "new-claim" or target.size_bytes is not None
+        if is_sized or target.cluster != backup.cluster:
+            return None  # another cluster may be wanted because the first one is lost
+        cluster = self._jobs.cluster(backup.cluster)
+        return await claim_sizes.read_claims_size(cluster, backup.namespace, selection.claims)
 
     async def _require_every_path(self, backup: BackupExecution, include: tuple[str, ...]) -> None:
         if not include:
@@ -142,8 +160,7 @@ class RestorePlanner:
         cluster = clusters.by_name(target.cluster) if target.cluster else clusters.of(backup.cluster)
         namespace = target.namespace or backup.namespace
         self._require_allowed_place(backup, cluster, namespace)
-        subject = subject_names.claim_of(backup.cronjob) or backup.cronjob
-        claim = target.claim or f"{subject[:40]}-restored-{backup.id[:6]}"
+        claim = target.claim or new_claim_name(backup)
         return msgspec.structs.replace(target, cluster=cluster.id, namespace=namespace, claim=claim)
 
     def _require_allowed_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
@@ -360,9 +377,3 @@ def _missing_paths(entries: Iterable[SnapshotFile], include: tuple[str, ...]) ->
         if not missing:
             break
     return missing
-
-
-def sufficient_size(selection: SnapshotSelection) -> int:
-    """Return the size in bytes of a new claim: a fifth more than is restored to it, rounded up to MiB."""
-    needed = max(SMALLEST_CLAIM, selection.total_bytes * 6 // 5 + selection.files * 4096)
-    return -(-needed // 1024**2) * 1024**2

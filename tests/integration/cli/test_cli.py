@@ -446,7 +446,7 @@ def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
     asyncio.run(daemon.prepare_storage("life", tmp_path / "vault"))
     folder = str(tmp_path / "vault")
     trial = run_kronkeep(daemon, "storage", "create", "local", "life", "--path", folder, "--dry-run")
-    assert trial.stdout == "life would be created at /repository\n"
+    assert trial.stdout == f"life would be created at {folder}\n"
     done = run_kronkeep(
         daemon, "storage", "create", "local", "life", "--path", folder, "--capacity", "1G", "--wait"
     )

@@ -97,7 +97,7 @@ def test_a_name_must_be_typed_whole() -> None:
             assert not prompt.press("minus" if letter == "-" else letter, letter)
         assert prompt.press("enter", "\r") is done
         assert bool(asked) is done
-        assert ("The name does not match; nothing was done." in prompt.question) is not done
+        assert ("That does not match; nothing was done." in prompt.question) is not done
 
 
 def test_a_prompt_is_edited_completed_and_remembers() -> None:

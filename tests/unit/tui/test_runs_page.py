@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from tests.records import make_backup, make_run
 
-from kronkeep_common.states import BackupStatus
+from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_tui.pages import runs
 from kronkeep_tui.store import Store, backup_of, with_records
 from kronkeep_tui.widgets.cells import plain
@@ -30,6 +31,17 @@ def test_a_later_backup_by_hand_does_not_stand_for_the_runs_own(order: tuple[obj
     text = "\n".join(plain(line) for line in runs.head(RUN, store, NOW, 80))
     assert "backup ok" in text
     assert "by hand FAIL → s  5m ago  RepositoryMissing" in text
+
+
+def test_a_good_run_with_a_failed_backup_says_so_beside_the_failed_runs() -> None:
+    failed = make_backup(id="own", cronjob_execution_id="r1", status=BackupStatus.FAILED, message="No space.")
+    why = [column.title for column in runs.columns_at(80)].index("WHY")
+    for backup, words in ((failed, "backup: No space."), (OWN, "")):
+        row = runs.row(RUN, with_records(Store(), "backups", (backup,)), NOW)
+        assert row.cells[why] == words
+        assert row.role == "ok"
+    gone = msgspec.structs.replace(RUN, status=ExecutionStatus.FAILED, message="Exit code 3.")
+    assert runs.row(gone, with_records(Store(), "backups", (failed,)), NOW).cells[why] == "Exit code 3."
 
 
 def test_a_run_without_a_backup_of_its_own_has_none() -> None:

@@ -8,12 +8,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.records import vault_with_usage
 from tests.ui.canned import BACKUPS, RUNS, cronjob
 from tests.ui.scenes import alert
 
-from kronkeep_common.models import RestoreRequest, RestoreTarget
+from kronkeep_common.api import ClusterView, PolicyView
+from kronkeep_common.models import (
+    Alert,
+    BackupExecution,
+    BackupStorage,
+    CronJob,
+    CronJobExecution,
+    Restore,
+    RestoreRequest,
+    RestoreTarget,
+)
 from kronkeep_tui.change_requests import ChangeRequests
 from kronkeep_tui.cli.main import build_parser
 from kronkeep_tui.shell_commands import (
@@ -25,7 +36,16 @@ from kronkeep_tui.shell_commands import (
     lines_of_screen,
     words_of_restore,
 )
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.alerts import AlertsView
+from kronkeep_tui.views.jobs import JobsView
+from kronkeep_tui.views.policies import PoliciesView
 from kronkeep_tui.views.registry import KINDS
+from kronkeep_tui.views.restores import RestoresView
+from kronkeep_tui.views.runs import RunsView
+from kronkeep_tui.views.snapshots import SnapshotsView
+from kronkeep_tui.views.sortable_view import SortableView
+from kronkeep_tui.views.storages import StoragesView
 
 ROUTES = json.loads((Path(__file__).parents[3] / "tui/kronkeep_tui/cli/routes.json").read_text())
 WITHOUT_LINES = {"form", "storage_form", "storage_change", "restore_form", "help", "palette", "shell"}
@@ -120,6 +140,9 @@ class AnyClient:
 
     last_change: tuple[ShellCommand, ...] = ()
 
+    def __init__(self, clusters: tuple[ClusterView, ...] = ()) -> None:
+        self.store = Store(clusters=clusters)
+
     def __getattr__(self, name: str) -> "AnyClient":
         return self
 
@@ -155,6 +178,59 @@ def changes_of(context: Any) -> list[Callable[[], None]]:
         partial(changes.toggle_pin, BACKUPS),
         *(partial(change, storage) for change in on_storages),
     ]
+
+
+def test_faults_only_and_the_order_of_rows_are_in_the_lines_where_they_can_be() -> None:
+    facts = ScreenFacts("runs", faults_only=True, sort_by="-duration_seconds", filter_text="name:a")
+    lines = [line.line for line in lines_of_screen(facts)]
+    running = "!status:running !status:pending"
+    assert lines[0] == (
+        f"kronkeep get executions --filter 'name:a !status:succeeded !status:cancelled {running}' "
+        "--sort-by -duration_seconds"
+    )
+    assert lines[1].startswith("kronkeep get backups --filter '!status:succeeded")
+    own = ScreenFacts("runs", argument="0a1b", subject=cronjob("a"), faults_only=True)
+    assert all("!status:succeeded" in line.line for line in lines_of_screen(own)[:3])
+    alerts = lines_of_screen(ScreenFacts("alerts", faults_only=True, sort_by="since"))[0].line
+    assert alerts == "kronkeep get alerts --filter status:open --sort-by since"
+
+
+def test_each_field_of_an_order_is_one_of_the_list() -> None:
+    views: tuple[tuple[type[SortableView], type], ...] = (
+        (JobsView, CronJob),
+        (RunsView, CronJobExecution),
+        (PoliciesView, PolicyView),
+        (SnapshotsView, BackupExecution),
+        (RestoresView, Restore),
+        (StoragesView, BackupStorage),
+        (AlertsView, Alert),
+    )
+    for view, record in views:
+        assert set(view.SORT_FIELDS) <= set(view.SORT_ORDERS)
+        missing = {field for field in view.SORT_FIELDS.values() if not hasattr(record, field)}
+        assert missing == set(), view
+
+
+EAST_AND_WEST = (ClusterView(id="c", name="east"), ClusterView(id="w", name="west"))
+
+
+def test_where_there_are_several_clusters_each_line_names_the_one_that_is_meant() -> None:
+    context = AnyClient(EAST_AND_WEST)
+    changes = ChangeRequests(context)  # type: ignore[arg-type]
+    job = msgspec.structs.replace(cronjob("a"), cluster="w")
+    for change in (changes.trigger, changes.toggle_suspension, changes.back_up):
+        change([job])
+        assert [line.program for line in context.last_change] == ["kronkeep", "curl"]
+        assert context.last_change[0].line.endswith(" --cluster west")
+        assert "?cluster=west" in context.last_change[1].line
+    changes.delete(job)
+    assert "--cluster west" in context.last_change[0].line
+    names = {cluster.id: cluster.name for cluster in EAST_AND_WEST}
+    yaml = lines_of_screen(ScreenFacts("yaml", "cronjob billing/a@w", clusters=names))
+    assert yaml[0].line == "kronkeep get cronjobs billing/a -o yaml --cluster west"
+    runs = lines_of_screen(ScreenFacts("runs", job.id, subject=job, clusters=names))
+    assert "cluster:west" in runs[0].line
+    assert {line.program for line in (*yaml, *runs)} == {"kronkeep", "curl"}
 
 
 @pytest.mark.parametrize("number", range(17))

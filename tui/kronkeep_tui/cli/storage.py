@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.models.storage_layout import LAYOUTS
+from kronkeep_common.storage_place import describe_place
 from kronkeep_tui.cli import (
     output,
     storage_address,
@@ -210,7 +211,7 @@ async def _create(client: "Client", options: argparse.Namespace) -> int:
     spec = _spec_of(options)
     storage = await client.storages.create(spec, dry_run=options.dry_run)
     if options.dry_run:
-        output.print_answer(storage, f"{storage.id} would be created at {storage.repository}", options)
+        output.print_answer(storage, f"{storage.id} would be created at {describe_place(storage)}", options)
         return 0
     if spec.password is None or storage.layout != "shared":
         sys.stderr.write(f"{password_words(storage.password_secrets)}\n")

@@ -41,10 +41,14 @@ class FormState:
         namespace, _, name = self.of.partition("@")[0].partition(" ")[2].partition("/")
         return (namespace, name) if self.of else None
 
+    @property
+    def cluster(self) -> str:
+        """The id of the cluster that has the CronJob; empty for a new one."""
+        return self.of.partition("@")[2]
+
     def client_for(self, client: "Client") -> "Client":
         """Return the client for the CronJob's cluster; for a new CronJob that is the daemon's first."""
-        cluster = self.of.partition("@")[2]
-        return client.for_cluster(cluster) if cluster else client
+        return client.for_cluster(self.cluster) if self.cluster else client
 
     @property
     def target(self) -> tuple[str, str] | None:

@@ -55,7 +55,12 @@ _FIELDS: dict[str, tuple[FormField, ...]] = {
     "new-claim": (
         FormField(path="claim", label="name", format=NAME, help="of the new claim; empty: the plan has one"),
         _NAMESPACE_FIELD,
-        FormField(path="size_bytes", label="size", format=SIZE, help="such as 10Gi; empty: what is needed"),
+        FormField(
+            path="size_bytes",
+            label="size",
+            format=SIZE,
+            help="such as 10Gi; empty: as the archived claim, else what is needed",
+        ),
         FormField(
             path="storage_class", label="class", format=NAME, help="a StorageClass; empty: the cluster's own"
         ),

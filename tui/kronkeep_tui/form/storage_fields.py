@@ -111,7 +111,7 @@ def sections_of_kind(name: str, *, is_new: bool) -> tuple[FormSection, ...]:
                 path="kind",
                 label="kind",
                 choices=tuple(KINDS),
-                help=f"{kind.description} left and right choose",
+                help="left and right choose; the panel says what it is",
             ),
             FormField(path="id", label="name", format=NAME, help="what policies call it"),
         ),

@@ -12,6 +12,7 @@ from kronkeep_tui.shell_commands import (
     lines_of_change,
     lines_of_manifest,
 )
+from kronkeep_tui.store import Store
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
@@ -42,14 +43,16 @@ async def submit_form(client: "Client", filling: FormState, spec: CronJobCreate,
         raise _error_of_changes(filling.take_in_changes(now)) from error
 
 
-def lines_of_form(filling: FormState, spec: CronJobCreate) -> tuple[ShellCommand, ...]:
+def lines_of_form(filling: FormState, spec: CronJobCreate, store: Store) -> tuple[ShellCommand, ...]:
     """Return what a form has sent as lines for a shell."""
+    cluster = store.cluster_option(filling.cluster) if filling.cluster else ""
     if filling.claim is not None:
         path = f"/v1/claims/{spec.namespace}/{filling.claim}/policy"
-        return lines_of_change((), path, method="PUT", body=spec.policy)
+        return lines_of_change((), path, method="PUT", body=spec.policy, cluster=cluster)
     if filling.target is None:
         return lines_of_manifest("CronJob", spec, "/v1/cronjobs")
-    return lines_of_manifest("CronJob", spec, cronjob_route(spec.namespace, spec.name), method="PUT")
+    route = cronjob_route(spec.namespace, spec.name)
+    return lines_of_manifest("CronJob", spec, route, method="PUT", cluster=cluster)
 
 
 async def _send_claim_policy(

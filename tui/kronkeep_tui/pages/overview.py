@@ -120,7 +120,7 @@ def _hour_words(hours: int) -> str:
 
 def storages(store: Store, now: datetime, width: int) -> list[Text]:
     """Return how full the storages are and when they were checked."""
-    lines: list[Text] = [title("STORAGES")]
+    lines: list[Text] = [title("STORAGES", "how full, last check")]
     name = min(20, max(8, width - 27))
     for storage in store.storages.newest()[:5]:
         used = used_share(storage)

@@ -8,7 +8,7 @@ from kronkeep_common.models import BackupCopy, BackupExecution, CronJobExecution
 from kronkeep_common.text import age, count_words, duration, size
 from kronkeep_tui.pages.durations import since_run, slow_role, trend, usual_seconds
 from kronkeep_tui.pages.moments import age_cell, local_time
-from kronkeep_tui.pages.status_words import backup_state, cause, progress_words, state
+from kronkeep_tui.pages.status_words import FAULTS, backup_state, cause, progress_words, state
 from kronkeep_tui.store import Store, backup_of, manual_backups_of
 from kronkeep_tui.widgets.cells import Cell, Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
@@ -74,12 +74,19 @@ def row(
         store.label(run.namespace, run.cronjob),
         run.trigger.value,
         (backup_state(backup),) if backup else "-",
-        run.message or "",
+        run.message or _backup_words(backup),
         "-" if run.exit_code is None else str(run.exit_code),
         run.node or "-",
         run.job or "(no Job)",
     )
     return TableRow(run.id, cells, kind)
+
+
+def _backup_words(backup: BackupExecution | None) -> str:
+    """Return why the backup of a good run is none that can be relied on."""
+    if backup is None or backup.status not in FAULTS or not backup.message:
+        return ""
+    return f"backup: {backup.message}"
 
 
 def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:

@@ -8,6 +8,7 @@ from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_common.models.storage import SecretNames
 from kronkeep_common.models.storage_kinds import StorageKind
 from kronkeep_common.models.storage_layout import password_secret_of_folders
+from kronkeep_common.storage_place import describe_place
 from kronkeep_common.text import size
 from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.password_words import password_words
@@ -69,8 +70,7 @@ def plan_lines(
     if error is not None:
         return cause(error.message, error.next_step, width, "bad")
     if planned is not None:
-        place = planned.repository
-        words = f"The daemon would accept it. The repository: {place}"
+        words = f"The daemon would accept it. The place: {describe_place(planned)}"
         return [((part, "ok"),) for part in wrap(words, width)]
     return list(waiting)
 

@@ -7,6 +7,7 @@ from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.models.storage import EVERY_NAMESPACE
 from kronkeep_common.models.storage_layout import Layout
 from kronkeep_common.states import MoveState, RotationState
+from kronkeep_common.storage_place import describe_place
 from kronkeep_common.text import age, count_words, days, duration, growth, size
 from kronkeep_tui.pages.status_words import CAPACITY_WARNING, bar, blocks, cause, state, used_share
 from kronkeep_tui.password_words import password_words
@@ -17,17 +18,19 @@ from kronkeep_tui.widgets.row_table import Column, TableRow
 COLUMNS = (
     Column(title="ST", width=5, letter="s"),
     Column(title="STORAGE", width=14, grow=2, letter="n"),
-    Column(title="KIND", width=8, drop=4),
-    Column(title="USED", width=26, drop=1, letter="u"),
+    Column(title="KIND", width=8, drop=5),
+    Column(title="HOLDS", width=10, drop=4, right=True),
+    Column(title="FULL", width=16, drop=1, letter="u"),
     Column(title="FULL IN", width=8, drop=3, letter="f", right=True),
-    Column(title="GROWTH", width=13, drop=6, right=True),
-    Column(title="SNAPSHOTS", width=10, drop=5, right=True),
+    Column(title="GROWTH", width=13, drop=7, right=True),
+    Column(title="SNAPSHOTS", width=10, drop=6, right=True),
     Column(title="CHECKED", width=14, drop=2),
-    Column(title="POLICIES", width=9, drop=7, right=True),
-    Column(title="REPOSITORY", width=20, drop=8, grow=3),
+    Column(title="POLICIES", width=9, drop=8, right=True),
+    Column(title="PLACE", width=20, drop=9, grow=3),
 )
 
 
+BAR_CELLS = 9
 LAYOUT_WORDS: dict[Layout, str] = {
     "namespace": "; a repository for each namespace",
     "policy": "; a repository for each policy",
@@ -50,26 +53,35 @@ def storage_state(storage: BackupStorage) -> Span:
     return state("failed" if storage.has_fault else storage.status)
 
 
+def current_usage(storage: BackupStorage) -> StorageUsage | None:
+    """Return what was measured last; None while the storage is away, as it may hold anything by now."""
+    return storage.usage if storage.is_reachable else None
+
+
 def row(storage: BackupStorage, store: Store, now: datetime) -> TableRow:
-    """Return the row of a storage."""
+    """Return the row of a storage, without figures that were measured before it was away."""
     shown, kind = storage_state(storage)
-    used = used_share(storage)
-    usage = storage.usage
-    held = size(usage.used_bytes) if usage else "not measured"
+    usage = current_usage(storage)
+    used = used_share(storage) if usage is not None else None
     full = "bad" if used is not None and used >= CAPACITY_WARNING else ""
     cells = (
         shown,
         storage.id,
         storage.kind,
-        ((bar(100 * used, 12) if used is not None else held, full),),
+        size(usage.used_bytes) if usage else "-",
+        ((bar(100 * used, BAR_CELLS), full),) if used is not None else _no_share_words(storage),
         days(usage.days_until_full) if usage else "-",
         growth(usage.growth_bytes_per_day) if usage else "-",
         str(usage.snapshots) if usage else "-",
         _check_words(storage, now),
         str(len(users(storage, store))),
-        storage.repository,
+        describe_place(storage),
     )
     return TableRow(storage.id, cells, kind)
+
+
+def _no_share_words(storage: BackupStorage) -> str:
+    return "not measured" if storage.usage is None and storage.is_reachable else "-"
 
 
 def detail(
@@ -77,11 +89,11 @@ def detail(
 ) -> list[Text]:
     """Return state and cause, sizes and growth, checks, users, and where the passwords are."""
     lines: list[Text] = [
-        (storage_state(storage), (f"  {storage.id}", "strong"), (f"  {storage.repository}", "quiet"))
+        (storage_state(storage), (f"  {storage.id}", "strong"), (f"  {describe_place(storage)}", "quiet"))
     ]
     lines += cause(storage.message, storage.next_step, width, "bad")
     if storage.usage is not None:
-        lines += _usage_lines(storage.usage, now)
+        lines += _usage_lines(storage.usage, now, is_past=current_usage(storage) is None)
     lines += _usage_history(past, width)
     lines.append((("check  ", "quiet"), *_check_words(storage, now), *_data_check_words(storage, now)))
     lines += _snapshot_lines(storage, width)
@@ -176,22 +188,33 @@ def _usage_history(figures: Sequence[StorageUsage], width: int) -> list[Text]:
     return [(("held   ", "quiet"), (blocks(used, max(10, width - 24), size), "accent"), (since, "quiet"))]
 
 
-def _usage_lines(usage: StorageUsage, now: datetime) -> list[Text]:
-    """Return used and total bytes, growth, and when the storage is full."""
-    of = f" of {size(usage.capacity_bytes)}" if usage.capacity_bytes else ""
-    left = f", {size(usage.available_bytes)} left" if usage.available_bytes is not None else ""
-    level = {"critical": "bad", "warning": "warn"}.get(usage.level, "")
+def _usage_lines(usage: StorageUsage, now: datetime, *, is_past: bool) -> list[Text]:
+    """Return what the repositories hold, what is left of the place, growth, and when that is full.
+
+    is_past: whether the storage has been away since.
+    """
+    of, left = _place_words(usage)
+    level = "" if is_past else {"critical": "bad", "warning": "warn"}.get(usage.level, "")
     lines: list[Text] = [
         (
-            (f"{size(usage.used_bytes)}{of}{left}", level),
-            (f", {count_words(usage.snapshots, 'snapshot')}", ""),
+            (f"{'held' if is_past else 'holds'} {size(usage.used_bytes)}{of}", level),
+            (f" in {count_words(usage.snapshots, 'snapshot')}", ""),
+            (left, level),
             (f"  measured {age(usage.measured_at, now)} ago", "quiet"),
         )
     ]
-    if usage.growth_bytes_per_day is not None:
+    if usage.growth_bytes_per_day is not None and not is_past:
         full = f", full in {days(usage.days_until_full)}" if usage.days_until_full is not None else ""
         lines.append(((f"grows {growth(usage.growth_bytes_per_day)}{full}", level),))
     return lines
+
+
+def _place_words(usage: StorageUsage) -> tuple[str, str]:
+    """Return the capacity, and what is left of it, where others may fill the place, too."""
+    of = f" of {size(usage.capacity_bytes)}" if usage.capacity_bytes else ""
+    if usage.available_bytes is None:
+        return of, ""
+    return "", f", {size(usage.available_bytes)}{of} left"
 
 
 def _check_words(storage: BackupStorage, now: datetime) -> Text:

@@ -40,6 +40,7 @@ class AlertsView(TableView[Alert]):
         "a": SortOrder("since", attrgetter("since")),
         "n": SortOrder("name", name_key("namespace", "object")),
     }
+    SORT_FIELDS = {"a": "since", "n": "object"}
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)

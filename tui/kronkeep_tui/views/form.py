@@ -407,7 +407,7 @@ class FormView(FormBase):
         if dry_run:
             self.context.tell(f"The cluster would accept it.{resolution}{warnings}", role)
             return
-        self.context.last_change = lines_of_form(self.form_state, spec)
+        self.context.last_change = lines_of_form(self.form_state, spec, self.store)
         self.context.drafts.pop(self._of, None)
         if self.is_in_front:
             self._leave_to(saved)

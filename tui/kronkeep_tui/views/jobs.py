@@ -66,6 +66,14 @@ class JobsView(CronJobTableView):
         "d": SortOrder("duration", number_key("last_duration_seconds"), True),
         "g": SortOrder("last good backup", moment_key("last_good_backup_at")),
     }
+    SORT_FIELDS = {
+        "a": "name",
+        "n": "namespace",
+        "x": "next_at",
+        "l": "last_started_at",
+        "d": "last_duration_seconds",
+        "g": "last_good_backup_at",
+    }
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
@@ -171,7 +179,11 @@ class JobsView(CronJobTableView):
             raise
         self._refused_texts.pop(cronjob.id, None)
         if is_changed:
-            self.context.last_change = (line_of_edit(f"{cronjob.namespace}/{cronjob.name}"),)
+            self.context.last_change = (
+                line_of_edit(
+                    f"{cronjob.namespace}/{cronjob.name}", self.store.cluster_option(cronjob.cluster)
+                ),
+            )
             self.context.tell(f"Changed {cronjob.namespace}/{cronjob.name}.", "ok")
         else:
             self.context.tell("Nothing was changed.", "quiet")

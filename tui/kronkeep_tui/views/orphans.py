@@ -132,7 +132,10 @@ class OrphansView(TableView[OrphanedPolicy]):
         adopted = await calls.adopt(namespace, name, request)
         words = ("adopt", f"{namespace}/{name}", "--policy", orphan.policy_id, "--yes", name)
         self.context.last_change = lines_of_change(
-            (*words, "--undo") if undo else words, f"{cronjob_route(namespace, name)}/adopt", body=request
+            (*words, "--undo") if undo else words,
+            f"{cronjob_route(namespace, name)}/adopt",
+            body=request,
+            cluster=self.store.cluster_option(orphan.cluster),
         )
         count = count_words(adopted.backups, "backup")
         if undo:

@@ -52,6 +52,13 @@ class PoliciesView(CronJobTableView):
         "o": SortOrder("recovery point", _recovery_point_key),
         "x": SortOrder("next backup", moment_key("next_backup_at", missing=float("inf"))),
     }
+    SORT_FIELDS = {
+        "a": "cronjob",
+        "n": "namespace",
+        "g": "last_good_backup_at",
+        "v": "last_verified_at",
+        "x": "next_backup_at",
+    }
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)

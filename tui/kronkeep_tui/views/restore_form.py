@@ -7,6 +7,7 @@ import msgspec
 from kronkeep_common.errors import KronkeepError, NotAllowedNow
 from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest
 from kronkeep_common.models.coverage import ClaimCoverage
+from kronkeep_common.restore_names import new_claim_name
 from kronkeep_common.text import clean, count_words, size
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
@@ -87,7 +88,7 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
                 if claim.namespace == namespace
             ]
         if path == "claim" and self._backup is not None:
-            return [Suggestion(f"{self._backup.cronjob[:40]}-restored")]
+            return [Suggestion(new_claim_name(self._backup))]
         if path == "namespace":
             names = {claim.namespace for claim in self._claims} | {c.namespace for c in self.store.cronjobs}
             return [Suggestion(name) for name in sorted(names)]

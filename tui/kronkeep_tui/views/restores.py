@@ -47,6 +47,7 @@ class RestoresView(TableView[Restore]):
         "a": SortOrder("age", attrgetter("created_at"), True),
         "n": SortOrder("CronJob", name_key("cronjob", "namespace")),
     }
+    SORT_FIELDS = {"a": "created_at", "n": "cronjob"}
 
     def crumb(self, store: Store) -> str:
         return "restores"

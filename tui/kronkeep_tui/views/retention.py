@@ -144,6 +144,7 @@ class RetentionView(PageView):
             ("retention", name, *by_id, "--approve", plan.token),
             f"/v1/policies/{plan.policy_id}/retention/approve?namespace={policy.namespace}",
             body={"token": plan.token},
+            cluster=self.store.cluster_option(policy.cluster),
         )
         self.context.tell(f"Removed {count_words(len(plan.remove), 'snapshot')}; pruning frees their space.")
         await self.load()

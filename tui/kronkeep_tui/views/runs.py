@@ -6,6 +6,7 @@ from functools import partial
 from operator import attrgetter
 
 from kronkeep_common.models import CronJob, CronJobExecution
+from kronkeep_common.text import count_words
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
@@ -15,7 +16,7 @@ from kronkeep_tui.pages import runs as page
 from kronkeep_tui.pages.durations import RunsByCronJob, group_runs, open_runs
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
-from kronkeep_tui.store import Store, runs_of
+from kronkeep_tui.store import Store, backup_of, runs_of
 from kronkeep_tui.views.log_preview import LogPreview
 from kronkeep_tui.views.name_columns import name_of_its_cronjob, namespace_of
 from kronkeep_tui.views.sort_orders import SortOrder, name_key, number_key
@@ -49,6 +50,7 @@ class RunsView(TableView[CronJobExecution]):
         "d": SortOrder("duration", number_key("duration_seconds"), True),
         "n": SortOrder("CronJob", name_key("cronjob", "namespace")),
     }
+    SORT_FIELDS = {"a": "created_at", "d": "duration_seconds", "n": "cronjob"}
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
@@ -58,6 +60,8 @@ class RunsView(TableView[CronJobExecution]):
         self._preview = LogPreview(context, self.show_detail)
         self._grouped: tuple[object, object] = (None, None)
         self._groups: RunsByCronJob = {}
+        self._with_backups: tuple[object, object] = (None, None)
+        self._failed_runs = 0  # of those that are shown, while only faults are
 
     @property
     def cronjob(self) -> CronJob | None:
@@ -78,7 +82,7 @@ class RunsView(TableView[CronJobExecution]):
         headline = super().headline()
         if headline and self._records and not self._is_at_end:
             headline = (*headline[:1], (" and older", "quiet"), *headline[1:])
-        return (*headline, *self._arrivals())
+        return (*headline, *self._fault_counts(), *self._arrivals())
 
     def _arrivals(self) -> Text:
         """Return how many runs have come out of sight, above the first row that is shown."""
@@ -86,7 +90,7 @@ class RunsView(TableView[CronJobExecution]):
         if self.order or self._newest_seen not in ids:
             return ()
         fresh = self._records[: ids.index(self._newest_seen)]
-        failed = sum(1 for run in fresh if self.is_faulty(run))
+        failed = sum(1 for run in fresh if run.status in FAULTS)
         if not fresh:
             return ()
         failures: Text = ((f", {failed} FAIL", "bad"),) if failed else ()
@@ -114,7 +118,12 @@ class RunsView(TableView[CronJobExecution]):
         return runs_of(store, self.argument) if self.argument else store.executions.newest()
 
     def version(self, store: Store) -> object:
-        return store.executions
+        """Return the runs, and with faults only also the backups, as their faults count."""
+        if not self.faults_only:
+            return store.executions
+        if self._with_backups[0] is not store.executions or self._with_backups[1] is not store.backups:
+            self._with_backups = (store.executions, store.backups)
+        return self._with_backups
 
     def row_of(self, record: CronJobExecution, store: Store, now: datetime) -> TableRow:
         others = self._groups.get(record.cronjob_id, ()) if self._has_usual else None
@@ -128,7 +137,24 @@ class RunsView(TableView[CronJobExecution]):
         return page.columns_at(width)
 
     def is_faulty(self, record: CronJobExecution) -> bool:
-        return record.status in FAULTS
+        """Return whether the run or the backup that was made for it has failed."""
+        backup = backup_of(self.store, record)
+        return record.status in FAULTS or (backup is not None and backup.status in FAULTS)
+
+    def _select(self, store: Store, now: datetime) -> Sequence[CronJobExecution]:
+        runs = super()._select(store, now)
+        self._failed_runs = sum(run.status in FAULTS for run in runs) if self.faults_only else 0
+        return runs
+
+    def _fault_counts(self) -> Text:
+        """Return how many of the shown faults are of runs, and how many of backups after good runs."""
+        if not self.faults_only or not self._records:
+            return ()
+        backups = len(self._records) - self._failed_runs
+        words = (
+            f"{count_words(self._failed_runs, 'run')} failed, {count_words(backups, 'backup')} of good ones"
+        )
+        return ((f"  ({words})", "warn"),)
 
     def detail_lines(self, record: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
         return [*page.detail(record, store, now, width), *self._preview.lines(record, width)]

@@ -65,6 +65,7 @@ class SnapshotsView(TableView[BackupExecution]):
         "n": SortOrder("CronJob", name_key("cronjob", "namespace")),
         "z": SortOrder("size", _size_key, True),
     }
+    SORT_FIELDS = {"a": "created_at", "n": "cronjob"}
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)

@@ -18,11 +18,19 @@ class SortableView(ExportableView):
     """Rows in an order; `order` is its letter, empty for that of the records."""
 
     SORT_ORDERS: ClassVar[dict[str, SortOrder]] = {}
+    SORT_FIELDS: ClassVar[dict[str, str]] = {}  # of those orders that `kronkeep get --sort-by` has, too
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
         self.order = ""
         self.is_reversed = False
+
+    def sort_option(self) -> str:
+        order = self.SORT_ORDERS.get(self.order)
+        field = self.SORT_FIELDS.get(self.order)
+        if order is None or field is None:
+            return ""
+        return f"{'-' if order.down != self.is_reversed else ''}{field}"
 
     @handles(actions.SORT)
     def ask_sort_order(self) -> None:

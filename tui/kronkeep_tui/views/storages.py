@@ -64,6 +64,7 @@ class StoragesView(TableView[BackupStorage]):
         "u": SortOrder("used", _used_key, True),
         "f": SortOrder("full in", _days_until_full),
     }
+    SORT_FIELDS = {"n": "id"}
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)

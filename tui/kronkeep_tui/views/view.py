@@ -135,6 +135,10 @@ class View(UnscrolledWidget):
         """Return what the view is about, as `shell_commands` takes it."""
         return self.argument
 
+    def sort_option(self) -> str:
+        """Return the order of the rows as `--sort-by` takes it; empty where no option has it."""
+        return ""
+
     def refusal(self, action: Action) -> str:
         """Return why this view refuses an action now, nothing where it does not."""
         return ""

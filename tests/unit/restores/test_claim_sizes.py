@@ -1,0 +1,31 @@
+"""How large a new claim of a restore is."""
+
+import pytest
+
+from kronkeep_daemon.restores.claim_sizes import size_of_new_claim
+from kronkeep_daemon.restores.snapshot_paths import SnapshotSelection
+
+MIB = 1024**2
+GIB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("restored", "archived", "is_whole", "size"),
+    [
+        (20 * MIB, 100 * MIB, True, 100 * MIB),  # as the claim that was archived
+        (95 * MIB, 100 * MIB, True, 100 * MIB),
+        (20 * MIB, None, True, GIB),  # that one is gone
+        (5 * GIB, None, True, 6 * GIB),
+        (500 * MIB, 100 * MIB, True, 600 * MIB),  # it holds more than it asks for, as folders of nodes may
+        (20 * MIB, 1024 * GIB, False, GIB),  # some files of a large one
+        (20 * MIB, 100 * MIB, False, 100 * MIB),
+        (20 * MIB, 100 * MIB + 1, True, 101 * MIB),  # whole MiB
+    ],
+)
+def test_a_new_claim_is_as_large_as_what_was_archived(
+    restored: int, archived: int | None, is_whole: bool, size: int
+) -> None:
+    selection = SnapshotSelection(
+        files=0, folders=1, total_bytes=restored, claims=("data",), has_others=False
+    )
+    assert size_of_new_claim(selection, archived, is_whole=is_whole) == size
