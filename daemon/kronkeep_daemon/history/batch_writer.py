@@ -6,11 +6,11 @@ Triggers would count documents too, but a statement that has one keeps a copy of
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kronkeep_daemon.history import schema
-from kronkeep_daemon.history.figure_writer import FigureWriter
+from kronkeep_daemon.history.figure_writer import FigureWriter, StoredWeeks
 from kronkeep_daemon.history.figures import COUNTED, COUNTED_STATUSES, TABLE
 from kronkeep_daemon.history.rows import Row, checksum
 
@@ -19,29 +19,38 @@ _COUNT = (
     "INSERT INTO counts VALUES(?, ?, ?)"
     " ON CONFLICT(table_name, status) DO UPDATE SET documents = documents + excluded.documents"
 )
+_STATUS = Row._fields.index("status")
+_OTHERS = ", ".join((*Row._fields[1:_STATUS], *Row._fields[_STATUS + 1 : -1]))
 _LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 
 
 class _State(NamedTuple):
-    """What is counted of a row."""
+    """What is counted of a row, and its other columns."""
 
     status: str
     body: bytes
+    columns: tuple[str | None, ...]
 
 
 class BatchWriter:
     """The writer of one batch, which `finish` ends; what is counted comes from what the database holds.
 
-    `last_numbers` are the greatest numbers of tables as earlier batches left them; the caller forgets them
-    where a batch is undone.
+    `last_numbers` are the greatest numbers of tables as earlier batches left them, `weeks` rows of figures;
+    the caller forgets both where a batch is undone.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, last_numbers: dict[str, int], *, counts_figures: bool
+        self,
+        connection: sqlite3.Connection,
+        last_numbers: dict[str, int],
+        weeks: StoredWeeks,
+        *,
+        counts_figures: bool,
     ) -> None:
         self._connection = connection
         self._counts_figures = counts_figures
-        self._figures = FigureWriter(connection)
+        self._weeks = weeks
+        self._figures = FigureWriter(connection, weeks)
         self._documents: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._states: dict[tuple[str, int], _State | None] = {}  # of the rows that this batch changes
         self._last_numbers = last_numbers
@@ -51,17 +60,43 @@ class BatchWriter:
         self._read_states(
             table, [row.number for row in rows], "CAST(body AS BLOB)" if table in COUNTED else "x''"
         )
+        if table == TABLE:
+            self._weeks.forget()
         if replace:
             self._remove_namesakes(table, rows)
+        stored = {row.number: self._states.get((table, row.number)) for row in rows}
         for row in rows:
-            self._count(table, row.number, _State(row.status or "", row.body))
-        values = [(*row[:-1], checksum(table, row.number, row.body), row.body.decode()) for row in rows]
-        self._connection.executemany(schema.put_row(table), values)
+            self._count(table, row.number, _State(row.status or "", row.body, _other_columns(row)))
+        self._write_newest(table, {row.number: row for row in rows}, stored)
         self._last_numbers[table] = max([self._last_numbers[table], *(row.number for row in rows)])
+
+    def _write_newest(self, table: str, rows: Mapping[int, Row], stored: Mapping[int, _State | None]) -> None:
+        """Write the newest state of each row.
+
+        Of a row that is there only what differs is set: SQLite takes the row out of each index with a column
+        that a statement sets and puts it in again, also where the value is the same.
+        """
+        whole: list[tuple[object, ...]] = []
+        ended: list[tuple[object, ...]] = []
+        bodies: list[tuple[object, ...]] = []
+        for number, row in rows.items():
+            old = stored[number]
+            content = (checksum(table, number, row.body), row.body.decode())
+            if old is None or old.columns != _other_columns(row):
+                whole.append((*row[:-1], *content))
+            elif old.status != (row.status or ""):
+                ended.append((*content, row.status, number))
+            else:
+                bodies.append((*content, number))
+        self._connection.executemany(schema.update_status(table), ended)
+        self._connection.executemany(schema.update_body(table), bodies)
+        self._connection.executemany(schema.put_row(table), whole)
 
     def remove(self, table: str, numbers: Sequence[int]) -> None:
         """Remove rows by number; what figures count of them stays. Raise sqlite3.Error."""
         self._read_states(table, numbers, "x''")
+        if table == TABLE:
+            self._weeks.forget()
         for number in numbers:
             self._count(table, number, None)
         for start in range(0, len(numbers), PAGE):
@@ -108,9 +143,16 @@ class BatchWriter:
         unread = [number for number in numbers if number <= last and (table, number) not in self._states]
         if not unread:
             return
-        sql = f"SELECT number, coalesce(status, ''), {body} FROM {schema.quote(table)}"
+        sql = f"SELECT number, coalesce(status, ''), {body}, {_OTHERS} FROM {schema.quote(table)}"
         for start in range(0, len(unread), PAGE):
             page = unread[start : start + PAGE]
             marks = ", ".join("?" * len(page))
-            for number, *state in self._connection.execute(f"{sql} WHERE number IN ({marks})", page):
-                self._states[table, number] = _State._make(state)
+            for number, status, stored_body, *others in self._connection.execute(
+                f"{sql} WHERE number IN ({marks})", page
+            ):
+                self._states[table, number] = _State(status, stored_body, tuple(others))
+
+
+def _other_columns(row: Row) -> tuple[str | None, ...]:
+    """Return the values of a row's columns besides its status."""
+    return (*row[1:_STATUS], *row[_STATUS + 1 : -1])

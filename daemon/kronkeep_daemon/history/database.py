@@ -23,6 +23,7 @@ from kronkeep_daemon.history.change_log import ChangeLog, last_sequence
 from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.durable import sync_folder
+from kronkeep_daemon.history.figure_writer import StoredWeeks
 from kronkeep_daemon.history.figures import COUNTED, TABLE
 from kronkeep_daemon.history.history_folder import NewestFile, WalIndex
 from kronkeep_daemon.history.migrations import MIGRATIONS, migrate
@@ -83,6 +84,7 @@ class Database:
         self._reader: sqlite3.Connection | None = None
         self._wal_index: WalIndex | None = None
         self._last_numbers: dict[str, int] = {}
+        self._weeks = StoredWeeks()
         self.counts_figures = True
         with translate_faults(folder):
             self._lock = history_folder.lock(folder)
@@ -158,8 +160,8 @@ class Database:
         if self.counts_figures and TABLE not in self.tables and any(each.table in COUNTED for each in batch):
             new_tables.add(TABLE)
         last_numbers = dict(self._last_numbers)
-        rows = BatchWriter(connection, last_numbers, counts_figures=self.counts_figures)
-        with _transaction(connection):
+        rows = BatchWriter(connection, last_numbers, self._weeks, counts_figures=self.counts_figures)
+        with self._weeks.forgotten_on_fault(), _transaction(connection):
             for name in sorted(new_tables):
                 for statement in schema.create_table(name):
                     connection.execute(statement)
@@ -181,6 +183,7 @@ class Database:
                 self.writer.execute("DELETE FROM counts WHERE table_name = ?", (name,))
             self.tables.discard(name)
             self._last_numbers.pop(name, None)
+            self._weeks.forget()
 
     def wants_checkpoint(self) -> bool:
         """Whether enough of the WAL is not in the database yet."""

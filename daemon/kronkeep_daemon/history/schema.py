@@ -82,3 +82,15 @@ def put_row(table: str) -> str:
         f"INSERT INTO {quote(table)}({', '.join(columns)}) VALUES({', '.join('?' * len(columns))})"
         f" ON CONFLICT(number) DO UPDATE SET {updates}"
     )
+
+
+@lru_cache(maxsize=1000)
+def update_status(table: str) -> str:
+    """Return the statement that replaces JSON and status of a row of which no other column differs."""
+    return f"UPDATE {quote(table)} SET checksum = ?, body = ?, status = ? WHERE number = ?"
+
+
+@lru_cache(maxsize=1000)
+def update_body(table: str) -> str:
+    """Return the statement that replaces the JSON of a row of which no column differs."""
+    return f"UPDATE {quote(table)} SET checksum = ?, body = ? WHERE number = ?"
