@@ -29,7 +29,7 @@ class _State(NamedTuple):
 
     status: str
     body: bytes
-    columns: tuple[str | None, ...]
+    columns: tuple[object, ...]
 
 
 class BatchWriter:
@@ -153,6 +153,6 @@ class BatchWriter:
                 self._states[table, number] = _State(status, stored_body, tuple(others))
 
 
-def _other_columns(row: Row) -> tuple[str | None, ...]:
+def _other_columns(row: Row) -> tuple[object, ...]:
     """Return the values of a row's columns besides its status."""
     return (*row[1:_STATUS], *row[_STATUS + 1 : -1])
