@@ -56,7 +56,7 @@ class StoredWeeks:
         self._weeks[key] = week
 
     def forget(self) -> None:
-        """Forget all rows."""
+        """Forget what earlier batches wrote."""
         self._weeks.clear()
 
     @contextmanager
