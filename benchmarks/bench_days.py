@@ -62,15 +62,19 @@ def end_of(number: int, run: CronJobExecution) -> CronJobExecution:
 
 
 async def write_day(history: History, day: int) -> None:
-    """Write the runs of a day, each when it begins and when it has ended."""
+    """Write the runs of a day, each when it begins and when it has ended, as kronkeepd records Jobs."""
     runs = list_runs(day)
     while batch := list(islice(runs, BATCH)):
-        for run in batch:
-            history.executions.put(run)
-        await history.commit()
-        for number, run in enumerate(batch):
-            history.executions.put(end_of(number, run))
-        await history.commit()
+        await put_all(history, batch)
+        await put_all(history, [end_of(number, run) for number, run in enumerate(batch)])
+
+
+async def put_all(history: History, runs: list[CronJobExecution]) -> None:
+    """Put some runs and commit them."""
+    history.executions.read_ahead([run.id for run in runs])
+    for run in runs:
+        history.executions.put(run)
+    await history.commit()
 
 
 async def expire(history: History, now: datetime) -> int:
