@@ -142,18 +142,21 @@ class CronJobNotFound(NotFound):
     """No CronJob has that namespace and name."""
 
     code = "CronJobNotFound"
+    default_next_step = "List what exists: kronkeep get cronjobs; what can be restored: kronkeep restorable."
 
 
 class ExecutionNotFound(NotFound):
     """No run has that id."""
 
     code = "ExecutionNotFound"
+    default_next_step = "List what exists: kronkeep get executions."
 
 
 class BackupNotFound(NotFound):
     """No backup has that id."""
 
     code = "BackupNotFound"
+    default_next_step = "List what exists: kronkeep get backups."
 
 
 class PolicyNotFound(NotFound):
@@ -174,6 +177,7 @@ class RestoreNotFound(NotFound):
     """No restore has that id."""
 
     code = "RestoreNotFound"
+    default_next_step = "List what exists: kronkeep get restores."
 
 
 class CopyNotFound(NotFound):
@@ -229,6 +233,7 @@ class AlertNotFound(NotFound):
     """No alert has that id."""
 
     code = "AlertNotFound"
+    default_next_step = "List what exists: kronkeep get alerts."
 
 
 class SilenceNotFound(NotFound):

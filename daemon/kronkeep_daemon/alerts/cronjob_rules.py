@@ -142,6 +142,7 @@ def backup_partial(facts: CronJobFacts) -> RuleResult | None:
         next_step=next_step,
         since=newest.ended_at or newest.created_at,
         record_id=newest.id,
+        reason=newest.reason,
     )
 
 

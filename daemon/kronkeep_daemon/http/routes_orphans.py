@@ -14,7 +14,10 @@ routes = RouteTable()
 @routes.get("/v1/orphans", query=("storage_id",))
 async def list_orphans(call: ApiCall[None]) -> api.ListOf[OrphanedPolicy]:
     """List the policies that no CronJob carries any more, with their backups; their retention waits."""
-    views = await call.services.orphans.views(call.query.get("storage_id"))
+    storage_id = call.query.get("storage_id")
+    views = await call.services.orphans.views(storage_id)
+    if storage_id is not None and not views:  # snapshots may be in a storage that was deleted
+        call.services.storages.get(storage_id)
     return with_cluster_names(call, api.ListOf(items=views))
 
 

@@ -44,6 +44,11 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         ("get runs --fliter x", "Did you mean --filter?"),
         ("trigger shop-db-dmp", "Did you mean default/shop-db-dump?"),
         ("trigger shop/shop-db-dump", "Did you mean default/shop-db-dump?"),
+        ("trigger nope", "kronkeep get cronjobs"),
+        ("describe run ffff0000", "kronkeep get executions"),
+        ("storage orphans nope", "There is no storage 'nope'."),
+        ("silence --filter ns:default --for 99d --because x", "--for: it must be at most 30d"),
+        ("retention shop-db-dump --keep-daily -1", "--keep-daily: it must be at least 0."),
     ],
 )
 def test_it_is_refused(daemon: Daemon, line: str, advice: str) -> None:
@@ -58,6 +63,11 @@ def test_every_name_of_a_kind_is_known(daemon: Daemon, kind: str) -> None:
     done = run_kronkeep(daemon, "get", kind, "-o", "name")
     assert (done.returncode, done.stdout) == (0, "default/shop-db-dump\n")
     assert run_kronkeep(daemon, "describe", kind, "shop-db-dump").returncode == 0
+
+
+def test_a_bare_name_has_a_schedule(daemon: Daemon) -> None:
+    done = run_kronkeep(daemon, "schedule", "next", "shop-db-dump", "-n", "1")
+    assert (done.returncode, "on day 29 of the month in February" in done.stdout) == (0, True), done.stderr
 
 
 def test_a_refused_option_comes_with_its_own_verbs_usage(daemon: Daemon) -> None:

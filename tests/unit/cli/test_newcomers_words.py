@@ -210,12 +210,16 @@ def test_one_thing_is_not_several() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("stats --days x", "--days cannot be 'x': it must be a whole number."),
+        ("stats --days x", "--days cannot be 'x': it must be a whole number from 1 on."),
+        ("get cronjobs --limit 0", "--limit cannot be '0': it must be a whole number from 1 on."),
+        ("get storages --limit -2", "--limit cannot be '-2': it must be a whole number from 1 on."),
+        ("grep the --limit 0", "--limit cannot be '0': it must be a whole number from 1 on."),
+        ("logs x --tail -1", "--tail cannot be '-1': it must be a whole number from 1 on."),
         (
             "schedule next @daily --after tomorrow",
             "--after cannot be 'tomorrow': it is not of the right form",
         ),
-        ("get runs --limit 1.5", "--limit cannot be '1.5': it must be a whole number."),
+        ("get runs --limit 1.5", "--limit cannot be '1.5': it must be a whole number from 1 on."),
     ],
 )
 def test_a_value_that_is_none_is_told_without_the_names_of_functions(
@@ -248,6 +252,11 @@ def test_one_more_name_is_named() -> None:
         (["get", "runs", ""], "id is empty"),
         (["help", ""], "VERB is empty"),
         (["help", "gte"], "Did you mean get?"),
+        (["help", "storage", "test", "x"], "It has none: kronkeep help storage test."),
+        (["completion"], "the following arguments are required: shell\n"),
+        (["report", "morning"], "--morning shows the morning's"),
+        (["storage", "change", "vault"], "What is to be changed is not named."),
+        (["schedule", "next", "shop-db-dump"], "expected 5 fields"),
         (["import", "k9up"], "there is no tool 'k9up'. Did you mean k8up?"),
         (["audit", "-o", "name"], "-o/--output cannot be 'name'"),
     ],

@@ -59,6 +59,14 @@ def add_namespace(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("-n", "--namespace", default="default", help="the namespace of a NAME without one")
 
 
+def read_count(text: str) -> int:
+    """Read a number of things from the command line; raise ValueError for less than one."""
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
 def split_name(name: str, default_namespace: str = "default") -> tuple[str, str]:
     """Split NAMESPACE/NAME; NAME alone is in `default_namespace`."""
     namespace, slash, rest = name.partition("/")

@@ -72,6 +72,11 @@ def with_times(column: OutputColumn, zone: tzinfo) -> OutputColumn:
     return column._replace(format=format_moment)
 
 
+def with_whole_text(column: OutputColumn) -> OutputColumn:
+    """Return a column of short texts with the whole ones instead; any other column as it is."""
+    return column._replace(format=_plain) if column.format is _short else column
+
+
 def _last_of(statuses: tuple[str, ...]) -> str:
     return str(statuses[-1]) if statuses else "-"
 

@@ -13,7 +13,11 @@ from kronkeep_common.text import clean
 _CHOICE = re.compile(r"argument (\S+): invalid choice: '?(.*?)'? \(choose from (.*)\)", re.DOTALL)
 # argparse's words for a value that a function refused, with the function's name.
 _VALUE = re.compile(r"argument (\S+): invalid (\w+) value: '?(.*?)'?", re.DOTALL)
-_FORMS = {"int": "it must be a whole number", "float": "it must be a number"}
+_FORMS = {
+    "int": "it must be a whole number",
+    "float": "it must be a number",
+    "read_count": "it must be a whole number from 1 on",
+}
 _NOUNS = {"VERB": "verb", "WORK": "verb", "KIND": "kind", "TOOL": "tool", "WHAT": "kind of file"}
 
 

@@ -52,9 +52,10 @@ def add_parser(verbs: Verbs) -> None:
     completion.add_argument(
         "shell", choices=(*_SCRIPTS, "words"), help="the shell that reads it; words: what its script asks for"
     )
-    completion.add_argument(
+    words = completion.add_argument(
         "words", nargs=argparse.REMAINDER, help="with `words`: those after kronkeep, up to the cursor"
     )
+    words.required = False  # argparse names it otherwise where the shell is missing
     completion.set_defaults(func=_print)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kronkeep_common.path_text import escape_bytes
 from kronkeep_common.text import clean, count_words, size
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, read_count, split_name
 from kronkeep_tui.cli.record_ids import BACKUP_HELP, find_backup_id
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
@@ -24,14 +24,16 @@ def add_parser(verbs: Verbs) -> None:
     diff.add_argument("older", help="the older backup's id or its snapshot's, or their first characters")
     diff.add_argument("newer", help=BACKUP_HELP)
     diff.add_argument("--path", default="/", type=escape_bytes, help="only below this folder")
-    diff.add_argument("--limit", type=int, default=MOST, help=f"how many differences (default: {MOST})")
+    diff.add_argument(
+        "--limit", type=read_count, default=MOST, help=f"how many differences (default: {MOST})"
+    )
     add_namespace(diff)
     output.add_options(diff)
     diff.set_defaults(func=with_client(_diff))
     find = add_verb(verbs, "find", routes=["GET /v1/cronjobs/{namespace}/{name}/find"])
     find.add_argument("name", help=CRONJOB_NAME_HELP)
     find.add_argument("pattern", help="of the name, such as '*.sql', or with / of the whole path")
-    find.add_argument("--limit", type=int, default=MOST, help=f"how many paths (default: {MOST})")
+    find.add_argument("--limit", type=read_count, default=MOST, help=f"how many paths (default: {MOST})")
     add_namespace(find)
     output.add_options(find)
     find.set_defaults(func=with_client(_find))

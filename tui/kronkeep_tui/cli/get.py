@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import age
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.arguments import add_cluster, plural_kind
+from kronkeep_tui.cli.arguments import add_cluster, plural_kind, read_count
 from kronkeep_tui.cli.record_reader import fetch_record
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client, with_client
 from kronkeep_tui.cli.watch import WATCHED_KINDS, print_changes
@@ -51,7 +51,7 @@ def add_parser(verbs: Verbs) -> None:
     where.add_argument("-n", "--namespace", help="only of this namespace")
     where.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces (the default)")
     add_cluster(get)
-    get.add_argument("--limit", type=int, help="how many records")
+    get.add_argument("--limit", type=read_count, help="how many records")
     get.add_argument(
         "--sort-by",
         metavar="FIELD",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kronkeep_common.text import clean, count_words, short_id
+from kronkeep_tui.cli.arguments import read_count
 from kronkeep_tui.cli.output import print_document
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
@@ -22,7 +23,7 @@ def add_parser(verbs: Verbs) -> None:
     grep.add_argument("--filter", help="only logs of such runs: 'ns:shop age:<30d'")
     grep.add_argument("-C", "--context", type=int, default=0, help="lines before and after each hit (to 20)")
     grep.add_argument("-i", "--ignore-case", action="store_true", help="upper and lower case are the same")
-    grep.add_argument("--limit", type=int, help="end after so many hits (default: 10000)")
+    grep.add_argument("--limit", type=read_count, help="end after so many hits (default: 10000)")
     grep.add_argument(
         "-o",
         "--output",

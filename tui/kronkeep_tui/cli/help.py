@@ -26,7 +26,9 @@ def _print_help(options: argparse.Namespace) -> int:
         by_name = {command.name: command.parser for command in list_commands(parser)}
         if word not in by_name:
             message = f"`{parser.prog}` has no verb {clean(repr(word), 60)}."
-            raise InvalidRequest(message, next_step=suggest_name(word, by_name), field="verb")
+            words = parser.prog.removeprefix("kronkeep ")
+            below = suggest_name(word, by_name) if by_name else f"It has none: kronkeep help {words}."
+            raise InvalidRequest(message, next_step=below, field="verb")
         parser = by_name[word]
     sys.stdout.write(parser.format_help())
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kronkeep_common.errors import InvalidRequest, LogNotFound
 from kronkeep_common.text import clean
-from kronkeep_tui.cli.arguments import add_namespace
+from kronkeep_tui.cli.arguments import add_namespace, read_count
 from kronkeep_tui.cli.record_ids import find_run_id, last_part
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
@@ -39,10 +39,10 @@ def add_parser(verbs: Verbs) -> None:
     kind.add_argument("--restore", action="store_true", help="the output of restic and of a restore's check")
     kind.add_argument("-f", "--follow", action="store_true", help="follow a run's log until its end")
     logs.add_argument(
-        "--attempt", type=int, metavar="N", help="only the run's attempt of that number, from 1"
+        "--attempt", type=read_count, metavar="N", help="only the run's attempt of that number, from 1"
     )
     logs.add_argument(
-        "--tail", type=int, metavar="N", help="only the last N lines of the run's log, up to now"
+        "--tail", type=read_count, metavar="N", help="only the last N lines of the run's log, up to now"
     )
     logs.add_argument("--timestamps", action="store_true", help="print when each line was written, in UTC")
     add_namespace(logs)

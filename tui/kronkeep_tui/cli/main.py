@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
+from kronkeep_common.manual.parser_actions import list_actions, list_commands
 from kronkeep_common.text import clean
 from kronkeep_common.version import VERSION
 from kronkeep_tui.cli.command_parser import CommandParser
+from kronkeep_tui.cli.refusal_words import name_options, next_step_of
 
 EXIT_REFUSED = 1
 EXIT_INPUT = 2
@@ -128,7 +130,7 @@ def main(argv: list[str]) -> int:
         with ssh_tunnel.open_tunnel(options.host) as options.socket:
             return int(options.func(options))
     except KronkeepError as error:
-        return report_error(error)
+        return report_error(error, _find_verb(argv))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read standard output is gone; Python must not write to it at its end
@@ -167,24 +169,28 @@ def _split_command(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv[:separator], argv[separator + 1 :]
 
 
-# What the command line's options are called that a refused request lacked, by code and field.
-_NEXT_STEPS: dict[str, dict[object, str]] = {
-    "ConfirmationMissing": {
-        "confirm": "Repeat the command with --yes and that name.",
-        "overwrite": "Repeat the command with --overwrite.",
-    },
-    "NameTaken": {
-        "target.claim": "Choose another name for --new-claim, or restore into that claim with --claim.",
-    },
-}
+def report_error(error: KronkeepError, verb: str | None = None) -> int:
+    """Write an error, what to do and its code to standard error; return the exit code for it.
 
-
-def report_error(error: KronkeepError) -> int:
-    """Write an error, what to do and its code to standard error; return the exit code for it."""
+    verb: that of the command line, whose options stand in the place of the API's fields.
+    """
+    options = _options_of(verb)
     sentences = error.details.get("faults") or [error.message]
-    lines = "".join(f"kronkeep: {clean(sentence, 2000)}\n" for sentence in sentences)
-    step = _NEXT_STEPS.get(error.code, {}).get(error.details.get("field"), error.next_step)
-    sys.stderr.write(f"{lines}{clean(step, 500)} [{error.code}]\n")
+    lines = "".join(f"kronkeep: {clean(name_options(sentence, options), 2000)}\n" for sentence in sentences)
+    sys.stderr.write(f"{lines}{clean(next_step_of(error, options), 500)} [{error.code}]\n")
     if isinstance(error, DaemonUnreachable):
         return EXIT_UNREACHABLE
     return EXIT_INPUT if isinstance(error, InvalidRequest) else EXIT_REFUSED
+
+
+def _options_of(verb: str | None) -> set[str]:
+    """Return the names of all options of a verb and of those below it."""
+    if verb is None:
+        return set()
+    parsers = [command.parser for command in list_commands(build_parser(verb)) if command.name == verb]
+    names: set[str] = set()
+    while parsers:
+        parser = parsers.pop()
+        parsers += [command.parser for command in list_commands(parser)]
+        names |= {name for action in list_actions(parser) for name in action.option_strings}
+    return names

@@ -15,7 +15,14 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.name_suggestions import suggest_name
 from kronkeep_common.natural_order import natural_key
 from kronkeep_common.text import clean, clip
-from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column, with_times
+from kronkeep_tui.cli.columns import (
+    COLUMNS,
+    WIDE_COLUMNS,
+    OutputColumn,
+    cluster_column,
+    with_times,
+    with_whole_text,
+)
 
 T = TypeVar("T")
 _NAMES = {
@@ -125,7 +132,9 @@ def print_records(
     With a `zone` tables have times in it instead of ages.
     """
     if form in ("table", "wide"):
-        columns = COLUMNS[kind] + (WIDE_COLUMNS.get(kind, ()) if form == "wide" else ())
+        columns = COLUMNS[kind]
+        if form == "wide":
+            columns = (*map(with_whole_text, columns), *WIDE_COLUMNS.get(kind, ()))
         if zone is not None:
             columns = tuple(with_times(column, zone) for column in columns)
         if clusters:

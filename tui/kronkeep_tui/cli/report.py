@@ -49,7 +49,11 @@ def _report(options: argparse.Namespace) -> int:
     if not options.words:
         return with_blocking_client(_make)(options)
     if len(options.words) != 2 or options.words[0] != "verify":
-        raise InvalidRequest("It is not clear what to do.", next_step="kronkeep report verify FILE")
+        raise InvalidRequest(
+            f"A report cannot be {clean(repr(' '.join(options.words)), 80)}.",
+            next_step="kronkeep report makes one, --morning shows the morning's, and report verify FILE "
+            "checks the signature of one.",
+        )
     return _verify(Path(options.words[1]), options)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from kronkeep_common.errors import InvalidRequest, KronkeepError
+from kronkeep_common.errors import CronJobNotFound, DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean, duration
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kronkeep_common.models import ScheduleVerdict
 
 VERDICT_EXIT = {"ok": 0, "warning": 0, "conflict": 1}
+_NAME = re.compile(r"(?!@)[^ /]+(/[^ ]+)?")  # a CronJob's, with its namespace or without
 MOST = 10_000  # fire times in one answer
 
 
@@ -53,7 +55,9 @@ def add_parser(verbs: Verbs) -> None:
 def _add_next(schedule_verbs: Verbs) -> None:
     following = schedule_verbs.add_parser("next", help="the next fire times of a schedule")
     following.add_argument(
-        "expr", nargs="?", help="five fields such as '0 2 * * *', @daily, or a CronJob's NAMESPACE/NAME"
+        "expr",
+        nargs="?",
+        help="five fields such as '0 2 * * *', @daily, or a CronJob's NAMESPACE/NAME or NAME",
     )
     following.add_argument("--zone", help="an IANA time zone (default: UTC)")
     following.add_argument("-n", type=_read_count, default=5, help="how many (default: 5)")
@@ -138,15 +142,23 @@ def _print_next(options: argparse.Namespace) -> int:
 
 
 def _schedule_of(options: argparse.Namespace) -> Schedule:
-    """Return the schedule that is given, or that of the CronJob whose NAMESPACE/NAME is given."""
+    """Return the schedule that is given, or that of the CronJob whose name is given.
+
+    A single word is a CronJob's name, in the namespace default where it has no other.
+    """
     text = options.expr
-    if "/" not in text or " " in text.strip() or text.startswith("@"):
+    if _NAME.fullmatch(text) is None:
         return Schedule.parse(text, options.zone)
     from kronkeep_common.client.blocking_transport import run_without_loop
     from kronkeep_common.client.sync_client import blocking_client
 
     client = blocking_client(options.socket)
-    cronjob = run_without_loop(client.cronjobs.get(*split_name(text)))
+    try:
+        cronjob = run_without_loop(client.cronjobs.get(*split_name(text)))
+    except (CronJobNotFound, DaemonUnreachable):
+        if "/" in text:
+            raise
+        return Schedule.parse(text, options.zone)  # no schedule has one word, so it says what one has
     return Schedule.parse(cronjob.schedule, options.zone or cronjob.time_zone)
 
 

@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kronkeep_tui.cli import output
+from kronkeep_tui.cli.arguments import read_count
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def add_parser(verbs: Verbs) -> None:
         default="namespace",
         help="a row for each (default: %(default)s)",
     )
-    stats.add_argument("--days", type=int, default=90, help="how many days up to today, in UTC (default: 90)")
+    stats.add_argument(
+        "--days", type=read_count, default=90, help="how many days up to today, in UTC (default: 90)"
+    )
     stats.add_argument("--period", choices=("total", "day", "week"), default="total", help="a line for each")
     stats.add_argument("-n", "--namespace", help="only of this namespace")
     output.add_options(stats)

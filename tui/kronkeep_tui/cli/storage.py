@@ -7,6 +7,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.models.storage_layout import LAYOUTS
@@ -19,7 +20,7 @@ from kronkeep_tui.cli import (
     storage_snapshots,
     wait_for_end,
 )
-from kronkeep_tui.cli.arguments import add_cluster
+from kronkeep_tui.cli.arguments import add_cluster, read_count
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 from kronkeep_tui.form.value_texts import read_size
 from kronkeep_tui.password_words import password_words
@@ -141,7 +142,7 @@ def _add_usage(storage_verbs: Verbs) -> None:
         help="measure it, and print how it has grown",
     )
     usage.add_argument("name", help="of the storage")
-    usage.add_argument("--limit", type=int, default=10, help="how many measurements (default: 10)")
+    usage.add_argument("--limit", type=read_count, default=10, help="how many measurements (default: 10)")
     output.add_options(usage, output.NAMELESS)
     usage.set_defaults(func=with_blocking_client(_usage))
 
@@ -154,7 +155,7 @@ def _add_repositories(storage_verbs: Verbs) -> None:
         help="whose repositories it has, and how late their archives begin",
     )
     repositories.add_argument("name", help="of the storage")
-    repositories.add_argument("--limit", type=int, help="how many (default: all)")
+    repositories.add_argument("--limit", type=read_count, help="how many (default: all)")
     output.add_options(repositories)
     output.add_zone(repositories)
     repositories.set_defaults(func=with_blocking_client(_list_repositories))
@@ -248,6 +249,12 @@ def _spec_of(options: argparse.Namespace) -> BackupStorageCreate:
 
 
 async def _change(client: "Client", options: argparse.Namespace) -> int:
+    given = (options.capacity, options.bandwidth, options.bandwidth_zone, options.maintenance_credentials)
+    if all(value is None for value in given) and not options.allow_namespace + options.deny_namespace:
+        raise InvalidRequest(
+            "What is to be changed is not named.",
+            next_step="kronkeep help storage change lists what can be; its address: storage set-address.",
+        )
     change = BackupStorageChange(
         allow_namespaces=tuple(options.allow_namespace),
         deny_namespaces=tuple(options.deny_namespace),

@@ -94,6 +94,8 @@ def _describe(event: "ChangeEvent") -> str:
     record = event.record or {}
     name = record.get("cronjob") or record.get("id") or event.id
     object_name = f"{record.get('namespace', '')}/{name}".removeprefix("/")
-    words = [event.table, object_name, short_id(event.id), record.get("status", "removed")]
+    words = [event.table, object_name]
+    words += [short_id(event.id)] if event.id != object_name else []
+    words.append(record.get("status", "removed"))
     words += [text for key in ("reason", "message") if (text := record.get(key))]
     return "  ".join(clean(str(word), 200) for word in words)
