@@ -142,21 +142,18 @@ class CronJobNotFound(NotFound):
     """No CronJob has that namespace and name."""
 
     code = "CronJobNotFound"
-    default_next_step = "List what exists: kronkeep get cronjobs; what can be restored: kronkeep restorable."
 
 
 class ExecutionNotFound(NotFound):
     """No run has that id."""
 
     code = "ExecutionNotFound"
-    default_next_step = "List what exists: kronkeep get executions."
 
 
 class BackupNotFound(NotFound):
     """No backup has that id."""
 
     code = "BackupNotFound"
-    default_next_step = "List what exists: kronkeep get backups."
 
 
 class PolicyNotFound(NotFound):
@@ -177,7 +174,6 @@ class RestoreNotFound(NotFound):
     """No restore has that id."""
 
     code = "RestoreNotFound"
-    default_next_step = "List what exists: kronkeep get restores."
 
 
 class CopyNotFound(NotFound):
@@ -233,7 +229,6 @@ class AlertNotFound(NotFound):
     """No alert has that id."""
 
     code = "AlertNotFound"
-    default_next_step = "List what exists: kronkeep get alerts."
 
 
 class SilenceNotFound(NotFound):

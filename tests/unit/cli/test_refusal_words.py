@@ -4,7 +4,13 @@ import pytest
 from tests.records import make_run, vault
 
 from kronkeep_common.api import ChangeEvent
-from kronkeep_common.errors import ConfirmationMissing, KronkeepError, ScheduleConflict
+from kronkeep_common.errors import (
+    ConfirmationMissing,
+    CronJobNotFound,
+    KronkeepError,
+    NotFound,
+    ScheduleConflict,
+)
 from kronkeep_common.models import Alert
 from kronkeep_common.states import AlertStatus
 from kronkeep_tui.cli import output, watch
@@ -32,6 +38,9 @@ def test_a_field_is_called_as_its_option(sentence: str, options: set[str], shown
         (ScheduleConflict("x"), {"--on-conflict"}, "--on-conflict shift, after-run or accept"),
         (ScheduleConflict("x"), {"--file"}, "on_conflict: shift"),
         (ConfirmationMissing("x", field="confirm"), set(), "with --yes and that name"),
+        (CronJobNotFound("x"), set(), "List what exists: kronkeep get cronjobs; "),
+        (CronJobNotFound("x", next_step="Did you mean y?"), set(), "Did you mean y?"),
+        (NotFound("x"), set(), "List what exists and check the name."),
     ],
 )
 def test_the_next_step_names_options(error: KronkeepError, options: set[str], step: str) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import KronkeepError, NotFound
 
 # A refusal of a request's body or of a storage's settings: the field's path, and what is wrong with it.
 _REFUSED_FIELD = re.compile(r"The (?:body is|settings are) refused: ([\w.\[\]]+): (.*)", re.DOTALL)
@@ -23,6 +23,15 @@ _NEXT_STEPS: dict[str, dict[object, str]] = {
     "NameTaken": {
         "target.claim": "Choose another name for --new-claim, or restore into that claim with --claim.",
     },
+}
+
+# What lists the objects of which one was not there.
+_LISTS = {
+    "CronJobNotFound": "kronkeep get cronjobs; what can be restored of deleted ones: kronkeep restorable",
+    "ExecutionNotFound": "kronkeep get executions",
+    "BackupNotFound": "kronkeep get backups",
+    "RestoreNotFound": "kronkeep get restores",
+    "AlertNotFound": "kronkeep get alerts",
 }
 
 
@@ -45,4 +54,6 @@ def next_step_of(error: KronkeepError, options: Collection[str]) -> str:
     """Return what to do about an error with the options of the verb."""
     if error.code == "ScheduleConflict" and "--on-conflict" in options:
         return "Choose one: --on-conflict shift, after-run or accept."
+    if error.next_step == NotFound.default_next_step and error.code in _LISTS:
+        return f"List what exists: {_LISTS[error.code]}."
     return _NEXT_STEPS.get(error.code, {}).get(error.details.get("field"), error.next_step)
