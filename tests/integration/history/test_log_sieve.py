@@ -13,11 +13,11 @@ import pytest
 from tests.records import RUN, make_run
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.models import CronJobExecution, KeptLog
+from kronkeep_common.models import KeptLog
 from kronkeep_common.models.log_search import SearchEnd
 from kronkeep_daemon.cronjobs.log_search_service import AT_ONCE, LogSearch
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.kept_logs import CappedLog, sieve_key
+from kronkeep_daemon.history.kept_logs import CappedLog, LogOwner, sieve_key
 from kronkeep_daemon.history.log_search import LogQuestion, find_lines
 from kronkeep_daemon.history.log_sieve_builder import LogSieveBuilder
 
@@ -119,17 +119,19 @@ async def fill(history: History, count: int = 20) -> None:
         await save(history, f"r{number}", {"main": f"begin\nerror: {word}\n".encode()})
 
 
-async def test_the_first_hit_comes_before_the_other_logs_are_read(history: History) -> None:
+async def test_the_first_hit_comes_before_the_other_logs_are_read(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(60):
         await save(history, f"r{number}", {"main": b"the word\n"})
     read: list[str] = []
     read_now = history.logs.read_now
 
-    def count_reads(run: CronJobExecution, name: str) -> bytes | None:
+    def count_reads(run: LogOwner, name: str) -> bytes | None:
         read.append(run.id)
         return read_now(run, name)
 
-    history.logs.read_now = count_reads  # type: ignore[method-assign]
+    monkeypatch.setattr(history.logs, "read_now", count_reads)
     lines = LogSearch(history, LogQuestion("word")).run(bool, {})
     async with aclosing(lines):
         first = await anext(lines)
