@@ -14,6 +14,7 @@ from kronkeep_daemon.http.list_pages import cluster_views
 from kronkeep_daemon.http.route import ApiCall, RouteTable
 from kronkeep_daemon.http.routes_backups import without_policy
 from kronkeep_daemon.http.streams import count_stream
+from kronkeep_daemon.loop_turns import LoopTurn
 
 RUNS = 200
 BACKUPS = 200
@@ -43,9 +44,14 @@ async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
     history = services.history
     seq = history.seq  # read before the CronJobs: their later changes carry it or a later one
     cronjobs, watches = await services.live.current(CRONJOB_BYTES)
-    records = services.backup_records
-    runs = take_newest(map(records.link_to_backup, history.executions.newest(limit=RUNS).items), RUN_BYTES)
-    backups = map(without_policy, history.backups.newest(limit=BACKUPS).items)
+    turn = LoopTurn()
+    newest_runs = history.executions.newest(limit=RUNS).items
+    await turn.give_way()
+    runs = take_newest(map(services.backup_records.link_to_backup, newest_runs), RUN_BYTES)
+    await turn.give_way()
+    newest_backups = history.backups.newest(limit=BACKUPS).items
+    backups = take_newest(map(without_policy, newest_backups), BACKUP_BYTES)
+    await turn.give_way()
     return api.Snapshot(
         seq=seq,
         now=services.clock.now(),
@@ -53,7 +59,7 @@ async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
         cronjobs=cast(list[CronJob], cronjobs.items),
         cronjobs_cursor=cronjobs.next_cursor,
         executions=runs,
-        backups=take_newest(backups, BACKUP_BYTES),
+        backups=backups,
         restores=take_newest(history.restores.newest(limit=RESTORES).items, RESTORE_BYTES),
         copies=take_newest(history.copies.newest(limit=COPIES).items, COPY_BYTES),
         storages=services.storages.list(),
