@@ -72,11 +72,14 @@ class LogFollower:
                 return
             is_empty = True
             is_of_next = False
-            known = self._second, self._count_of_second
+            position = (
+                self._second,
+                self._count_of_second,
+            )  # to go back to where the log is of the next attempt
             try:
                 async for line in self._read_stream(place):
                     if is_empty and place is AttemptPlace.COMPLETE and self._is_after_end(line):
-                        self._second, self._count_of_second = known
+                        self._second, self._count_of_second = position
                         is_of_next = True
                         break
                     is_empty = False

@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, NEWER_RESTIC
 from tests.quick_repository import write_quick_repository
 
+from kronkeep_common.errors import InvalidPolicy
 from kronkeep_common.models import Source
 from kronkeep_daemon.restic import backup, exclude_patterns
 from kronkeep_daemon.restic.exclude_patterns import ExcludeFilter
@@ -131,5 +132,5 @@ def test_a_pattern_leaves_out_what_restic_leaves_out(program: str, tmp_path: Pat
     "text", ["[", "a[", "[]", "[a-]", "a\\", "[a", "..", "a/../b", "", "!", "a\nb", "x\0"]
 )
 def test_a_pattern_that_restic_refuses_is_refused_before(text: str) -> None:
-    with pytest.raises(Exception, match="cannot be used"):
+    with pytest.raises(InvalidPolicy, match="cannot be used"):
         exclude_patterns.parse_pattern(text)

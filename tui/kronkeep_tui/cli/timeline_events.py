@@ -59,12 +59,17 @@ def list_events(timeline: Timeline) -> list[TimelineEvent]:
     """Return the events of a timeline by their begin; durations of what goes on are up to now."""
     now = timeline.now.timestamp()
     rows = with_timeline({}, timeline)
-    events = [event for row in timeline.rows for event in _events_of(row, rows[row.cronjob_id], now)]
+    events: list[TimelineEvent] = []
+    for row in timeline.rows:
+        bars = rows[row.cronjob_id]
+        events += _past_events(row, bars, now)
+        events += _planned_events(row, bars)
     return sorted(_with_overlaps(events, timeline.now), key=_begin_order)
 
 
-def _events_of(row: TimelineRow, bars: NightRow, now: float) -> Iterable[TimelineEvent]:
-    place: dict[str, Any] = {"cluster": row.cluster, "namespace": row.namespace, "cronjob": row.cronjob}
+def _past_events(row: TimelineRow, bars: NightRow, now: float) -> Iterable[TimelineEvent]:
+    """Yield the runs and archives of a CronJob, those that go on included."""
+    place = _place_of(row)
     usual = bars.usual_seconds
     slots = {run.id: run.gap_slots for run in row.runs}
     for bar in bars.runs:
@@ -93,6 +98,12 @@ def _events_of(row: TimelineRow, bars: NightRow, now: float) -> Iterable[Timelin
                 run_id=backup.run_id,
                 **place,
             )
+
+
+def _planned_events(row: TimelineRow, bars: NightRow) -> Iterable[TimelineEvent]:
+    """Yield the runs and archives of a CronJob that are planned."""
+    place = _place_of(row)
+    usual = bars.usual_seconds
     for moment in bars.planned:
         yield TimelineEvent(
             kind="planned",
@@ -112,6 +123,10 @@ def _events_of(row: TimelineRow, bars: NightRow, now: float) -> Iterable[Timelin
             id=f"{row.namespace}/{row.cronjob}",
             **place,
         )
+
+
+def _place_of(row: TimelineRow) -> dict[str, Any]:
+    return {"cluster": row.cluster, "namespace": row.namespace, "cronjob": row.cronjob}
 
 
 def _times_of(bar: Bar, now: float) -> dict[str, Any]:
