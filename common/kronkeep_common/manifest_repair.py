@@ -33,10 +33,19 @@ def remove_fault(body: Body, error: KronkeepError) -> Body | None:
     return None
 
 
+def is_about_absence(body: msgspec.Struct, error: KronkeepError) -> bool:
+    """Return whether an error quotes no value of a manifest: something is missing there."""
+    return not any(_is_quoted(value, error) for _, value in _walk(msgspec.to_builtins(body), ()))
+
+
+def _is_quoted(value: str, error: KronkeepError) -> bool:
+    return bool(value) and f"'{value}'" in error.message
+
+
 def _find_faulty(fields: Any, error: KronkeepError) -> Iterator[Steps]:
     """Yield the paths of values that the error's sentence quotes, then that of the field that it names."""
     for steps, value in _walk(fields, ()):
-        if value and f"'{value}'" in error.message:
+        if _is_quoted(value, error):
             yield steps
     named = split_path(str(error.details.get("field") or ""))
     if named:

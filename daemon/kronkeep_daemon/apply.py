@@ -206,9 +206,13 @@ def _note_field_names(body: JsonObject) -> None:
 
 
 def build_body(manifest: CronJobManifest) -> JsonObject:
-    """Return the object to send: only what people write of the metadata, with the namespace."""
+    """Return the object to send: only what people write of the metadata, with the namespace.
+
+    What `kubectl get -o yaml` prints has the note of an earlier application, which nobody declares.
+    """
     meta = {key: manifest.metadata[key] for key in _KEPT_META if manifest.metadata.get(key)}
     body = {"apiVersion": manifest.api_version, "kind": manifest.kind, "spec": manifest.spec}
     copied: JsonObject = msgspec.json.decode(msgspec.json.encode(body | {"metadata": meta}))
     copied["metadata"]["namespace"] = manifest.namespace
+    (copied["metadata"].get("annotations") or {}).pop(object_keys.DECLARED, None)
     return copied

@@ -40,6 +40,7 @@ from kronkeep_tui.shell_commands import (
     lines_of_screen,
     words_of_restore,
 )
+from kronkeep_tui.store import Store
 from kronkeep_tui.views.registry import KINDS
 
 
@@ -164,7 +165,7 @@ def test_verify_and_drill(made: Made) -> None:
     assert run_kronkeep(made.daemon, "verify", made.backup, "--wait").returncode == 0
     done = run_kronkeep(made.daemon, "drill", "job", "--wait")
     assert done.returncode == 0, done.stderr
-    assert "compared with manifest" in done.stdout
+    assert "compared with checksums" in done.stdout
     listed = json.loads(run_kronkeep(made.daemon, "get", "restores", "-o", "json").stdout)
     for one in listed[:2]:
         log = run_kronkeep(made.daemon, "logs", "--restore", one["id"])
@@ -288,6 +289,7 @@ class ShellContext:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.store = Store()
         self.last_change: tuple[ShellCommand, ...] = ()
 
     def start_work(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from kronkeep_common import object_keys
+from kronkeep_common.models import CronJobManifest
+from kronkeep_daemon.apply import build_body
 from kronkeep_daemon.cronjobs import last_applied
 
 
@@ -78,6 +80,12 @@ def test_what_is_declared_no_more_goes_and_what_others_set_stays() -> None:
     assert patch["spec"] == {"suspend": None, "a": {"b": None}, "c": None}
     assert patch["metadata"] == {"labels": {"team": None}}
     assert not last_applied.covers(live, patch)
+
+
+def test_a_note_in_what_kubectl_printed_is_not_declared() -> None:
+    metadata = {"name": "db", "annotations": {object_keys.DECLARED: "{}", "team": "shop"}}
+    manifest = CronJobManifest(api_version="batch/v1", kind="CronJob", metadata=metadata, spec={})
+    assert build_body(manifest)["metadata"]["annotations"] == {"team": "shop"}
 
 
 def test_values_are_not_kept() -> None:

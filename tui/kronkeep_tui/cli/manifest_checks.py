@@ -12,7 +12,7 @@ from kronkeep_common.errors import (
     StorageNotFound,
     Unavailable,
 )
-from kronkeep_common.manifest_repair import remove_fault
+from kronkeep_common.manifest_repair import is_about_absence, remove_fault
 from kronkeep_common.manifests import ManifestBody, ManifestDocument
 from kronkeep_common.models import BackupStorageCreate, CronJob
 from kronkeep_common.natural_order import natural_key
@@ -96,9 +96,11 @@ async def _refusals_of(
     """Return all that is wrong with a manifest; `error` is what was found first.
 
     What was refused is left out of it, and the rest is checked, until nothing more is refused. Schedules that
-    conflict are no fault of the rest, as one of them may be a stand-in.
+    conflict are no fault of the rest, as one of them may be a stand-in, nor is it that what was left out is
+    missing.
     """
     refusals: list[ManifestRefusal] = []
+    fields: set[object] = set()
     body: ManifestBody | None = document.body
     for number in range(MOST_FAULTS):
         if number or error is None:
@@ -106,10 +108,13 @@ async def _refusals_of(
         is_storage = isinstance(error, StorageNotFound | NotAllowedNow)
         if error is None or (number and not isinstance(error, InvalidRequest | StorageNotFound)):
             break
+        if body is None or (error.details.get("field") in fields and is_about_absence(body, error)):
+            break
         is_known = is_storage and error.details.get("storage") in described
         if not is_known and not (number and isinstance(error, ScheduleConflict)):
             refusals.append(ManifestRefusal(document, error))
-        body = remove_fault(body, error) if body is not None else None
+        fields.add(error.details.get("field"))
+        body = remove_fault(body, error)
     return refusals
 
 
