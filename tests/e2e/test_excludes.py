@@ -62,7 +62,7 @@ async def list_files(client: Client, backup_id: str, path: str) -> set[str]:
 
 
 @pytest.mark.usefixtures("daemon", "storage")
-async def test_excludes_are_told_before_and_kept_in_the_archive(client: Client, claim: Path) -> None:
+async def test_excludes_are_reported_before_and_kept_in_the_archive(client: Client, claim: Path) -> None:
     for name in PICTURES:
         (claim / name).parent.mkdir(parents=True, exist_ok=True)
         (claim / name).write_text(name)

@@ -48,7 +48,7 @@ def newest_of(paths: list[str]) -> Callable[[], Awaitable[str]]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="sets another process's limits: needs root")
-async def test_a_full_disk_is_told_and_a_stopped_daemon_is_silent(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_a_stopped_daemon_is_silent(tmp_path: Path) -> None:
     async with monitor() as (url, paths):
         (tmp_path / "url").write_text(url)
         config = tmp_path / "kronkeepd.toml"

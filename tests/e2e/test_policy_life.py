@@ -81,7 +81,7 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(site: BackupSite) ->
     await cluster.close()
 
 
-async def test_a_schedule_that_kubectl_broke_is_told_by_an_event_and_the_policys_state(
+async def test_a_schedule_that_kubectl_broke_is_reported_by_an_event_and_the_policys_state(
     site: BackupSite,
 ) -> None:
     await site.create_storage("patched")
@@ -112,7 +112,7 @@ async def test_a_schedule_that_kubectl_broke_is_told_by_an_event_and_the_policys
     await cluster.close()
 
 
-async def test_what_is_not_archived_is_told_and_a_last_claim_that_others_remove_before_the_night(
+async def test_what_is_not_archived_is_reported_and_a_last_claim_that_others_remove_before_the_night(
     site: BackupSite,
 ) -> None:
     await site.create_storage("partly")

@@ -66,7 +66,7 @@ async def test_names_that_cannot_be_shown_are_selected_and_restored(new: BackupS
         await assert_each_name_can_be_selected(client, backup, claim)
 
 
-async def test_holes_stay_holes_and_what_restic_cannot_keep_is_told_once(new: BackupSite) -> None:
+async def test_holes_stay_holes_and_what_restic_cannot_keep_is_reported_once(new: BackupSite) -> None:
     await new.create_storage("holes")
     claim = await new.create_claim("holes")
     (claim / "sparse").touch()

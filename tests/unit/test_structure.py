@@ -73,5 +73,11 @@ def test_what_tests_share_is_in_modules_that_are_no_tests() -> None:
     assert [str(path) for path in modules if imports.search(path.read_text())] == []
 
 
+def test_names_of_tests_have_no_private_words() -> None:
+    modules = list_modules("tests")
+    private = re.compile(r"def (test_\w*(?:heard|anew|told(?!_apart|_from|_to\b|_to_wait))\w*)\(")
+    assert [name for path in modules for name in private.findall(path.read_text())] == []
+
+
 def test_no_modules_import_each_other_in_a_circle(sources: list[Source]) -> None:
     assert import_circles(sources) == []

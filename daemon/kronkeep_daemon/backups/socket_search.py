@@ -10,7 +10,7 @@ from kronkeep_common.text import shorten_middle
 
 STEP = "sockets"
 MOST_EXAMPLES = 3
-# What cannot be read is no fault here: restic tells it. `paths` begin with a slash.
+# What cannot be read is no fault here: restic reports it. `paths` begin with a slash.
 _SCRIPT = 'find "$@" -type s -exec printf "%s\\0\\n" {} + 2>/dev/null; exit 0'
 
 

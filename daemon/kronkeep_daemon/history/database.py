@@ -62,7 +62,7 @@ def connect(path: Path, *, cache_kib: int = READER_CACHE, read_only: bool = True
         connection.execute(f"PRAGMA cache_size=-{cache_kib}")
         connection.execute("PRAGMA cell_size_check=ON")
         connection.execute("PRAGMA trusted_schema=OFF")
-    except BaseException:  # a file that is no database is told here
+    except BaseException:  # a file that is no database is noticed here
         connection.close()
         raise
     return connection

@@ -14,7 +14,7 @@ from kronkeep_daemon.kube.client import Cluster
 
 SILENT_SECONDS = 10.0
 ANSWER_SECONDS = 6.0
-PAUSE_SECONDS = 2.0  # between two questions: a balancer that is loaded anew refuses connections for a moment
+PAUSE_SECONDS = 2.0  # between two questions: a balancer that reloads refuses connections for a moment
 QUESTIONS = 2
 
 

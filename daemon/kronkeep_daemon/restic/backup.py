@@ -24,7 +24,7 @@ from kronkeep_daemon.restic import (
 from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.restic.unreadable_files import UnreadableFile
 
-SHORTEST_SECONDS = 0.001  # of an archive whose speed is told
+SHORTEST_SECONDS = 0.001  # of an archive whose speed is computed
 
 
 class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ LONGEST_PATH = 120  # characters
 LONGEST_REASON = 200
 _BEGIN = "ignoring error for "
 _MOST_LINES = 20  # of one file, whose name may have line feeds
-_MOST_COLONS = 64  # in a name, at which it may be told from the error
+_MOST_COLONS = 64  # in a file's error; its name may end at each of them
 _NAME = "/\u2026"  # stands for a file's path in the log without names
 
 

@@ -38,7 +38,7 @@ async def test_a_restart_neither_repeats_nor_loses(tmp_path: Path, receiver: Rec
     assert told["alert"]["next_step"].startswith("Correct the annotation")
 
 
-async def test_what_cannot_be_told_stays_as_it_is(tmp_path: Path, receiver: Receiver) -> None:
+async def test_what_cannot_be_judged_stays_as_it_is(tmp_path: Path, receiver: Receiver) -> None:
     policy = BackupPolicy(id="p", storage_id="v", schedule="0 1 * * *", on_conflict="accept")
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
         it.cronjob = msgspec.structs.replace(WELL, policy=policy, policy_findings=("Overlap: they meet.",))
@@ -101,7 +101,9 @@ async def test_no_alert_ends_while_a_clock_is_at_fault(tmp_path: Path) -> None:
         assert it.service.active_alerts() == []
 
 
-async def test_a_token_that_ends_is_told_until_there_is_a_new_one(tmp_path: Path, receiver: Receiver) -> None:
+async def test_a_token_that_ends_is_an_alert_until_there_is_a_new_one(
+    tmp_path: Path, receiver: Receiver
+) -> None:
     cluster = ConfigMapCluster()
     async with daemon(tmp_path, channel(tmp_path, receiver.url), cluster=cluster) as it:
         it.cronjob = WELL
@@ -180,7 +182,7 @@ async def test_apprise_delivers(tmp_path: Path, receiver: Receiver) -> None:
     assert receiver.messages[0]["type"] == "failure"
 
 
-async def test_severity_and_recoveries_choose_what_a_channel_is_told(
+async def test_severity_and_recoveries_choose_what_a_channel_is_sent(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     ops = channel(tmp_path, receiver.url, recoveries=False)
@@ -194,7 +196,7 @@ async def test_severity_and_recoveries_choose_what_a_channel_is_told(
     assert receiver.messages[0]["alert"]["id"] != receiver.messages[1]["alert"]["id"]
 
 
-async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: Receiver) -> None:
+async def test_acknowledged_by_name_and_sent_no_more(tmp_path: Path, receiver: Receiver) -> None:
     async with daemon(tmp_path, channel(tmp_path, receiver.url), repeat=0.000001) as it:
         await it.service.evaluate()
         await it.service.evaluate()

@@ -56,7 +56,7 @@ def kib_of(word: str) -> int:
         ("apprise", {"redirect"}, {"flood"}),
     ],
 )
-async def test_others_are_served_and_a_stuck_channel_is_told_to_them(
+async def test_others_are_served_and_a_stuck_channel_is_reported_to_them(
     tmp_path: Path,
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,

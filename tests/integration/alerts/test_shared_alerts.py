@@ -100,7 +100,7 @@ async def test_a_silence_that_is_ended_lets_what_is_wrong_through(tmp_path: Path
             await it.service.silences.end("none", "bob")
 
 
-async def test_what_ends_while_it_is_silenced_is_told_when_the_silence_ends(
+async def test_what_ends_while_it_is_silenced_is_sent_when_the_silence_ends(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
@@ -144,7 +144,7 @@ async def test_acknowledgements_and_silences_are_known_to_every_daemon(tmp_path:
         assert {alert.silence_id for alert in one.service.active_alerts()} == {None}
 
 
-async def test_channels_are_told_what_their_filters_select(tmp_path: Path, receiver: Receiver) -> None:
+async def test_channels_are_sent_what_their_filters_select(tmp_path: Path, receiver: Receiver) -> None:
     shop = channel(tmp_path, receiver.url, filter="ns:shop !code:RunFailed")
     bank = channel(tmp_path, receiver.url, name="bank", filter="ns:bank")
     async with daemon(tmp_path, shop, bank) as it:

@@ -35,7 +35,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     asyncio.run(process.stop())
 
 
-def test_all_faults_of_all_files_are_told_and_nothing_is_applied(daemon: Daemon, tmp_path: Path) -> None:
+def test_all_faults_of_all_files_are_reported_and_nothing_is_applied(daemon: Daemon, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     (tmp_path / "b.yaml").write_text(
         "kind: CronJob\nname: late\nimage: busybox\nschedule: 0 25 * * *\n---\n"
@@ -87,7 +87,7 @@ def test_all_faults_of_all_files_are_told_and_nothing_is_applied(daemon: Daemon,
 
 
 @pytest.mark.parametrize("verb", ["apply", "create"])
-def test_no_manifest_at_all_is_a_fault_and_an_empty_file_beside_others_is_told(
+def test_no_manifest_at_all_is_a_fault_and_an_empty_file_beside_others_is_reported(
     daemon: Daemon, tmp_path: Path, verb: str
 ) -> None:
     empty = tmp_path / "empty.yaml"

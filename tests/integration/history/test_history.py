@@ -83,7 +83,9 @@ async def test_pages_newest_first_by_cronjob_and_counts(tmp_path: Path) -> None:
     await history.close()
 
 
-async def test_changes_are_told_after_they_are_durable_and_resumed_without_a_hole(tmp_path: Path) -> None:
+async def test_changes_are_sent_after_they_are_durable_and_resumed_without_a_hole(
+    tmp_path: Path,
+) -> None:
     history = await open_history(tmp_path)
     told: list[int] = []
     history.subscribe(lambda change: told.append(change.seq))

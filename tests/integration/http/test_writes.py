@@ -237,7 +237,7 @@ async def test_a_policy_with_nothing_to_archive_is_refused_at_once(
     assert (await http.get("/v1/cronjobs/default/nothing")).status_code == 404
 
 
-async def test_what_an_applied_policy_leaves_out_is_told_and_the_last_claim_stays(
+async def test_what_an_applied_policy_leaves_out_is_reported_and_the_last_claim_stays(
     daemon: Daemon, http: HTTP
 ) -> None:
     await create_vault(daemon)
@@ -373,7 +373,7 @@ async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) 
         assert await client.cronjobs.spec("default", "spec") == spec
 
 
-async def test_who_changes_a_spec_that_has_changed_meanwhile_is_told_and_a_run_is_no_change(
+async def test_who_changes_a_spec_that_has_changed_meanwhile_is_warned_and_a_run_is_no_change(
     daemon: Daemon,
 ) -> None:
     await create(daemon, "shared")
@@ -414,7 +414,7 @@ async def test_a_trigger_brings_no_secret_into_a_run(http: HTTP) -> None:
     assert (await http.post(TRIGGER, json={"env": [{"name": "A", "value": "1"}]})).status_code == 201
 
 
-async def test_an_annotation_that_names_a_storage_of_others_is_told_before_its_backup_fails(
+async def test_an_annotation_that_names_a_storage_of_others_is_reported_before_its_backup_fails(
     daemon: Daemon, http: HTTP
 ) -> None:
     await create_vault(daemon)

@@ -99,7 +99,7 @@ async def explain(restic: str, address: str, folder: Path) -> Fault:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("restic", RESTICS)
-async def test_each_server_is_told_for_what_it_does(
+async def test_each_server_is_reported_for_what_it_does(
     restic: str, scheme: str, certificate: ssl.SSLContext, tmp_path: Path
 ) -> None:
     """The answers are asked for at once: restic takes little CPU time and waits."""
@@ -141,7 +141,7 @@ async def test_each_server_is_told_for_what_it_does(
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("restic", RESTICS)
-async def test_a_name_that_nobody_knows_is_told_as_one_of_the_dns(
+async def test_a_name_that_nobody_knows_is_reported_as_one_of_the_dns(
     restic: str, scheme: str, tmp_path: Path
 ) -> None:
     """Where the tests run without a DNS its silence is told, which is true there."""

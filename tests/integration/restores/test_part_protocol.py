@@ -119,7 +119,7 @@ def test_every_byte_arrives_in_order_although_lines_are_lost(tmp_path: Path, pat
     assert exchange.most_unread <= WINDOW
 
 
-def test_what_the_client_has_is_not_sent_again_and_its_sum_is_told(tmp_path: Path, path: str) -> None:
+def test_what_the_client_has_is_not_sent_again_and_its_sum_is_sent(tmp_path: Path, path: str) -> None:
     data = os.urandom(PART_BYTES + 100)
     (tmp_path / "data").write_bytes(data)
     exchange, _ = run(tmp_path, path, ["cat", str(tmp_path / "data")], skip_blocks=3)
@@ -128,7 +128,7 @@ def test_what_the_client_has_is_not_sent_again_and_its_sum_is_told(tmp_path: Pat
     assert exchange.end == StreamEnd(hashlib.sha256(data).hexdigest(), 0)
 
 
-def test_a_command_that_fails_is_told_with_its_words(tmp_path: Path, path: str) -> None:
+def test_a_command_that_fails_is_reported_with_its_words(tmp_path: Path, path: str) -> None:
     exchange, code = run(tmp_path, path, ["sh", "-c", "echo begun; echo no such folder >&2; exit 3"])
     assert (code, bytes(exchange.received)) == (3, b"begun\n")
     assert exchange.end is not None

@@ -43,7 +43,7 @@ async def watcher(cluster: Cluster) -> AsyncIterator[Watcher]:
     await new_watcher.stop()
 
 
-async def test_what_happens_is_told(world: World, watcher: Watcher) -> None:
+async def test_what_happens_is_delivered(world: World, watcher: Watcher) -> None:
     world.put("jobs", job("a", "1"))
     await watcher.until(lambda: watcher.there == {"1": "a"})
     world.delete("jobs", "1")

@@ -124,7 +124,7 @@ async def test_a_job_deleted_before_its_end_is_cancelled(room: Room) -> None:
     await room.until(lambda: room.statuses() == {"cancelled": 1})
 
 
-async def test_one_deleted_during_a_restart_is_told_as_unknown(room: Room) -> None:
+async def test_one_deleted_during_a_restart_is_recorded_as_unknown(room: Room) -> None:
     room.world.put("jobs", job("dump-1", "u1"))
     await room.until(lambda: room.statuses() == {"running": 1})
     del room.world.objects["jobs"]["u1"]

@@ -108,7 +108,7 @@ async def test_a_second_daemon_and_a_restart_count_nothing_twice(scene: Scene) -
     assert [event["count"] for event in await scene.events()] == [1, 2]
 
 
-async def test_a_storage_that_does_not_serve_the_namespace_is_told_at_once(scene: Scene) -> None:
+async def test_a_storage_that_does_not_serve_the_namespace_is_reported_at_once(scene: Scene) -> None:
     policy = '{"storage_id": "others", "source": {"claims": [{"claim": "data"}]}}'
     scene.texts = {"one": policy, "two": policy.replace("others", "ours")}
     await scene.report()

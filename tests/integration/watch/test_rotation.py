@@ -153,7 +153,7 @@ async def grant(admin: Cluster) -> None:
     await admin.create(f"{RBAC}/clusterrolebindings", body)
 
 
-async def test_a_right_that_is_withdrawn_is_told_and_given_again_is_used(
+async def test_a_right_that_is_withdrawn_is_reported_and_given_again_is_used(
     api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Rights are looked at when a watch begins.

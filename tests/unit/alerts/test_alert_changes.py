@@ -39,7 +39,7 @@ def open_alert() -> Alert:
     return alert
 
 
-def test_what_is_new_is_opened_and_what_stays_is_told_no_more() -> None:
+def test_what_is_new_is_opened_and_what_stays_is_sent_no_more() -> None:
     first = compare_alerts([], [finding(name="a"), finding(name="b")], NOW)
     assert events_of(first) == [("opened", "shop/a"), ("opened", "shop/b")]
     assert first.alerts[0].since == NOW
@@ -47,13 +47,13 @@ def test_what_is_new_is_opened_and_what_stays_is_told_no_more() -> None:
     assert again == AlertChanges([], [])
 
 
-def test_a_new_message_is_kept_and_not_told() -> None:
+def test_a_new_message_is_kept_and_not_sent() -> None:
     changes = compare_alerts([open_alert()], [finding(message="It failed twice.")], NOW + HOUR)
     assert [alert.message for alert in changes.alerts] == ["It failed twice."]
     assert changes.events == []
 
 
-def test_what_becomes_critical_is_open_again_and_told_once() -> None:
+def test_what_becomes_critical_is_open_again_and_sent_once() -> None:
     known = msgspec.structs.replace(open_alert(), status=AlertStatus.ACKNOWLEDGED, acknowledged_by="eve")
     changes = compare_alerts([known], [finding("critical")], NOW + HOUR)
     assert events_of(changes) == [("escalated", "shop/a")]

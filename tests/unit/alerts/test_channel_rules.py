@@ -85,7 +85,7 @@ CRITICAL = alert(severity="critical")
         (alert(silence_id="s", status=AlertStatus.RESOLVED), sent(), route(), None),
     ],
 )
-def test_what_a_channel_is_told(
+def test_what_a_channel_is_sent(
     known: Alert, last: SentAlert | None, chosen: ChannelRoute, event: str | None
 ) -> None:
     assert choose_event(known, last, chosen, NOW) == event

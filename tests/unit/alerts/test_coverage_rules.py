@@ -40,7 +40,7 @@ def claim(days_old: float, **fields: Any) -> ClaimCoverage:
         (claim(2), "never", False),
     ],
 )
-def test_new_claims_and_those_that_were_protected_are_told(
+def test_new_claims_and_those_that_were_protected_are_reported(
     subject: ClaimCoverage, which: Any, is_told: bool
 ) -> None:
     findings = coverage_findings(subject, AlertSettings(uncovered=which), LISTED, NOW)

@@ -286,7 +286,7 @@ def test_an_alert_has_the_reason_that_the_list_of_its_object_has() -> None:
     ]
 
 
-def test_a_backup_is_told_in_words_not_by_its_status() -> None:
+def test_a_backup_is_described_in_words_not_by_its_status() -> None:
     words = {}
     for status in (B.FAILED, B.MISSED, B.UNKNOWN):
         (finding,) = cronjob_rules.cronjob_findings(facts(backups=[backup(1, status, message="So.")]))

@@ -65,7 +65,7 @@ def test_a_value_may_begin_with_a_hyphen(line: str, field: str, value: str) -> N
         ({}, "-", "ok"),
     ],
 )
-def test_a_failed_post_hook_is_told_wherever_its_backup_is_shown(
+def test_a_failed_post_hook_is_reported_wherever_its_backup_is_shown(
     hooks: dict[str, Any], column: str, state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = tuple(
@@ -222,7 +222,7 @@ def test_one_thing_is_not_several() -> None:
         ("get runs --limit 1.5", "--limit cannot be '1.5': it must be a whole number from 1 on."),
     ],
 )
-def test_a_value_that_is_none_is_told_without_the_names_of_functions(
+def test_a_value_that_is_none_is_reported_without_the_names_of_functions(
     line: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -261,7 +261,7 @@ def test_one_more_name_is_named() -> None:
         (["audit", "-o", "name"], "-o/--output cannot be 'name'"),
     ],
 )
-def test_an_empty_or_misspelt_word_is_told_as_such(
+def test_an_empty_or_misspelt_word_is_reported_as_such(
     argv: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     try:

@@ -84,6 +84,6 @@ async def test_what_is_neither_an_id_nor_a_cronjob_is_no_cronjob(find: Any, name
         await find(cast(Client, Answers(is_there=False)), name)
 
 
-async def test_a_cronjob_of_which_nothing_is_kept_is_told() -> None:
+async def test_a_cronjob_of_which_nothing_is_kept_is_reported() -> None:
     with pytest.raises(BackupNotFound, match="No snapshot of shop/db is kept"):
         await find_backup_id(cast(Client, Answers(restorable("db", None))), "shop/db")

@@ -40,7 +40,7 @@ def policy(*sources: ClaimSource, include: Include = VOLUMES_ONLY, enabled: bool
         ("aKindOfNextYear", "not a PersistentVolumeClaim"),
     ],
 )
-def test_a_volume_that_is_no_claim_is_left_out_and_told(kind: str, reason: str) -> None:
+def test_a_volume_that_is_no_claim_is_left_out_and_reported(kind: str, reason: str) -> None:
     (left_out,) = find_unarchived(policy(), (DATA, volume(kind)))
     assert (left_out.name, left_out.kind, left_out.mount_path) == ("v", kind, "/v")
     assert reason in left_out.reason
@@ -53,14 +53,14 @@ def test_configuration_is_no_data(kind: str) -> None:
     assert find_unarchived(policy(), (DATA, volume(kind))) == ()
 
 
-def test_what_a_policy_leaves_out_on_purpose_is_not_told() -> None:
+def test_what_a_policy_leaves_out_on_purpose_is_not_reported() -> None:
     other = MountedVolume("other", CLAIM_KIND, "/other", claim="other")
     assert find_unarchived(policy(ClaimSource(claim="shop-data")), (DATA, other, RAW)) == ()
     dump_only = Include(volumes=False, database=DUMP)
     assert find_unarchived(policy(include=dump_only), (DATA, volume("hostPath"))) == ()
 
 
-def test_a_claim_that_is_a_device_or_outside_the_paths_is_told() -> None:
+def test_a_claim_that_is_a_device_or_outside_the_paths_is_reported() -> None:
     assert [v.name for v in find_unarchived(policy(), (DATA, RAW))] == ["raw"]
     assert claims_to_archive(policy(), (DATA, RAW)) == ("shop-data",)
     elsewhere = policy(ClaimSource(claim="shop-data", paths=("app/old", "logs")))

@@ -134,7 +134,7 @@ def test_a_copy_is_overdue_by_its_newest_good_backup(copies: list[int], hours: i
     assert state([backup(5)], made).overdue is False
 
 
-def test_a_failure_is_told_until_a_later_copy_is_made() -> None:
+def test_a_failure_is_reported_until_a_later_copy_is_made() -> None:
     failed = copy(3, CopyStatus.FAILED, ended=2, message="No space.")
     backups = [backup(1), backup(3)]
     assert state(backups, [failed]).message == "No space."

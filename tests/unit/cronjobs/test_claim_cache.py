@@ -25,7 +25,7 @@ def claim(name: str = "data", uid: str = "u-1", policy: str | None = POLICY, **m
     return convert_object({"metadata": fields, "spec": {}}, ClaimObject)
 
 
-def test_only_claims_with_a_policy_are_kept_and_each_change_of_it_is_told() -> None:
+def test_only_claims_with_a_policy_are_kept_and_each_change_of_it_is_reported() -> None:
     scene = Scene()
     scene.cache.update("ADDED", claim(policy=None))
     assert scene.cache.refs() == []

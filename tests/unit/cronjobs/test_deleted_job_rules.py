@@ -40,7 +40,7 @@ def test_a_run_that_ended_with_its_cronjob_names_who_deleted_it() -> None:
     assert record.message == "The CronJob was deleted during this run by ada."
 
 
-def test_a_deletion_from_elsewhere_is_told_as_one() -> None:
+def test_a_deletion_from_elsewhere_is_recorded_as_one() -> None:
     record = final_record(RUN, FACTS, NOW, waited=True)
     assert record is not None
     assert (record.reason, record.next_step) == ("Deleted", "Find out who deleted it; run it again.")

@@ -88,7 +88,7 @@ async def test_while_the_watch_is_not_live_nothing_is_judged(scene: Scene) -> No
     assert scene.rows() == []
 
 
-async def test_after_a_cut_what_status_proves_is_told_and_the_rest_is_one_gap(scene: Scene) -> None:
+async def test_after_a_cut_what_status_proves_is_recorded_and_the_rest_is_one_gap(scene: Scene) -> None:
     await scene.at(5)
     scene.live = False
     await scene.at(55)

@@ -32,7 +32,7 @@ def alert(number: int, code: AlertCode, status: AlertStatus = AlertStatus.OPEN) 
 
 
 @pytest.mark.parametrize("newer", [0, ALERTS_PER_PAGE, 3 * ALERTS_PER_PAGE])
-async def test_a_conflict_is_told_however_many_alerts_are_newer(tmp_path: Path, newer: int) -> None:
+async def test_a_conflict_is_reported_however_many_alerts_are_newer(tmp_path: Path, newer: int) -> None:
     history = await History.open(tmp_path / "history", clock=FakeClock(NOW))
     conflicts = [AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.RESOLVED]
     for number, status in enumerate(conflicts):

@@ -353,7 +353,7 @@ def test_every_field_of_what_is_written_in_one_row_is_in_its_row() -> None:
     assert parse_draft(draft_of(spec)).spec == spec
 
 
-def test_a_policy_with_nothing_to_archive_is_told_until_something_is_typed() -> None:
+def test_a_policy_with_nothing_to_archive_is_reported_until_something_is_typed() -> None:
     draft = new_draft("v") | {"name": "a", "image": "b"}
     error = parse_draft(draft).errors[CLAIMS_KEY]
     assert isinstance(error, NothingToArchive)
@@ -369,7 +369,7 @@ def test_a_policy_with_nothing_to_archive_is_told_until_something_is_typed() -> 
         assert parse_draft(draft | cure).errors == {}, cure
 
 
-def test_volumes_without_a_field_stay_in_the_form_and_are_told() -> None:
+def test_volumes_without_a_field_stay_in_the_form_and_are_reported() -> None:
     host = OtherVolume(name="host", kind="hostPath", mount_path="/host")
     spec = CronJobCreate(
         name="a",

@@ -62,5 +62,5 @@ def test_other_words_do_not_pass_and_the_size_follows_the_text() -> None:
 
 
 @pytest.mark.parametrize("word", [b"", b"a", b"ab"])
-def test_short_words_cannot_be_told(word: bytes) -> None:
+def test_short_words_cannot_be_searched(word: bytes) -> None:
     assert places_of(word) == ()

@@ -23,6 +23,6 @@ def test_the_page_of_reasons_is_current() -> None:
     assert written == reasons_page(), "run make reference"
 
 
-def test_every_table_of_the_stream_is_told() -> None:
+def test_every_table_of_the_stream_is_described() -> None:
     events = page(ROUTES).partition("## Events")[2].partition("## Refusals")[0]
     assert [table for table in (*HISTORY_TABLES, *LIVE_TABLES) if f"`{table}`" not in events] == []

@@ -96,7 +96,7 @@ async def test_a_job_that_is_deleted_before_its_end_is_not_found(watched: bool) 
             await task
 
 
-async def test_a_deleted_job_is_told_once_its_pod_has_ended_too() -> None:
+async def test_a_deleted_job_is_reported_once_its_pod_has_ended_too() -> None:
     cluster = FakeCluster("main")
     async with running(cluster) as task:
         cluster.start("main")

@@ -85,7 +85,7 @@ CASES: dict[str, tuple[Job, list[Pod], dict[str, dict[str, Event]], str, str]] =
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_cause_is_told_with_what_to_do(name: str) -> None:
+def test_the_cause_is_reported_with_what_to_do(name: str) -> None:
     observed, pods, events, reason, words = CASES[name]
     cause = observe(observed, pods, events).cause
     assert cause is not None
@@ -101,7 +101,7 @@ def test_a_cause_is_kept_when_its_pod_is_gone() -> None:
     assert (cause.reason, "exit code 3" in cause.message) == ("ExitCode", True)
 
 
-def test_what_held_a_run_up_is_told_with_its_deadline() -> None:
+def test_what_held_a_run_up_is_reported_with_its_deadline() -> None:
     waited = observe(job(), [pod(wait_for("ErrImagePull", PULL))]).cause
     cause = observe(LATE, [], waited=waited).cause
     assert cause is not None

@@ -219,7 +219,7 @@ def test_a_container_that_is_not_created_says_what_to_do(message: str, reason: s
         ),
     ],
 )
-def test_the_scheduler_s_words_are_told_without_its_remarks_on_other_claims(
+def test_the_scheduler_s_words_are_reported_without_its_remarks_on_other_claims(
     message: str, told: str, step: str
 ) -> None:
     plain = {

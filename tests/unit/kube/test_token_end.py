@@ -79,7 +79,7 @@ async def test_only_a_token_that_nothing_renews_has_an_end(tmp_path: Path) -> No
         (timedelta(hours=-1), "critical", "fail"),
     ],
 )
-def test_it_is_told_two_weeks_before(left: timedelta, severity: str | None, status: str) -> None:
+def test_it_is_reported_two_weeks_before(left: timedelta, severity: str | None, status: str) -> None:
     found = token_findings("c", "prod", END, END - left)
     assert [finding.severity for finding in found] == ([severity] if severity else [])
     line = check_token("prod", END, END - left)

@@ -56,7 +56,7 @@ def night_row(number: int, *spans: tuple[float, float], schedule: str = "") -> N
     )
 
 
-def test_a_change_makes_one_row_anew_and_keeps_the_others() -> None:
+def test_a_change_makes_one_row_again_and_keeps_the_others() -> None:
     rows: Rows = with_cronjobs({}, [cronjob(n) for n in range(3)])
     rows = with_timeline(
         rows,

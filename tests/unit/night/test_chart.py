@@ -209,7 +209,7 @@ def test_words_in_plain_mode() -> None:
     assert plain(replace_drawings(draw_load([0], LOOK, "ok"))) == "none"
 
 
-def test_archives_by_a_schedule_of_their_own_are_drawn_chosen_and_told() -> None:
+def test_archives_by_a_schedule_of_their_own_are_drawn_chosen_and_described() -> None:
     ahead = tuple(
         Bar(id=f"p{first}", status="planned", begin=at(first), end=at(first + 1), storage="vault")
         for first in (28, 33)

@@ -254,7 +254,7 @@ RECORDED = [
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=[f"{each.quoted[:50]}" for each in RECORDED])
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_is_told_of_a_server(recorded: Recorded, form: str) -> None:
+def test_what_is_reported_of_a_server(recorded: Recorded, form: str) -> None:
     log = recorded.log
     if form == "json":  # as restic 0.17 and later end with `--json`
         messages = ({"message_type": "exit_error", "message": line} for line in log.split("\n"))

@@ -36,7 +36,7 @@ def plan(*stored: int | None) -> RetentionPlan:
     )
 
 
-def test_a_sum_is_said_where_each_part_of_it_was_told() -> None:
+def test_a_sum_is_said_where_each_part_of_it_was_shown() -> None:
     job = canned.cronjob("job")
     assert retention.row(job, plan(1024, 1024)).cells[2] == "2.0 KiB"
     assert retention.row(job, plan(1024, None)).cells[2] == "-"

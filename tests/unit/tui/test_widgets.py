@@ -324,7 +324,7 @@ def test_a_long_log_keeps_head_and_tail_and_says_what_lies_between() -> None:
     assert "0 with 'line 123456' in what is shown" in pane.describe_display
 
 
-def test_what_the_daemon_did_not_keep_is_told() -> None:
+def test_what_the_daemon_did_not_keep_is_reported() -> None:
     pane = Log()
     pane.add(["first", "[kronkeep: 18294586 bytes are not kept]", "last"])
     pane.add_notes(["-- end of log --"])

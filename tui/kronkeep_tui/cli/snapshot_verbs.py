@@ -190,7 +190,7 @@ async def _restore(client: "Client", options: argparse.Namespace) -> int:
         cronjob = (await client.backups.get(options.backup)).cronjob
         flags = [] if options.yes == cronjob else [f"--yes {shlex.quote(clean(cronjob, 300))}"]
         flags += [] if options.overwrite else ["--overwrite"]
-        refusal.details["field"] = None  # all that is lacking is told, not only the field that was looked at
+        refusal.details["field"] = None  # all that is lacking is listed, not one field only
         refusal.next_step = f"Repeat the command with {' '.join(flags)}."
         raise
     output.print_answer(restore, f"{restore.id} {restore.status}", options)
