@@ -12,11 +12,11 @@
                             StorageFailed (502), JobNotStarted (502), ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, OldHistory, HistoryTooNew
 
-Errors that only the daemon raises are defined there (kube/errors.py). `str(error)` is one sentence,
-`retryable` whether the same request may succeed later. Codes never change: scripts compare them.
+Errors that only the daemon raises are defined there (kube/errors.py); `error_codes` finds each by its code.
+`str(error)` is one sentence, `retryable` whether the same request may succeed later. Codes never change:
+scripts compare them.
 """
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 
@@ -468,33 +468,3 @@ class HistoryTooNew(Internal):
 
     code = "HistoryTooNew"
     default_next_step = "Run the kronkeep version that wrote it, or a later one."
-
-
-# The base class for each status of an answer, for codes that this side does not know.
-_BY_STATUS: dict[int, type[KronkeepError]] = {
-    400: InvalidRequest,
-    403: Denied,
-    404: NotFound,
-    409: Conflict,
-    412: Conflict,
-    413: InvalidRequest,
-    422: InvalidRequest,
-    502: Unavailable,
-    503: Unavailable,
-}
-
-
-def all_errors(base: type[KronkeepError] = KronkeepError) -> Iterator[type[KronkeepError]]:
-    """Yield every loaded subclass of `base`, each before its own subclasses."""
-    for kind in base.__subclasses__():
-        yield kind
-        yield from all_errors(kind)
-
-
-def error_of_code(code: str, status: int = 500, *, retryable: bool = False) -> type[KronkeepError]:
-    """Return the class of a code; for an unknown code make one, with a base class for the status."""
-    for kind in all_errors():
-        if kind.code == code:
-            return kind
-    base = _BY_STATUS.get(status, KronkeepError)
-    return type(code, (base,), {"code": code, "status": status, "retryable": retryable})

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from kronkeep_common import api, errors
+from kronkeep_common import api, error_codes, errors
 from kronkeep_common.client.transport import (
     TIMEOUT_SECONDS,
     AnswerMissing,
@@ -155,7 +155,7 @@ def error_of(answer: HttpAnswer) -> errors.KronkeepError:
     problem = decode_or_none(answer.body, api.Problem)
     if problem is None:
         return errors.Internal(f"The daemon answered {answer.status} without saying why.")
-    kind = errors.error_of_code(problem.code, problem.status, retryable=problem.retryable)
+    kind = error_codes.error_of_code(problem.code, problem.status, retryable=problem.retryable)
     error = kind(problem.detail, next_step=problem.next_step)
     error.details = problem.details
     return error

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kronkeep_common import api, errors
+from kronkeep_common import api, error_codes, errors
 from kronkeep_common.client.connection import Connection, Query, path_part
 
 
@@ -44,6 +44,6 @@ async def complete_operation(
     """Run an operation to its end; raise the error that it failed with."""
     operation = await run_operation(connection, path, body, query=query)
     if operation.status == "failed":
-        kind = errors.error_of_code(operation.reason or errors.Internal.code)
+        kind = error_codes.error_of_code(operation.reason or errors.Internal.code)
         raise kind(operation.message or "It failed.", next_step=operation.next_step)
     return operation

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kronkeep_common import errors, reason_texts
+from kronkeep_common import error_codes, errors, reason_texts
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.api import HISTORY_TABLES
 from kronkeep_common.reasons import Reason
@@ -76,7 +76,7 @@ _ONLY_FAMILIES = ("NotFound", "Unavailable")  # what is raised is always one of 
 
 def page(routes: Sequence[Route]) -> str:
     """Return the page of routes, events, errors and reasons in Markdown."""
-    documented = [kind for kind in errors.all_errors() if kind.__doc__]
+    documented = [kind for kind in error_codes.all_errors() if kind.__doc__]
     # A subclass may have its parent's code: `all_errors` begins at the root, so reversed the parent wins.
     by_code = {kind.code: kind for kind in reversed(documented)}
     listed = [by_code[code] for code in sorted(by_code) if code not in _ONLY_FAMILIES]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from kronkeep_common import errors
+from kronkeep_common import error_codes, errors
 from kronkeep_daemon.http import reference  # with it every class is loaded
 
 ROOT = Path(__file__).parents[3]
 FAMILIES = {"NotFound", "Unavailable"}
-TOLD = [kind for kind in errors.all_errors() if kind.__doc__]
+DOCUMENTED = [kind for kind in error_codes.all_errors() if kind.__doc__]
 
 
 def test_every_code_is_raised_somewhere() -> None:
@@ -19,22 +19,22 @@ def test_every_code_is_raised_somewhere() -> None:
     text = "\n".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
     uses = Counter(re.findall(r"(?<!class )\b([A-Z]\w+)\(|\d: ([A-Z]\w+),", text))
     made = {name for pair in uses for name in pair if name}
-    by_reason = {"AlreadyExists", "ClusterRefused"}  # kube.errors.refused chooses these
-    assert {kind.__name__ for kind in TOLD} - made - by_reason - FAMILIES == set()
+    by_reason = {"AlreadyExists", "ClusterRefused"}  # kube.errors.response_error chooses these
+    assert {kind.__name__ for kind in DOCUMENTED} - made - by_reason - FAMILIES == set()
     refusals = reference.page(()).partition("## Refusals")[2].partition("## Reasons")[0]
-    assert refusals.count("\n| `") == len({kind.code for kind in TOLD}) - len(FAMILIES)
+    assert refusals.count("\n| `") == len({kind.code for kind in DOCUMENTED}) - len(FAMILIES)
 
 
 def test_one_code_for_one_thing_and_one_thing_for_one_code() -> None:
-    own = Counter(kind.code for kind in TOLD if "code" in vars(kind))
+    own = Counter(kind.code for kind in DOCUMENTED if "code" in vars(kind))
     assert [code for code, count in own.items() if count > 1] == []
-    assert [kind.code for kind in TOLD if "code" in vars(kind) and kind.code != kind.__name__] == []
+    assert [kind.code for kind in DOCUMENTED if "code" in vars(kind) and kind.code != kind.__name__] == []
 
 
 def test_each_says_what_to_do() -> None:
     general = {errors.Internal, errors.KronkeepError}
     log = errors.KronkeepError.default_next_step
-    assert {kind for kind in TOLD if kind.default_next_step == log} <= general
+    assert {kind for kind in DOCUMENTED if kind.default_next_step == log} <= general
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_each_says_what_to_do() -> None:
 def test_a_code_that_this_side_does_not_know_stays_what_it_is(
     code: str, status: int, kind: type[errors.KronkeepError]
 ) -> None:
-    error_class = errors.error_of_code(
+    error_class = error_codes.error_of_code(
         code + ("" if code == "NameTaken" else str(status)), status, retryable=True
     )
     assert issubclass(error_class, kind)
