@@ -6,7 +6,7 @@ Decoding a Job of 2.9 KB takes a few microseconds and a kilobyte; the kubernetes
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import msgspec
 
@@ -454,27 +454,6 @@ T = TypeVar("T")
 def convert_object(plain: JsonObject, kind: type[T]) -> T:
     """Convert a dict to a struct of this module; raises msgspec.ValidationError."""
     return msgspec.convert(plain, kind, strict=False)
-
-
-class ListMeta(_ApiStruct):
-    """The metadata of a list."""
-
-    resource_version: str = ""
-    continue_: str | None = msgspec.field(default=None, name="continue")
-
-
-class ListPage(msgspec.Struct, Generic[T]):
-    """One page of a list; its items carry neither kind nor apiVersion."""
-
-    metadata: ListMeta
-    items: list[T] | None = None
-
-
-class WatchLine(msgspec.Struct, Generic[T]):
-    """One line of a watch."""
-
-    type: str
-    object: T
 
 
 def drop_long_annotations(meta: ObjectMeta) -> None:

@@ -12,7 +12,6 @@ import msgspec
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_common.json_decoding import DECODING_ERRORS, JsonObject
 from kronkeep_common.text import clean
-from kronkeep_daemon.kube import objects
 from kronkeep_daemon.kube.objects import CronJobObject
 
 if TYPE_CHECKING:
@@ -21,6 +20,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 Lines = list[bytes]
+
+
+class ListMeta(msgspec.Struct, rename="camel", gc=False):
+    """The metadata of a list."""
+
+    resource_version: str = ""
+    continue_: str | None = msgspec.field(default=None, name="continue")
+
+
+class ListPage(msgspec.Struct, Generic[T]):
+    """One page of a list; its items carry neither kind nor apiVersion."""
+
+    metadata: ListMeta
+    items: list[T] | None = None
+
+
+class WatchLine(msgspec.Struct, Generic[T]):
+    """One line of a watch."""
+
+    type: str
+    object: T
 
 
 def fault_message(fault: BaseException) -> str:
@@ -83,19 +103,19 @@ class ObjectDecoder(Generic[T]):
     """
 
     def __init__(self, kind: type[T], cluster_id: str) -> None:
-        self._pages = msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
-        self._lines = msgspec.json.Decoder(objects.WatchLine[kind])  # type: ignore[valid-type]
+        self._pages = msgspec.json.Decoder(ListPage[kind])  # type: ignore[valid-type]
+        self._lines = msgspec.json.Decoder(WatchLine[kind])  # type: ignore[valid-type]
         self._object: Callable[[bytes | msgspec.Raw], T] = msgspec.json.Decoder(kind).decode
         # A CronJob keeps its own JSON, so what holds several is split before each of them is decoded.
         self._splits = kind is CronJobObject
         if self._splits:
             self._object = cast("Any", partial(CronJobObject.from_json, cluster=cluster_id))
 
-    def page(self, body: bytes) -> objects.ListPage[T]:
+    def page(self, body: bytes) -> ListPage[T]:
         """Decode a page of a list; an object that does not fit `kind` is logged and left out."""
         if not self._splits:
             try:
-                return cast("objects.ListPage[T]", self._pages.decode(body))
+                return cast("ListPage[T]", self._pages.decode(body))
             except msgspec.DecodeError:
                 pass  # one object is at fault: the others are read below
         try:
@@ -108,15 +128,15 @@ class ObjectDecoder(Generic[T]):
                 items.append(self._object(item))
             except msgspec.ValidationError as fault:
                 log.warning("an object of a list cannot be read: %s", fault)
-        return objects.ListPage(page.metadata, items)
+        return ListPage(page.metadata, items)
 
-    def line(self, body: bytes) -> objects.WatchLine[T]:
+    def line(self, body: bytes) -> WatchLine[T]:
         """Decode a line of a watch; raises msgspec.DecodeError, of which ValidationError is a kind."""
         if not self._splits:
-            return cast("objects.WatchLine[T]", self._lines.decode(body))
+            return cast("WatchLine[T]", self._lines.decode(body))
         line = _RAW_LINES.decode(body)
-        return objects.WatchLine(line.type, self._object(line.object))
+        return WatchLine(line.type, self._object(line.object))
 
 
-_RAW_PAGES = msgspec.json.Decoder(objects.ListPage[msgspec.Raw])
-_RAW_LINES = msgspec.json.Decoder(objects.WatchLine[msgspec.Raw])
+_RAW_PAGES = msgspec.json.Decoder(ListPage[msgspec.Raw])
+_RAW_LINES = msgspec.json.Decoder(WatchLine[msgspec.Raw])
