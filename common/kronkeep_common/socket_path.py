@@ -87,7 +87,8 @@ def advise_start(path: Path) -> str:
         )
     folder = path.parent
     if (folder / "kronkeepd.log").exists() and (folder / "cluster").is_dir():
-        return f"That demo has ended. Start it again: kronkeep demo --state {shlex.quote(str(folder))}."
+        state = shlex.quote(str(folder))
+        return f"That demo has ended, or is only starting: wait, or start it: kronkeep demo --state {state}."
     if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(DEMO_PREFIX):
         return "That demo has ended and is gone: start another (kronkeep demo), and unset KRONKEEP_SOCKET."
     return DaemonUnreachable.default_next_step

@@ -1,5 +1,8 @@
 """What the API calls by its fields is called by options on the command line."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from tests.records import make_run, vault
 
@@ -12,8 +15,10 @@ from kronkeep_common.errors import (
     ScheduleConflict,
 )
 from kronkeep_common.models import Alert
+from kronkeep_common.socket_path import advise_start
 from kronkeep_common.states import AlertStatus
 from kronkeep_tui.cli import output, watch
+from kronkeep_tui.cli.main import main
 from kronkeep_tui.cli.refusal_words import name_options, next_step_of
 
 
@@ -66,6 +71,25 @@ def test_a_wide_table_has_the_whole_text(capsys: pytest.CaptureFixture[str]) -> 
     assert " end" not in capsys.readouterr().out
     output.print_records("alerts", [alert], "wide")
     assert " end" in capsys.readouterr().out
+
+
+def test_a_page_of_html_is_not_written_to_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_a_screen() -> bool:
+        return True
+
+    monkeypatch.setattr(sys.stdout, "isatty", is_a_screen)
+    assert main(["--socket", "/nonexistent/api.sock", "report"]) == 2
+    assert "--output report.html" in capsys.readouterr().err
+
+
+def test_a_demo_that_does_not_answer_may_be_starting(tmp_path: Path) -> None:
+    (tmp_path / "kronkeepd.log").touch()
+    (tmp_path / "cluster").mkdir()
+    assert f"starting: wait, or start it: kronkeep demo --state {tmp_path}" in advise_start(
+        tmp_path / "api.sock"
+    )
 
 
 def test_a_storage_is_named_once_in_a_change() -> None:

@@ -62,6 +62,11 @@ async def _make(client: "Client", options: argparse.Namespace) -> int:
 
     if options.sign_key and not options.output:
         raise InvalidRequest("A signature needs a file to lie beside.", next_step="Add --output FILE.")
+    if options.output is None and options.format in (None, "html") and sys.stdout.isatty():
+        raise InvalidRequest(
+            "A page of HTML is for a browser.",
+            next_step="Add --output report.html, or --format csv; --morning is text.",
+        )
     if options.format == "text":
         raise InvalidRequest("The format text is of --morning.", next_step="Choose html, json, csv or junit.")
     report = await client.report(_read_moment(options.from_at), _read_moment(options.to_at))
