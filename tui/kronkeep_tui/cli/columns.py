@@ -86,10 +86,10 @@ def _subject(figures: Any) -> str:
 
 
 def _snapshot(backup: Any) -> str:
-    """Return the id of a backup's snapshot, or that it is no longer there."""
+    """Return the id of a backup's snapshot as restic shows it, or that it is no longer there."""
     match backup.snapshot_state:
         case "present":
-            return _id(backup.result.snapshot_id)
+            return clean(backup.result.snapshot_id[:8])
         case "none":
             return "-"
         case gone:

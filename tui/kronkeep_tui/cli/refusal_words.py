@@ -27,7 +27,8 @@ _NEXT_STEPS: dict[str, dict[object, str]] = {
 
 # What lists the objects of which one was not there.
 _LISTS = {
-    "CronJobNotFound": "kronkeep get cronjobs; what can be restored of deleted ones: kronkeep restorable",
+    "CronJobNotFound": "kronkeep get cronjobs; of a deleted one: kronkeep get executions --filter name:NAME, "
+    "kronkeep restorable NAMESPACE/NAME",
     "ExecutionNotFound": "kronkeep get executions",
     "BackupNotFound": "kronkeep get backups",
     "RestoreNotFound": "kronkeep get restores",
