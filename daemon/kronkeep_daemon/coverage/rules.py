@@ -35,8 +35,8 @@ class ClaimFacts(NamedTuple):
     exemption: str = ""
 
 
-class CopyTimes(NamedTuple):
-    """When the newest good copy of a claim ended and was verified: of all of it, and of parts or all."""
+class BackupTimes(NamedTuple):
+    """When the newest good backup of a claim ended and was verified: of all of it, and of parts or all."""
 
     whole_at: datetime | None = None
     whole_verified_at: datetime | None = None
@@ -47,7 +47,7 @@ class CopyTimes(NamedTuple):
 class ClaimUser(NamedTuple):
     """A CronJob, what it mounts, and its policy; `stopped` says why that makes no backups at all now.
 
-    copies: by the name of the claim, those that the CronJob's backups hold.
+    backed_up: by the name of the claim, when the CronJob's backups were made.
     """
 
     cluster: str
@@ -57,7 +57,7 @@ class ClaimUser(NamedTuple):
     policy: BackupPolicy | None = None
     policy_fault: str | None = None
     stopped: str | None = None
-    copies: Mapping[str, CopyTimes] = {}
+    backed_up: Mapping[str, BackupTimes] = {}
 
 
 class _ClaimUses(NamedTuple):
@@ -89,12 +89,12 @@ def explain_stop(policy: BackupPolicy, *, is_suspended: bool, storage_refusal: s
 
 
 def index_users(users: Iterable[ClaimUser]) -> dict[ClaimKey, list[ClaimUser]]:
-    """Return the CronJobs that mount, archive or hold copies of each claim."""
+    """Return the CronJobs that mount or archive each claim, or have backups of it."""
     by_claim: dict[ClaimKey, list[ClaimUser]] = {}
     for user in users:
         mounted = [volume.claim for volume in user.volumes if volume.claim]
         archived = claims_to_archive(user.policy, user.volumes) if user.policy is not None else ()
-        for claim in dict.fromkeys((*mounted, *archived, *user.copies)):
+        for claim in dict.fromkeys((*mounted, *archived, *user.backed_up)):
             by_claim.setdefault((user.cluster, user.namespace, claim), []).append(user)
     return by_claim
 
@@ -102,14 +102,14 @@ def index_users(users: Iterable[ClaimUser]) -> dict[ClaimKey, list[ClaimUser]]:
 def judge_claim(claim: ClaimFacts, users: Sequence[ClaimUser], storage_id: str | None) -> ClaimCoverage:
     """Return who backs up a claim.
 
-    users: the CronJobs of its namespace that mount, archive or hold copies of it.
+    users: the CronJobs of its namespace that mount or archive it, or have backups of it.
     storage_id: the storage whose repositories it holds, if any.
     """
     policies = [policy for user in users if (policy := _policy_for(claim, user)) is not None]
     mounting = [user for user in users if any(volume.claim == claim.name for volume in user.volumes)]
     uses = _ClaimUses(claim=claim, policies=tuple(policies), mounting=tuple(mounting), storage_id=storage_id)
     status = _status_of(uses)
-    copies = [user.copies[claim.name] for user in users if claim.name in user.copies]
+    times = [user.backed_up[claim.name] for user in users if claim.name in user.backed_up]
     is_partly = status == "partly"
     names = [user.cronjob for user in mounting]
     return ClaimCoverage(
@@ -123,9 +123,9 @@ def judge_claim(claim: ClaimFacts, users: Sequence[ClaimUser], storage_id: str |
         storage_class=claim.storage_class,
         policies=tuple(policies[:MOST_NAMED]),
         mounted_by=tuple(name for name in names if subject_names.claim_of(name) is None)[:MOST_NAMED],
-        last_good_at=_newest(copy.some_at if is_partly else copy.whole_at for copy in copies),
+        last_good_at=_newest(each.some_at if is_partly else each.whole_at for each in times),
         last_verified_at=_newest(
-            copy.some_verified_at if is_partly else copy.whole_verified_at for copy in copies
+            each.some_verified_at if is_partly else each.whole_verified_at for each in times
         ),
         exemption=claim.exemption or None,
         message=_explain(uses, status),

@@ -19,8 +19,8 @@ from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.coverage import rules
-from kronkeep_daemon.coverage.copies import collect_copies
-from kronkeep_daemon.coverage.rules import ClaimFacts, ClaimKey, ClaimUser, CopyTimes
+from kronkeep_daemon.coverage.backup_times import collect_backup_times
+from kronkeep_daemon.coverage.rules import BackupTimes, ClaimFacts, ClaimKey, ClaimUser
 from kronkeep_daemon.cronjobs import CronJobService, pod_volumes
 from kronkeep_daemon.cronjobs.last_applied import quantity_amount
 from kronkeep_daemon.cronjobs.maintenance_marks import read_marks
@@ -41,7 +41,7 @@ LIST_SECONDS = 300.0  # between two lists of the claims
 JUDGE_SECONDS = 60.0  # between two judgements, for the alerts
 FRESH_SECONDS = 2.0  # a list that is younger answers a request
 MOST_CLAIMS = 100_000  # of one cluster
-BACKUPS_READ = 50  # good ones of a CronJob, in which copies are looked for
+BACKUPS_READ = 50  # good ones of a CronJob, in which each claim is looked for
 LIST_NEXT_STEP = "Grant `list` on persistentvolumeclaims: systemd/kubernetes/rights.yaml has the rule."
 MOST_BYTES = Decimal(2**63)
 
@@ -71,7 +71,7 @@ class CoverageService:
         self._storages = storages
         self._history = history
         self._clock = clock
-        self._copies = CronJobMemo(self._read_copies, history.backups)
+        self._backup_times = CronJobMemo(self._read_backup_times, history.backups)
         self._listed: dict[str, ListedClaims] = {}
         self._listing = asyncio.Lock()
         self.latest = CoverageReport()
@@ -150,14 +150,14 @@ class CoverageService:
             policy=parsed.policy,
             policy_fault=parsed.fault,
             stopped=stopped,
-            copies=self._copies(cronjob.uid),
+            backed_up=self._backup_times(cronjob.uid),
         )
 
-    def _read_copies(self, cronjob_id: str) -> Mapping[str, CopyTimes]:
+    def _read_backup_times(self, cronjob_id: str) -> Mapping[str, BackupTimes]:
         pages = self._history.backups.pages(
             BACKUPS_READ, cronjob_id=cronjob_id, status=BackupStatus.SUCCEEDED
         )
-        return collect_copies(islice(chain.from_iterable(pages), BACKUPS_READ))
+        return collect_backup_times(islice(chain.from_iterable(pages), BACKUPS_READ))
 
     def _storage_claims(self) -> dict[ClaimKey, str]:
         """Return the storages whose repositories are on claims, by the claim."""

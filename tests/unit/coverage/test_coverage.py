@@ -19,8 +19,8 @@ from kronkeep_common.models import (
 from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.coverage import rules
-from kronkeep_daemon.coverage.copies import collect_copies
-from kronkeep_daemon.coverage.rules import ClaimFacts, ClaimUser, CopyTimes, explain_stop
+from kronkeep_daemon.coverage.backup_times import collect_backup_times
+from kronkeep_daemon.coverage.rules import BackupTimes, ClaimFacts, ClaimUser, explain_stop
 from kronkeep_daemon.coverage.service import facts_of
 from kronkeep_daemon.kube.claims import ClaimObject
 
@@ -188,9 +188,9 @@ def backup(days_ago: int, claims: tuple[str, ...], spec: BackupPolicy, **fields:
     return BackupExecution(**base | fields)
 
 
-def test_the_newest_good_copy_is_one_that_holds_all_of_the_claim() -> None:
+def test_the_newest_good_backup_is_one_that_holds_all_of_the_claim() -> None:
     part = policy("data", paths=("sub",))
-    copies = collect_copies(
+    times = collect_backup_times(
         [
             backup(0, ("data",), policy(), status=BackupStatus.PARTIAL),
             backup(1, ("data",), policy(), snapshot_missing_at=NOW),
@@ -201,20 +201,20 @@ def test_the_newest_good_copy_is_one_that_holds_all_of_the_claim() -> None:
         ]
     )
     days = timedelta(days=1)
-    assert copies["data"] == CopyTimes(
+    assert times["data"] == BackupTimes(
         whole_at=NOW - 4 * days,
         whole_verified_at=NOW - timedelta(hours=1),
         some_at=NOW - 2 * days,
         some_verified_at=NOW - timedelta(hours=1),
     )
-    covered = judge(claim(), user(policy(), copies=copies))
+    covered = judge(claim(), user(policy(), backed_up=times))
     assert (covered.last_good_at, covered.last_verified_at) == (NOW - 4 * days, NOW - timedelta(hours=1))
-    assert judge(claim(), user(part, copies=copies)).last_good_at == NOW - 2 * days
+    assert judge(claim(), user(part, backed_up=times)).last_good_at == NOW - 2 * days
 
 
-def test_a_claim_added_to_a_policy_has_no_copy_until_a_backup_holds_it() -> None:
-    copies = collect_copies([backup(1, ("data",), policy("data"))])
-    added = judge(claim(name="more"), user(policy("data", "more"), mounts=("data", "more"), copies=copies))
+def test_a_claim_added_to_a_policy_has_no_backup_until_one_holds_it() -> None:
+    times = collect_backup_times([backup(1, ("data",), policy("data"))])
+    added = judge(claim(name="more"), user(policy("data", "more"), mounts=("data", "more"), backed_up=times))
     assert (added.status, added.last_good_at) == ("covered", None)
 
 

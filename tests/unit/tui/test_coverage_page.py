@@ -25,12 +25,12 @@ def test_what_is_not_covered_comes_first() -> None:
     assert texts(CoverageList(items=[COVERED, claim_coverage("lost")])) == [
         "1 of 2 claims may lose data: 1 covered, 1 nobody",
         "",
-        "STATUS            SIZE GOOD COPY VERIFIED  CLAIM",
+        "STATUS            SIZE LAST GOOD VERIFIED  CLAIM",
         "nobody         1.0 GiB         -        -  shop/lost  ",
         "  No CronJob mounts it.",
         "  → Name it.",
         "",
-        "STATUS            SIZE GOOD COPY VERIFIED  CLAIM",
+        "STATUS            SIZE LAST GOOD VERIFIED  CLAIM",
         "covered        1.0 GiB        8h        -  shop/data  db-dump",
     ]
 

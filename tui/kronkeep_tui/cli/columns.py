@@ -418,7 +418,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("SIZE", "size_bytes", _optional_size),
         OutputColumn("POLICY OF", "policies", _policy_cronjobs),
         OutputColumn("MOUNTED BY", "mounted_by", _comma_list),
-        OutputColumn("GOOD COPY", "last_good_at", _age),
+        OutputColumn("LAST GOOD", "last_good_at", _age),
         OutputColumn("VERIFIED", "last_verified_at", _age),
     ),
     "restorable": (

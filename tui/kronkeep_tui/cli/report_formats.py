@@ -86,7 +86,7 @@ def _claim_table(title: str, reason: str, claims: Sequence[ClaimCoverage]) -> st
     if not claims:
         return ""
     rows = "".join(_cells(_claim_cells(claim)) for claim in claims)
-    heads = _cells(("Claim", "Status", "Size", "Newest good copy", reason), "th")
+    heads = _cells(("Claim", "Status", "Size", "Newest good backup", reason), "th")
     return f"<h2>{title}</h2><table><thead>{heads}</thead><tbody>{rows}</tbody></table>"
 
 

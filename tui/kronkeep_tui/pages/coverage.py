@@ -44,7 +44,7 @@ def _summary(coverage: CoverageList, uncovered: int) -> Text:
 
 
 def _head() -> str:
-    return f"{'STATUS':12} {'SIZE':>9} {'GOOD COPY':>9} {'VERIFIED':>8}  CLAIM"
+    return f"{'STATUS':12} {'SIZE':>9} {'LAST GOOD':>9} {'VERIFIED':>8}  CLAIM"
 
 
 def _uncovered_lines(claims: Iterable[ClaimCoverage], now: datetime, width: int) -> list[Text]:

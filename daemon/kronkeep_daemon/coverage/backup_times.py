@@ -1,25 +1,25 @@
-"""Which copies of claims the backups of a CronJob hold; pure."""
+"""When the claims of a CronJob were last backed up, and when such a backup was verified; pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.coverage.rules import CopyTimes
+from kronkeep_daemon.coverage.rules import BackupTimes
 
 
-def collect_copies(backups: Iterable[BackupExecution]) -> dict[str, CopyTimes]:
-    """Return for each claim when its newest good copy ended and was verified.
+def collect_backup_times(backups: Iterable[BackupExecution]) -> dict[str, BackupTimes]:
+    """Return for each claim when its newest good backup ended and was verified.
 
     backups: of one CronJob, newest first; only good ones count whose snapshot is there.
     """
-    copies: dict[str, CopyTimes] = {}
+    times: dict[str, BackupTimes] = {}
     for backup in backups:
         if backup.status is not BackupStatus.SUCCEEDED or backup.snapshot_state != "present":
             continue
         for claim, is_whole in _claims_of(backup).items():
-            copies[claim] = _add_copy(copies.get(claim, CopyTimes()), backup, is_whole=is_whole)
-    return copies
+            times[claim] = _add_backup(times.get(claim, BackupTimes()), backup, is_whole=is_whole)
+    return times
 
 
 def _claims_of(backup: BackupExecution) -> dict[str, bool]:
@@ -30,7 +30,7 @@ def _claims_of(backup: BackupExecution) -> dict[str, bool]:
     return {claim: claim in whole or claim not in parts for claim in backup.claims}
 
 
-def _add_copy(times: CopyTimes, backup: BackupExecution, *, is_whole: bool) -> CopyTimes:
+def _add_backup(times: BackupTimes, backup: BackupExecution, *, is_whole: bool) -> BackupTimes:
     """Return the times with those of an older backup."""
     ended_at = backup.ended_at or backup.created_at
     times = times._replace(
