@@ -177,7 +177,7 @@ async def _start(
     state = Path(settings().state)
     history = await History.open(state / "history", clock=clock)
     stack.push_async_callback(history.close)
-    if settings().history.sinks:  # before the first commit, which might remove what they still need
+    if settings().history.databases:  # before the first commit, which might remove what they still need
         history.hold_changes(0, settings().history.sink_backlog_bytes)
     supervisor = Supervisor(clock)
     connections: Configured = []

@@ -192,11 +192,15 @@ class MetricsSettings(Request, frozen=True, kw_only=True):
     textfile: str | None = None
 
 
+PARQUET_DAYS = 64  # two months, as one waits so long for its last records
+
+
 class SinkSettings(Request, frozen=True, kw_only=True):
-    """One database that the history's changes are shipped to.
+    """One database that the history's changes are shipped to, or a folder that gets each month as files.
 
     name: of the sink, in messages and logs.
-    kind: `postgres`; its library is an extra, kronkeep[postgres].
+    kind: `postgres` or `parquet`; their libraries are extras, kronkeep[postgres] and kronkeep[parquet].
+    folder: of a `parquet` sink, an absolute path; the other fields but `daemon` are those of `postgres`.
     url_file, url_secret: where the URL is, which is a secret: the first line of a file (a name that is no
         absolute path is a credential of systemd) or a key of a Secret in kronkeep's namespace. It is read
         again for each connection.
@@ -208,7 +212,8 @@ class SinkSettings(Request, frozen=True, kw_only=True):
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
-    kind: Literal["postgres"]
+    kind: Literal["postgres", "parquet"]
+    folder: str | None = None
     url_file: str | None = None
     url_secret: SecretKeyRef | None = None
     daemon: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
@@ -249,6 +254,11 @@ class HistorySettings(Request, frozen=True, kw_only=True):
     archive_name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")] = "kronkeepd"
     sinks: Annotated[tuple[SinkSettings, ...], msgspec.Meta(max_length=5)] = ()
     sink_backlog_bytes: Annotated[int, msgspec.Meta(ge=2**24)] = 2**30
+
+    @property
+    def databases(self) -> tuple[SinkSettings, ...]:
+        """The sinks that are shipped each change."""
+        return tuple(sink for sink in self.sinks if sink.kind == "postgres")
 
 
 class LogSettings(Request, frozen=True, kw_only=True):
@@ -311,7 +321,7 @@ def parse(text: str, where: str) -> Settings:
     except (msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
     check_alerts(settings.alerts, where)
-    _check_sinks(settings.history.sinks, where)
+    _check_sinks(settings.history, where)
     _check_metrics(settings.metrics, where)
     return settings
 
@@ -344,14 +354,34 @@ def _check_metrics(metrics: MetricsSettings, where: str) -> None:
         raise InvalidSettings(message, file=where)
 
 
-def _check_sinks(sinks: tuple[SinkSettings, ...], where: str) -> None:
-    names = [sink.name for sink in sinks]
-    for sink in sinks:
+def _check_sinks(history: HistorySettings, where: str) -> None:
+    names = [sink.name for sink in history.sinks]
+    for sink in history.sinks:
         if names.count(sink.name) > 1:
             raise InvalidSettings(f"{where}: two sinks are named {sink.name}.", file=where)
-        if (sink.url_file is None) == (sink.url_secret is None):
-            message = f"{where}: sink {sink.name} needs either url_file or url_secret."
-            raise InvalidSettings(message, file=where)
+        fault = _parquet_fault(sink, history) if sink.kind == "parquet" else _postgres_fault(sink)
+        if fault is not None:
+            raise InvalidSettings(f"{where}: sink {sink.name} {fault}.", file=where)
+
+
+def _postgres_fault(sink: SinkSettings) -> str | None:
+    if (sink.url_file is None) == (sink.url_secret is None):
+        return "needs either url_file or url_secret"
+    return "has no folder, which is for the kind parquet" if sink.folder is not None else None
+
+
+def _parquet_fault(sink: SinkSettings, history: HistorySettings) -> str | None:
+    """Return what is wrong with a sink of months, or with limits that remove runs before a month is over."""
+    if sink.folder is None or not Path(sink.folder).is_absolute():
+        return "needs a folder, an absolute path"
+    if any((sink.url_file, sink.url_secret, sink.sslmode, sink.ca_file)):
+        return "takes a folder and no URL"
+    if history.keep_runs_per_cronjob or 0 < history.keep_days < PARQUET_DAYS:
+        return (
+            "needs whole months: set history.keep_runs_per_cronjob = 0, and history.keep_days to 0 or "
+            f"{PARQUET_DAYS} and more"
+        )
+    return None
 
 
 def with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:

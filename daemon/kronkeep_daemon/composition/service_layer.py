@@ -67,7 +67,7 @@ def compose_services(
         clock=clock,
         settings=settings,
         supervisor=base.supervisor,
-        cluster=base.clusters.first,
+        clusters=base.clusters,
     )
     coverage = CoverageService(
         cronjobs=cronjobs, storages=repositories.storages, history=history, clock=clock

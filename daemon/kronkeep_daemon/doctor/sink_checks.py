@@ -16,8 +16,11 @@ def check_sink(sink: SinkView) -> Check:
         next_step = "See what and why: SELECT * FROM kronkeep.refused."
         return Check(name=name, status="warn", message=message, next_step=next_step)
     if sink.status == "copying":
-        message = f"It gets the whole history: {sink.copied or 0} records so far."
+        what = "the months that are sealed" if sink.kind == "parquet" else "the whole history"
+        message = f"It gets {what}: {sink.copied or 0} records so far."
         return Check(name=name, status="ok", message=message)
+    if sink.status == "live" and sink.kind == "parquet":
+        return Check(name=name, status="ok", message="It has every month that is sealed, as it was written.")
     if sink.status == "live":
         return Check(name=name, status="ok", message=f"It has every change up to {sink.sequence}.")
     message = f"It is {sink.status}. {waiting}".strip()

@@ -63,6 +63,11 @@ def watch_key(cluster_id: str) -> str:
     return f"watched-until/{cluster_id}"
 
 
+def parquet_months_key(sink: str, table: str) -> str:
+    """Return the key of the months (`name`, JSON) of a table that a Parquet sink has written."""
+    return f"parquet-months/{sink}/{table}"
+
+
 def report_seen_key(schedule: str, zone: str) -> str:
     """Return the key of when a schedule of the morning report was first seen; none is sent for before."""
     return f"report-seen/{schedule}/{zone}"

@@ -4,15 +4,17 @@ import asyncio
 import socket
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from kronkeep_common.api import SinkView
 from kronkeep_common.clock import Clock
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.secret_urls import UrlUnreadable, credential_path, read_url
 from kronkeep_daemon.settings import Settings, SinkSettings
 from kronkeep_daemon.sinks.errors import SinkRefused, SinkUrlUnreadable
+from kronkeep_daemon.sinks.parquet_shipper import ParquetShipper
 from kronkeep_daemon.sinks.postgres import TlsSettings
 from kronkeep_daemon.sinks.shipper import Shipper
 from kronkeep_daemon.supervisor import Supervisor
@@ -30,14 +32,14 @@ class SinkService:
         clock: Clock,
         settings: Callable[[], Settings],
         supervisor: Supervisor,
-        cluster: Cluster,
+        clusters: Clusters,
     ) -> None:
         self._history = history
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
-        self._cluster = cluster
-        self._shippers: dict[str, tuple[SinkSettings, Shipper]] = {}
+        self._clusters = clusters
+        self._shippers: dict[str, tuple[SinkSettings, Shipper | ParquetShipper]] = {}
         self._hold_changes()
 
     def start(self) -> None:
@@ -58,24 +60,38 @@ class SinkService:
             await self._clock.sleep(REVIEW_SECONDS)
 
     def _start_shipper(self, sink: SinkSettings) -> None:
-        shipper = Shipper(
-            name=sink.name,
-            history=self._history,
-            clock=self._clock,
-            daemon_name=sink.daemon or socket.gethostname() or "kronkeepd",
-            address=partial(self._read_address, sink),
-            report=self._hold_changes,
-        )
+        daemon_name = sink.daemon or socket.gethostname() or "kronkeepd"
+        shipper: Shipper | ParquetShipper
+        if sink.kind == "parquet":
+            assert sink.folder is not None
+            shipper = ParquetShipper(
+                name=sink.name,
+                history=self._history,
+                clock=self._clock,
+                daemon_name=daemon_name,
+                folder=Path(sink.folder),
+                is_time_trusted=self._clusters.has_trusted_time,
+            )
+        else:
+            shipper = Shipper(
+                name=sink.name,
+                history=self._history,
+                clock=self._clock,
+                daemon_name=daemon_name,
+                address=partial(self._read_address, sink),
+                report=self._hold_changes,
+            )
         self._shippers[sink.name] = (sink, shipper)
         self._supervisor.start(f"sink {sink.name}", shipper.run, death="restart")
 
     def _hold_changes(self) -> None:
         """Hold the changes that a sink still needs; all of them, where it is not known how far one is."""
         limits = self._settings().history
-        places = [shipper.state.place for _, shipper in self._shippers.values()]
-        if not limits.sinks:
+        databases = limits.databases
+        places = [shipper.state.place for sink, shipper in self._shippers.values() if sink.kind == "postgres"]
+        if not databases:
             self._history.release_changes()
-        elif len(places) < len(limits.sinks):
+        elif len(places) < len(databases):
             self._history.hold_changes(0, limits.sink_backlog_bytes)
         else:
             self._history.hold_changes(min(place or 0 for place in places), limits.sink_backlog_bytes)
@@ -83,7 +99,7 @@ class SinkService:
     async def _read_address(self, sink: SinkSettings) -> tuple[str, TlsSettings]:
         """Return the URL and TLS of a sink as they are now; raise SinkUrlUnreadable, SinkRefused."""
         try:
-            url = await read_url(sink, self._cluster, self._settings().namespace)
+            url = await read_url(sink, self._clusters.first, self._settings().namespace)
         except UrlUnreadable as fault:
             raise SinkUrlUnreadable(f"The sink cannot be reached: {fault}.") from fault
         ca_file = credential_path(sink.ca_file) if sink.ca_file is not None else None
@@ -96,7 +112,7 @@ class SinkService:
         """Return how each sink is now."""
         return [self._view(sink, shipper) for sink, shipper in self._shippers.values()]
 
-    def _view(self, sink: SinkSettings, shipper: Shipper) -> SinkView:
+    def _view(self, sink: SinkSettings, shipper: Shipper | ParquetShipper) -> SinkView:
         state = shipper.state
         fault = state.fault
         message = clean(fault.message, 500) if fault else None

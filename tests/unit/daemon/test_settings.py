@@ -182,8 +182,27 @@ def test_the_log_has_the_format_that_suits_its_reader(
         ('name = "a"\nkind = "mysql"\nurl_file = "x"', "it cannot be 'mysql'"),
         ('name = "A b"\nkind = "postgres"\nurl_file = "x"', "name"),
         ('name = "a"\nkind = "postgres"\nurl_file = "x"\nsslmode = "allow"', "sslmode"),
+        ('name = "a"\nkind = "postgres"\nurl_file = "x"\nfolder = "/x"', "which is for the kind parquet"),
+        ('name = "a"\nkind = "parquet"\nfolder = "x"', "needs a folder, an absolute path"),
+        ('name = "a"\nkind = "parquet"\nfolder = "/x"\nurl_file = "x"', "a folder and no URL"),
+        ('name = "a"\nkind = "parquet"\nfolder = "/x"', "set history.keep_runs_per_cronjob = 0"),
     ],
 )
 def test_a_sink_that_cannot_be_used_is_refused(text: str, words: str) -> None:
     with pytest.raises(InvalidSettings, match=words):
         settings.parse(f"[[history.sinks]]\n{text}\n", "kronkeepd.toml")
+
+
+@pytest.mark.parametrize(("days", "is_refused"), [(0, False), (63, True), (64, False)])
+def test_months_as_files_need_runs_that_are_kept_until_a_month_is_sealed(
+    days: int, *, is_refused: bool
+) -> None:
+    text = (
+        f"[history]\nkeep_days = {days}\nkeep_runs_per_cronjob = 0\n"
+        '[[history.sinks]]\nname = "a"\nkind = "parquet"\nfolder = "/x"\n'
+    )
+    if is_refused:
+        with pytest.raises(InvalidSettings, match="64 and more"):
+            settings.parse(text, "kronkeepd.toml")
+    else:
+        assert settings.parse(text, "kronkeepd.toml").history.databases == ()
