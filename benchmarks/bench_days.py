@@ -6,7 +6,6 @@ old.
 """
 
 import asyncio
-import gc
 import os
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from benchmarks.measured_process import memory_mb
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
+from kronkeep_daemon.garbage import set_modules_aside
 from kronkeep_daemon.history import History, expiry
 from kronkeep_daemon.history.expiry import ExpiryRules
 from kronkeep_daemon.history.figure_reader import FigureQuestion, read_figures
@@ -126,6 +126,6 @@ async def measure(folder: Path) -> dict[str, float]:
 def run() -> dict[str, float]:
     """Return the figures of all days."""
     sys.setswitchinterval(SWITCH_SECONDS)  # as kronkeepd does
-    gc.freeze()  # what was imported, as kronkeepd does
+    set_modules_aside()
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
         return asyncio.run(measure(Path(name)))

@@ -7,7 +7,6 @@ SQLite's (below 1: we are faster), `stock_to_ours` stock TinyDB's by ours, up to
 """
 
 import asyncio
-import gc
 import json
 import os
 import sqlite3
@@ -26,6 +25,7 @@ from tinydb import TinyDB, where
 
 from benchmarks import loop_pauses
 from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.garbage import set_modules_aside
 from kronkeep_daemon.history import History, schema
 from kronkeep_daemon.history.rows import checksum, row_of
 from kronkeep_daemon.history.writer import SWITCH_SECONDS
@@ -297,7 +297,7 @@ def run(sizes: Iterable[int] = SIZES) -> dict[str, float]:
     """Return all figures of all sizes."""
     figures: dict[str, float] = {}
     sys.setswitchinterval(SWITCH_SECONDS)  # as kronkeepd does, and the modules kept from the collector
-    gc.freeze()
+    set_modules_aside()
     for size in sizes:
         with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
             figures |= asyncio.run(measure_size(size, Path(name)))

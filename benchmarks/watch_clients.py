@@ -7,7 +7,6 @@ CPU is user and system time of the process, from before the first request until 
 """
 
 import asyncio
-import gc
 import json
 import os
 import resource
@@ -68,6 +67,7 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
     from kronkeep_common.states import ExecutionStatus
     from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
     from kronkeep_daemon.events import Bus, ExecutionChanged
+    from kronkeep_daemon.garbage import set_modules_aside
     from kronkeep_daemon.history import History
     from kronkeep_daemon.history.writer import SWITCH_SECONDS
     from kronkeep_daemon.kube.client import Cluster
@@ -95,7 +95,7 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
                     has_all.set()
 
         bus.subscribe(ExecutionChanged, note_end)
-        gc.freeze()
+        set_modules_aside()
         sys.setswitchinterval(SWITCH_SECONDS)
         meter = ResourceMeter()
         recorder.start(supervisor)

@@ -17,6 +17,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.manual.help_formatter import HelpFormatter
 from kronkeep_common.version import VERSION
 from kronkeep_daemon import probe
+from kronkeep_daemon.garbage import set_modules_aside
 from kronkeep_daemon.history import store_commands
 from kronkeep_daemon.history.writer import SWITCH_SECONDS
 from kronkeep_daemon.log_format import set_up_logging
@@ -155,7 +156,7 @@ def _garbage_kept() -> Iterator[None]:
     """
     gc.disable()
     yield
-    gc.freeze()
+    set_modules_aside()
     gc.enable()
 
 

@@ -19,10 +19,12 @@ class Packer(Generic[T]):
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(kind)
         self._dictionary = self._encoder.encode(typical)
+        # One that has taken in the dictionary; each object gets a copy of it.
+        self._compressor = zlib.compressobj(level=1, wbits=WINDOW_BITS, memLevel=4, zdict=self._dictionary)
 
     def pack(self, value: T) -> bytes:
         """Return an object in few bytes."""
-        compressor = zlib.compressobj(level=1, wbits=WINDOW_BITS, memLevel=5, zdict=self._dictionary)
+        compressor = self._compressor.copy()
         return compressor.compress(self._encoder.encode(value)) + compressor.flush()
 
     def unpack(self, packed: bytes) -> T:

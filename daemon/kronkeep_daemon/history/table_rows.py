@@ -351,7 +351,8 @@ class TableRows:
 
     def use_number(self, number: int) -> None:
         """Take note that a number is used."""
-        self._last_number = max(self.last_number, number)
+        if number > self.last_number:
+            self._last_number = number
 
     def restart_numbers(self, last: int = 0) -> None:
         """Continue with the number after `last`."""
