@@ -229,8 +229,8 @@ async def test_the_overview_has_the_night_where_there_is_space() -> None:
         for words in ("RUNNING", "STORAGES", "NEXT", "LAST 24 HOURS", "SUCCESS"):
             assert words in screen(pilot), "at 80x24 nothing is lost"
         await pilot.resize_terminal(130, 40)
-        await until(pilot, lambda: "× more" in screen(pilot))
-        assert "pg-dwh-full" in screen(pilot), "the longest have rows of their own"
+        # The longest have rows of their own.
+        await until(pilot, lambda: "× more" in screen(pilot) and "pg-dwh-full" in screen(pilot))
         await pilot.resize_terminal(200, 50)
         await until(pilot, lambda: "pg-web-us" in screen(pilot))
         lines = screen(pilot).splitlines()

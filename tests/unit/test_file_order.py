@@ -1,8 +1,11 @@
 """Files of tests that wait and files of tests that work alternate, and what is left for the end is short."""
 
 from itertools import pairwise
+from pathlib import Path
 
-from tests.file_order import group_of, order_files
+from tests.file_order import LONGEST, group_of, order_files
+
+ROOT = Path(__file__).parents[2]
 
 WAITING = {f"tests/e2e/test_{number:02}.py": 2 for number in range(10)}
 WORKING = {f"tests/ui/test_{number:03}.py": 2 for number in range(40)}
@@ -22,6 +25,13 @@ def test_no_worker_finds_two_that_wait_in_a_row_and_the_first_is_one() -> None:
     ordered = order_files(EVERY)
     assert ordered[0] in WAITING
     assert not any(before in WAITING and after in WAITING for before, after in pairwise(ordered))
+
+
+def test_the_longest_come_first_of_those_that_wait() -> None:
+    assert all((ROOT / file).exists() for file in LONGEST)
+    waiting = WAITING | dict.fromkeys(reversed(LONGEST), 3)
+    ordered = order_files(waiting | WORKING)
+    assert [file for file in ordered if file in waiting] == [*LONGEST, *WAITING]
 
 
 def test_some_that_work_are_left_when_the_last_that_waits_begins() -> None:

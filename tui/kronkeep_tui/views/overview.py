@@ -237,7 +237,7 @@ class OverviewView(TableView[Alert]):
     @handles(actions.CHOOSE)
     def open_subject(self) -> None:
         """Open what the alert is about, or the newest run of the night's row."""
-        if self.active_pane() is self.night:
+        if self._is_in_night():
             self._open_night_row()
             return
         if (alert := self.subject()) is not None and self._group_of(alert).members > 1:
@@ -246,6 +246,10 @@ class OverviewView(TableView[Alert]):
         elif alert is not None:
             place = alerts.leads_to(alert, self.store)
             self.context.enter(*(place or ("alerts", "")))
+
+    def _is_in_night(self) -> bool:
+        """Return whether keys act on the night; while the terminal ends no pane is shown any more."""
+        return bool(self.panes()) and self.active_pane() is self.night
 
     def _open_night_row(self) -> None:
         row = self._chosen[self.night.cursor].row if self.night.cursor < len(self._chosen) else None
@@ -256,7 +260,7 @@ class OverviewView(TableView[Alert]):
             self.context.enter(*night_page.place_of(row, bar))
 
     def why_not(self, action: Action) -> str:
-        if action == actions.CHOOSE and self.active_pane() is self.night:
+        if action == actions.CHOOSE and self._is_in_night():
             return self.scope_refusal(action)
         return super().why_not(action)
 
