@@ -137,6 +137,7 @@ def test_a_night_of_a_thousand_rows_costs_what_changes(size: tuple[int, int], th
 def test_the_cockpit_and_previews_are_idle_and_a_cursor_costs_what_differs(view: str) -> None:
     with kronkeep("failing", 200, 50, start=view, theme="dark") as terminal:
         terminal.wait_for(b"runs at once" if view == "overview" else b"row 1/")
+        terminal.settle()
         terminal.wait_until_idle(IDLE_SECONDS)
         cursor = terminal.press(b"j")
         assert 0 < first_frame(cursor) <= 900, "rows of the cockpit have several lines"
@@ -148,6 +149,7 @@ def test_the_cockpit_and_previews_are_idle_and_a_cursor_costs_what_differs(view:
 def test_a_change_in_the_cockpit_costs_what_differs() -> None:
     with kronkeep("thousand", 200, 50, start="overview", theme="dark") as terminal:
         terminal.wait_for(b"runs at once")
+        terminal.settle()
         terminal.wait_until_idle(IDLE_SECONDS)
         terminal.change(1)
         one = terminal.settle()
