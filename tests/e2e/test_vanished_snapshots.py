@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
+from tests.quick_repository import make_key_quick
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -176,6 +177,7 @@ async def test_another_repository_with_the_same_password_is_neither_written_nor_
         await asyncio.to_thread(shutil.move, folder, tmp_path / "right")
         password = await site.read_password("other")
         await asyncio.to_thread(site.run_restic, folder, password, "init")
+        await asyncio.to_thread(make_key_quick, folder, password)
         backup = await site.back_up(client, "other")
         assert (backup.status, backup.reason, backup.attempt) == ("failed", "WrongRepository", 1)
         storages = client.storages
