@@ -171,6 +171,14 @@ class FilterWords(NamedTuple):
 def _check_reason(value: str, column: int) -> None:
     """Raise InvalidFilter for a misspelt Reason; other programs' reasons are not known."""
     near = closest_name(value, map(str, Reason))
-    if near is not None and value not in list(Reason) and len(near) == len(value):
+    if near is not None and value not in list(Reason) and _is_misspelt(value, near):
         message = f"No reason is {clean(value, 100)!r}."
         raise InvalidFilter(message, next_step=f"Did you mean {near}?", column=column)
+
+
+def _is_misspelt(value: str, name: str) -> bool:
+    """Return whether a value has as many characters as a name, or is it with one more or one less."""
+    if len(value) == len(name):
+        return True
+    longer, shorter = sorted((value.lower(), name.lower()), key=len, reverse=True)
+    return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))

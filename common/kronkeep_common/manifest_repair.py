@@ -21,7 +21,7 @@ def remove_fault(body: Body, error: KronkeepError) -> Body | None:
 
     A value that a manifest must have is replaced by another, or its group is left out.
     """
-    fields = msgspec.to_builtins(body)
+    fields = _fields_of(body)
     for steps in _find_faulty(fields, error):
         for repaired in (_without(fields, steps), _replaced(fields, steps), _without(fields, steps[:-1])):
             if repaired is None:
@@ -33,9 +33,14 @@ def remove_fault(body: Body, error: KronkeepError) -> Body | None:
     return None
 
 
+def _fields_of(body: msgspec.Struct) -> Any:
+    """Return a manifest as JSON has it: lists, which can be changed, where it has tuples."""
+    return msgspec.json.decode(msgspec.json.encode(body))
+
+
 def is_about_absence(body: msgspec.Struct, error: KronkeepError) -> bool:
     """Return whether an error quotes no value of a manifest: something is missing there."""
-    return not any(_is_quoted(value, error) for _, value in _walk(msgspec.to_builtins(body), ()))
+    return not any(_is_quoted(value, error) for _, value in _walk(_fields_of(body), ()))
 
 
 def _is_quoted(value: str, error: KronkeepError) -> bool:
@@ -56,7 +61,7 @@ def _walk(value: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
     entries: Any = ()
     if isinstance(value, dict):
         entries = value.items()
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list):
         entries = enumerate(value)
     elif isinstance(value, str):
         yield steps, value

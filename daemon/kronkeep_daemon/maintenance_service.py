@@ -137,7 +137,10 @@ class MaintenanceService:
                 started_at=now,
             )
         if known.is_over(now):
-            raise NotAllowedNow("The maintenance has ended already.")
+            raise NotAllowedNow(
+                "The maintenance has ended already.",
+                next_step="Nothing is left to end: kronkeep get maintenance --filter status:active.",
+            )
         ended = msgspec.structs.replace(known, ended_at=now, ended_by=clean(user, 100))
         await self._record(ended)
         return ended

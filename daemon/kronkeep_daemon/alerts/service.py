@@ -343,7 +343,10 @@ class AlertService:
         """
         alert = self.get(alert_id)
         if alert.status is AlertStatus.RESOLVED:
-            raise NotAllowedNow("The alert has ended already.")
+            raise NotAllowedNow(
+                "The alert has ended already.",
+                next_step="Nothing is left to do: kronkeep get alerts --filter status:open.",
+            )
         if alert.status is AlertStatus.OPEN:
             alert = msgspec.structs.replace(
                 alert,
@@ -363,7 +366,7 @@ class AlertService:
         """
         alert = self.get(alert_id)
         if alert.status is not AlertStatus.ACKNOWLEDGED:
-            raise NotAllowedNow("The alert is not acknowledged.")
+            raise NotAllowedNow("The alert is not acknowledged.", next_step="Nothing is left to undo.")
         opened = msgspec.structs.replace(
             alert, status=AlertStatus.OPEN, acknowledged_at=None, acknowledged_by=None
         )

@@ -92,7 +92,10 @@ class Silences:
         silence = self.get(silence_id)
         now = self._clock.now()
         if not silence.is_active(now):
-            raise NotAllowedNow("The silence has ended already.")
+            raise NotAllowedNow(
+                "The silence has ended already.",
+                next_step="Nothing is left to end: kronkeep get silences --filter status:active.",
+            )
         ended = msgspec.structs.replace(silence, ended_at=now, ended_by=clean(user, 100))
         await self._record(ended)
         return ended

@@ -53,7 +53,10 @@ class BackupService:
         """Exempt the backup's snapshot from retention, or end the exemption; raises NotAllowedNow."""
         backup = self.get(backup_id)
         if pinned and backup.snapshot_state in ("none", "removed"):
-            raise NotAllowedNow("The backup has no snapshot that could be kept.")
+            raise NotAllowedNow(
+                "The backup has no snapshot that could be kept.",
+                next_step="Those that have one: kronkeep get backups --filter snapshot:present.",
+            )
         return await self._records.change(backup_id, pinned=pinned)
 
     async def acknowledge_unusual(self, cronjob_id: str, user: str) -> None:
@@ -120,7 +123,10 @@ class BackupService:
         """
         backup = self.get(backup_id)
         if is_final(BACKUP_TRANSITIONS, backup.status) or backup.ending is BackupStatus.CANCELLED:
-            raise NotAllowedNow(f"The backup has ended already: {backup.ending or backup.status}.")
+            raise NotAllowedNow(
+                f"The backup has ended already: {backup.ending or backup.status}.",
+                next_step="Nothing is left to stop.",
+            )
         cancellation = _cancellation_by(user)
         await self._planner.stop_archive(backup_id)
         backup = self.get(backup_id)

@@ -141,7 +141,10 @@ class Copier:
         backup = self._backups.get(copy.backup_id)
         policy = self._policies.policy_of(CronJobRef.of(backup)) or backup.policy
         if backup.snapshot_state != "present" or policy is None:
-            raise NotAllowedNow(f"The backup {backup.id} has no snapshot that could be copied.")
+            raise NotAllowedNow(
+                f"The backup {backup.id} has no snapshot that could be copied.",
+                next_step="Those that have one: kronkeep get backups --filter snapshot:present.",
+            )
         first = self._storages.require_active(backup.storage_id)
         second = self._storages.require_active(copy.storage_id)
         for storage in (first, second):

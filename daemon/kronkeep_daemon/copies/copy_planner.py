@@ -189,7 +189,9 @@ class CopyPlanner:
         """
         copy = self._records.get(copy_id)
         if copy.status in ENDED_COPIES:
-            raise NotAllowedNow(f"The copy has ended already: {copy.status}.")
+            raise NotAllowedNow(
+                f"The copy has ended already: {copy.status}.", next_step="Nothing is left to stop."
+            )
         await self._supervisor.stop(_copy_task(copy_id))
         await self._copier.remove_job(self._records.get(copy_id))
         return await self._records.end(

@@ -122,7 +122,10 @@ class LayoutMoves:
             )
         plan = await self.plan(name, layout)
         if plan.backups == 0 and layout == storage.layout:
-            raise NotAllowedNow(f"All backups of {name} are in the layout {layout} already.")
+            raise NotAllowedNow(
+                f"All backups of {name} are in the layout {layout} already.",
+                next_step="Nothing is left to move.",
+            )
         storage = self._storages.require_active(name)
         require_unmoved(storage)
         move = LayoutMove(

@@ -219,7 +219,9 @@ class RestoreService:
         """Stop a restore and delete its Job, for a user; raise RestoreNotFound, NotAllowedNow."""
         restore = self._records.get(restore_id)
         if restore.ended_at is not None:
-            raise NotAllowedNow(f"The restore has ended already: {restore.status}.")
+            raise NotAllowedNow(
+                f"The restore has ended already: {restore.status}.", next_step="Nothing is left to stop."
+            )
         await self._supervisor.stop(f"restore {restore.id}")
         await self._restore_runner.cancel(restore_id, user)
         self._cleaned_targets[restore.id] = _target_key(restore)

@@ -160,6 +160,20 @@ def test_two_backups_are_compared_by_what_their_snapshots_begin_with(daemon: Dae
     assert "There is no backup" not in done.stderr
 
 
+def test_each_of_several_ids_is_tried_and_what_has_ended_leaves_nothing_to_do(daemon: Daemon) -> None:
+    done = run_kronkeep(daemon, "acknowledge", ONE[:8], "ffff0000", TWO[:8])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("The alert has ended already.") == 2
+    assert done.stderr.count("Nothing is left to do: ") == 2
+    assert done.stderr.count("[AlertNotFound]") == 1
+    for argv in (
+        ("cancel", "--restore", ONE[:8]),
+        ("cancel", "--backup", ONE[:8]),
+        ("cancel", "--copy", COPY),
+    ):
+        assert "Nothing is left to stop." in run_kronkeep(daemon, *argv).stderr
+
+
 def test_the_command_line_names_the_candidates(daemon: Daemon) -> None:
     done = run_kronkeep(daemon, "describe", "backup", "abcd")
     assert done.returncode == 1

@@ -24,6 +24,7 @@ NAMES = NameSets({"ns": {"pay", "shop"}, "storage": {"vault"}, "cluster": {"prod
         ("executions", "ns:shopp", "There is no namespace 'shopp'. Did you mean shop?"),
         ("backups", "storage:valut", "There is no storage 'valut'. Did you mean vault?"),
         ("executions", "cluster:test", "There is no cluster 'test'. There are: prod."),
+        ("alerts", "reason:ExitCod", "No reason is 'ExitCod'. Did you mean ExitCode?"),
         ("executions", "reason:oomkilled", "No reason is 'oomkilled'. Did you mean OOMKilled?"),
         ("executions", "stauts:failed", "The filter does not know 'stauts'. Did you mean status?"),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from kronkeep_common.errors import InvalidRequest, NothingToArchive, StorageNotFound
 from kronkeep_common.manifest_repair import remove_fault
-from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
+from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest, VolumeMount
 from kronkeep_common.models.policy import BackupPolicySpec
 
 CRONJOB = CronJobCreate(
@@ -40,6 +40,15 @@ def test_a_backup_schedule_is_left_out_alone() -> None:
     assert repaired is not None
     assert repaired.policy == BackupPolicySpec(storage_id="nowhere")
     assert repaired.schedule == CRONJOB.schedule
+
+
+def test_a_volume_is_left_out_alone() -> None:
+    volumes = (VolumeMount(claim="data", mount_path="/a"), VolumeMount(claim="nope", mount_path="/b"))
+    body = CronJobCreate(name="a", image="busybox", schedule="@daily", volumes=volumes)
+    repaired = remove_fault(body, InvalidRequest("There is no claim 'nope'."))
+    assert repaired is not None
+    assert repaired.volumes == volumes[:1]
+    assert remove_fault(body, InvalidRequest("No more.", field="volumes[0]")) is not None
 
 
 def test_a_copy_to_a_storage_that_is_not_there_is_left_out_alone() -> None:

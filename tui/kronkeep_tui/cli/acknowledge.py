@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
+from kronkeep_tui.cli.several_ids import act_on_each
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 async def _acknowledge(client: "Client", options: argparse.Namespace) -> int:
-    alerts = [await client.alerts.acknowledge(alert_id) for alert_id in options.id]
-    output.print_answers(alerts, _describe, options)
+    await act_on_each(options.id, client.alerts.acknowledge, _describe, options)
     return 0
 
 

@@ -8,6 +8,7 @@ from kronkeep_common.durations import parse_duration
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean, short_id
 from kronkeep_tui.cli import output
+from kronkeep_tui.cli.several_ids import act_on_each
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ async def _start(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _end(client: "Client", options: argparse.Namespace) -> int:
-    views = []
-    for maintenance_id in options.ids:
-        views.append(await _wait_while(client, await client.maintenance.end(maintenance_id), "ending"))
-    output.print_answers(views, _describe_end, options)
+    async def end(maintenance_id: str) -> "MaintenanceView":
+        return await _wait_while(client, await client.maintenance.end(maintenance_id), "ending")
+
+    views = await act_on_each(options.ids, end, _describe_end, options)
     return max(_print_faults(view) for view in views)
 
 

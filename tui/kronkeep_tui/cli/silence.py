@@ -7,6 +7,7 @@ from kronkeep_common.durations import parse_duration
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean, count_words, short_id
 from kronkeep_tui.cli import output
+from kronkeep_tui.cli.several_ids import act_on_each
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ async def _silence(client: "Client", options: argparse.Namespace) -> int:
     if options.end:
         if any(wanted):
             raise InvalidRequest("--end ends silences, and takes none of the other options.")
-        ended = [await client.silences.end(silence_id) for silence_id in options.end]
-        output.print_answers(ended, _describe_end, options)
+        await act_on_each(options.end, client.silences.end, _describe_end, options)
         return 0
     if not all(wanted):
         raise InvalidRequest(
