@@ -486,3 +486,17 @@ async def test_what_is_typed_before_the_cronjob_was_read_is_not_lost() -> None:
         slow.answers.set()
         await until(pilot, lambda: form(pilot).draft["policy.rpo_seconds"] == "2h")
         assert form(pilot).draft["image"] == "busybox"
+
+
+async def test_the_manifest_gets_most_of_a_small_screen_and_gives_it_back() -> None:
+    async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
+        await wait_for_jobs(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: "[CronJob]" in screen(pilot) and "run     " in screen(pilot))
+        small = form(pilot).panel.size.height
+        await pilot.press("f3")
+        await until(pilot, lambda: "kind: CronJob" in screen(pilot))
+        await until(pilot, lambda: form(pilot).panel.size.height > small + 3)
+        assert form(pilot).form_widget.size.height >= 5
+        await pilot.press("f3")
+        await until(pilot, lambda: form(pilot).panel.size.height == small)

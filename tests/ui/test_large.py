@@ -63,3 +63,14 @@ async def test_a_filter_does_not_put_all_records_in_order_again(monkeypatch: pyt
         view.unwind()
         assert len(view.table.rows) == whole
         assert len(sorted_lists) == sorts > 0, "what is filtered or sorted otherwise was in order before"
+
+
+async def test_the_smallest_screen_has_rows_and_no_scroll_bar() -> None:
+    app = app_of(CannedClient(*busy(failing=True)))
+    async with app.run_test(size=(20, 5)) as pilot:
+        await until(pilot, lambda: ">FAIL" in screen(pilot))
+        lines = screen(pilot).split("\n")
+        assert not app.frame.show_vertical_scrollbar
+        assert lines[4].strip().endswith("? help"), lines
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: " 2 Jobs " in screen(pilot) and " Jobs  row 1/" in screen(pilot))

@@ -286,3 +286,14 @@ async def test_the_load_of_each_storage_has_a_line_where_lines_are_free_and_by_a
     async with app_of(CannedClient(*night()), start="night").run_test(size=(100, 24)) as pilot:
         await wait_for_night(pilot)
         assert "  nfs-1 " not in screen(pilot), "no line is free"
+
+
+async def test_where_no_details_are_shown_the_selected_bar_is_said() -> None:
+    async with app_of(CannedClient(*night()), start="night").run_test(size=(60, 15)) as pilot:
+        await wait_for_night(pilot)
+        said = set()
+        for _ in range(3):  # several of them in one cell
+            await press(pilot, "right")
+            said.add(screen(pilot).splitlines()[-2].strip())
+        assert len(said) == 3, said
+        assert all("/" in words or "There is no run after" in words for words in said), said

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kronkeep_tui.form.form_state import FormState
 
 FIXED_ROWS = 5  # status, tabs, crumbs, message and keys
+LEAST_ROWS = 8  # of a terminal, below which neither tabs nor crumbs are shown
 MOST_COPIED_BYTES = 74_000  # many terminals ignore a longer OSC 52
 MOST_COMMANDS = 50  # that the `:` prompt remembers
 
@@ -50,7 +51,8 @@ class Frame(Screen[None], Covered):
     AUTO_FOCUS = ""
     # Not CSS: Textual does not load that of an application's default screen.
     DEFAULT_CSS = """
-    Frame { layout: vertical; layers: default over; }
+    Frame { layout: vertical; layers: default over; overflow: hidden; }
+    Frame.-least > #tabs, Frame.-least > #crumbs { display: none; }
     Frame > #more { layer: over; dock: bottom; margin-bottom: 1; background: $background; }
     """
 
@@ -160,6 +162,7 @@ class Frame(Screen[None], Covered):
 
     def on_resize(self) -> None:
         """Fit the bars to the new width."""
+        self.set_class(self.size.height < LEAST_ROWS, "-least")
         if self._views:
             self.call_after_refresh(self.show)
             self.call_after_refresh(self.message_line.fit_overflow)

@@ -53,7 +53,7 @@ _COPY_FIELD = FormField(
 )
 _FIELDS: dict[str, tuple[FormField, ...]] = {
     "new-claim": (
-        FormField(path="claim", label="name", format=NAME, help="of the new claim; empty: the plan has one"),
+        FormField(path="claim", label="name", format=NAME, help="empty: the plan's"),
         _NAMESPACE_FIELD,
         FormField(
             path="size_bytes",

@@ -26,7 +26,7 @@ from kronkeep_tui.views.night_board import NightBoard
 from kronkeep_tui.views.sort_orders import SortOrder
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.views.wait_text import is_away
-from kronkeep_tui.widgets.cells import Span, Text, rule
+from kronkeep_tui.widgets.cells import Span, Text, plain, rule
 from kronkeep_tui.widgets.chart_table import ChartTable
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 from kronkeep_tui.widgets.row_table import Column, TableRow
@@ -264,6 +264,9 @@ class NightView(TableView[NightEntry]):
         if not window.contains(self._time):
             self.board.go_to(scroll_to(window, self._time))
         self.update()
+        if self._now is not None and not self.query_one(".detail").display:  # the bar may be in the same cell
+            words = describe_bar(entry.row, bars[at], self._now.timestamp(), self._now.tzinfo)
+            self.context.tell(plain(words[0]), "quiet")
 
     @handles(actions.ZOOM_IN)
     def zoom_in(self) -> None:
