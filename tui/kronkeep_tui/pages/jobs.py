@@ -81,7 +81,7 @@ def detail(
     lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now, width)]
     if cronjob.is_claim:
         return lines
-    lines += [(), *plan_lines(cronjob, now)]
+    lines += [(), *plan_lines(cronjob, now, width)]
     runs = runs_of(store, cronjob.id)
     lines += [(), *figures(runs), *sparkline_rows(store, runs, width)]
     lines += [(), (("RUNS", "title"),)]
@@ -117,7 +117,7 @@ def _head(cronjob: CronJob, now: datetime, where: str, width: int) -> list[Text]
     return [first, *(((part, ""),) for part in wrap(times, width))]
 
 
-def plan_lines(cronjob: CronJob, now: datetime) -> list[Text]:
+def plan_lines(cronjob: CronJob, now: datetime, width: int) -> list[Text]:
     """Return what comes next: run, backup, and how long a restore of the newest backup would take."""
     plan = [
         ("next run", None if cronjob.suspended else cronjob.next_at),
@@ -126,7 +126,8 @@ def plan_lines(cronjob: CronJob, now: datetime) -> list[Text]:
     words = [f"{name} {_time_until_run(moment, now)}" for name, moment in plan if moment is not None]
     if cronjob.expected_restore_seconds is not None:
         words.append(f"a restore takes about {duration(cronjob.expected_restore_seconds)}")
-    return [(("PLAN  ", "title"), ("; ".join(words), ""))] if words else []
+    parts = wrap("; ".join(words), max(20, width - 6)) if words else []
+    return [((f"{'' if number else 'PLAN':6}", "title"), (part, "")) for number, part in enumerate(parts)]
 
 
 def _time_until_run(moment: datetime | None, now: datetime) -> str:

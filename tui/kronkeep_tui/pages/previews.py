@@ -59,7 +59,7 @@ def retention_lines(
     removals = len(plan.remove)
     words = f"{stay_words(len(plan.keep))}, {removals} {'goes' if removals == 1 else 'go'}"
     when = " after the next backup" if removals and plan.blocked_by is None and plan.held_by is None else ""
-    lines: list[Text] = [(), (*title, (f"{words}{when}  ({retention_words(plan.retention)})", ""))]
+    lines: list[Text] = [(), (*title, (f"{words}{when}", ""), (f"  ({retention_words(plan.retention)})", ""))]
     for reason in (plan.held_by, plan.blocked_by):
         lines += [((part, "warn"),) for part in wrap(reason, width)] if reason else []
     for verdict in plan.remove[:MOST_REMOVALS]:

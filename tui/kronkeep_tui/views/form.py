@@ -176,6 +176,7 @@ class FormView(FormBase):
 
     def on_resize(self) -> None:
         if self.ready:
+            self.call_after_refresh(self.show_hint)
             self.call_after_refresh(self.show_preview)
 
     def accept_text(self, key: str, text: str) -> None:

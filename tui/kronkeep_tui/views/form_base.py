@@ -16,9 +16,10 @@ from kronkeep_tui.form.section_rail import rail_of_rows
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.form_widget import GAP, FormWidget
+from kronkeep_tui.widgets.hint_lines import HintLines
 from kronkeep_tui.widgets.line_widget import FormPanel, TextLine
 
-HEIGHT_OF_BARS = 2  # the rail and the hint
+HEIGHT_OF_RAIL = 1
 LEAST_FIELDS = 5  # rows that the panel below them leaves free
 HIGHEST_PANEL = 9
 HIGHEST_TALL_PANEL = 16  # on a tall screen
@@ -68,13 +69,17 @@ class FormBase(View):
         with Vertical():
             yield TextLine(id="rail")
             yield FormWidget()
-            yield TextLine(id="hint")
+            yield HintLines(id="hint")
         yield panel
 
     @property
     def form_widget(self) -> FormWidget:
         """The widget with the fields."""
         return self.query_one(FormWidget)
+
+    @property
+    def _hint_lines(self) -> HintLines:
+        return self.query_one(HintLines)
 
     @property
     def panel(self) -> FormPanel:
@@ -96,7 +101,7 @@ class FormBase(View):
             return  # the terminal is being left
         row = self.form_widget.row
         text, role = self.hint(row)
-        self.query_one("#hint", TextLine).say((f" {text}", role))
+        self._hint_lines.say(text, role)
         self.query_one("#rail", TextLine).say(*rail_of_rows(self.form_widget.rows, row.key))
 
     def fit_panel(self) -> None:
@@ -110,7 +115,8 @@ class FormBase(View):
         most = HIGHEST_TALL_PANEL if self.screen.has_class("-tall") else HIGHEST_PANEL
         fields = max(LEAST_FIELDS, min(len(self.form_widget.rows), size.height // 3))
         lines = panel.count_lines(size.width)
-        height = min(most, size.height - HEIGHT_OF_BARS - fields, lines)
+        bars = HEIGHT_OF_RAIL + self._hint_lines.count
+        height = min(most, size.height - bars - fields, lines)
         panel.display = height > 1 or height == lines == 1  # one line alone would only say that more follow
         if panel.display and panel.styles.height != Scalar.from_number(height):
             panel.styles.height = height
