@@ -8,7 +8,7 @@ import pytest
 from tests.ui.canned import NOW, CannedClient, cronjob, run
 from tests.ui.driving import app_of, screen, until
 from tests.ui.idleness import settle
-from tests.ui.scenes import Scene, alert, backup, storage
+from tests.ui.scenes import Scene, alert, backup, busy, storage
 from textual import events
 from textual.pilot import Pilot
 
@@ -205,3 +205,17 @@ async def test_every_key_that_is_shown_says_or_changes_something(
                         view.table.go(row)  # type: ignore[attr-defined]
                     await presses.press(key, action)
         assert not sorted(set(presses.silent)), "\n".join(sorted(set(presses.silent)))
+
+
+async def test_keys_that_follow_the_palette_at_once_are_its_search() -> None:
+    app = app_of(CannedClient(*busy()), start="runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.reader.has_read)
+        for key in ("ctrl+p", *"susp"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: "> susp_" in screen(pilot))
+        await until(pilot, lambda: "suspend/resume" in screen(pilot))
+        for key in ("escape", "ctrl+p", "escape", "ctrl+p", "0", "escape", "5"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: "Restore  " in screen(pilot).splitlines()[2])
+        assert not app.frame.message_line.is_asking

@@ -56,7 +56,8 @@ def open_terminal(
     os.environ.update(
         socket_path.environment_of(line)
     )  # of the user's own commands: kubectl finds a demo's cluster
-    return app.run(mouse=settings.mouse) or 0
+    code = app.run(mouse=settings.mouse)
+    return (app.return_code if code is None else code) or 0  # after a fault of ours it has no result
 
 
 def require_terminal() -> None:

@@ -55,10 +55,9 @@ class PaletteView(TableView[PaletteEntry]):
         return "palette"
 
     def on_mount(self) -> None:
-        """Open the search at once."""
-        self.call_after_refresh(self._ask)
-
-    def _ask(self) -> None:
+        """Open the search at once: keys that came meanwhile, and are pressed again after this, go into it."""
+        if not self.is_in_front:
+            return
         self.context.ask(
             LinePrompt(
                 "> ",
@@ -70,6 +69,8 @@ class PaletteView(TableView[PaletteEntry]):
         )
 
     def _set_search_text(self, text: str) -> None:
+        if not self.is_in_front:
+            return  # the prompt is still open, and something else has come to the front
         self._search_text = text.lower()
         self.table.edge(0)
         self.update()
