@@ -1,5 +1,6 @@
 """The cursor stays with the record that something was done with, in every list, and never acts on another."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -95,3 +96,15 @@ async def test_a_row_that_came_under_the_cursor_is_not_acted_on_at_once() -> Non
 
 def _at(seconds: float) -> Callable[[], float]:
     return lambda: seconds
+
+
+async def test_a_screen_up_and_down_draws_every_row_at_once() -> None:
+    client = CannedClient([cronjob(f"job-{number:02}") for number in range(60)])
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "job-00" in screen(pilot))
+        for key in ("pagedown", "pagedown", "pageup", "end", "pageup", "pageup", "home", "pagedown"):
+            await pilot.press(key)
+            rows = screen(pilot).partition("───")[0]
+            shown = [int(number) for number in re.findall(r"job-(\d\d) ", rows)]
+            assert len(shown) > 10, key
+            assert shown == list(range(shown[0], shown[0] + len(shown))), key

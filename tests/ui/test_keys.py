@@ -219,3 +219,33 @@ async def test_keys_that_follow_the_palette_at_once_are_its_search() -> None:
             app.post_message(events.Key(key, key if len(key) == 1 else None))
         await until(pilot, lambda: "Restore  " in screen(pilot).splitlines()[2])
         assert not app.frame.message_line.is_asking
+
+
+@pytest.mark.parametrize("kind", ["help", "palette"])
+async def test_what_was_left_before_it_was_drawn_does_no_harm(kind: str) -> None:
+    app = app_of(CannedClient(*busy()), start="runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.reader.has_read)
+        app.frame.enter(kind, "runs")
+        left = app.frame.view
+        await until(pilot, lambda: left.ready)
+        app.frame.navigation.go((Place("runs"),))
+        left.on_resize()
+        await pilot.press("escape")
+        await until(pilot, lambda: "Runs  row 1/" in screen(pilot))
+
+
+@pytest.mark.parametrize("kind", ["form", "coverage", "holds", "retention"])
+async def test_an_answer_for_a_view_that_was_left_says_nothing(kind: str) -> None:
+    app = app_of(CannedClient(*busy()), start="jobs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.reader.has_read)
+        name = f"{app.reader.store.cronjobs[0].namespace}/{app.reader.store.cronjobs[0].name}"
+        app.frame.enter(kind, f"edit {name}" if kind == "form" else name)
+        left = app.frame.view
+        await until(pilot, lambda: left.ready)
+        app.frame.leave()
+        await until(pilot, lambda: not left.is_attached and not left.query("*"))
+        app.frame.start_work(left.load(), "load", left)
+        await settle(app)
+        assert "fault of kronkeep" not in screen(pilot)

@@ -18,7 +18,6 @@ from kronkeep_tui.colours import ThemedApp
 from kronkeep_tui.context import AvailableAction, Context
 from kronkeep_tui.key_input import KeyInput
 from kronkeep_tui.keymap import Keymap, key_label
-from kronkeep_tui.later_work import run_later
 from kronkeep_tui.navigation import Navigation, Place, PlacePath
 from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line, trouble
 from kronkeep_tui.prompt import LinePrompt, Prompt, YesNoPrompt
@@ -29,6 +28,7 @@ from kronkeep_tui.shell_commands import ScreenFacts, ShellCommand
 from kronkeep_tui.store import Store
 from kronkeep_tui.undo import UNDO_SECONDS, UndoOffer
 from kronkeep_tui.view_cache import Covered, ViewCache
+from kronkeep_tui.view_work import run_for_view
 from kronkeep_tui.views.view import View
 from kronkeep_tui.views.wait_text import again_text
 from kronkeep_tui.widgets.line_widget import LineWidget, TemporaryLines, TextLine
@@ -268,7 +268,7 @@ class Frame(Screen[None], Covered):
             self._views.display_only(view)
             self._set_focus()
             self.show()
-        self.start_work(view.read(), f"load {type(view).__name__} {view.argument}")
+        self.start_work(view.read(), f"load {type(view).__name__} {view.argument}", view)
 
     def _set_focus(self) -> None:
         """Focus a form's field; elsewhere nothing, as a change of focus repaints the screen."""
@@ -340,23 +340,18 @@ class Frame(Screen[None], Covered):
         except KronkeepError as error:
             self.tell(f"{error.message} {error.next_step}")
 
-    def start_work(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run work beside the screen; show its KronkeepError. `name` is what a fault's message calls it."""
+    def start_work(self, work: Coroutine[Any, Any, None], name: str, of: View | None = None) -> None:
+        """Run work beside the screen; show its KronkeepError. `name` is what a fault's message calls it.
 
-        async def run_and_tell() -> None:
-            try:
-                await run_later(work)
-            except KronkeepError as error:
-                self.tell(f"{error.message} {error.next_step} [{error.code}]", "bad")
-            except Exception as fault:  # the top of a task: it ends, the terminal stays
-                self.tell(f"{name} ended with a fault of kronkeep: {fault!r}", "bad")
-                raise
-
-        self.app.run_worker(run_and_tell(), name=name, group=name, exit_on_error=False)
+        of: the view whose work it is; without one that in front.
+        """
+        task = run_for_view(work, name, view=of or self.view, tell=self.tell)
+        self.app.run_worker(task, name=name, group=name, exit_on_error=False)
 
     def actions_below(self) -> list[AvailableAction]:
         """Return the actions of the view from which help or the palette was opened."""
-        view = self._views.at(self.navigation.path[-2]) or self.view
+        below = self.navigation.path[-2:-1]  # none while help or palette, which was left, is drawn once more
+        view = (self._views.at(below[0]) if below else None) or self.view
         bindings = self.keymap.bindings_in(view.SCOPES)
         return [AvailableAction(binding, view.why_not(binding.action)) for binding in bindings]
 

@@ -73,6 +73,7 @@ class ViewCache(Container, Covered):
         """Remove the view of a place, if there is one."""
         view = self._views.pop(place, None)
         if view is not None:
+            view.is_left = True
             view.remove()
 
     def mark_used(self, place: Place, keep: Collection[Place]) -> None:

@@ -48,6 +48,7 @@ class View(UnscrolledWidget):
         self.place = place
         self.changes = ChangeRequests(context)
         self.ready = False
+        self.is_left = False  # whether it was discarded, so that its widgets go
         self._when_ready: list[Callable[[], None]] = []
         self.load_error: KronkeepError | None = None
         self._connection_of_error = 0

@@ -167,17 +167,18 @@ class RowTable(ScrollableLines):
         self._follow()
         self.sync()
 
-    def go(self, index: int) -> None:
-        """Move the cursor to the row at `index`."""
+    def go(self, index: int, *, top: int | None = None) -> None:
+        """Move the cursor to the row at `index`, and the first line to the row at `top`."""
         index = max(0, min(index, len(self._rows) - 1))
         self.follows = True
         if index != self.cursor and self._rows:
-            top = self.top
+            first = self.top
             left = self.lines_of(self.cursor)
+            self.top = first if top is None else top
             self.cursor = index
             self._follow()
             lines = (*left, *self.lines_of(index))
-            self.sync(*(lines if top == self.top else ()))
+            self.sync(*(lines if first == self.top else ()))
             self.post_message(self.CursorMoved(self))
 
     def lines_of(self, index: int) -> list[int]:
@@ -203,8 +204,8 @@ class RowTable(ScrollableLines):
 
     def page(self, step: int) -> None:
         height = max(1, self.size.height - self.head_rows)
-        self.top = max(0, min(self.top + step * height, len(self._rows) - height))
-        self.go(self.cursor + step * height)
+        top = max(0, min(self.top + step * height, len(self._rows) - height))
+        self.go(self.cursor + step * height, top=top)
 
     def edge(self, end: int) -> None:
         self.go(len(self._rows) - 1 if end else 0)
