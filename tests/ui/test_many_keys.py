@@ -10,7 +10,20 @@ from tests.ui.scenes import busy
 from textual import events
 
 TABS = "12345678"
-NAMES = ("enter", "escape", "tab", "space", "up", "down", "left", "right", "pageup", "pagedown", "home", "end")
+NAMES = (
+    "enter",
+    "escape",
+    "tab",
+    "space",
+    "up",
+    "down",
+    "left",
+    "right",
+    "pageup",
+    "pagedown",
+    "home",
+    "end",
+)
 CONTROL = ("ctrl+p", "ctrl+r", "ctrl+s", "ctrl+u", "ctrl+t", "f1", "f2", "f3", "f5", "f9")
 LETTERS = "abcdfghijklmnoprstuvwxyzABCDFGHIJKLMNOPRSTUVWXYZ/:[]-=+_?0"  # not E, the editor, nor q, quit
 AT_ONCE = 20
