@@ -169,7 +169,7 @@ def example_settings() -> str:
         if model.path == "clusters":
             text += _EXAMPLE_CLUSTER + "".join(map(_example_line, model.fields))
             continue
-        title = f"\n{_wrapped(model.text.partition(chr(10))[0])}"
+        title = f"\n{_wrap(model.text.partition(chr(10))[0])}"
         heading = f"#{_title(model)}\n" if model.path else ""
         fields = [field for field in model.fields if field.path not in sections]
         text += title + heading + "".join(map(_example_line, fields))
@@ -184,10 +184,10 @@ def _example_line(field: FieldDoc) -> str:
     name = field.path.rpartition(".")[2]
     value = '""' if field.default in ("null", "") else field.default
     unset = {"null": "; unset by default", "": "; required"}.get(field.default, "")
-    return f"{_wrapped(f'{_sentence(field)} ({field.type}{unset})')}#{name} = {value}\n"
+    return f"{_wrap(f'{_sentence(field)} ({field.type}{unset})')}#{name} = {value}\n"
 
 
-def _wrapped(text: str) -> str:
+def _wrap(text: str) -> str:
     lines = [""]
     for word in text.split():
         if len(lines[-1]) + len(word) >= _WIDTH:

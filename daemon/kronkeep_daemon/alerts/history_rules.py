@@ -64,7 +64,7 @@ def log_findings(removals: Sequence[NamespaceLogRemovals]) -> Iterator[AlertFind
 
 def _logs_removed(removals: Sequence[NamespaceLogRemovals]) -> RuleResult:
     """Kept logs went because of a limit; `removals` are by one limit."""
-    newest = max(removals, key=_removed_at)
+    newest = max(removals, key=_removal_time)
     limit = size(newest.limit_bytes)
     names = ", ".join(clean(each.namespace, 63) for each in removals[:NAMED])
     more = f" and {len(removals) - NAMED} more namespaces" if len(removals) > NAMED else ""
@@ -79,7 +79,7 @@ def _logs_removed(removals: Sequence[NamespaceLogRemovals]) -> RuleResult:
     )
 
 
-def _removed_at(removals: NamespaceLogRemovals) -> datetime:
+def _removal_time(removals: NamespaceLogRemovals) -> datetime:
     return removals.created_at
 
 

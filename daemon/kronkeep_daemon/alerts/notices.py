@@ -76,7 +76,7 @@ class NoticeSelection:
         self._forget_channels({route.channel.name for route in routes})
         ended = [
             apply_silences(alert, silences, now)
-            for alert in self._ended_alerts({alert.id for alert in active})
+            for alert in self._find_ended_alerts({alert.id for alert in active})
         ]
         return [alert for alert in (*active, *ended) if self._add_of_alert(alert, routes)]
 
@@ -159,7 +159,7 @@ class NoticeSelection:
             if sent.channel not in names or is_over:
                 self._sent.remove(sent.id)
 
-    def _ended_alerts(self, active_ids: set[str]) -> list[Alert]:
+    def _find_ended_alerts(self, active_ids: set[str]) -> list[Alert]:
         """Return the alerts that a channel knows of and that have ended."""
         ids = {sent.alert_id for sent in self._sent.all() if sent.event != "resolved"} - active_ids
         alerts = {alert_id: self._history.alerts.get(alert_id) for alert_id in ids}

@@ -181,7 +181,7 @@ class SnapshotReconciliation:
             differences.unrecorded,
             repository,
             is_our_cluster=_is_any if other_clusters else self._is_our_cluster,
-            policy_of=self._carried_policy,
+            policy_of=self._policy_of,
             now=self._clock.now(),
         )
         return _ListedRepository(listed.snapshots, differences, recovery)
@@ -196,7 +196,7 @@ class SnapshotReconciliation:
             as_originals(differences.unrecorded),
             repository.without_copies(),
             is_our_cluster=_is_any if other_clusters else self._is_our_cluster,
-            policy_of=self._carried_policy,
+            policy_of=self._policy_of,
             now=self._clock.now(),
         )
         recovery = self._copies.as_backups_of_first(repository, recovery)
@@ -211,7 +211,7 @@ class SnapshotReconciliation:
             cluster_id == cluster.id or cluster_id in cluster.former for cluster in self._cronjobs.clusters
         )
 
-    def _carried_policy(self, tags: SnapshotTags) -> BackupPolicy | None:
+    def _policy_of(self, tags: SnapshotTags) -> BackupPolicy | None:
         policy = self._policies.policy_of(CronJobRef(tags.cluster, tags.namespace, tags.cronjob))
         return policy if policy is not None and policy.id == tags.policy else None
 
@@ -231,7 +231,7 @@ class SnapshotReconciliation:
         backups: Sequence[BackupExecution],
         snapshots: Sequence[ListedSnapshot],
     ) -> RepositoryComparison:
-        recorded = await self._recorded_ids(backups, snapshots)
+        recorded = await self._list_recorded_ids(backups, snapshots)
         differences = await asyncio.to_thread(reconciliation.compare, backups, snapshots, recorded)
         for backup_id in differences.missing:
             log.warning("the snapshot of backup %s is not in %s", backup_id, repository.id)
@@ -255,7 +255,7 @@ class SnapshotReconciliation:
             await self.count_missing(repository.storage.id)
         return differences
 
-    async def _recorded_ids(
+    async def _list_recorded_ids(
         self, backups: Sequence[BackupExecution], snapshots: Sequence[ListedSnapshot]
     ) -> set[str]:
         """Return the ids in the snapshots' tags whose records know of a snapshot, or not of their end yet.

@@ -78,14 +78,14 @@ def figures_of(backup: BackupExecution, zone: tzinfo) -> ArchiveFigures:
 
 def remember(history: History, backup: BackupExecution) -> None:
     """Remember an unusual backup with its CronJob; the next commit includes it."""
-    ids = _remembered_ids(history, backup.cronjob_id)
+    ids = _read_remembered_ids(history, backup.cronjob_id)
     if backup.id not in ids and len(ids) < MOST_REMEMBERED:
         _set_ids(history, backup, (*ids, backup.id))
 
 
 def list_unacknowledged(history: History, cronjob_id: str) -> list[BackupExecution]:
     """Return the unusual backups of a CronJob with a snapshot that nobody has acknowledged."""
-    backups = (history.backups.get(backup_id) for backup_id in _remembered_ids(history, cronjob_id))
+    backups = (history.backups.get(backup_id) for backup_id in _read_remembered_ids(history, cronjob_id))
     return [
         each for each in backups if each is not None and each.is_unusual and each.snapshot_state == "present"
     ]
@@ -97,7 +97,7 @@ def forget_acknowledged(history: History, backup: BackupExecution) -> None:
     _set_ids(history, backup, tuple(left))
 
 
-def _remembered_ids(history: History, cronjob_id: str) -> tuple[str, ...]:
+def _read_remembered_ids(history: History, cronjob_id: str) -> tuple[str, ...]:
     fact = history.facts.get(unusual_backups_key(cronjob_id))
     return tuple((fact.name or "").split()) if fact is not None else ()
 

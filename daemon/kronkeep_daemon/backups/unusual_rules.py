@@ -225,12 +225,12 @@ def _compare_with(
 ) -> _FigureComparison | None:
     """Return how a figure is outside median ± k · MAD of a sample; None where it is inside."""
     days = [_days_before(figures, each) for each in sample]
-    values = [_scaled(measure, each) for each in sample]
+    values = [_to_scale(measure, each) for each in sample]
     slope = _trend(days, values)
     levels = [value - slope * day for day, value in zip(days, values, strict=True)]  # as of this backup
     expected = median(levels)
     deviation = NORMAL_MAD * median(abs(level - expected) for level in levels)
-    distance = _scaled(measure, figures) - expected
+    distance = _to_scale(measure, figures) - expected
     is_low = -distance > max(DEVIATIONS * deviation, math.log(measure.least_drop))
     is_high = distance > max(DEVIATIONS * deviation, math.log(measure.least_rise))
     if not is_low and not is_high:
@@ -243,7 +243,7 @@ def _days_before(figures: ArchiveFigures, other: ArchiveFigures) -> float:
     return (other.at - figures.at).total_seconds() / 86400
 
 
-def _scaled(measure: _Measure, figures: ArchiveFigures) -> float:
+def _to_scale(measure: _Measure, figures: ArchiveFigures) -> float:
     return math.log(measure.value(figures) + measure.offset)
 
 
@@ -264,7 +264,7 @@ def _is_near_one(
     comparison: _FigureComparison,
 ) -> bool:
     """Whether a figure differs from one of the others, with the trend since then, by less than the floor."""
-    value = _scaled(measure, figures)
+    value = _to_scale(measure, figures)
     floor = math.log(measure.least_rise if comparison.is_high else measure.least_drop)
-    levels = (_scaled(measure, other) - comparison.slope * _days_before(figures, other) for other in others)
+    levels = (_to_scale(measure, other) - comparison.slope * _days_before(figures, other) for other in others)
     return any(abs(value - level) <= floor for level in levels)

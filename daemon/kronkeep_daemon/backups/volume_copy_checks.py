@@ -36,19 +36,19 @@ async def plan_copies(
                 continue
             raise
         except Forbidden as denied:
-            raise _unsupported(
+            raise _unsupported_error(
                 "kronkeepd may not read what is needed for a snapshot or clone: " + denied.message,
                 "Grant the rights of systemd/kubernetes/rights.yaml, or set source.consistency to live.",
             ) from denied
         refusal = volume_copy_rules.find_refusal(source.consistency, facts)
         if refusal:
             title = clean(f"{namespace}/{name}", 300)
-            raise _unsupported(f"No {source.consistency} of the claim {title} can be made: {refusal}.")
+            raise _unsupported_error(f"No {source.consistency} of the claim {title} can be made: {refusal}.")
         plans.append(volume_copy_rules.plan_copy(source.consistency, claim, facts))
     return plans
 
 
-def _unsupported(message: str, next_step: str | None = None) -> InvalidPolicy:
+def _unsupported_error(message: str, next_step: str | None = None) -> InvalidPolicy:
     reason = Reason.VOLUME_COPY_UNSUPPORTED
     return InvalidPolicy(
         message, next_step=next_step or reason.next_step, reason=reason, field="source.consistency"

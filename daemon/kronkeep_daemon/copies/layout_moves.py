@@ -376,7 +376,7 @@ class LayoutMoves:
             repository,
             shown[repository.id],
             find_record=partial(self._find_record, repository),
-            shown_in=partial(_shown_in, shown),
+            shown_in=partial(_snapshots_shown_in, shown),
         )
         for start in range(0, len(superseded), IDS_PER_COMMAND):
             steps = [("forget", forget.argv(superseded[start : start + IDS_PER_COMMAND]))]
@@ -384,7 +384,7 @@ class LayoutMoves:
             await self._index.record(repository, forgotten_at=self._clock.now())
 
 
-def _shown_in(shown: Mapping[str, SnapshotsByBackup], repository_id: str) -> SnapshotsByBackup:
+def _snapshots_shown_in(shown: Mapping[str, SnapshotsByBackup], repository_id: str) -> SnapshotsByBackup:
     return shown.get(repository_id, {})
 
 

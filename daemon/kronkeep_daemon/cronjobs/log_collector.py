@@ -231,7 +231,7 @@ class LogCollector:
                     continue
                 log.warning("%s is incomplete: %s", copy, fault)
                 return capped if capped.total else None
-            return _checked_log(copy, capped)
+            return _check_log(copy, capped)
         return None
 
     def _log_chunks(self, copy: _LogCopy) -> AsyncIterator[bytes]:
@@ -257,7 +257,7 @@ def _new_log(copy: _LogCopy) -> CappedLog:
     return CappedLog(EARLIER_HEAD_BYTES, EARLIER_TAIL_BYTES) if copy.source.previous else CappedLog()
 
 
-def _checked_log(copy: _LogCopy, capped: CappedLog) -> CappedLog | None:
+def _check_log(copy: _LogCopy, capped: CappedLog) -> CappedLog | None:
     """Return the log where it is of the attempt that was asked for."""
     if not run_logs.is_of_attempt(capped.content(), copy.source.end):
         log.info("%s is lost or follows: a later attempt had taken its place", copy)

@@ -47,7 +47,7 @@ def _list_template_volumes(pod: TemplatePodSpec) -> tuple[MountedVolume, ...]:
     for volume in pod.volumes or ():
         name = decode_or_none(bytes(volume.get("name", _NULL)), str) or ""
         if name in uses:
-            volumes.append(_mounted_volume(name, volume, uses[name]))
+            volumes.append(_make_mounted_volume(name, volume, uses[name]))
     return tuple(volumes)
 
 
@@ -61,7 +61,7 @@ def _volume_uses(pod: TemplatePodSpec) -> Iterator[tuple[str, _VolumeUse]]:
             yield device.name, _VolumeUse(path=device.device_path, sub_path=None, is_device=True)
 
 
-def _mounted_volume(name: str, volume: dict[str, msgspec.Raw], uses: list[_VolumeUse]) -> MountedVolume:
+def _make_mounted_volume(name: str, volume: dict[str, msgspec.Raw], uses: list[_VolumeUse]) -> MountedVolume:
     sources = {key: bytes(source) for key, source in volume.items() if key != "name"}
     kind = next((key for key, source in sources.items() if source != _NULL), _DEFAULT_KIND)
     claim = decode_or_none(sources[kind], ClaimVolumeSource) if kind == CLAIM_KIND else None

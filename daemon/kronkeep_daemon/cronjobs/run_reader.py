@@ -125,7 +125,7 @@ class RunReader:
         for part in run_attempts.saved_parts(run):
             is_removed = run_attempts.removal_of(run, part) is not None
             if not (is_removed and part.pod in names) and reading.takes(part, numbers):
-                text = await self._saved_log(run, part)
+                text = await self._read_saved_log(run, part)
                 if text:
                     yield reading.show(part, numbers, text)
         for pod in pods:
@@ -141,7 +141,7 @@ class RunReader:
             logs = [log for log in run.logs if attempt in (None, numbers.number_of(part_of(log)))]
             refuse_removed(logs, run.namespace)
 
-    async def _saved_log(self, run: CronJobExecution, part: LogPart) -> bytes | None:
+    async def _read_saved_log(self, run: CronJobExecution, part: LogPart) -> bytes | None:
         removal = run_attempts.removal_of(run, part)
         if removal is not None:
             return f"[kronkeep: {describe_removal(removal, run.namespace)}]\n".encode()

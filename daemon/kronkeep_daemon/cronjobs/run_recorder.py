@@ -324,13 +324,13 @@ class RunRecorder:
             return self._bare_jobs() > 0 and job_to_run.is_bare(job)
         known = self.cache.namespace_of_cronjob(owner.uid)
         if known is None:
-            known = self._recorded_namespace(self.record_id_of(owner.uid))
+            known = self._find_recorded_namespace(self.record_id_of(owner.uid))
         if known is None and not self.synced.is_set():
             self._unknown_owners.add(uid, owner.uid)
             return False
         return known in (None, job.metadata.namespace)
 
-    def _recorded_namespace(self, cronjob_uid: str) -> str | None:
+    def _find_recorded_namespace(self, cronjob_uid: str) -> str | None:
         """Return the namespace of a CronJob that has runs in the history; it never changes."""
         if cronjob_uid not in self._recorded_namespaces:
             runs = self._history.executions.newest(limit=1, cronjob_id=cronjob_uid).items

@@ -50,7 +50,7 @@ class FolderDriver:
 
     async def _copy_still(self, namespace: str, claim: str, target: Path) -> None:
         source = self._claims / namespace / claim
-        async with _stopped_users(source):
+        async with _hold_users(source):
             await asyncio.to_thread(_copy, source, target)
 
 
@@ -74,7 +74,7 @@ def _remove(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def _stopped_users(folder: Path) -> AsyncIterator[None]:
+async def _hold_users(folder: Path) -> AsyncIterator[None]:
     """Stop every process that has the folder mounted, until the end of the block."""
     stopped: set[int] = set()
     try:

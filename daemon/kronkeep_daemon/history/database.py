@@ -171,7 +171,7 @@ class Database:
                 else:
                     rows.remove(table, [change.number for change in changes])
             rows.finish()
-            self.changes.append(connection, _unnumbered(batch))
+            self.changes.append(connection, _rows_without_number(batch))
         self.tables |= new_tables
         self._last_numbers = last_numbers
 
@@ -275,7 +275,7 @@ def _kind(change: RowChange) -> tuple[str, bool]:
     return change.table, change.row is not None
 
 
-def _unnumbered(batch: Sequence[RowChange]) -> list[tuple[str, str, bytes | None]]:
+def _rows_without_number(batch: Sequence[RowChange]) -> list[tuple[str, str, bytes | None]]:
     return [(change.table, change.id, change.row.body if change.row else None) for change in batch]
 
 

@@ -41,7 +41,7 @@ def find_lines(log: bytes, question: LogQuestion, most: int) -> list[FoundLine]:
         numbers[bisect_right(starts, place) - 1] = None
         if len(numbers) >= most:
             break
-    return [_found_line(lines, number, question.context) for number in numbers]
+    return [_make_line(lines, number, question.context) for number in numbers]
 
 
 def _find_places(log: bytes, question: LogQuestion) -> Iterator[int]:
@@ -81,16 +81,16 @@ def places_in_sieve(question: LogQuestion) -> tuple[int, ...]:
     return trigram_bits.places_of(question.text.encode())
 
 
-def _found_line(lines: list[bytes], number: int, context: int) -> FoundLine:
+def _make_line(lines: list[bytes], number: int, context: int) -> FoundLine:
     before = lines[max(0, number - context) : number]
     after = lines[number + 1 : number + 1 + context]
     return FoundLine(
         number=number + 1,
-        text=_shown(lines[number]),
-        before=tuple(map(_shown, before)),
-        after=tuple(map(_shown, after)),
+        text=_decode(lines[number]),
+        before=tuple(map(_decode, before)),
+        after=tuple(map(_decode, after)),
     )
 
 
-def _shown(line: bytes) -> str:
+def _decode(line: bytes) -> str:
     return clean(line[: 4 * LINE_LENGTH].decode(errors="replace"), LINE_LENGTH)

@@ -112,25 +112,25 @@ class LogTrimmer:
         history = self._history
         for entry in batch:
             if (run := history.executions.get(entry.folder)) is not None:
-                history.executions.put(_marked(run, removal))
+                history.executions.put(_with_marks(run, removal))
             elif (backup := history.backups.get(entry.folder)) is not None:
-                history.backups.put(_marked_backup(backup, removal))
+                history.backups.put(_backup_with_marks(backup, removal))
             elif (restore := history.restores.get(entry.folder)) is not None:
-                history.restores.put(_marked(restore, removal))
+                history.restores.put(_with_marks(restore, removal))
         history.log_removals.add(namespace, removal, len(batch))
         await history.commit()
 
 
-def _marked(record: RecordWithLogs, removal: LogRemoval) -> RecordWithLogs:
-    return msgspec.structs.replace(record, logs=_marked_logs(record.logs, removal))
+def _with_marks(record: RecordWithLogs, removal: LogRemoval) -> RecordWithLogs:
+    return msgspec.structs.replace(record, logs=_logs_with_marks(record.logs, removal))
 
 
-def _marked_backup(backup: BackupExecution, removal: LogRemoval) -> BackupExecution:
+def _backup_with_marks(backup: BackupExecution, removal: LogRemoval) -> BackupExecution:
     hooks = tuple(
-        msgspec.structs.replace(hook, logs=_marked_logs(hook.logs, removal)) for hook in backup.hooks
+        msgspec.structs.replace(hook, logs=_logs_with_marks(hook.logs, removal)) for hook in backup.hooks
     )
-    return msgspec.structs.replace(_marked(backup, removal), hooks=hooks)
+    return msgspec.structs.replace(_with_marks(backup, removal), hooks=hooks)
 
 
-def _marked_logs(logs: tuple[KeptLog, ...], removal: LogRemoval) -> tuple[KeptLog, ...]:
+def _logs_with_marks(logs: tuple[KeptLog, ...], removal: LogRemoval) -> tuple[KeptLog, ...]:
     return tuple(kept if kept.removed else msgspec.structs.replace(kept, removed=removal) for kept in logs)

@@ -41,10 +41,10 @@ async def read_body(request: web.Request, decoder: "msgspec.json.Decoder[Any] | 
     try:
         return decoder.decode(raw or b"{}")
     except DECODING_ERRORS as fault:
-        raise _refused_body(fault, decoder.type) from fault
+        raise _body_error(fault, decoder.type) from fault
 
 
-def _refused_body(fault: Exception, kind: Any) -> InvalidRequest:
+def _body_error(fault: Exception, kind: Any) -> InvalidRequest:
     """Return the error for a body that is no JSON, or has not the shape of the route's type."""
     if not isinstance(fault, msgspec.ValidationError):
         return InvalidRequest(f"The body is no JSON: {clean(str(fault), 300)}.")

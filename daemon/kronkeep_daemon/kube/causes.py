@@ -114,7 +114,7 @@ def waiting_cause(pod: Pod, events_by_object: EventsByObject) -> Cause | None:
             name = clean(entry.name, 63)
             text = f"Container {name} cannot start: {message}"
             if reason == Reason.CONFIGURATION_MISSING:
-                return _refused_configuration_cause(text)
+                return _configuration_cause(text)
             return _cause(reason, text)
     # A container's own reason is more exact than the scheduler's, and Events are read last: they
     # outlive what they tell of, so a pod that runs by now may still have a FailedMount.
@@ -130,7 +130,7 @@ def waiting_cause(pod: Pod, events_by_object: EventsByObject) -> Cause | None:
     return None
 
 
-def _refused_configuration_cause(text: str) -> Cause:
+def _configuration_cause(text: str) -> Cause:
     """Return what CreateContainerConfigError says: something is missing, or a setting does not go."""
     if _NOT_FOUND.search(text):
         return _cause(Reason.CONFIGURATION_MISSING, text)

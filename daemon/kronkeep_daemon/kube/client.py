@@ -211,7 +211,7 @@ class Cluster:
 
     async def _use(self, access: credentials.LoadedAccess) -> None:
         if self._is_closed:
-            raise self._closed_error()
+            raise self._error_after_close()
         outdated = self._former_client
         self._former_client = self._client
         self._client = import_kubernetes().RESTClientObject(access.settings)
@@ -239,7 +239,7 @@ class Cluster:
             next_step=why.next_step,
         )
 
-    def _closed_error(self) -> ClusterUnreachable:
+    def _error_after_close(self) -> ClusterUnreachable:
         return ClusterUnreachable(f"the connection to {self.name} is closed")
 
     async def close(self) -> None:
@@ -433,7 +433,7 @@ class Cluster:
 
     async def _send(self, request: ApiRequest) -> aiohttp.ClientResponse:
         if self._client is None:
-            raise self._closed_error()
+            raise self._error_after_close()
         url = f"{self._base}{request.path}" + (f"?{urlencode(request.params)}" if request.params else "")
         headers = {"Accept": "application/json", "Content-Type": request.kind, **await self._credentials()}
         response = await self._request(request.method, url, headers, request.body, _timeout(request))

@@ -45,18 +45,18 @@ class _ListingDiff:
     def add(self, entry: SnapshotFile) -> None:
         """Count an entry that only the newer backup has."""
         self._bytes_added += _bytes_of(entry)
-        self._note(_added(entry))
+        self._note(_addition(entry))
 
     def remove(self, entry: SnapshotFile) -> None:
         """Count an entry that only the older backup has."""
         self._bytes_removed += _bytes_of(entry)
-        self._note(_removed(entry))
+        self._note(_removal(entry))
 
     def change(self, entry: SnapshotFile, old_size: int) -> None:
         """Count an entry that both have, and that differs."""
         self._bytes_added += max(0, _bytes_of(entry) - old_size)
         self._bytes_removed += max(0, old_size - _bytes_of(entry))
-        self._note(_changed(entry, old_size))
+        self._note(_change_of(entry, old_size))
 
     def _note(self, change: FileChange) -> None:
         self._counts[change.change] += 1
@@ -179,7 +179,7 @@ def _state(entry: SnapshotFile) -> _State:
     return entry.kind, _bytes_of(entry), entry.modified_at if entry.kind == "file" else None
 
 
-def _added(entry: SnapshotFile) -> FileChange:
+def _addition(entry: SnapshotFile) -> FileChange:
     return FileChange(
         change="added",
         path=entry.path,
@@ -189,7 +189,7 @@ def _added(entry: SnapshotFile) -> FileChange:
     )
 
 
-def _changed(entry: SnapshotFile, old_size: int) -> FileChange:
+def _change_of(entry: SnapshotFile, old_size: int) -> FileChange:
     return FileChange(
         change="changed",
         path=entry.path,
@@ -200,7 +200,7 @@ def _changed(entry: SnapshotFile, old_size: int) -> FileChange:
     )
 
 
-def _removed(entry: SnapshotFile) -> FileChange:
+def _removal(entry: SnapshotFile) -> FileChange:
     return FileChange(change="removed", path=entry.path, kind=entry.kind, old_size=_bytes_of(entry))
 
 

@@ -184,7 +184,7 @@ class HistoryArchives:
         repository = repository_of_history(storage, self._settings().history.archive_name)
         now = self._clock.now()
         await self._maker.make_if_missing(repository, TASK, now.isoformat())
-        async with self._compressed() as copy:
+        async with self._make_compressed() as copy:
             snapshot_id = await self._send(repository, copy)
         await self._forget_old(repository)
         place = ArchivedHistoryPlace(
@@ -204,7 +204,7 @@ class HistoryArchives:
         )
 
     @asynccontextmanager
-    async def _compressed(self) -> AsyncIterator[CompressedCopy]:
+    async def _make_compressed(self) -> AsyncIterator[CompressedCopy]:
         """Give the compressed copy of the history; it is removed at the end of the block."""
         scratch = self._history.folder / "tmp" / f"archive-{new_id()}"
         try:

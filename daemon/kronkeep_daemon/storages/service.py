@@ -287,7 +287,7 @@ class StorageService:
         storage = self.get(name)
         if storage.status is StorageStatus.DELETING:
             raise NotAllowedNow(f"The storage {name} is being deleted.")
-        namespaces = _changed_namespaces(storage, change)
+        namespaces = _change_namespaces(storage, change)
         _require_servable(namespaces, storage_kinds.own_namespace(storage))
         used = storage.usage.used_bytes if storage.usage else 0
         capacity = storage.capacity_bytes if change.capacity_bytes is None else change.capacity_bytes
@@ -452,7 +452,7 @@ def require_unmoved(storage: BackupStorage) -> None:
         )
 
 
-def _changed_namespaces(storage: BackupStorage, change: BackupStorageChange) -> tuple[str, ...]:
+def _change_namespaces(storage: BackupStorage, change: BackupStorageChange) -> tuple[str, ...]:
     """Return the namespaces that the storage serves after a change, each once."""
     before = storage.namespaces if change.namespaces is None else change.namespaces
     allowed = dict.fromkeys((*before, *change.allow_namespaces))
