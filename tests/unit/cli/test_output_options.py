@@ -40,6 +40,16 @@ def test_each_verb_that_shows_or_changes_a_record_has_json() -> None:
     assert set(lacking) == WITHOUT
 
 
+def test_each_verb_that_takes_a_cronjob_s_name_has_a_namespace() -> None:
+    lacking = [
+        path
+        for path, verb in leaves(build_parser())
+        if any("NAMESPACE/" in str(action.help) for action in verb._actions if not action.option_strings)
+        and not any("--namespace" in action.option_strings for action in verb._actions)
+    ]
+    assert lacking == []
+
+
 def test_create_describes_cronjobs_and_files_not_a_storage_of_its_own() -> None:
     create = next(verb for path, verb in leaves(build_parser()) if path == "create")
     assert "Create a storage and its repository" not in (create.description or "")

@@ -60,6 +60,7 @@ def _add_next(schedule_verbs: Verbs) -> None:
         help="five fields such as '0 2 * * *', @daily, or a CronJob's NAMESPACE/NAME or NAME",
     )
     following.add_argument("--zone", help="an IANA time zone (default: UTC)")
+    following.add_argument("--namespace", default="default", help="the namespace of a NAME without one")
     following.add_argument("-n", type=_read_count, default=5, help="how many (default: 5)")
     following.add_argument(
         "--after", type=_read_instant, help="an instant such as 2026-01-15T10:07:23Z (default: now)"
@@ -154,7 +155,7 @@ def _schedule_of(options: argparse.Namespace) -> Schedule:
 
     client = blocking_client(options.socket)
     try:
-        cronjob = run_without_loop(client.cronjobs.get(*split_name(text)))
+        cronjob = run_without_loop(client.cronjobs.get(*split_name(text, options.namespace)))
     except (CronJobNotFound, DaemonUnreachable):
         if "/" in text:
             raise
