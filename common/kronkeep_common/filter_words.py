@@ -177,7 +177,7 @@ def _check_reason(value: str, column: int) -> None:
 
 
 def _is_misspelt(value: str, name: str) -> bool:
-    """Return whether a value has as many characters as a name, or is it with one more or one less."""
+    """Return whether a value is as long as a name, or becomes the name with one character more or less."""
     if len(value) == len(name):
         return True
     longer, shorter = sorted((value.lower(), name.lower()), key=len, reverse=True)

@@ -34,7 +34,7 @@ def remove_fault(body: Body, error: KronkeepError) -> Body | None:
 
 
 def _fields_of(body: msgspec.Struct) -> Any:
-    """Return a manifest as JSON has it: lists, which can be changed, where it has tuples."""
+    """Return a manifest as JSON has it, with lists, which can be changed, in place of tuples."""
     return msgspec.json.decode(msgspec.json.encode(body))
 
 

@@ -1,4 +1,4 @@
-"""What exit code 1 says of verbs where it says more than that something was refused or failed."""
+"""What exit code 1 means for verbs where it means more than that something was refused or failed."""
 
 from collections.abc import Mapping
 

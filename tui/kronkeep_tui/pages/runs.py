@@ -83,7 +83,7 @@ def row(
 
 
 def _backup_words(backup: BackupExecution | None) -> str:
-    """Return why the backup of a good run is none that can be relied on."""
+    """Return why the backup of a good run cannot be relied on."""
     if backup is None or backup.status not in FAULTS or not backup.message:
         return ""
     return f"backup: {backup.message}"
