@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from kronkeep_daemon.history.writer import SWITCH_SECONDS
 
 SIZES = tuple(int(size) for size in os.environ.get("STORE_SIZES", "10000,100000,1000000").split(","))
 STOCK_SIZE = 10_000
+PUT = 20_000  # of the documents before the measurement: changes and weeks of figures are there by them
 ROUNDS = 100
 MANY = 200
 PAGE = 50
@@ -262,21 +264,63 @@ def measure_opening(folder: Path) -> tuple[float, float, float]:
     return min(r[0] for r in results), max(r[1] for r in results), max(r[2] for r in results)
 
 
-async def _fill(store: Any, count: int) -> None:
-    step = min(count, 2000 if not isinstance(store, StockStore) else count)
-    for start in range(0, count, step):
+async def _fill(store: Any, first: int, count: int) -> None:
+    step = 2000 if not isinstance(store, StockStore) else count
+    for start in range(first, count, step):
         await store.put([build_document(number) for number in range(start, min(count, start + step))])
+
+
+def _fill_by_sql(path: Path, first: int, end: int) -> None:
+    """Add documents to a database with the table of runs, much faster than they are put."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA cache_size=-400000")  # the index of ids is filled in no order
+        indexes = database.execute(
+            "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'executions' AND sql LIKE 'CREATE INDEX%'"
+        ).fetchall()
+        database.execute("BEGIN")
+        for name, _ in indexes:
+            database.execute(f"DROP INDEX {schema.quote_name(name)}")
+        database.executemany(schema.put_row("executions"), map(_values_of, range(first, end)))
+        for _, sql in indexes:
+            database.execute(sql)
+        database.execute("DELETE FROM counts WHERE table_name = 'executions'")
+        database.execute(
+            "INSERT INTO counts SELECT 'executions', status, count(*) FROM executions GROUP BY status"
+        )
+        database.execute("COMMIT")
+
+
+def _values_of(number: int) -> tuple[object, ...]:
+    row = row_of(number + 1, msgspec.json.encode(build_document(number)))
+    return (*row[:-1], checksum("executions", row.number, row.body), row.body.decode())
+
+
+async def _open_stores(folder: Path, size: int) -> tuple[History, dict[str, Any]]:
+    """Return the history and all stores with so many documents, the last PUT of them put one by one."""
+    history = await History.open(folder / "ours", clock=SystemClock())
+    plain = SqliteStore(folder / "s.db")
+    first = max(1, size - PUT)
+    for store in (HistoryStore(history), plain):
+        await _fill(store, 0, 1)
+    if first > 1:
+        await history.close()
+        for path in (folder / "ours" / "history.db", folder / "s.db"):
+            _fill_by_sql(path, 1, first)
+        history = await History.open(folder / "ours", clock=SystemClock())
+        plain.number = first
+    stores: dict[str, Any] = {"ours": HistoryStore(history), "sqlite": plain}
+    for store in stores.values():
+        await _fill(store, first, size)
+    if size <= STOCK_SIZE:
+        stores["stock"] = StockStore(folder / "t.json")
+        await _fill(stores["stock"], 0, size)
+    return history, stores
 
 
 async def measure_size(size: int, folder: Path) -> dict[str, float]:
     """Return every figure at one number of documents."""
     print(f"  {size} documents", file=sys.stderr, flush=True)
-    history = await History.open(folder / "ours", clock=SystemClock())
-    stores: dict[str, Any] = {"ours": HistoryStore(history), "sqlite": SqliteStore(folder / "s.db")}
-    if size <= STOCK_SIZE:
-        stores["stock"] = StockStore(folder / "t.json")
-    for store in stores.values():
-        await _fill(store, size)
+    history, stores = await _open_stores(folder, size)
     medians = await compare(size, stores)
     pauses = await loop_pauses.measure_pauses(history, size, build_document)
     await history.close()

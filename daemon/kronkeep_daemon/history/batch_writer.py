@@ -88,9 +88,12 @@ class BatchWriter:
                 ended.append((*content, row.status, number))
             else:
                 bodies.append((*content, number))
-        self._connection.executemany(schema.update_status(table), ended)
-        self._connection.executemany(schema.update_body(table), bodies)
-        self._connection.executemany(schema.put_row(table), whole)
+        if ended:
+            self._connection.executemany(schema.update_status(table), ended)
+        if bodies:
+            self._connection.executemany(schema.update_body(table), bodies)
+        if whole:
+            self._connection.executemany(schema.put_row(table), whole)
 
     def remove(self, table: str, numbers: Sequence[int]) -> None:
         """Remove rows by number; what figures count of them stays. Raise sqlite3.Error."""
@@ -109,7 +112,8 @@ class BatchWriter:
         if new_weeks := self._figures.write():
             self.put(TABLE, new_weeks, replace=False)
         documents = [(*key, number) for key, number in self._documents.items() if number]
-        self._connection.executemany(_COUNT, documents)
+        if documents:
+            self._connection.executemany(_COUNT, documents)
 
     def _remove_namesakes(self, table: str, rows: Sequence[Row]) -> None:
         sql = f"SELECT number FROM {schema.quote(table)} WHERE id = ? AND number <> ?"

@@ -146,13 +146,21 @@ class Database:
         """Make a batch of changes durable, or none of them; raise ReadOnlyHistory, DamagedHistory."""
         with translate_faults(self.folder):
             try:
-                self._write(batch, replace=False)
-            except sqlite3.IntegrityError:
-                # A change before this batch was undone, and now two documents have one id: the later stays.
-                self._write(batch, replace=True)
+                self._write_or_replace(batch)
+            except BaseException:
+                self._weeks.forget()
+                raise
             self.changes.mark_durable(self.writer)
         with suppress(OSError):  # after a fault it names an older change, which is true as well
             self._newest.write(self.changes.last)
+
+    def _write_or_replace(self, batch: Sequence[RowChange]) -> None:
+        try:
+            self._write(batch, replace=False)
+        except sqlite3.IntegrityError:
+            # A change before this batch was undone, and now two documents have one id: the later stays.
+            self._weeks.forget()
+            self._write(batch, replace=True)
 
     def _write(self, batch: Sequence[RowChange], *, replace: bool) -> None:
         connection = self.writer
@@ -161,7 +169,7 @@ class Database:
             new_tables.add(TABLE)
         last_numbers = dict(self._last_numbers)
         rows = BatchWriter(connection, last_numbers, self._weeks, counts_figures=self.counts_figures)
-        with self._weeks.forgotten_on_fault(), _transaction(connection):
+        with _transaction(connection):
             for name in sorted(new_tables):
                 for statement in schema.create_table(name):
                     connection.execute(statement)

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -59,15 +58,6 @@ class StoredWeeks:
         """Forget what earlier batches wrote."""
         self._weeks.clear()
 
-    @contextmanager
-    def forgotten_on_fault(self) -> Iterator[None]:
-        """Forget all rows where the block, a transaction, fails."""
-        try:
-            yield
-        except BaseException:
-            self.forget()
-            raise
-
 
 class FigureWriter:
     """The figures of one batch: `count` its records, then `write`."""
@@ -103,7 +93,8 @@ class FigureWriter:
                 body = _ENCODER.encode(figures)
                 updates.append((body.decode(), checksum(TABLE, week.number, body), week.number))
                 self._weeks.set(key, StoredWeek(week.number, body))
-        self._connection.executemany(_UPDATE, updates)
+        if updates:
+            self._connection.executemany(_UPDATE, updates)
         return new
 
     def _read_last_number(self) -> int:
