@@ -11,6 +11,7 @@ from pathlib import Path
 from kronkeep_common.errors import DaemonUnreachable, InvalidSettings
 
 SYSTEM_SOCKET = Path("/run/kronkeepd/api.sock")
+SYSTEM_GROUP = "kronkeepd-ops"  # whose members may open the system's socket
 DEMO_PREFIX = "kronkeep-"  # of the fresh folders of demos, below the folder for temporary files
 LONGEST = 107  # bytes; sockaddr_un has 108 with the final NUL
 
@@ -26,8 +27,17 @@ def socket_path(given: Path | None = None) -> Path:
         return Path(text)
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     own = Path(runtime) / "kronkeepd" / "api.sock" if runtime else None
-    existing = [path for path in (own, SYSTEM_SOCKET) if path is not None and path.exists()]
+    existing = [path for path in (own, SYSTEM_SOCKET) if path is not None and _is_there(path)]
     return existing[0] if existing else _demo_socket() or SYSTEM_SOCKET
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether a path is known to exist; in a folder that is closed to this user nothing is known."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def demo_links() -> Path:
@@ -101,9 +111,13 @@ def check_length(path: Path) -> None:
 
 
 def check_server(path: Path) -> None:
-    """Raise DaemonUnreachable where there is no socket, or where it belongs to another user."""
+    """Raise DaemonUnreachable where there is no socket, or it is another user's, or closed to this one."""
     try:
         status = path.stat()
+    except PermissionError as fault:
+        raise DaemonUnreachable(
+            f"You may not look into the folder of {path}.", next_step=_advise_access(path.parent)
+        ) from fault
     except OSError as fault:
         raise DaemonUnreachable(
             f"Nobody serves {path}: {fault.strerror}.", next_step=advise_start(path)
@@ -112,3 +126,18 @@ def check_server(path: Path) -> None:
         raise DaemonUnreachable(f"{path} is not a socket.")
     if status.st_uid not in (0, os.getuid()) and path != SYSTEM_SOCKET:
         raise DaemonUnreachable(f"{path} belongs to another user (uid {status.st_uid}); it is not trusted.")
+    if not os.access(path, os.W_OK):
+        raise DaemonUnreachable(f"You may not open {path}.", next_step=_advise_access(path))
+
+
+def _advise_access(path: Path) -> str:
+    """Return how one gets to open a socket or its folder: as a member of the group that it belongs to."""
+    import grp
+
+    try:
+        group = grp.getgrgid(path.stat().st_gid).gr_name
+    except (OSError, KeyError):
+        group = SYSTEM_GROUP
+    if group == "root":
+        return "Ask root, whose it is, or start a daemon of your own: kronkeep demo."
+    return f"Its group may: sudo usermod -aG {group} $USER, then log in again (newgrp {group} does for now)."

@@ -1,6 +1,8 @@
 """What a newcomer tripped over: values with hyphens, columns' titles, nested fields, names, two demos."""
 
 import argparse
+import os
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -199,6 +201,37 @@ def test_where_nobody_answers_the_next_step_is_of_that_socket(
     other = advice_for(cache / "own/api.sock")
     assert other == DaemonUnreachable.default_next_step
     assert "demo" not in other
+
+
+@pytest.mark.parametrize("closed", ["folder", "socket"])
+def test_who_may_not_open_the_socket_is_told_of_its_group(
+    cache: Path, closed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root would find it open, the system's answers are those that another user gets."""
+    path = cache / "api.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        look = Path.stat
+
+        def stat(asked: Path, **options: Any) -> os.stat_result:
+            if closed == "folder" and asked == path:
+                raise PermissionError(13, "Permission denied")
+            return look(asked, **options)
+
+        def may_open(asked: Path, _mode: int) -> bool:
+            return asked != path
+
+        def name_group(_gid: int) -> Any:
+            return argparse.Namespace(gr_name="kronkeepd-ops")
+
+        monkeypatch.setattr(Path, "stat", stat)
+        monkeypatch.setattr(os, "access", may_open)
+        monkeypatch.setattr("grp.getgrgid", name_group)
+        monkeypatch.setattr(socket_path, "SYSTEM_SOCKET", path)
+        with pytest.raises(DaemonUnreachable) as refusal:
+            socket_path.check_server(socket_path.socket_path())
+    assert refusal.value.message.startswith("You may not ")
+    assert refusal.value.next_step.startswith("Its group may: sudo usermod -aG kronkeepd-ops $USER")
 
 
 def test_one_thing_is_not_several() -> None:
