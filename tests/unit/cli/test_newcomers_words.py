@@ -204,7 +204,7 @@ def test_where_nobody_answers_the_next_step_is_of_that_socket(
 
 
 @pytest.mark.parametrize("closed", ["folder", "socket"])
-def test_who_may_not_open_the_socket_is_told_of_its_group(
+def test_who_may_not_open_the_socket_learns_of_its_group(
     cache: Path, closed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As root would find it open, the system's answers are those that another user gets."""
