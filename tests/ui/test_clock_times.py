@@ -64,6 +64,20 @@ async def test_what_should_have_come_is_due_and_data_are_as_old_as_the_loss() ->
         await until(pilot, lambda: "data 9s old" in screen(pilot))
 
 
+async def test_a_clock_that_is_wrong_is_said_where_ages_would_mislead() -> None:
+    clock = FixedClock()
+    clock.moment = NOW + timedelta(hours=2)
+    async with app_of(CannedClient(*busy()), clock=clock).run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "clock 2h00m ahead" in screen(pilot))
+        assert "The clock of this machine is 2h00m ahead of the daemon's." in screen(pilot)
+        clock.moment = NOW - timedelta(hours=3)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "clock 3h00m behind" in screen(pilot))
+        clock.moment = NOW + timedelta(seconds=30)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "  live " in screen(pilot) and "The clock of" not in screen(pilot))
+
+
 @pytest.mark.parametrize(
     ("ahead", "words"),
     [

@@ -6,7 +6,7 @@ What was read stays when the daemon is gone.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -32,6 +32,7 @@ FLUSH_SECONDS = 0.25
 SILENT_SECONDS = 5.0  # without an event, after which the daemon is asked whether it is still there
 FIRST_PAUSE = 0.5  # seconds before it is tried again; doubled up to LONGEST_PAUSE
 LONGEST_PAUSE = 8.0
+JUMP_SECONDS = 30.0  # by which the clock of this machine jumps, before the daemon is asked for the time
 MOST_PENDING = 5000  # events that wait for a flush; beyond it a new snapshot is cheaper
 PAGE = 1000
 
@@ -52,6 +53,7 @@ class Reader:
 
     `live` is whether the daemon answers, `lost` why it does not. `asked_at` is when it was asked something
     that it has not answered yet, `current_until` until when its data were current, if it was lost.
+    `clock_ahead` is how far this machine's clock is before the daemon's, below 0 if it is behind.
     `explain_end` returns that the daemon has ended for good, and what to do; None while it may come back.
     """
 
@@ -70,6 +72,7 @@ class Reader:
         self.lost: KronkeepError | None = None
         self.asked_at: datetime | None = None
         self.current_until: datetime | None = None
+        self.clock_ahead = timedelta()
         self._changed = False
         self._pending: list[ChangeEvent] = []
         self._needs_snapshot = False
@@ -118,7 +121,10 @@ class Reader:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _connect(self) -> None:
-        fresh = store_from(await self._wait_for_answer(self._client.snapshot()))
+        asked_at = self._clock.now()
+        snapshot = await self._wait_for_answer(self._client.snapshot())
+        self.clock_ahead = _measure_clock(asked_at, snapshot.now, self._clock.now())
+        fresh = store_from(snapshot)
         self._pending.clear()
         self._needs_snapshot = False
         fresh = merge_snapshot(fresh, self.store)
@@ -153,10 +159,15 @@ class Reader:
     async def check_silence(self) -> None:
         """Ask a daemon that has sent nothing for SILENT_SECONDS whether it is still there, until cancelled.
 
-        Its stream has a heartbeat, but only every 15 s; who looks at a screen should not wait so long.
+        Its stream has a heartbeat, but only every 15 s; who looks at a screen should not wait so long. After
+        a jump of this machine's clock, or its sleep, everything is read again, which measures the clock.
         """
         while True:
+            before = self._clock.now()
             await self._clock.sleep(SILENT_SECONDS)
+            passed = (self._clock.now() - before).total_seconds()
+            if abs(passed - SILENT_SECONDS) > JUMP_SECONDS:
+                self.resync()
             if self.live and self._clock.monotonic() - self._last_event >= SILENT_SECONDS:
                 with contextlib.suppress(KronkeepError):  # the stream's end says it too
                     await self._wait_for_answer(self._client.ready())
@@ -242,3 +253,10 @@ class Reader:
     def _add(self, table: str, records: Sequence[Any]) -> None:
         self._store = with_records(self._store, table, records)
         self._changed = True
+
+
+def _measure_clock(asked_at: datetime, daemon_time: datetime, answered_at: datetime) -> timedelta:
+    """Return how far this machine's clock is before that of the daemon, which answered in between."""
+    if daemon_time < asked_at:
+        return asked_at - daemon_time
+    return min(answered_at - daemon_time, timedelta())

@@ -117,3 +117,21 @@ def test_what_runs_and_is_held_up_says_by_what() -> None:
     panels = ["\n".join(map(plain, jobs.detail(each, store, NOW, 60))) for each in cronjobs]
     assert ["node-1 does not answer" in panel for panel in panels] == [True, False]
     assert ["100%" in panel for panel in panels] == [False, True]
+
+
+def test_where_nothing_is_due_because_all_is_suspended_that_is_said() -> None:
+    for suspended, words in ((True, "no CronJob is due: 1 of 1 is suspended"), (False, "no CronJob is due")):
+        job = msgspec.structs.replace(cronjob("a"), suspended=suspended, next_at=None)
+        store = store_from(
+            api.Snapshot(
+                seq=1,
+                now=NOW,
+                version="1",
+                cronjobs=[job],
+                executions=[],
+                backups=[],
+                storages=[],
+                watches=[],
+            )
+        )
+        assert plain(page.upcoming(store, NOW, 80)[-1]) == words

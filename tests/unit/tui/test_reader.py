@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from tests.ui.canned import CRONJOBS, NOW, CannedClient, FixedClock, cronjob
 from tests.waiting import LONGEST_WAIT
 
@@ -172,5 +174,32 @@ async def test_a_daemon_that_sends_nothing_is_asked_whether_it_is_there() -> Non
     await until(lambda: clock.seconds == 2 * SILENT_SECONDS)
     await asyncio.sleep(0)
     assert client.probes == 1, "an event came within the time"
+    for one in (task, silence):
+        one.cancel()
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(hours=-3), timedelta()], ids=str)
+async def test_a_clock_that_is_not_the_daemon_s_is_known(ahead: timedelta) -> None:
+    clock = FixedClock()
+    clock.moment = NOW + ahead
+    reader, task = await following(StreamingClient(), clock)
+    assert reader.clock_ahead == ahead
+    task.cancel()
+
+
+async def test_after_a_jump_of_the_clock_everything_is_read_again() -> None:
+    client = StreamingClient()
+    clock = SteppingClock()
+    reader, task = await following(client, clock)
+    silence = asyncio.create_task(reader.check_silence())
+    await asyncio.sleep(0)  # it has looked at the clock, and waits
+    clock.moment = NOW + timedelta(seconds=SILENT_SECONDS)
+    clock.steps.release()
+    await until(lambda: clock.seconds == SILENT_SECONDS)
+    assert client.snapshots == 1
+    clock.moment -= timedelta(hours=3)
+    clock.steps.release()
+    await until(lambda: client.snapshots == 2)
+    await until(lambda: reader.clock_ahead < timedelta(hours=-2))
     for one in (task, silence):
         one.cancel()

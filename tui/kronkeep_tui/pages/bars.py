@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.api import CONNECTION, WatchView
 from kronkeep_common.display_zone import zone_suffix
-from kronkeep_common.text import age, clean, count_words
+from kronkeep_common.text import age, clean, count_words, duration
 from kronkeep_tui.pages.alerts import open_alerts
 from kronkeep_tui.pages.status_words import cause, counts
 from kronkeep_tui.store import Store
@@ -15,6 +15,7 @@ from kronkeep_tui.widgets.cells import Span, Text
 if TYPE_CHECKING:
     from kronkeep_tui.reader import Reader
 
+WRONG_CLOCK = timedelta(minutes=1)
 SLOW = timedelta(seconds=3)  # an answer takes milliseconds
 
 
@@ -71,9 +72,19 @@ def _fresh(reader: "Reader", now: datetime) -> list[Span]:
         )
     if store.watches and all(watch.name == CONNECTION for watch in store.watches):
         return [("never connected", "bad")]
+    if words := _clock_words(reader):
+        return [(f"clock {words}", "warn")]
     if store.stale_watches:
         return [(f"stale {age(min(watch.since for watch in store.stale_watches), now)}", "warn")]
     return [("live", "ok")]
+
+
+def _clock_words(reader: "Reader") -> str:
+    """Return how far this machine's clock is from the daemon's; nothing where ages are right all the same."""
+    ahead = reader.clock_ahead
+    if abs(ahead) < WRONG_CLOCK:
+        return ""
+    return f"{duration(abs(ahead).total_seconds())} {'ahead' if ahead > timedelta() else 'behind'}"
 
 
 STAYS = "What was read stays on the screen."
@@ -86,6 +97,10 @@ def trouble(reader: "Reader", width: int) -> list[Text]:
         return cause(end.message, f"{end.next_step} {STAYS}", width, "bad")
     if reader.lost is not None:
         return cause(reader.lost.message, f"{reader.lost.next_step} {RETRY}", width, "bad")
+    if reader.live and (words := _clock_words(reader)):
+        sentence = f"The clock of this machine is {words} of the daemon's."
+        step = "Ages that are shown are wrong by that much. Set this machine's clock, then press ctrl+r."
+        return cause(sentence, step, width, "warn")
     if not reader.live or not (stale := reader.store.stale_watches):
         return []
     unconnected = [watch for watch in stale if watch.name == CONNECTION]

@@ -71,7 +71,15 @@ def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
         )
         for moment, cronjob in (soon or due)[:6]
     ]
-    return lines if len(lines) > 1 else [*lines, (("no CronJob is due", "quiet"),)]
+    return lines if len(lines) > 1 else [*lines, ((_nothing_due(store), "quiet"),)]
+
+
+def _nothing_due(store: Store) -> str:
+    suspended = sum(cronjob.suspended for cronjob in store.cronjobs)
+    if not suspended:
+        return "no CronJob is due"
+    are = "is" if suspended == 1 else "are"
+    return f"no CronJob is due: {suspended} of {len(store.cronjobs)} {are} suspended"
 
 
 def last_day(store: Store, now: datetime, width: int) -> list[Text]:
