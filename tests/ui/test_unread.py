@@ -69,6 +69,8 @@ async def test_before_anything_was_read_nothing_is_claimed() -> None:
         for claim in ("no CronJob", "no storage", "nothing is running", "0 jobs", "every run since", " 0"):
             assert claim not in screen(pilot).split("\n", 1)[1].replace("03:14", ""), claim
         assert "0 jobs" not in screen(pilot)
+        await until(pilot, lambda: "The daemon is away, so this was not read." in screen(pilot))
+        assert "What was read stays" not in screen(pilot)
 
 
 async def test_of_a_cluster_that_was_never_connected_nothing_is_claimed() -> None:

@@ -88,15 +88,16 @@ def _clock_words(reader: "Reader") -> str:
 
 
 STAYS = "What was read stays on the screen."
-RETRY = f"kronkeep keeps trying; ctrl+r tries at once. {STAYS}"
+RETRY = "kronkeep keeps trying; ctrl+r tries at once."
 
 
 def trouble(reader: "Reader", width: int) -> list[Text]:
     """Return why the data may be out of date and what to do; empty if it is current."""
+    stays = f" {STAYS}" if reader.store.at is not None else ""  # else nothing was read yet
     if (end := reader.end) is not None:
-        return cause(end.message, f"{end.next_step} {STAYS}", width, "bad")
+        return cause(end.message, f"{end.next_step}{stays}", width, "bad")
     if reader.lost is not None:
-        return cause(reader.lost.message, f"{reader.lost.next_step} {RETRY}", width, "bad")
+        return cause(reader.lost.message, f"{reader.lost.next_step} {RETRY}{stays}", width, "bad")
     if reader.live and (words := _clock_words(reader)):
         sentence = f"The clock of this machine is {words} of the daemon's."
         step = "Ages that are shown are wrong by that much. Set this machine's clock, then press ctrl+r."

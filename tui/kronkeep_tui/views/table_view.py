@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from textual.app import ComposeResult
 from textual.timer import Timer
 
-from kronkeep_common.errors import InvalidRequest, KronkeepError
+from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.filter_words import FilterWords
 from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.record_filter import RecordFilter, parse_filter
@@ -208,10 +208,10 @@ class TableView(SortableView, Generic[R]):
                 (("  None of ", ""), (str(len(self._ordered)), "strong"), (" matches.", "")),
                 *(((f"  {way}", ""),) for way in self._ways_back()),
             )
-        if self.load_error is not None:
+        if self.load_error is not None and not isinstance(self.load_error, DaemonUnreachable):
             lines = cause(self.load_error.message, self.load_error.next_step, EMPTY_CELLS, "bad")
             return tuple((("  ", ""), *line) for line in lines)
-        if not self.context.reader.has_read:
+        if not self.context.reader.has_read or self.load_error is not None:
             return tuple((("  ", ""), *line) for line in waiting_lines(self.context, EMPTY_CELLS))
         return tuple(((f"  {line}", ""),) for line in self.EMPTY_LINES)
 
