@@ -107,7 +107,10 @@ def advise_start(path: Path) -> str:
 def check_length(path: Path) -> None:
     """Raise InvalidSettings for a path that is too long for a socket."""
     if len(os.fsencode(path)) > LONGEST:
-        raise InvalidSettings(f"The socket path {path} is longer than {LONGEST} bytes.")
+        raise InvalidSettings(
+            f"The socket path {path} is longer than {LONGEST} bytes.",
+            next_step="Choose a shorter one: --socket or KRONKEEP_SOCKET, for a daemon its settings' socket.",
+        )
 
 
 def check_server(path: Path) -> None:

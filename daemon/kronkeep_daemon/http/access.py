@@ -70,6 +70,14 @@ def level_of(peer: Peer, settings: AccessSettings) -> Level:
     return Level.NONE
 
 
+def advise_group(level: Level, settings: AccessSettings) -> str:
+    """Return how somebody gets a level: as a member of one of its groups, or of those of a higher one."""
+    names = {Level.READ: settings.read, Level.OPERATE: settings.operate}.get(level, settings.admin)
+    if not names:
+        return f"No group has the level {level.name.lower()}: name one in the settings (access)."
+    return f"The group {names[0]} has it: sudo usermod -aG {names[0]} USER, then log in again."
+
+
 def _gid(name: str) -> int | None:
     try:
         return grp.getgrnam(name).gr_gid

@@ -110,9 +110,13 @@ class RequestHandler:
         return response
 
     def _require_level(self, peer: Peer, level: Level) -> None:
-        granted = access.level_of(peer, self._services.settings().access)
+        settings = self._services.settings().access
+        granted = access.level_of(peer, settings)
         if granted < level:
-            raise Denied(f"This needs the level {level.name.lower()}; you hold {granted.name.lower()}.")
+            raise Denied(
+                f"This needs the level {level.name.lower()}; you hold {granted.name.lower()}.",
+                next_step=access.advise_group(level, settings),
+            )
 
     async def _write(self, route: Route, call: ApiCall[Any], peer: Peer) -> web.StreamResponse:
         if call.dry_run and "dry_run" not in route.query:

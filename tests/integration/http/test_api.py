@@ -56,6 +56,7 @@ async def test_a_stranger_is_refused_and_the_refusal_says_which_level(daemon: Da
     assert b" 403 " in said.split(b"\r\n")[0]
     assert b'"code":"Denied"' in said
     assert b"you hold none" in said
+    assert b"sudo usermod -aG kronkeepd-ops USER, then log in again." in said
 
 
 @pytest.mark.parametrize(
