@@ -11,6 +11,7 @@ nor once IDLE has passed since the last one; a client that resumes then must tak
 """
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +20,7 @@ import msgspec
 
 from kronkeep_common import api, subject_names
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import EventsLost
+from kronkeep_common.errors import EventsLost, InvalidRequest
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.events import (
@@ -33,6 +34,7 @@ from kronkeep_daemon.events import (
 from kronkeep_daemon.history import Change, History
 from kronkeep_daemon.kube.objects import CronJobRef
 
+CURSOR = re.compile(r"([0-9a-f]{8})\.([0-9]{1,15})")  # the generation, and the number of the last record
 CRONJOBS = "cronjobs"
 WATCHES = "watches"
 MIN_PAUSE_SECONDS = 0.25  # seconds between two computations, at least
@@ -87,7 +89,7 @@ class LatestChanges:
     def page(self, table: str, cursor: str | None, most_bytes: int) -> CronJobPage:
         """Return as many records of a table from a cursor on as have no more bytes, one at least.
 
-        Raises EventsLost for a cursor of a time before all was forgotten.
+        Raises EventsLost for a cursor of a time before all was forgotten, InvalidRequest for another text.
         """
         after = self._number_of(cursor) if cursor is not None else 0
         items: list[msgspec.Raw] = []
@@ -104,10 +106,16 @@ class LatestChanges:
         return CronJobPage(items, None)
 
     def _number_of(self, cursor: str) -> int:
-        generation, _, number = cursor.partition(".")
-        if generation != self._generation or not (number.isascii() and number.isdigit()):
+        match = CURSOR.fullmatch(cursor)
+        if match is None:
+            raise InvalidRequest(
+                "The cursor is none that a snapshot or an earlier page has returned.",
+                next_step="Begin with /v1/snapshot.",
+                field="cursor",
+            )
+        if match[1] != self._generation:
             raise EventsLost("The snapshot that this cursor is of is no longer known.")
-        return int(number[:18])
+        return int(match[2])
 
     def ids(self, table: str) -> list[str]:
         """Return the ids of the records of one table."""
@@ -203,7 +211,7 @@ class ComputedChanges:
             return self._latest.page(CRONJOBS, None, most_bytes), watch_views(self._cronjobs)
 
     def next_page(self, cursor: str, most_bytes: int) -> CronJobPage:
-        """Return the CronJobs after those of an earlier page; raise EventsLost where that is too old."""
+        """Return the CronJobs after those of an earlier page; raise EventsLost, InvalidRequest."""
         self._mark_used()
         return self._latest.page(CRONJOBS, cursor, most_bytes)
 

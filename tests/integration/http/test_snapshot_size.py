@@ -13,7 +13,7 @@ from tests.records import BACKUP, RUN, make_backup, make_run
 
 from kronkeep_common import api
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import EventsLost
+from kronkeep_common.errors import EventsLost, InvalidRequest
 from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Cause, CronJob, PodRecord
 from kronkeep_common.models.policy import Hook, Hooks
 from kronkeep_daemon.backups import policy_annotations
@@ -151,9 +151,14 @@ async def test_cronjobs_that_come_or_go_between_two_pages_are_there_or_not_and_t
         assert names[-1] == "job-5000"
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "1.5", "0123abcd.1", "."])
-async def test_a_cursor_of_another_time_needs_a_new_snapshot(services: Services, cursor: str) -> None:
+async def test_a_cursor_of_another_time_needs_a_new_snapshot_and_one_that_is_none_is_refused(
+    services: Services,
+) -> None:
     await get_snapshot(call_of(services))
-    call: Any = SimpleNamespace(services=services, query={"cursor": cursor})
+    call: Any = SimpleNamespace(services=services, query={"cursor": "0123abcd.1"})
     with pytest.raises(EventsLost):
         await list_more_cronjobs(call)
+    for cursor in ("", "x", "1.5", ".", "0123abcd.-1", "0123abcd.1 "):
+        call.query["cursor"] = cursor
+        with pytest.raises(InvalidRequest):
+            await list_more_cronjobs(call)
