@@ -20,6 +20,7 @@ from kronkeep_daemon.embedded.controllers.garbage_collector import GarbageCollec
 from kronkeep_daemon.embedded.controllers.job_controller import JobController
 from kronkeep_daemon.embedded.controllers.object_fields import (
     controller_of,
+    has_pod_ended,
     is_deleting,
     key_of,
     owners_of,
@@ -38,9 +39,10 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 Sync = Callable[[str, str], Awaitable[float | None]]
 WORKERS = 8
-# The real Job controller collects pod updates for a second before it looks. Whoever waits for a Job waits for
-# that too, so it is less here; each state is still seen by whoever looks three times a second.
-POD_BATCH_SECONDS = 0.4
+POD_BATCH_SECONDS = 1.0  # the real Job controller collects pod updates for a second before it looks
+# Less after the end of a pod, which whoever waits for a Job waits for too; each state is still seen by
+# whoever looks three times a second.
+ENDED_POD_BATCH_SECONDS = 0.4
 GARBAGE_BATCH_SECONDS = 0.05  # many deletions in a row are looked at together
 CONFLICT_RETRY_SECONDS = 0.2
 FAULT_RETRY_SECONDS = 2.0
@@ -110,7 +112,7 @@ class ControllerManager:
         owner = controller_of(pod)
         if owner is not None and owner["kind"] == "Job":
             key = WorkKey("job", pod["metadata"]["namespace"], owner["name"])
-            self._queue.add(key, POD_BATCH_SECONDS)
+            self._queue.add(key, ENDED_POD_BATCH_SECONDS if has_pod_ended(pod) else POD_BATCH_SECONDS)
 
     def _node_changed(self, _event_type: str, _node: JsonObject) -> None:
         """Look at every pod that waits for a node."""
