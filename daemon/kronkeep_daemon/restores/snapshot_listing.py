@@ -123,7 +123,11 @@ class SnapshotListings:
         return backup_places.repository_of(backup, self._storages.get(backup.storage_id))
 
     async def needs_job(self, backup_id: str) -> bool:
-        """Return whether the next question about a listing starts a Job."""
+        """Return whether the next question about a listing starts a Job; raise BackupNotFound.
+
+        Only the id of a backup that there is may become a part of a path.
+        """
+        self._backups.get(backup_id)
         return backup_id not in self._tasks and not await asyncio.to_thread(self._path(backup_id).exists)
 
     async def fetch_folder(

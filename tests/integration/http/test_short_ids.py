@@ -131,6 +131,14 @@ async def test_a_beginning_that_snapshots_or_ids_share_is_refused(http: httpx.As
     assert (await http.get("/v1/copies/c0c1")).status_code == 404
 
 
+@pytest.mark.parametrize("text", ["a" * 300, "..%2F..%2Fhistory", "deadbeef"])
+async def test_what_is_no_id_becomes_no_path(http: httpx.AsyncClient, text: str) -> None:
+    for asked in (f"{text}/files", f"{text}/diff?other={ONE}"):
+        answer = await http.get(f"/v1/backups/{asked}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "BackupNotFound"), asked
+    assert (await http.get(f"/v1/backups/{ONE}/diff?other={text}")).status_code == 404
+
+
 async def test_writes_take_it_too_and_the_audit_trail_has_the_whole_id(http: httpx.AsyncClient) -> None:
     assert (await http.post(f"/v1/backups/{ONE[:8]}/pin", json={})).json()["id"] == ONE
     entries = (await http.get("/v1/audit")).json()["items"]

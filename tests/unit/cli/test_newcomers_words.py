@@ -286,6 +286,7 @@ def test_one_more_name_is_named() -> None:
         (["help", ""], "VERB is empty"),
         (["help", "gte"], "Did you mean get?"),
         (["help", "storage", "test", "x"], "It has none: kronkeep help storage test."),
+        (["apply", "-f", "a" * 300], "cannot be read: File name too long."),
         (["completion"], "the following arguments are required: shell\n"),
         (["report", "morning"], "--morning shows the morning's"),
         (["storage", "change", "vault"], "What is to be changed is not named."),

@@ -58,16 +58,23 @@ def read_documents(names: list[str]) -> ReadManifests:
 
 
 def _list_files(names: list[str]) -> Iterator[NamedFile]:
-    """Yield the files that names mean, those of a folder in order."""
+    """Yield the files that names mean, those of a folder in order; raise InvalidRequest."""
     for name in names:
-        path = Path(name)
-        if name == "-":
-            yield NamedFile(STANDARD_INPUT, None)
-        elif path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if each.suffix in manifests.SUFFIXES)
-            yield from (NamedFile(str(each), each) for each in inside)
-        else:
-            yield NamedFile(name, path)
+        try:
+            yield from _files_of(name)
+        except OSError as fault:
+            message = f"{clean(name, 300)} cannot be read: {fault.strerror}."
+            raise InvalidRequest(message, next_step="Check its path and who may read it.") from fault
+
+
+def _files_of(name: str) -> list[NamedFile]:
+    if name == "-":
+        return [NamedFile(STANDARD_INPUT, None)]
+    path = Path(name)
+    if not path.is_dir():
+        return [NamedFile(name, path)]
+    inside = sorted(each for each in path.rglob("*") if each.suffix in manifests.SUFFIXES)
+    return [NamedFile(str(each), each) for each in inside]
 
 
 def _read_file(file: NamedFile) -> ParsedManifests:
