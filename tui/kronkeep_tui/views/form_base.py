@@ -109,7 +109,8 @@ class FormBase(View):
         panel = self.panel
         if self.screen.has_class("-wide") or self.has_class("-yaml"):
             panel.display = True
-            panel.styles.height = None  # unlike clear_rule this lays the form out again
+            if panel.styles.inline.has_rule("height"):
+                panel.styles.height = None  # unlike clear_rule this lays the form out again
             return
         size = self.context.view_size
         most = HIGHEST_TALL_PANEL if self.screen.has_class("-tall") else HIGHEST_PANEL

@@ -8,7 +8,6 @@ from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 
 MOST_LINES = 3
-LEAST_CELLS = 20
 
 
 class HintLines(ScrollablePage):
@@ -17,11 +16,22 @@ class HintLines(ScrollablePage):
     DEFAULT_CSS = "HintLines { height: 1; }"
     reachable = False
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._hint = ("", "")
+
     def say(self, text: str, role: str) -> None:
         """Show a text; the fields give up a line where it needs one more."""
-        width = max(LEAST_CELLS, cast("Widget", self.parent).size.width - 1)
-        lines: list[Text] = [((f" {part}", role),) for part in wrap(text, width)]
+        self._hint = (text, role)
+        width = cast("Widget", self.parent).size.width
+        # Before the form has a size it is one line: other heights would lay it out, and send it, twice.
+        parts = wrap(text, width - 1) if width > 1 else [text]
+        lines: list[Text] = [((f" {part}", role),) for part in parts]
         self.fit(lines[:MOST_LINES])
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.say(*self._hint)
 
     @property
     def count(self) -> int:
