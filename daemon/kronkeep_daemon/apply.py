@@ -159,7 +159,7 @@ class ManifestApplier:
         if object_keys.POLICY not in annotations:
             return
         uid = live.uid if live else hashlib.sha256(repr(body).encode()).hexdigest()
-        old = policies.read_policy(live).policy if live else None
+        kept_id = policies.kept_id_of(live) if live else None
         declared = policies.read_annotations(annotations, uid)
         if declared.policy is None:
             raise InvalidPolicy(
@@ -170,7 +170,7 @@ class ManifestApplier:
         zone = body["spec"].get("timeZone")
         settled = await self._extended.settle_policy(ref, schedule, zone, spec)
         policy = policies.new_policy(
-            settled.policy, old.id if old else self._unique_policy_id(declared.policy.id)
+            settled.policy, kept_id or self._unique_policy_id(declared.policy.id)
         )
         body["metadata"]["annotations"] = annotations | policies.annotations_of(policy)
         if isinstance(job := body["spec"].get("jobTemplate"), dict):

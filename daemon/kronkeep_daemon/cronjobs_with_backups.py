@@ -207,8 +207,8 @@ class ExtendedCronJobService:
         spec, resolution = await self.settle_spec(ref, spec)
         annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
         if spec.policy is not None:
-            old = policies.read_policy(cronjob).policy
-            annotations |= policies.annotations_of(policies.new_policy(spec.policy, old.id if old else None))
+            policy = policies.new_policy(spec.policy, policies.kept_id_of(cronjob))
+            annotations |= policies.annotations_of(policy)
         body = cronjob_manifests.build_patch(cronjob, spec, annotations)
         changed = await self._cronjobs.patch(ref, body, dry_run=dry_run)
         return await self.answer(changed, resolution)
@@ -265,8 +265,7 @@ class ExtendedCronJobService:
         volumes = pod_volumes.list_mounted_volumes(cronjob)
         archive_contents.require_contents(settled.policy, volumes)
         await self.require_copies(ref, settled.policy, volumes)
-        old: BackupPolicy | None = policies.read_policy(cronjob).policy
-        policy = policies.new_policy(settled.policy, old.id if old else None)
+        policy = policies.new_policy(settled.policy, policies.kept_id_of(cronjob))
         revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}
         body = {
             "metadata": {"annotations": policies.annotations_of(policy)},

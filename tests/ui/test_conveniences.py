@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from tests.ui.canned import BACKUPS, CannedClient, FixedClock
+from tests.ui.canned import BACKUPS, CRONJOBS, CannedClient, FixedClock
 from tests.ui.driving import app_of, screen, until, wait_for_jobs
 from tests.ui.scenes import busy
 
@@ -44,6 +44,20 @@ async def test_a_suspension_is_undone_by_one_key_for_some_seconds() -> None:
         assert len(client.asked) == 3
         await pilot.press("C")
         await until(pilot, lambda: "kronkeep suspend default/pg-main-nightly" in screen(pilot))
+
+
+async def test_what_was_suspended_before_stays_so_when_many_are_undone() -> None:
+    client = CannedClient(cronjobs=[CRONJOBS[0], CRONJOBS[-1]])
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "pg-old" in screen(pilot))
+        await pilot.press("home", "space", "end", "space", "s", "y")
+        await until(pilot, lambda: "Suspended default/pg-main-nightly." in screen(pilot))
+        await pilot.press("u")
+        await until(pilot, lambda: "Undone: default/pg-main-nightly." in screen(pilot))
+    assert [(verb, name) for verb, _, name, *_ in client.asked] == [
+        ("suspend", "pg-main-nightly"),
+        ("resume", "pg-main-nightly"),
+    ]
 
 
 async def test_a_pin_is_undone() -> None:

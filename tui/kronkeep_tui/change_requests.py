@@ -88,8 +88,9 @@ class ChangeRequests:
         return True
 
     def toggle_suspension(self, cronjobs: Sequence[CronJob]) -> None:
-        """Suspend CronJobs, or resume them where the first is suspended."""
+        """Suspend CronJobs, or resume them where the first is suspended; leave those that are so already."""
         resume = cronjobs[0].suspended
+        cronjobs = [cronjob for cronjob in cronjobs if cronjob.suspended is resume]
         requests = [self._suspension(cronjob, resume=resume) for cronjob in cronjobs]
         undo = [self._suspension(cronjob, resume=not resume) for cronjob in cronjobs]
         self._start(
@@ -155,7 +156,8 @@ class ChangeRequests:
         self._start(requests, "stop", "Stopping", lines=lines)
 
     def acknowledge(self, alerts: Sequence[Alert]) -> None:
-        """Record that somebody knows of alerts."""
+        """Record that somebody knows of alerts; leave those that somebody knows of already."""
+        alerts = [alert for alert in alerts if alert.acknowledged_at is None] or alerts
         requests = [
             ChangeRequest(alert.object, partial(self._client.alerts.acknowledge, alert.id))
             for alert in alerts
@@ -177,6 +179,7 @@ class ChangeRequests:
     def toggle_pin(self, backups: Sequence[BackupExecution]) -> None:
         """Pin backups, so that retention leaves them, or unpin them where the first is pinned."""
         is_pinned = backups[0].pinned
+        backups = [backup for backup in backups if backup.pinned is is_pinned]
         calls = self._client.backups
         change, revert = (calls.unpin, calls.pin) if is_pinned else (calls.pin, calls.unpin)
         requests = [ChangeRequest(short_id(each.id), partial(change, each.id)) for each in backups]

@@ -85,6 +85,7 @@ class UnarchivedVolume(Record, frozen=True, kw_only=True):
         return f"{self.name} ({self.kind}) at {self.mount_path} is not archived: {self.reason}."
 
 
+POLICY_ID_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"
 EnvName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=253)]
 SecretEnv = Annotated[dict[EnvName, SecretKeyRef], msgspec.Meta(max_length=100)]
 Command = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=200)]
@@ -333,7 +334,7 @@ class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):
     `version` is the version of the schema.
     """
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    id: Annotated[str, msgspec.Meta(pattern=POLICY_ID_PATTERN)]
     version: Literal[1] = 1
 
     def copy_in(self, storage_id: str) -> PolicyCopy | None:

@@ -1,5 +1,6 @@
 """Conversion of a policy to the annotations of its CronJob and back; pure."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from kronkeep_common.errors import InvalidPolicy, KronkeepError, NothingToArchiv
 from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.model_faults import describe_fault
 from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
+from kronkeep_common.models.policy import POLICY_ID_PATTERN
 from kronkeep_common.name_rules import check_image
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
@@ -21,6 +23,7 @@ from kronkeep_daemon.restic.exclude_patterns import ExcludeFilter
 MOST_POLICY_BYTES = 32_768  # of an annotation; a copy of the policy is in every backup's record
 _ANY_FILE = "/source/claim/a name that nobody has"
 LONGEST_NAME = 260  # characters of a claim's name with its prefix
+_POLICY_ID = re.compile(POLICY_ID_PATTERN)
 _ID_BYTES = 128  # the annotation of a policy that a person wrote gets its id
 MOST_CACHED_BYTES = 32 * 1024 * 1024  # of texts; a policy of two hooks has about 1 KB
 
@@ -94,7 +97,16 @@ def read_annotations(annotations: Mapping[str, str], uid: str, claim: str | None
     size = len(text) if text.isascii() else len(text.encode())
     if size > MOST_POLICY_BYTES:
         return ParsedPolicy(None, f"The backup policy has {size} bytes; {MOST_POLICY_BYTES} are the most.")
-    return _cache.read(text, uid, claim)
+    policy_id = policy_id_of(uid) if claim is not None else _annotated_id(annotations) or policy_id_of(uid)
+    return _cache.read(PolicyText(text, policy_id, claim), uid)
+
+
+class PolicyText(NamedTuple):
+    """An annotation with a policy, the id for a policy that names none, and the claim it is on, if any."""
+
+    text: str
+    policy_id: str
+    claim: str | None = None
 
 
 class PolicyCache:
@@ -107,27 +119,27 @@ class PolicyCache:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._entries: OrderedDict[str, tuple[str, ParsedPolicy]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[PolicyText, ParsedPolicy]] = OrderedDict()
         self.bytes = 0
 
-    def read(self, text: str, uid: str, claim: str | None = None) -> ParsedPolicy:
-        """Return the policy in the annotation of the CronJob, or of the claim of that name, with that uid."""
+    def read(self, written: PolicyText, uid: str) -> ParsedPolicy:
+        """Return the policy in the annotation of the CronJob or claim with that uid."""
         entry = self._entries.get(uid)
-        if entry is not None and entry[0] == text:
+        if entry is not None and entry[0] == written:
             self._entries.move_to_end(uid)
             return entry[1]
         if entry is not None:
             self._remove(uid)
-        parsed = _parse_policy(text, uid, claim)
-        self._entries[uid] = (text, parsed)
-        self.bytes += len(text)
+        parsed = _parse_policy(written)
+        self._entries[uid] = (written, parsed)
+        self.bytes += len(written.text)
         while self.bytes > self._most_bytes:
             self._remove(next(iter(self._entries)))
         return parsed
 
     def _remove(self, uid: str) -> None:
-        text, _ = self._entries.pop(uid)
-        self.bytes -= len(text)
+        written, _ = self._entries.pop(uid)
+        self.bytes -= len(written.text)
 
 
 _cache = PolicyCache(MOST_CACHED_BYTES)
@@ -142,11 +154,36 @@ def policy_id_of(uid: str) -> str:
     return derive_id("policy", uid)
 
 
-def _parse_policy(text: str, uid: str, claim: str | None) -> ParsedPolicy:
+def kept_id_of(cronjob: PolicySubject) -> str | None:
+    """Return the id that a new policy of the CronJob keeps, also where the present one cannot be read.
+
+    Its snapshots, its folder of the repository and its retention go by the id, so a policy that somebody
+    broke by hand and mends keeps it. None for a CronJob that has no policy.
+    """
+    policy = read_policy(cronjob).policy
+    if policy is not None:
+        return policy.id
+    written = _annotated_id(cronjob.annotations)
+    if written is None and object_keys.POLICY in cronjob.annotations:
+        return policy_id_of(cronjob.uid)
+    return written
+
+
+def _annotated_id(annotations: Mapping[str, str]) -> str | None:
+    """Return the id that kronkeep wrote beside a policy; None without a valid one.
+
+    It stays where `kubectl annotate --overwrite` writes a policy that names no id.
+    """
+    written = annotations.get(object_keys.POLICY_ID, "")
+    return written if _POLICY_ID.fullmatch(written) else None
+
+
+def _parse_policy(written: PolicyText) -> ParsedPolicy:
+    claim = written.claim
     try:
-        fields = msgspec.json.decode(text)
+        fields = msgspec.json.decode(written.text)
         if isinstance(fields, dict):
-            fields["id"] = fields.get("id", policy_id_of(uid)) if claim is None else policy_id_of(uid)
+            fields["id"] = written.policy_id if claim is not None else fields.get("id", written.policy_id)
         policy = msgspec.convert(fields, BackupPolicy)
         check_policy(policy)
         if claim is not None:

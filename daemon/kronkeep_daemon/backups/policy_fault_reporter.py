@@ -1,7 +1,7 @@
 """The reporter of policies that nothing can be done with, by a Kubernetes Event (`kubectl describe cronjob`).
 
 There is one Event for each CronJob and kind of fault, whose count goes up with each other text of the
-annotation or fault, once a minute at most. Its name is derived from CronJob and kind, and it has a hash of
+annotation or fault, every fifteen seconds at most: a person who mends an annotation waits for the answer. Its name is derived from CronJob and kind, and it has a hash of
 what was reported, so that neither a restart nor a second daemon counts anything twice.
 """
 
@@ -29,7 +29,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 600.0
-PAUSE_SECONDS = 60.0  # between two reports on one CronJob
+PAUSE_SECONDS = 15.0  # between two reports on one CronJob
 
 
 class PolicyFault(NamedTuple):
@@ -59,7 +59,7 @@ def find_fault(cronjob: PolicySubject, storages: StorageService) -> PolicyFault 
     if nothing is not None:
         return PolicyFault(Reason.NOTHING_TO_ARCHIVE, nothing)
     refusal = storages.find_refusal(parsed.policy.storage_id, cronjob.cluster, cronjob.namespace)
-    return PolicyFault(refusal.code, refusal.sentence) if refusal is not None else None
+    return PolicyFault(AlertCode.STORAGE_NOT_USABLE, refusal.sentence) if refusal is not None else None
 
 
 class _Report(NamedTuple):

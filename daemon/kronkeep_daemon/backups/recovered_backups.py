@@ -21,7 +21,7 @@ from kronkeep_common.models import (
     CronJobExecution,
     Encryption,
 )
-from kronkeep_common.models.policy import BackupType
+from kronkeep_common.models.policy import POLICY_ID_PATTERN, BackupType
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_daemon.backups import policy_annotations
@@ -33,7 +33,7 @@ BACKUP_TRIGGERS = ("after-run", "scheduled", "manual", "catch-up")
 AGREED_WARNING = "Its record was lost and made again; its run's record says that it was good."
 _ENDS_OF_RUNS = (ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED)
 _ID = re.compile(r"[0-9a-z][0-9a-z-]{7,63}")
-_POLICY_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_POLICY_ID = re.compile(POLICY_ID_PATTERN)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SUBJECT = re.compile(rf"({subject_names.CLAIM_PREFIX})?{_NAME.pattern}")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z:./_+-]{0,199}")

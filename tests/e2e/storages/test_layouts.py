@@ -97,7 +97,7 @@ async def follow_recipe(site: BackupSite, folder: Path, backup: BackupExecution)
     names = {
         "offsite": "vault",
         "s3:https://s3.example.com/backups": str(folder),
-        "policy=ID": f"policy={backup.policy_id}",
+        "cronjob=db-dump": f"cronjob={backup.cronjob}",
         "/back": f"{place}/back",
     }
     for name, here in names.items():

@@ -113,7 +113,7 @@ async def test_a_storage_that_does_not_serve_the_namespace_is_reported_at_once(s
     scene.texts = {"one": policy, "two": policy.replace("others", "ours")}
     await scene.report()
     (event,) = await scene.events()
-    assert (event["reason"], event["involvedObject"]["name"]) == ("NamespaceNotServed", "one")
+    assert (event["reason"], event["involvedObject"]["name"]) == ("StorageNotUsable", "one")
     assert "It does not serve default. Let it." in event["message"]
 
 

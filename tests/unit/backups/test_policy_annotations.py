@@ -58,6 +58,31 @@ def test_an_annotation_by_hand_needs_no_id() -> None:
     assert first.id
 
 
+def test_a_policy_that_is_written_by_hand_over_another_keeps_its_id() -> None:
+    written = policy_annotations.annotations_of(
+        policy_annotations.new_policy(BackupPolicySpec(storage_id="store"), "kept")
+    )
+    by_hand = written | {object_keys.POLICY: '{"storage_id": "store", "retries": 2}'}
+    policy = policy_annotations.read_policy(cronjob(by_hand)).policy
+    assert policy is not None
+    assert (policy.id, policy.retries) == ("kept", 2)
+    named = written | {object_keys.POLICY: '{"id": "other", "storage_id": "store"}'}
+    assert policy_annotations.kept_id_of(cronjob(named)) == "other"
+    impossible = by_hand | {object_keys.POLICY_ID: "../Kept"}
+    assert policy_annotations.kept_id_of(cronjob(impossible)) == policy_annotations.policy_id_of("u-1")
+
+
+def test_a_policy_that_somebody_broke_is_mended_under_the_same_id() -> None:
+    written = policy_annotations.annotations_of(
+        policy_annotations.new_policy(BackupPolicySpec(storage_id="store"), "kept")
+    )
+    assert policy_annotations.kept_id_of(cronjob(written | {object_keys.POLICY: "{"})) == "kept"
+    by_hand = cronjob({object_keys.POLICY: '{"storage_id": "store"}'})
+    broken = cronjob({object_keys.POLICY: '{"storage_id": "store"'})
+    assert policy_annotations.kept_id_of(broken) == policy_annotations.kept_id_of(by_hand)
+    assert policy_annotations.kept_id_of(cronjob({})) is None
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -12,7 +12,7 @@ from kronkeep_common.errors import InvalidPolicy
 from kronkeep_common.models import BackupPolicySpec
 from kronkeep_common.models.policy import Hook, Hooks
 from kronkeep_daemon.backups import policy_annotations
-from kronkeep_daemon.backups.policy_annotations import MOST_POLICY_BYTES, PolicyCache
+from kronkeep_daemon.backups.policy_annotations import MOST_POLICY_BYTES, PolicyCache, PolicyText
 from kronkeep_daemon.kube.objects import CronJobObject
 
 
@@ -90,21 +90,21 @@ def test_every_text_and_list_of_a_policy_has_a_limit() -> None:
 def test_a_thousand_texts_of_one_cronjob_are_kept_once() -> None:
     cache = PolicyCache(most_bytes=10**9)
     for number in range(1000):
-        cache.read(policy_of(30_000 + number), "u-1")
+        cache.read(PolicyText(policy_of(30_000 + number), "p"), "u-1")
     assert cache.bytes < 2 * MOST_POLICY_BYTES
 
 
 def test_the_texts_of_many_cronjobs_are_bounded_in_bytes() -> None:
     cache = PolicyCache(most_bytes=1_000_000)
     for number in range(200):
-        cache.read(policy_of(30_000), f"u-{number}")
-        cache.read("{" * 30_000, f"u-{number}")
+        cache.read(PolicyText(policy_of(30_000), "p"), f"u-{number}")
+        cache.read(PolicyText("{" * 30_000, "p"), f"u-{number}")
     assert cache.bytes <= 1_000_000
-    assert cache.read(policy_of(30_000), "u-1").policy is not None
+    assert cache.read(PolicyText(policy_of(30_000), "p"), "u-1").policy is not None
 
 
 def test_a_text_is_parsed_once() -> None:
     cache = PolicyCache(most_bytes=1_000_000)
-    text = policy_of(1000)
+    text = PolicyText(policy_of(1000), "p")
     assert cache.read(text, "u-1") is cache.read(text, "u-1")
     assert cache.read(text, "u-1") is not cache.read(text, "u-2")
