@@ -169,9 +169,7 @@ class ManifestApplier:
         schedule = str(body["spec"].get("schedule", ""))
         zone = body["spec"].get("timeZone")
         settled = await self._extended.settle_policy(ref, schedule, zone, spec)
-        policy = policies.new_policy(
-            settled.policy, kept_id or self._unique_policy_id(declared.policy.id)
-        )
+        policy = policies.new_policy(settled.policy, kept_id or self._unique_policy_id(declared.policy.id))
         body["metadata"]["annotations"] = annotations | policies.annotations_of(policy)
         if isinstance(job := body["spec"].get("jobTemplate"), dict):
             meta = job.setdefault("metadata", {})

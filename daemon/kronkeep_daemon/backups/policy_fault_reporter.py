@@ -1,8 +1,9 @@
 """The reporter of policies that nothing can be done with, by a Kubernetes Event (`kubectl describe cronjob`).
 
 There is one Event for each CronJob and kind of fault, whose count goes up with each other text of the
-annotation or fault, every fifteen seconds at most: a person who mends an annotation waits for the answer. Its name is derived from CronJob and kind, and it has a hash of
-what was reported, so that neither a restart nor a second daemon counts anything twice.
+annotation or fault, every fifteen seconds at most: a person who mends an annotation waits for the answer.
+Its name is derived from CronJob and kind, and it has a hash of what was reported, so that neither a restart
+nor a second daemon counts anything twice.
 """
 
 import asyncio
