@@ -15,6 +15,7 @@ from tests import external_cluster
 from tests.cluster_proxy import daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, wait_for_end
 from tests.e2e.storages.folder_repositories import list_ids, read_passwords
+from tests.quick_repository import make_key_quick
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -135,6 +136,8 @@ async def test_each_namespace_has_a_repository_and_a_password_that_outlive_rotat
         assert [each.layout for each in repositories] == ["shared", "namespace", "namespace"]
         passwords = await read_passwords(site, "vault")
         assert len(passwords) == 3
+        for name in (name for name in passwords if name):
+            await asyncio.to_thread(make_key_quick, folder / name, passwords[name])
         opened = {
             (name, other): list_ids(folder / name, password)
             for name in passwords
@@ -158,6 +161,7 @@ async def test_each_namespace_has_a_repository_and_a_password_that_outlive_rotat
         assert set(new) == set(passwords)
         assert not set(new.values()) & set(passwords.values())
         for name in new:
+            await asyncio.to_thread(make_key_quick, folder / name, new[name])
             assert list_ids(folder / name, new[name]) is not None
             assert list_ids(folder / name, passwords[name]) is None
         # The CronJob of shop goes, and with the records all that says which repository it had.
