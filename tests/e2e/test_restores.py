@@ -85,7 +85,11 @@ async def test_old_and_new_come_back_byte_for_byte_and_what_is_in_the_way_is_ref
             0,
             None,
         )
-        done = await wait_until_ended(client, await client.backups.restore(backup.id, request))
+        newer = new.id if backup.id == old.id else None
+        assert (plan.snapshot_at, plan.newer_backup_id) == (backup.created_at, newer)
+        begun = await client.backups.restore(backup.id, request)
+        assert (begun.snapshot_at, begun.newer_backup_id) == (backup.created_at, newer)
+        done = await wait_until_ended(client, begun)
         assert (done.status, done.reason) == ("completed", None), done
         assert describe_folder(site.folder(name)) == expected
         assert done.files_total == len(expected) - 1

@@ -57,10 +57,15 @@ class RestorePlan(Record, frozen=True, kw_only=True):
     the request that would permit it. `storage_id` is the storage that is read; where that is a copy,
     `copy_of` is the storage of the original. `expected_seconds` is how long the files will take by earlier
     restores and drills of the CronJob, or without those of the storage; None where nothing was restored yet.
+    `snapshot_at` is when the backup was made. Where a newer backup of the same CronJob is good,
+    `newer_backup_id` is the newest such one, made at `newer_snapshot_at`.
     """
 
     backup_id: str
     snapshot_id: str
+    snapshot_at: Moment | None = None
+    newer_backup_id: str | None = None
+    newer_snapshot_at: Moment | None = None
     storage_id: str = ""
     copy_of: str | None = None
     target: RestoreTarget
@@ -94,7 +99,8 @@ class Restore(Record, frozen=True, kw_only=True):
     `expected_seconds` is how long its files were expected to take, `restore_seconds` how long they took, from
     `restoring_at`, when its Job was begun, to the last file, without the comparison.
     `storage_id` is the storage that is read, the backup's own or that of a copy; `from_copy` is what the
-    request named.
+    request named. `snapshot_at` is when the backup was made; where a newer one of the same CronJob was good as
+    the restore began, `newer_backup_id` is that one, made at `newer_snapshot_at`.
     """
 
     id: str
@@ -105,6 +111,9 @@ class Restore(Record, frozen=True, kw_only=True):
     policy_id: str
     backup_id: str | None
     snapshot_id: str = ""
+    snapshot_at: Moment | None = None
+    newer_backup_id: str | None = None
+    newer_snapshot_at: Moment | None = None
     storage_id: str
     from_copy: str | None = None
     purpose: Literal["restore", "drill", "verify"] = "restore"

@@ -60,8 +60,10 @@ def compose_restores(
         supervisor=base.supervisor,
     )
     predictor = RestorePredictor(base.history, base.clock)
+    restorable = RestorableBackups(history=base.history, places=places, storages=repositories.storages)
     planner = RestorePlanner(
         predictor=predictor,
+        restorable=restorable,
         cronjobs=cronjobs,
         storages=repositories.storages,
         snapshots=snapshots,
@@ -130,6 +132,6 @@ def compose_restores(
             queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
         ),
         restores=restores,
-        restorable=RestorableBackups(history=base.history, places=places, storages=repositories.storages),
+        restorable=restorable,
         predictor=predictor,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from operator import attrgetter
 
 from kronkeep_common.errors import NotAllowedNow
 from kronkeep_common.models import BackupExecution, CronJob
@@ -57,13 +58,32 @@ class RestorableBackups:
     async def _find_place(self, **equal: str | None) -> BackupExecution | None:
         """Return the newest backup with these values that can be restored, good ones first."""
         for status in STATUSES:
-            for page in self._history.backups.pages(PAGE, cursor=None, until=None, status=status, **equal):
-                for backup in page:
-                    place = self._place_of(backup)
-                    if place is not None:
-                        return place
-                await asyncio.sleep(0)
+            place = await self._find_place_with(status, **equal)
+            if place is not None:
+                return place
         return None
+
+    async def _find_place_with(self, status: BackupStatus, **equal: str | None) -> BackupExecution | None:
+        for page in self._history.backups.pages(PAGE, cursor=None, until=None, status=status, **equal):
+            for backup in page:
+                place = self._place_of(backup)
+                if place is not None:
+                    return place
+            await asyncio.sleep(0)
+        return None
+
+    async def find_newer(self, backup: BackupExecution) -> BackupExecution | None:
+        """Return the newest good backup of the CronJob of a backup, where it was made after that."""
+        own = await self._find_good(cronjob_id=backup.cronjob_id)
+        # One that was made again under its name, with its policy, goes on with the backups of before.
+        later = await self._find_good(
+            namespace=backup.namespace, cronjob=backup.cronjob, policy_id=backup.policy_id
+        )
+        good = [each for each in (own, later) if each is not None and each.created_at > backup.created_at]
+        return max(good, key=attrgetter("created_at"), default=None)
+
+    async def _find_good(self, **equal: str) -> BackupExecution | None:
+        return await self._find_place_with(BackupStatus.SUCCEEDED, **equal)
 
     def _place_of(self, backup: BackupExecution) -> BackupExecution | None:
         """Return a backup as it is in the place that is read first; None where it cannot be restored."""

@@ -32,6 +32,7 @@ from kronkeep_daemon.restores.backup_places import BackupInCopy
 from kronkeep_daemon.restores.claim_sizes import size_of_new_claim
 from kronkeep_daemon.restores.duration_prediction import BackupSize, RestorePredictor
 from kronkeep_daemon.restores.log_parser import FileListParser
+from kronkeep_daemon.restores.restorable_backups import RestorableBackups
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.restores.snapshot_paths import SnapshotSelection, TargetMount
@@ -46,6 +47,7 @@ class ResolvedRequest(NamedTuple):
     """A request with its defaults filled in, for a snapshot whose listing is there.
 
     archived_bytes: what the claims of the selection have now, for a new claim without a size of its own.
+    newer: the newest good backup of the CronJob, where it was made after the one that is restored.
     """
 
     backup: BackupExecution
@@ -54,6 +56,7 @@ class ResolvedRequest(NamedTuple):
     selection: SnapshotSelection
     mounts: list[TargetMount]
     archived_bytes: int | None = None
+    newer: BackupExecution | None = None
 
     @property
     def is_in_place(self) -> bool:
@@ -94,10 +97,12 @@ class RestorePlanner:
         storages: StorageService,
         snapshots: SnapshotListings,
         jobs: SnapshotJobs,
+        restorable: RestorableBackups,
         predictor: RestorePredictor,
         settings: Callable[[], Settings],
     ) -> None:
         self._predictor = predictor
+        self._restorable = restorable
         self._cronjobs = cronjobs
         self._storages = storages
         self._snapshots = snapshots
@@ -129,6 +134,7 @@ class RestorePlanner:
             selection=selection,
             mounts=snapshot_paths.target_mounts(target, selection),
             archived_bytes=await self._read_archived_size(backup, target, selection),
+            newer=await self._restorable.find_newer(backup),
         )
 
     async def _read_archived_size(
@@ -194,6 +200,9 @@ class RestorePlanner:
         return RestorePlan(
             backup_id=resolved.backup.id,
             snapshot_id=resolved.backup.result.snapshot_id,
+            snapshot_at=resolved.backup.created_at,
+            newer_backup_id=resolved.newer.id if resolved.newer is not None else None,
+            newer_snapshot_at=resolved.newer.created_at if resolved.newer is not None else None,
             storage_id=resolved.backup.storage_id,
             copy_of=copy.first_storage_id if copy is not None else None,
             target=resolved.target,

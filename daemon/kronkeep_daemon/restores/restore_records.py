@@ -29,6 +29,7 @@ def new_restore(backup: BackupExecution, restore_id: str, now: datetime, **field
         policy_id=backup.policy_id,
         backup_id=backup.id,
         snapshot_id=backup.result.snapshot_id if backup.result else "",
+        snapshot_at=backup.created_at,
         storage_id=backup.storage_id,
         status=RestoreStatus.PENDING,
         created_at=now,

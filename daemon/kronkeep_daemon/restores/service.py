@@ -197,6 +197,8 @@ class RestoreService:
             suspend=request.suspend,
             from_copy=request.from_copy,
             deadline_at=now + timedelta(seconds=request.deadline_seconds),
+            newer_backup_id=resolved.newer.id if resolved.newer is not None else None,
+            newer_snapshot_at=resolved.newer.created_at if resolved.newer is not None else None,
             warnings=tuple(warnings),
         )
 

@@ -137,6 +137,7 @@ def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> No
     planned = run_kronkeep(made.daemon, "restore", made.backup, "--in-place", "--dry-run")
     assert planned.returncode == 1
     assert "2 overwritten" in planned.stdout
+    assert re.search(r"^the snapshot of \d\d:\d\dZ, \d+ (seconds?|minutes) ago$", planned.stdout, re.MULTILINE)
     assert (made.claim / "file").read_text() == "changed"
     for given, lacking in (
         ((), "--yes job --overwrite."),
@@ -156,6 +157,7 @@ def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> No
     argv = ("restore", made.backup, "--in-place", "--overwrite", "--yes", "job", "--wait")
     done = run_kronkeep(made.daemon, *argv)
     assert (done.returncode, (made.claim / "file").read_text()) == (0, "hello\n"), done.stderr
+    assert re.match(r"\S+ pending: the snapshot of \d\d:\d\dZ, ", done.stdout), done.stdout
     listed = run_kronkeep(made.daemon, "get", "restores", "-o", "json")
     assert [one["status"] for one in json.loads(listed.stdout)][-1] == "completed"
     assert "in place" in run_kronkeep(made.daemon, "get", "restores").stdout

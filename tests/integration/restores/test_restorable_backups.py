@@ -106,3 +106,19 @@ async def test_one_that_was_found_in_a_repository_is_offered_where_nothing_else_
 async def test_a_storage_that_cannot_be_used_is_said(services: Services) -> None:
     await put(services, 1, 1, storage_id="removed")
     assert (await read(services))["job-1"].storage_reason == "StorageUnknown"
+
+
+async def test_the_newest_good_backup_after_another_is_found(services: Services) -> None:
+    old = services.history.backups.get(await put(services, 1, 9))
+    assert old is not None
+    assert await services.restorable.find_newer(old) is None
+    newer = await put(services, 1, 3)
+    await put(services, 1, 2, status=BackupStatus.FAILED, result=None, reason="StorageFull")
+    await put(services, 1, 1, snapshot_removed_at=NOW)
+    found = await services.restorable.find_newer(old)
+    assert found is not None
+    assert found.id == newer
+    assert await services.restorable.find_newer(found) is None
+    again = await put(services, 1, 0, cronjob_id="made-again")
+    renewed = await services.restorable.find_newer(old)
+    assert (renewed.id if renewed is not None else None) == again

@@ -6,11 +6,13 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kronkeep_common.errors import ConfirmationMissing, InvalidRequest
 from kronkeep_common.path_text import escape_bytes, local_name
+from kronkeep_common.snapshot_age import describe_snapshot_age
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.cli import output, tar_download, wait_for_end
 from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, add_namespace, split_name
@@ -193,7 +195,9 @@ async def _restore(client: "Client", options: argparse.Namespace) -> int:
         refusal.details["field"] = None  # all that is lacking is listed, not one field only
         refusal.next_step = f"Repeat the command with {' '.join(flags)}."
         raise
-    output.print_answer(restore, f"{restore.id} {restore.status}", options)
+    age = describe_snapshot_age(restore, datetime.now(UTC))
+    answer = f"{restore.id} {restore.status}"
+    output.print_answer(restore, f"{answer}: the snapshot {age}" if age else answer, options)
     if not options.wait:
         return 0
     return wait_for_end.report(await wait_for_end.wait_for_restore(client, restore.id))
@@ -235,6 +239,8 @@ def _print_plan(plan: "RestorePlan") -> int:
         f"from {source} to {target.namespace}, {clean(place, 500)}: "
         f"{_count(plan.files, 'file')}, {size(plan.total_bytes)}"
     )
+    if plan.snapshot_at is not None:
+        print(f"the snapshot {describe_snapshot_age(plan, datetime.now(UTC))}")
     print(_count_changes(plan))
     for title, examples, total in (
         ("overwritten", plan.overwritten_examples, plan.overwritten),
