@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
-def describe_snapshot_age(restored: "Restore | RestorePlan", now: datetime, zone: tzinfo | None = None) -> str:
+def describe_snapshot_age(
+    restored: "Restore | RestorePlan", now: datetime, zone: tzinfo | None = None
+) -> str:
     """Return when a snapshot was made and whether a newer one is good; empty where its time is not known.
 
     zone: of the times that are written, None for UTC.

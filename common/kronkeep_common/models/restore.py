@@ -99,8 +99,8 @@ class Restore(Record, frozen=True, kw_only=True):
     `expected_seconds` is how long its files were expected to take, `restore_seconds` how long they took, from
     `restoring_at`, when its Job was begun, to the last file, without the comparison.
     `storage_id` is the storage that is read, the backup's own or that of a copy; `from_copy` is what the
-    request named. `snapshot_at` is when the backup was made; where a newer one of the same CronJob was good as
-    the restore began, `newer_backup_id` is that one, made at `newer_snapshot_at`.
+    request named. `snapshot_at` is when the backup was made; where a newer one of the same CronJob was good
+    as the restore began, `newer_backup_id` is that one, made at `newer_snapshot_at`.
     """
 
     id: str

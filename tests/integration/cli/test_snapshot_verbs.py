@@ -137,7 +137,9 @@ def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> No
     planned = run_kronkeep(made.daemon, "restore", made.backup, "--in-place", "--dry-run")
     assert planned.returncode == 1
     assert "2 overwritten" in planned.stdout
-    assert re.search(r"^the snapshot of \d\d:\d\dZ, \d+ (seconds?|minutes) ago$", planned.stdout, re.MULTILINE)
+    assert re.search(
+        r"^the snapshot of \d\d:\d\dZ, \d+ (seconds?|minutes) ago$", planned.stdout, re.MULTILINE
+    )
     assert (made.claim / "file").read_text() == "changed"
     for given, lacking in (
         ((), "--yes job --overwrite."),
