@@ -9,7 +9,7 @@ from kronkeep_common.text import count_words, short_id
 if TYPE_CHECKING:
     from kronkeep_common.models import Restore, RestorePlan
 
-# Each age is told in the largest unit of which there are two; under two minutes in seconds.
+# Each age is in the largest unit of which there are two; under two minutes in seconds.
 UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 

@@ -47,7 +47,7 @@ class ResolvedRequest(NamedTuple):
     """A request with its defaults filled in, for a snapshot whose listing is there.
 
     archived_bytes: what the claims of the selection have now, for a new claim without a size of its own.
-    newer: the newest good backup of the CronJob, where it was made after the one that is restored.
+    newer: the newest good backup of the CronJob, where it was made later.
     """
 
     backup: BackupExecution

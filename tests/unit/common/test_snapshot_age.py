@@ -37,7 +37,7 @@ def make_plan(ago: timedelta | None, newer_ago: timedelta | None = None) -> Rest
         (timedelta(seconds=-30), "of 21:52Z, 0 seconds ago"),
     ],
 )
-def test_the_age_of_a_snapshot_is_told_with_its_time(ago: timedelta, words: str) -> None:
+def test_the_age_of_a_snapshot_comes_with_its_time(ago: timedelta, words: str) -> None:
     assert describe_snapshot_age(make_plan(ago), NOW) == words
 
 
@@ -51,5 +51,5 @@ def test_times_are_of_the_zone_that_is_asked_for() -> None:
     assert words == "of 06:27 JST, 24 minutes ago"
 
 
-def test_of_a_snapshot_without_a_time_nothing_is_told() -> None:
+def test_a_snapshot_without_a_time_has_no_words() -> None:
     assert describe_snapshot_age(make_plan(None), NOW) == ""
