@@ -34,7 +34,8 @@ REPOSITORIES = {
         "Put the password back; without it the repository cannot be read.",
     ),
     "SecretMissing": ReasonText(
-        "A Secret that the storage or the policy names does not exist.", "Create the Secret again."
+        "A Secret that the storage or the policy names does not exist.",
+        "Create it again: kubectl -n NAMESPACE create secret generic NAME --from-literal=KEY=...",
     ),
     "CredentialsMissing": ReasonText(
         "The Secret of the storage's credentials lacks a key.", "Put the key back into the Secret."

@@ -30,7 +30,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import claim_checks, volume_copy_checks
+from kronkeep_daemon.backups import claim_checks, secret_checks, volume_copy_checks
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
@@ -155,7 +155,8 @@ class ExtendedCronJobService:
         warnings = (*warnings, excluded) if excluded else warnings
         if policy is not None:
             storage_ids = (policy.storage_id, *(copy.storage_id for copy in policy.copies))
-            warnings = (*warnings, *self._storages.describe_limits(storage_ids))
+            secrets = await secret_checks.find_warnings(cluster, live.namespace, policy)
+            warnings = (*warnings, *secrets, *self._storages.describe_limits(storage_ids))
         return msgspec.structs.replace(self.view(live), resolution=resolution, claim_warnings=warnings)
 
     def _read_last_backup_id(self, cronjob_id: str) -> str | None:

@@ -106,7 +106,8 @@ class CronJob(Record, frozen=True, kw_only=True):
     `storage_refusal` why its backups may not use its storage, `unarchived_volumes` which mounted volumes it
     leaves out (20 at most), and `resolution`, in the answer to a change, what the policy's strategy did about
     a conflict. `claim_warnings`, in such an answer too, are about claims to archive that do not exist yet or
-    have no files, what the excludes leave out, and limits of its storages. At most 100 `claims` are shown.
+    have no files, Secrets of its policy that are missing, what the excludes leave out, and limits of its
+    storages. At most 100 `claims` are shown.
     `next_backup_at` follows the policy's schedule; without one it is the start of the next run, which the
     backup follows. `maintenance` is the id of the maintenance that keeps it suspended. `late_since` is the
     oldest slot that has no Job after the grace period, `delayed_since` the slot that waits for the run before

@@ -1,7 +1,7 @@
 """The Secrets that repositories need: the passwords that open them and the credentials of their storages."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from kronkeep_common.errors import InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.storage import SecretNames
 from kronkeep_common.reasons import Reason
+from kronkeep_common.secret_commands import creation_of_secret
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.kube import paths
@@ -34,10 +35,12 @@ class RepositorySecrets:
         self._clusters = clusters
         self._settings = settings
 
-    async def read(self, cluster: Cluster, name: str, namespace: str | None = None) -> SecretData:
+    async def read(
+        self, cluster: Cluster, name: str, namespace: str | None = None, keys: Sequence[str] = ()
+    ) -> SecretData:
         """Return a Secret's values by key; raise StorageFailed where it does not exist.
 
-        Without `namespace` it is one in kronkeep's own.
+        Without `namespace` it is one in kronkeep's own. keys: those that are needed, for the next step.
         """
         namespace = namespace or self._settings().namespace
         try:
@@ -46,7 +49,7 @@ class RepositorySecrets:
             title = self._clusters.title(cluster.id, f"the namespace {namespace}")
             raise StorageFailed(
                 f"There is no Secret {clean(name, 100)} in {title}.",
-                next_step=f"Create it: kubectl -n {namespace} create secret generic {clean(name, 100)} ...",
+                next_step=f"Create it: {creation_of_secret(namespace, name, keys)}",
                 reason=Reason.SECRET_MISSING,
             ) from fault
         return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
@@ -64,10 +67,10 @@ class RepositorySecrets:
         ]
         return sorted(names, key=attrgetter("name"))
 
-    async def require(self, cluster: Cluster, name: str, field: str) -> SecretData:
+    async def require(self, cluster: Cluster, name: str, field: str, keys: Sequence[str] = ()) -> SecretData:
         """Return the Secret that `field` of a request names; raise InvalidRequest where it does not exist."""
         try:
-            return await self.read(cluster, name)
+            return await self.read(cluster, name, keys=keys)
         except StorageFailed as fault:
             raise InvalidRequest(fault.message, next_step=fault.next_step, field=field) from fault
 
@@ -88,7 +91,7 @@ class RepositorySecrets:
                     field="credentials",
                 )
             return ()
-        secret = await self.require(cluster, name, "credentials")
+        secret = await self.require(cluster, name, "credentials", needed)
         missing = [key for key in needed if key not in secret]
         if missing:
             raise InvalidRequest(
@@ -108,7 +111,7 @@ class RepositorySecrets:
         field = "maintenance_credentials"
         if not keys:
             raise InvalidRequest("A storage without credentials has none for maintenance.", field=field)
-        secret = await self.require(cluster, name, field)
+        secret = await self.require(cluster, name, field, keys)
         missing = [key for key in keys if key not in secret]
         if missing:
             raise InvalidRequest(
@@ -123,7 +126,8 @@ class RepositorySecrets:
         Raises StorageFailed where it is missing.
         """
         ref = repository.password
-        secret = await self.read(self._clusters.of(repository.storage.cluster), ref.secret)
+        cluster = self._clusters.of(repository.storage.cluster)
+        secret = await self.read(cluster, ref.secret, keys=(ref.key,))
         if not secret.get(ref.key):
             raise StorageFailed(
                 f"The Secret {ref.secret} has no key {clean(ref.key, 200)}, or an empty one.",
@@ -178,7 +182,7 @@ class RepositorySecrets:
         if deletes and storage.maintenance_credentials is not None:
             secret = storage.maintenance_credentials
         cluster = self._clusters.of(storage.cluster)
-        credentials = await self.read(cluster, secret) if secret is not None else {}
+        credentials = await self.read(cluster, secret, keys=keys) if secret is not None else {}
         data = {}
         for key in keys:
             if key not in credentials:
@@ -198,7 +202,7 @@ class RepositorySecrets:
         if repository.key is None:
             return await self.own_password(repository)
         cluster_id, namespace, ref = repository.key
-        secret = await self.read(self._clusters.of(cluster_id), ref.secret, namespace)
+        secret = await self.read(self._clusters.of(cluster_id), ref.secret, namespace, (ref.key,))
         if not secret.get(ref.key):
             raise StorageFailed(
                 f"The Secret {namespace}/{ref.secret} has no key {clean(ref.key, 100)}, or an empty one.",

@@ -1,5 +1,6 @@
 """Why a restore failed, from the exit codes of its containers and what they printed; pure."""
 
+from kronkeep_common.models import Restore
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
@@ -8,12 +9,22 @@ from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import move_script
 
+REST_STAYS = "what it had written stays; the last file may be incomplete"
 KILLED = 137  # 128 + SIGKILL
 INTERRUPTED = Fault(
     Reason.INTERRUPTED,
     "The restore's pod was killed before it had ended, by its node or for its use of memory.",
     "Look at the node and at the memory limit in the settings (archive.limits); restore again.",
 )
+
+
+def with_rest(restore: Restore, fault: Fault) -> Fault:
+    """Return a fault with what is left in the target of a restore that wrote to the files' final place."""
+    is_begun = restore.restoring_at is not None or restore.attempt > 1
+    if restore.purpose != "restore" or restore.overwrite or not is_begun:
+        return fault
+    rest = REST_STAYS if fault.reason != Reason.DIFFERENT else "what it had written stays"
+    return fault._replace(message=f"{fault.message.rstrip('.')}; {rest}.")
 
 
 def restore_containers(finished: FinishedJob) -> list[ContainerResult]:

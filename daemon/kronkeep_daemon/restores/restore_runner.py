@@ -132,7 +132,7 @@ class RestoreRunner:
     async def cancel(self, restore_id: str, user: str) -> None:
         """Record the end of a restore whose task was stopped; the caller cleans its target."""
         restore = self._records.get(restore_id)
-        rest = "what it had written stays"
+        rest = restore_outcome.REST_STAYS
         if uses_stage(restore):
             rest = "the target is left as it was, or has all of it if it was nearly done"
         fault = Fault(
@@ -458,6 +458,8 @@ class RestoreRunner:
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)
         fault = await self._snapshots.explain_fault_of(restore, fault)
+        if fault.reason != Reason.CANCELLED:
+            fault = restore_outcome.with_rest(restore, fault)
         if restore.job is not None:
             await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job)
         await self._records.end(

@@ -253,6 +253,12 @@ async def test_what_an_applied_policy_leaves_out_is_reported_and_the_last_claim_
         ]
     (view,) = (await http.get("/v1/policies?filter=name:partly")).json()["items"]
     assert view["unarchived_volumes"] == left_out
+    key = {"storage_id": "vault", "encryption": {"key": {"secret": "own-key", "key": "password"}}}
+    written = (await http.put("/v1/cronjobs/default/partly/policy", json=key)).json()
+    assert written["claim_warnings"][1:] == [
+        "There is no Secret default/own-key, which the policy needs: "
+        "kubectl -n default create secret generic own-key --from-literal=password=..."
+    ]
     refused = await http.post("/v1/cronjobs/apply", json=manifest("partly", HOST))
     assert (refused.status_code, refused.json()["code"]) == (422, "NothingToArchive")
 

@@ -1,10 +1,20 @@
 """How a restore ended, from real words of restic 0.14 and of later versions."""
 
-import pytest
+from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
+import pytest
+from tests.records import make_backup
+
+from kronkeep_common.models import BackupResult, Restore
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.restic import restore as restic_restore
+from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import restore_outcome
+from kronkeep_daemon.restores.restore_records import new_restore
+
+NOW = datetime(2026, 11, 30, 21, 51, tzinfo=UTC)
 
 TEXT = b"verifying files in /target\nfinished verifying 11 files in /target (took 0s)\n"
 JSON = b'{"message_type":"summary","total_files":5,"files_restored":3,"files_skipped":1,"total_bytes":9}\n'
@@ -114,3 +124,40 @@ def test_files_that_could_not_be_restored_are_named() -> None:
         "ResticFailed",
         "1 file could not be restored: /a: operation not permitted",
     )
+
+
+FULL = Fault("TargetFull", "The target is full.", "Make it larger.")
+
+
+def make_restore(**fields: Any) -> Restore:
+    backup = make_backup(result=BackupResult(snapshot_id="5" * 64))
+    return msgspec.structs.replace(new_restore(backup, "r", NOW), **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault", "message"),
+    [
+        (
+            {"restoring_at": NOW},
+            FULL,
+            "The target is full; what it had written stays; the last file may be incomplete.",
+        ),
+        (
+            {"attempt": 2},
+            FULL,
+            "The target is full; what it had written stays; the last file may be incomplete.",
+        ),
+        (
+            {"restoring_at": NOW},
+            Fault("Different", "One file differs: /a", "Look."),
+            "One file differs: /a; what it had written stays.",
+        ),
+        ({}, FULL, FULL.message),
+        ({"restoring_at": NOW, "overwrite": True}, FULL, FULL.message),
+        ({"restoring_at": NOW, "purpose": "drill"}, FULL, FULL.message),
+    ],
+)
+def test_a_restore_that_failed_names_what_stays_in_its_target(
+    fields: dict[str, Any], fault: Fault, message: str
+) -> None:
+    assert restore_outcome.with_rest(make_restore(**fields), fault) == fault._replace(message=message)
