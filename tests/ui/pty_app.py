@@ -1,4 +1,6 @@
-"""The terminal over a canned daemon on a real terminal device: python -m tests.ui.pty_app SCENE START THEME.
+"""The terminal over a canned daemon on a real terminal device.
+
+python -m tests.ui.pty_app SCENE START THEME COMMANDS: the last are user commands as JSON.
 
 Descriptor 3 takes commands, a line each: `change N` lets N runs change at once, picked in turn. `settle N`
 asks for a mark in the output once the terminal has nothing left to do. So that keys typed before are counted,
@@ -22,6 +24,7 @@ from kronkeep_common.states import ExecutionStatus
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.settings import TerminalSettings
 from kronkeep_tui.terminal import pop_colour_choice
+from kronkeep_tui.user_commands import UserCommand
 
 SETTLE_KEY = b"\x1b[57383u"  # F20 in the kitty keyboard protocol; no action has it
 FAILED = ExecutionStatus.FAILED
@@ -120,12 +123,13 @@ class CommandedApp(KronkeepApp):
                 driver.flush()
 
 
-def main(scene: str, start: str, theme: Any) -> int:
+def main(scene: str, start: str, theme: Any, commands: str = "[]") -> int:
     client = ChangingClient(*SCENES[scene]())
     client.flips_status = scene in ("night", "thousand")
     if scene == "log":
         client.runs = EndlessLog(client)
-    app = CommandedApp(client, TerminalSettings(theme=theme, zone="utc"), start)
+    own = msgspec.json.decode(commands, type=tuple[UserCommand, ...])
+    app = CommandedApp(client, TerminalSettings(theme=theme, zone="utc", commands=own), start)
     return app.run(mouse=False) or 0
 
 

@@ -185,8 +185,15 @@ class Terminal:
 
 
 def kronkeep(
-    scene: str, width: int, height: int, *, start: str = "jobs", theme: str = "dark", **environment: str
+    scene: str,
+    width: int,
+    height: int,
+    *,
+    start: str = "jobs",
+    theme: str = "dark",
+    commands: str = "[]",
+    **environment: str,
 ) -> Terminal:
-    """The terminal over a canned daemon."""
-    argv = [sys.executable, "-m", "tests.ui.pty_app", scene, start, theme]
+    """The terminal over a canned daemon; `commands` are those of the user's own, as JSON."""
+    argv = [sys.executable, "-m", "tests.ui.pty_app", scene, start, theme, commands]
     return Terminal(argv, width, height, **{"COLORTERM": "truecolor"} | environment)

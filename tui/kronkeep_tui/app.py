@@ -3,7 +3,8 @@
 import gc
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from textual.app import App
@@ -13,6 +14,7 @@ from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.display_zone import ZonedClock, read_display_zone
 from kronkeep_common.errors import KronkeepError
 from kronkeep_tui import colours
+from kronkeep_tui.external_programs import KeptFault
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.reader import FLUSH_SECONDS, Reader
 from kronkeep_tui.settings import TerminalSettings
@@ -132,6 +134,14 @@ class KronkeepApp(App[int]):
             self._ages_due = False
             if self.frame.is_mounted:
                 self.frame.show()
+
+    @contextmanager
+    def suspend(self) -> Iterator[None]:
+        """Give the terminal to a program for the block; what that raises comes once the screen is back."""
+        kept = KeptFault()
+        with super().suspend(), kept:
+            yield
+        kept.raise_again()
 
     def action_help_quit(self) -> None:
         """Explain, in place of Textual's hint, that ctrl+c does not quit."""

@@ -5,7 +5,6 @@ What was saved is sent as a dry run first. A text that is refused stays in its f
 
 import os
 import shlex
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,10 +15,13 @@ from kronkeep_common import manifests, subject_names
 from kronkeep_common.errors import InvalidRequest, KronkeepError, PolicyNotFound
 from kronkeep_common.manifests import ManifestBody
 from kronkeep_common.models import ClaimPolicyManifest, CronJobCreate
+from kronkeep_tui import external_programs
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
     from kronkeep_common.client.cronjobs import TaggedSpec
+
+_SET_EDITOR = "Set EDITOR to an editor that is installed, such as vi or nano."
 
 
 class EditedFile(Protocol):
@@ -97,14 +99,24 @@ def write_file(kind: str, spec: msgspec.Struct) -> Path:
 
 
 def run_editor(path: Path) -> int:
-    """Run $VISUAL or $EDITOR on a file until it ends and return its exit code; raise InvalidRequest."""
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    """Run $VISUAL or $EDITOR on a file until it ends and return its exit code.
+
+    Raise InvalidRequest where it cannot be run; the file, in which nothing was written then, is deleted.
+    """
     try:
-        return subprocess.run([*editor, str(path)], check=False).returncode
-    except OSError as fault:
-        raise InvalidRequest(
-            f"{editor[0]} cannot be run: {fault.strerror}.", next_step="Set EDITOR."
-        ) from fault
+        return external_programs.run_program([*_editor_words(), str(path)], next_step=_SET_EDITOR)
+    except InvalidRequest:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _editor_words() -> list[str]:
+    """Return the user's editor and its arguments; raise InvalidRequest for a quote that does not end."""
+    try:
+        words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    except ValueError as fault:
+        raise InvalidRequest(f"EDITOR cannot be read: {fault}.", next_step=_SET_EDITOR) from fault
+    return words or ["vi"]
 
 
 async def submit_file(client: Any, original: "TaggedSpec", path: Path, code: int) -> CronJobCreate | None:
@@ -135,6 +147,7 @@ def _add_file(error: KronkeepError, path: Path) -> None:
 def _read_body(path: Path, code: int) -> ManifestBody | None:
     """Return the manifest in the file; None where it has none, or several."""
     if code != 0:
-        raise InvalidRequest(f"The editor ended with {code}; nothing was changed.", next_step="Set EDITOR.")
+        end = external_programs.describe_end(code)
+        raise InvalidRequest(f"The editor {end}; nothing was changed.", next_step=_SET_EDITOR)
     bodies = [document.body for document in manifests.read_file(path)]
     return bodies[0] if len(bodies) == 1 else None

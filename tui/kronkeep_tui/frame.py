@@ -16,6 +16,7 @@ from kronkeep_tui import actions, commands, shell_commands, user_commands
 from kronkeep_tui.actions import TABS, Action, handler_of, handles
 from kronkeep_tui.colours import ThemedApp
 from kronkeep_tui.context import AvailableAction, Context
+from kronkeep_tui.external_programs import describe_end
 from kronkeep_tui.key_input import KeyInput
 from kronkeep_tui.keymap import Keymap, key_label
 from kronkeep_tui.navigation import Navigation, Place, PlacePath
@@ -330,8 +331,7 @@ class Frame(Screen[None], Covered):
 
     def _run_user_command(self, argv: list[str]) -> None:
         code = user_commands.run_program(self.app, argv)
-        self.app.refresh(layout=True)
-        self.tell(f"{argv[0]} ended with {code}.", "ok" if code == 0 else "warn")
+        self.tell(f"{argv[0]} {describe_end(code)}.", "ok" if code == 0 else "warn")
 
     def attempt(self, do: Callable[[], None]) -> None:
         """Call a function; show a KronkeepError."""

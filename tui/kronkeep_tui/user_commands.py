@@ -5,9 +5,7 @@ what is put in is neither split nor looked at again.
 """
 
 import re
-import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -15,6 +13,7 @@ import msgspec
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models.base import Request
 from kronkeep_common.text import clean
+from kronkeep_tui import external_programs
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -105,12 +104,11 @@ def _value_of(record: Any, name: str) -> str:
 
 
 def run_program(app: "App[Any]", argv: Sequence[str]) -> int:
-    """Run a program in the terminal in place of the screen, until enter is pressed; return its exit code."""
+    """Run a program in the terminal in place of the screen, until enter is pressed; return its exit code.
+
+    Raise InvalidRequest where it cannot be run.
+    """
     with app.suspend():
-        try:
-            code = subprocess.run(list(argv), check=False).returncode
-        except OSError as fault:
-            raise InvalidRequest(f"{clean(argv[0], 100)} cannot be run: {fault.strerror}.") from fault
-        with suppress(EOFError, KeyboardInterrupt):
-            input("\n[enter goes back to kronkeep] ")
+        code = external_programs.run_program(argv, next_step="Correct the command in terminal.toml.")
+        external_programs.wait_for_enter("\n[enter goes back to kronkeep] ")
     return code

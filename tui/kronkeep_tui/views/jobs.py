@@ -170,7 +170,6 @@ class JobsView(CronJobTableView):
             edited.path.write_bytes(self._refused_texts[cronjob.id])
         with self.app.suspend():
             code = editor.run_editor(edited.path)
-        self.app.refresh(layout=True)
         text = edited.path.read_bytes()
         try:
             is_changed = await edited.submit(client, code)
