@@ -4,9 +4,17 @@ The beginning of a backup's id may be that of its snapshot's, which the terminal
 """
 
 import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kronkeep_common.errors import BackupNotFound, CronJobNotFound, ExecutionNotFound, InvalidFilter
+from kronkeep_common.errors import (
+    BackupNotFound,
+    CronJobNotFound,
+    ExecutionNotFound,
+    InvalidFilter,
+    NotFound,
+)
 from kronkeep_common.models import CronJob
 from kronkeep_tui.cli.arguments import split_name
 
@@ -24,7 +32,7 @@ async def find_run_id(client: "Client", name: str, namespace: str = "default") -
     namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, and ExecutionNotFound for a
     CronJob that has not run yet.
     """
-    cronjob = await _find_cronjob(client, name, namespace)
+    cronjob = await _find_cronjob(client, name, namespace, read_record=client.runs.get)
     if cronjob is None:
         return last_part(name)
     if cronjob.last_execution_id is None:
@@ -45,7 +53,7 @@ async def find_backup_id(client: "Client", name: str, namespace: str = "default"
     good = await _find_restorable(client, *split_name(name, namespace))
     if good is not None:
         return good
-    cronjob = await _find_cronjob(client, name, namespace)
+    cronjob = await _find_cronjob(client, name, namespace, read_record=client.backups.get)
     if cronjob is None:
         return last_part(name)
     for backup in (await client.backups.list("snapshot:present", limit=1, cronjob_id=cronjob.id)).items:
@@ -66,10 +74,12 @@ async def _find_restorable(client: "Client", namespace: str, name: str) -> str |
     return ids.get(True) or ids.get(False)
 
 
-async def _find_cronjob(client: "Client", name: str, namespace: str) -> CronJob | None:
+async def _find_cronjob(
+    client: "Client", name: str, namespace: str, *, read_record: Callable[[str], Awaitable[object]]
+) -> CronJob | None:
     """Return the CronJob of NAMESPACE/CRONJOB, or of CRONJOB in `namespace`; None where the name is an id.
 
-    Raise CronJobNotFound where it is neither.
+    read_record: reads the record of an id. Raise CronJobNotFound where the name is neither.
     """
     if _is_like_an_id(name):
         return None
@@ -77,6 +87,9 @@ async def _find_cronjob(client: "Client", name: str, namespace: str) -> CronJob 
         return await client.cronjobs.get(*split_name(name, namespace))
     except CronJobNotFound:
         if _is_like_an_id(last_part(name)):
+            return None
+        with suppress(NotFound):
+            await read_record(last_part(name))  # an id need not look like Kubernetes' own
             return None
         raise
 
