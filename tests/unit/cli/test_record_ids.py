@@ -7,7 +7,7 @@ import pytest
 from tests.records import make_backup
 
 from kronkeep_common.client import Client
-from kronkeep_common.errors import BackupNotFound, CronJobNotFound, InvalidFilter
+from kronkeep_common.errors import BackupNotFound, CronJobNotFound, ExecutionNotFound, InvalidFilter
 from kronkeep_common.models import BackupResult
 from kronkeep_common.models.restorable import RestorableBackup
 from kronkeep_tui.cli.record_ids import find_backup_id, find_run_id
@@ -37,7 +37,8 @@ class Answers:
         self._run = run
         self.restores = self
         self.cronjobs = self
-        self.backups = self
+        self.runs = SimpleNamespace(get=self._read_record)
+        self.backups = SimpleNamespace(get=self._read_record, list=self._list_backups)
 
     async def restorable(self, filter: str, namespace: str) -> object:
         if namespace != "shop":
@@ -49,7 +50,12 @@ class Answers:
             raise CronJobNotFound("There is no such CronJob.")
         return SimpleNamespace(id="u", last_execution_id=self._run)
 
-    async def list(self, filter: str, *, limit: int, cronjob_id: str) -> object:
+    async def _read_record(self, record_id: str) -> object:
+        if record_id != "run-7":
+            raise ExecutionNotFound("There is no such record.")
+        return SimpleNamespace(id=record_id)
+
+    async def _list_backups(self, filter: str, *, limit: int, cronjob_id: str) -> object:
         assert filter == "snapshot:present"
         return SimpleNamespace(items=self._kept)
 
@@ -59,6 +65,7 @@ class Answers:
     [
         ("4f7a99", Answers(), "4f7a99"),
         ("other/4f7a99", Answers(is_there=False), "4f7a99"),
+        ("run-7", Answers(is_there=False), "run-7"),  # an id that does not look like one
         ("shop/db", Answers(restorable("db-2", "no"), restorable("db", "good"), kept=(PARTIAL,)), "good"),
         ("shop/db", Answers(restorable("db", None), kept=(PARTIAL,)), "partial"),
         ("shop/db", Answers(restorable("db", "gone", is_there=False), is_there=False), "gone"),

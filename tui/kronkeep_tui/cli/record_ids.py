@@ -13,6 +13,7 @@ from kronkeep_common.errors import (
     CronJobNotFound,
     ExecutionNotFound,
     InvalidFilter,
+    InvalidRequest,
     NotFound,
 )
 from kronkeep_common.models import CronJob
@@ -88,7 +89,7 @@ async def _find_cronjob(
     except CronJobNotFound:
         if _is_like_an_id(last_part(name)):
             return None
-        with suppress(NotFound):
+        with suppress(NotFound, InvalidRequest):  # it may be too short for an id
             await read_record(last_part(name))  # an id need not look like Kubernetes' own
             return None
         raise
