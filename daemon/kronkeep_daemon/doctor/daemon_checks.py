@@ -21,6 +21,7 @@ from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.doctor import cluster_checks, leftovers, storage_checks
+from kronkeep_daemon.doctor.alert_checks import check_alerts
 from kronkeep_daemon.doctor.history_checks import (
     HistoryPace,
     check_growth,
@@ -109,6 +110,7 @@ class Doctor:
         checks += storage_checks.check_copies(self._cronjobs.subjects.objects(), by_name)
         checks += check_schedules(self._history.alerts)
         checks.append(self._check_restic())
+        checks.append(check_alerts(self._history.alerts))
         return checks
 
     async def _check_clusters(self) -> Checks:

@@ -1,5 +1,6 @@
 """The beginnings of ids in the place of ids: API and command line, for every kind of record that has one."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -180,6 +181,15 @@ def test_each_of_several_ids_is_tried_and_what_has_ended_leaves_nothing_to_do(da
         ("cancel", "--copy", COPY),
     ):
         assert "Nothing is left to stop." in run_kronkeep(daemon, *argv).stderr
+
+
+def test_several_records_are_described_at_once(daemon: Daemon) -> None:
+    names = run_kronkeep(daemon, "get", "backups", "-o", "name").stdout.split()
+    done = run_kronkeep(daemon, "describe", "backup", *names)
+    assert done.returncode == 0, done.stderr
+    assert [name for name in names if name not in done.stdout] == []
+    printed = json.loads(run_kronkeep(daemon, "describe", "backup", *names, "-o", "json").stdout)
+    assert [record["id"] for record in printed] == names
 
 
 def test_the_command_line_names_the_candidates(daemon: Daemon) -> None:

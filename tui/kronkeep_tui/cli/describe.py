@@ -36,6 +36,7 @@ def add_parser(verbs: Verbs) -> None:
     )
     describe.add_argument(
         "id",
+        nargs="+",
         help="an id or its beginning, a name, or NAMESPACE/NAME of a CronJob: it, its newest run or backup",
     )
     add_namespace(describe)
@@ -46,17 +47,27 @@ def add_parser(verbs: Verbs) -> None:
         "--output",
         choices=("text", "json", "yaml"),
         default="text",
-        help="json, yaml: the record alone",
+        help="json, yaml: the record alone, of several ids a list of them",
     )
     describe.set_defaults(func=with_client(_describe))
 
 
 async def _describe(client: "Client", options: argparse.Namespace) -> int:
-    record = await fetch_record(client, plural_kind(options.kind), options.id, options.namespace)
+    kind = plural_kind(options.kind)
     if options.output != "text":
-        output.print_document(record, options.output)
+        records = [await fetch_record(client, kind, word, options.namespace) for word in options.id]
+        output.print_document(records[0] if len(records) == 1 else records, options.output)
         return 0
-    zone = options.zone or local_zone()
+    for place, word in enumerate(options.id):
+        if place:
+            print()
+        await _describe_in_text(
+            client, await fetch_record(client, kind, word, options.namespace), options.zone or local_zone()
+        )
+    return 0
+
+
+async def _describe_in_text(client: "Client", record: object, zone: tzinfo) -> None:
     _print_fields(record, zone)
     match record:
         case CronJob():
@@ -71,7 +82,6 @@ async def _describe(client: "Client", options: argparse.Namespace) -> int:
         case Restore(backup_id=str(backup_id)):
             with suppress(BackupNotFound):  # its record has expired
                 _print_below("backup", await client.backups.get(backup_id), zone)
-    return 0
 
 
 async def _print_newest(client: "Client", cronjob: CronJob) -> None:

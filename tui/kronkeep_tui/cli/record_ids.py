@@ -49,7 +49,7 @@ async def find_backup_id(client: "Client", name: str, namespace: str = "default"
     namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, and BackupNotFound for a CronJob
     of which no snapshot is kept.
     """
-    if _is_like_an_id(name):
+    if is_like_an_id(name):
         return last_part(name)
     good = await _find_restorable(client, *split_name(name, namespace))
     if good is not None:
@@ -82,12 +82,12 @@ async def _find_cronjob(
 
     read_record: reads the record of an id. Raise CronJobNotFound where the name is neither.
     """
-    if _is_like_an_id(name):
+    if is_like_an_id(name):
         return None
     try:
         return await client.cronjobs.get(*split_name(name, namespace))
     except CronJobNotFound:
-        if _is_like_an_id(last_part(name)):
+        if is_like_an_id(last_part(name)):
             return None
         with suppress(NotFound, InvalidRequest):  # it may be too short for an id
             await read_record(last_part(name))  # an id need not look like Kubernetes' own
@@ -95,7 +95,8 @@ async def _find_cronjob(
         raise
 
 
-def _is_like_an_id(name: str) -> bool:
+def is_like_an_id(name: str) -> bool:
+    """Whether a word may be an id or its beginning, not a name."""
     return "/" not in name and _LIKE_AN_ID.fullmatch(name) is not None
 
 

@@ -89,6 +89,10 @@ def _add_from_copy(verb: argparse.ArgumentParser, help_text: str) -> None:
 
 def _add_restore(verbs: Verbs) -> None:
     restore = _add_backup_verb(verbs, "restore", f"POST {_BACKUP}/restore", "GET /v1/restores/{id}")
+    restore.description = (
+        "Restore a backup to a new claim, to a claim that exists or in place; --dry-run prints what would be "
+        "written. The restore has an id of its own: kronkeep describe restore ID."
+    )
     restore.add_argument(
         "--path",
         action="append",
