@@ -41,7 +41,7 @@ def add_parser(verbs: Verbs) -> None:
 
 async def cancel_record(client: "Client", options: argparse.Namespace) -> int:
     """Stop the record that the options name, and print what became of it."""
-    calls = {
+    calls: dict[str, Any] = {
         "executions": client.runs,
         "backups": client.backups,
         "copies": client.copies,
