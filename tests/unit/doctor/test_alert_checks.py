@@ -1,11 +1,8 @@
 """The doctor's line about open alerts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import msgspec
-from tests.unit.doctor.test_schedule_checks import alert
 
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.models import Alert
@@ -18,7 +15,19 @@ NOW = datetime(2026, 11, 30, 20, tzinfo=UTC)
 
 
 def make(number: int, **fields: Any) -> Alert:
-    return msgspec.structs.replace(alert(number, AlertCode.RUN_FAILED), **fields)
+    base = {"status": AlertStatus.OPEN, "severity": "warning"}
+    return Alert(
+        id=f"alert-{number}",
+        code=AlertCode.RUN_FAILED,
+        kind="cronjob",
+        object=f"shop/job-{number}",
+        object_id=str(number),
+        since=NOW,
+        created_at=NOW + timedelta(seconds=number),
+        message="It failed.",
+        next_step="Look at its log.",
+        **{**base, **fields},
+    )
 
 
 async def test_open_alerts_are_counted_and_critical_ones_are_a_warning(tmp_path: Path) -> None:
