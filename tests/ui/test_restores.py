@@ -4,10 +4,11 @@ import json
 from datetime import timedelta
 
 import msgspec
-from tests.ui.canned import CannedClient
+from tests.ui.canned import NOW, CannedClient
 from tests.ui.driving import app_of, screen, until
 from tests.ui.idleness import settle
 
+from kronkeep_common.models import RestorePlan, RestoreRequest
 from kronkeep_common.models.file_changes import BackupDiff
 
 
@@ -48,8 +49,24 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         await until(pilot, lambda: client.asked[-1] == ("cancel_restore", "r1"))
 
 
+def plan_an_old_snapshot(client: CannedClient) -> None:
+    """Let plans be of a snapshot of 26 hours ago, where one of two hours ago is good."""
+    plan_restore = client.backups.plan_restore
+
+    async def plan_old(backup_id: str, request: RestoreRequest) -> RestorePlan:
+        return msgspec.structs.replace(
+            await plan_restore(backup_id, request),
+            snapshot_at=NOW - timedelta(hours=26),
+            newer_backup_id="89476f5b-0c1e-4c8e-9f55-6d2c1b7a3e90",
+            newer_snapshot_at=NOW - timedelta(hours=2),
+        )
+
+    client.backups.plan_restore = plan_old  # type: ignore[method-assign]
+
+
 async def test_in_place_needs_the_cronjob_s_name_and_a_new_claim_no_word_at_all() -> None:
     client = CannedClient()
+    plan_an_old_snapshot(client)
     async with app_of(client, start="restore").run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and "pg-" in screen(pilot))
         await pilot.press("r")
@@ -61,11 +78,54 @@ async def test_in_place_needs_the_cronjob_s_name_and_a_new_claim_no_word_at_all(
         await pilot.press("up", "left")
         await until(pilot, lambda: "[in-place]" in screen(pilot) and "→ in place" in screen(pilot))
         assert json.loads(client.asked[-1][2])["confirm"] == "pg-ledger"
+        age = "26 hours ago; not the newest: 89476f5b-0c1 of"
+        assert age in " ".join(screen(pilot).split())
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Type pg-main-nightly" in screen(pilot))
+        question = " ".join(screen(pilot).split()).partition("The snapshot is")[2]
+        assert age in question.partition("Type pg-main-nightly")[0]
         await pilot.press(*"no", "enter")
         await until(pilot, lambda: "nothing was done" in screen(pilot))
         assert {name for name, *_ in client.asked} == {"plan"}
+
+
+async def test_restore_opens_with_the_cursor_on_the_newest() -> None:
+    client = CannedClient()
+    newest = next(backup for backup in client.backups_given if backup.snapshot_state == "present")
+    earlier = newest.created_at - timedelta(days=1)
+    client.backups_given = [
+        *client.backups_given,
+        msgspec.structs.replace(newest, id="e", created_at=earlier),
+    ]
+    async with app_of(client, start="restore").run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and screen(pilot).count("pg-ledger") > 1)
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "dump.sql" in screen(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "dump.sql" not in screen(pilot))
+        assert pilot.app.frame.view.subject() != newest  # back from its files, it is where one left it
+        await pilot.press("2", "5")
+        await until(pilot, lambda: pilot.app.frame.view.subject() == newest)
+        await pilot.press("S", "a", "S", "a", "2", "5")  # the oldest first
+        await until(pilot, lambda: pilot.app.frame.view.subject() == newest)
+
+
+async def test_another_kind_of_target_does_not_take_over_the_name_of_the_claim() -> None:
+    client = CannedClient()
+    async with app_of(client, start="restore").run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and "pg-" in screen(pilot))
+        await pilot.press("r")
+        await until(pilot, lambda: "2 files" in screen(pilot))
+        texts = pilot.app.frame.view.texts
+        await pilot.press("right")  # takes the name that is offered
+        offered = texts["claim"]
+        assert offered
+        await pilot.press("up", "right")
+        assert (texts["kind"], texts["claim"]) == ("claim", "")
+        await pilot.press("z")
+        await until(pilot, lambda: "left and right choose" in screen(pilot))
+        await pilot.press("left")
+        assert (texts["kind"], texts["claim"]) == ("new-claim", offered)
 
 
 async def test_verify_and_drill_are_asked_and_read_only_refuses_them() -> None:

@@ -215,8 +215,11 @@ class Frame(Screen[None], Covered):
 
     def go(self, way: PlacePath) -> None:
         """Show the last place of a path that begins at a tab."""
+        is_from_elsewhere = way[0] not in self.navigation.path
         self.navigation.go(way)
         self._show_place()
+        if is_from_elsewhere and len(way) == 1:
+            self.view.when_ready(self.view.begin_again)
 
     def show_row(self, tab: str, key: str) -> None:
         """Show a tab with the cursor on the row of a key, once there is one."""

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from kronkeep_common.models import Restore, RestorePlan, RestoreTarget
+from kronkeep_common.snapshot_age import describe_snapshot_age
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import age, count_words, duration, size
 from kronkeep_tui.pages.status_words import cause, progress_words, state
@@ -28,10 +29,11 @@ def target_words(target: RestoreTarget | None) -> str:
     return f"{kind} {target.namespace or ''}/{target.claim or ''}{folder}"
 
 
-def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[Text]:
+def plan_lines(plan: RestorePlan, include: tuple[str, ...], now: datetime, width: int) -> list[Text]:
     """Return what would be written, overwritten and left as it is."""
     lines: list[Text] = [
         (("restore ", "quiet"), (plan.snapshot_id[:12], "strong"), (f" → {target_words(plan.target)}", "")),
+        *_age_lines(plan, now, width),
         ((f"{_contents(plan)}, {size(plan.total_bytes)}", ""),),
         (
             (f"{plan.written} new, ", ""),
@@ -60,6 +62,13 @@ def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[
     return lines
 
 
+def _age_lines(restored: Restore | RestorePlan, now: datetime, width: int) -> list[Text]:
+    """Return when the snapshot was made and how long ago, with a warning where a newer one is good."""
+    words = describe_snapshot_age(restored, now, now.tzinfo)
+    role = "warn" if restored.newer_backup_id is not None else ""
+    return [((part, role),) for part in wrap(f"the snapshot {words}", width)] if words else []
+
+
 def _contents(plan: RestorePlan) -> str:
     return f"{count_words(plan.files, 'file')}, {count_words(plan.folders, 'folder')}"
 
@@ -73,6 +82,7 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
             (f"  {restore.namespace}/{restore.cronjob}", "strong"),
             (f"  {restore.snapshot_id[:12]} → {target_words(restore.target)}", ""),
         ),
+        *_age_lines(restore, now, width),
         _state_chain(restore),
         ((f"started {age(restore.created_at, now)} ago", "quiet"), (_took(restore), "")),
     ]

@@ -142,6 +142,10 @@ class FormBase(View):
         self.show_preview()  # it has the faults of fields that are left
         self.show_hint()
 
+    @on(FormWidget.LetterRefused)
+    def _on_letter_refused(self, message: FormWidget.LetterRefused) -> None:
+        self.context.tell(f"Nothing is typed here: left and right choose among {', '.join(message.choices)}.")
+
     @on(FormWidget.SuggestionRequested)
     def _on_suggestion_requested(self, message: FormWidget.SuggestionRequested) -> None:
         texts = self.suggested_texts(message.key)

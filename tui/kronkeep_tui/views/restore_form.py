@@ -1,6 +1,7 @@
 """The form of a restore: its target, with the plan of what it would do in sight."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -8,6 +9,7 @@ from kronkeep_common.errors import KronkeepError, NotAllowedNow
 from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest
 from kronkeep_common.models.coverage import ClaimCoverage
 from kronkeep_common.restore_names import new_claim_name
+from kronkeep_common.snapshot_age import describe_snapshot_age
 from kronkeep_common.text import clean, count_words, size
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
@@ -38,6 +40,7 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
         self.backup_id, _, paths = place.argument.partition(" ")
         self._include = tuple(msgspec.json.decode(paths or NO_PATHS, type=list[str]))
         self._claims: Sequence[ClaimCoverage] = ()
+        self._claim_texts: dict[str, str] = {}  # by kind of target
 
     def crumb(self, store: Store) -> str:
         if len(self._include) == 1:
@@ -56,6 +59,13 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
 
     def first_texts(self) -> dict[str, str]:
         return restore_fields.texts_of_request(RestoreRequest())
+
+    def accept_text(self, key: str, text: str) -> None:
+        """Take a text; each kind of target keeps the claim that was typed for it, and begins without one."""
+        if key == "kind":
+            self._claim_texts[self.texts["kind"]] = self.texts["claim"]
+            self.texts["claim"] = self._claim_texts.get(text, "")
+        super().accept_text(key, text)
 
     def sections(self) -> Sections:
         return restore_fields.sections_of_target(self.texts)
@@ -107,7 +117,7 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
             if self.request() is None:
                 return [(("The target is not whole yet.", "quiet"),)]
             return waiting_lines(self.context, width, "Looking at the snapshot and at the target ...")
-        return plan_lines(self.plan, self._include, width)
+        return plan_lines(self.plan, self._include, self.context.clock.now(), width)
 
     async def ask_plan(self, request: RestoreRequest) -> RestorePlan:
         return await self.context.client.backups.plan_restore(self.backup_id, request)
@@ -128,7 +138,7 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
         def start() -> None:
             self.context.start_work(self.send_and_keep(request), "restore")
 
-        question = _question(plan)
+        question = _question(plan, self.context.clock.now())
         self.context.ask(
             name_prompt(question, plan.confirm, start) if plan.confirm else YesNoPrompt(question, start)
         )
@@ -142,8 +152,11 @@ class RestoreForm(ShortForm[RestoreRequest, RestorePlan]):
             self.context.replace("restore_page", restore.id)
 
 
-def _question(plan: RestorePlan) -> str:
-    question = f"Restore {count_words(plan.files, 'file')}, {plan.overwritten} of them overwritten?"
+def _question(plan: RestorePlan, now: datetime) -> str:
+    """Return what is asked before a restore: how old the snapshot is, and what becomes of the target."""
+    age = describe_snapshot_age(plan, now, now.tzinfo)
+    lead = f"The snapshot is {age}. " if age else ""
+    question = f"{lead}Restore {count_words(plan.files, 'file')}, {plan.overwritten} of them overwritten?"
     if plan.type_changes:
         return f"{question[:-1]}, {plan.type_changes} of another type and {plan.removed} more gone?"
     return question

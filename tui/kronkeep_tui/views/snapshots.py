@@ -118,6 +118,15 @@ class SnapshotsView(TableView[BackupExecution]):
             lines += cause(run.message, run.next_step, width, state(run.status)[1])
         return lines + self._log.lines(run, width)
 
+    def begin_again(self) -> None:
+        """Put the cursor on the newest snapshot that is shown: most restores are of that one."""
+        if not self._records or self.table.marks:
+            return
+        moments = [record.created_at for record in self._records]
+        newest = moments.index(max(moments))
+        self.table.go(newest)
+        self.table.follows = newest > 0
+
     def copy_text(self, record: BackupExecution) -> str:
         return record.result.snapshot_id if record.result else record.id
 

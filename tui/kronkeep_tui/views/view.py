@@ -173,6 +173,9 @@ class View(UnscrolledWidget):
         """Return why an action comes too soon after another record came under the cursor; nothing if not."""
         return ""
 
+    def begin_again(self) -> None:
+        """Go back to where the view begins, as somebody comes to its tab from another."""
+
     def await_row(self, key: str) -> None:
         """Put the cursor on the row of a key, now or when it comes. Views without rows ignore it."""
 

@@ -38,6 +38,12 @@ class FormWidget(LineWidget, can_focus=True):
         key: str
 
     @dataclass
+    class LetterRefused(Message):
+        """Sent when a letter was typed that none of a field's choices begins with."""
+
+        choices: tuple[str, ...]
+
+    @dataclass
     class SuggestionRequested(Message):
         """Sent when `right` is pressed at the end of a text, to ask what may follow it."""
 
@@ -184,6 +190,8 @@ class FormWidget(LineWidget, can_focus=True):
         choice = next((one for one in following if character and one.startswith(character.lower())), None)
         if choice is not None:
             self._set(choice)
+        else:
+            self.post_message(self.LetterRefused(choices))
 
     def _set(self, text: str) -> None:
         self._edit(EditedLine(text, len(text)))
