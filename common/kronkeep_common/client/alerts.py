@@ -3,6 +3,7 @@
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
 from kronkeep_common.models import Alert, SilenceRequest, SilenceView
+from kronkeep_common.models.alert import ChannelTestRequest, ChannelTrial
 
 
 class AlertCalls:
@@ -33,6 +34,11 @@ class AlertCalls:
     async def unacknowledge(self, alert_id: str) -> Alert:
         """Take an acknowledgement back; raise NotAllowedNow for an alert that has none."""
         return await self._connection.post(f"{_path(alert_id)}/unacknowledge", Alert)
+
+    async def test_channels(self, *names: str) -> api.ListOf[ChannelTrial]:
+        """Send a test message to the channels of these names, or to all; return how each ended."""
+        request = ChannelTestRequest(channels=names)
+        return await self._connection.post("/v1/channels/test", api.ListOf[ChannelTrial], request)
 
 
 class SilenceCalls:

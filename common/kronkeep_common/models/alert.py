@@ -1,12 +1,29 @@
 """Alerts: what is wrong now, since when, and what to do about it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from kronkeep_common.models.base import Moment, Record
+import msgspec
+
+from kronkeep_common.models.base import Moment, Record, Request
 from kronkeep_common.states import AlertStatus
 
 Severity = Literal["warning", "critical"]
 Kind = Literal["cronjob", "storage", "claim", "watch", "history", "channel", "sink"]
+
+
+class ChannelTestRequest(Request, frozen=True, kw_only=True):
+    """The channels to send a test to, by name; all of the settings without one."""
+
+    channels: Annotated[tuple[str, ...], msgspec.Meta(max_length=20)] = ()
+
+
+class ChannelTrial(Record, frozen=True, kw_only=True):
+    """How the test of a channel ended; `message` says why it was not sent."""
+
+    name: str
+    kind: str
+    is_sent: bool
+    message: str | None = None
 
 
 class Alert(Record, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from kronkeep_daemon.alerts.alertmanager_feed import AlertmanagerFeed
 from kronkeep_daemon.alerts.channel_health import ChannelFault, ChannelHealth
 from kronkeep_daemon.alerts.channel_rules import FilteredSilences, routes_of, sent_id
 from kronkeep_daemon.alerts.channel_sender import ChannelSender
+from kronkeep_daemon.alerts.channel_trials import ChannelTrials
 from kronkeep_daemon.alerts.channels import AlertMessage
 from kronkeep_daemon.alerts.delivery import ChannelDelivery
 from kronkeep_daemon.alerts.notices import Notice, NoticeSelection
@@ -63,6 +64,9 @@ class AlertDispatcher:
         self._health = ChannelHealth(changed)
         self._delivery = ChannelDelivery(settings=settings, cluster=cluster, health=self._health)
         self.sender = ChannelSender(
+            delivery=self._delivery, health=self._health, settings=settings, clock=clock
+        )
+        self.trials = ChannelTrials(
             delivery=self._delivery, health=self._health, settings=settings, clock=clock
         )
         self._shared = shared

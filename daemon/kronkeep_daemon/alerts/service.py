@@ -107,6 +107,7 @@ class AlertService:
             stands_by=inputs.stands_by,
             changed=self._wake.set,
         )
+        self.trials = self._dispatcher.trials
         self.reports = MorningReports(
             inputs=inputs,
             history=history,

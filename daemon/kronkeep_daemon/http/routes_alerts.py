@@ -3,6 +3,7 @@
 from kronkeep_common import api
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.models import Alert, Silence, SilenceRequest, SilenceView
+from kronkeep_common.models.alert import ChannelTestRequest, ChannelTrial
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import (
@@ -51,6 +52,13 @@ async def acknowledge(call: ApiCall[api.Empty]) -> Alert:
 async def unacknowledge(call: ApiCall[api.Empty]) -> Alert:
     """Take the acknowledgement of an alert back, so that people are reminded again."""
     return await call.services.alerts.unacknowledge(call.id)
+
+
+@routes.post("/v1/channels/test", Level.OPERATE)
+async def test_channels(call: ApiCall[ChannelTestRequest]) -> api.ListOf[ChannelTrial]:
+    """Send a test message to channels, and answer how each ended."""
+    trials = call.services.alerts.trials
+    return api.ListOf(items=await trials.try_channels(call.body.channels, access.user_of(call.request)))
 
 
 @routes.get(SILENCES, query=("filter", "limit"))

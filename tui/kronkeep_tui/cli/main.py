@@ -46,6 +46,7 @@ VERB_MODULES = (
     VerbModule(("adopt",), "adopt"),
     VerbModule(("acknowledge",), "acknowledge"),
     VerbModule(("silence",), "silence"),
+    VerbModule(("test-channels",), "channel_test"),
     VerbModule(("maintenance",), "maintenance"),
     VerbModule(("cancel",), "cancel"),
     VerbModule(("apply", "edit"), "apply"),

@@ -16,6 +16,7 @@ from kronkeep_daemon.alerts.channels.message import (
     ChannelMessage,
     NotSent,
     ReportMessage,
+    TrialMessage,
 )
 
 for name in ("httpx", "httpcore"):
@@ -37,4 +38,12 @@ KINDS: dict[str, ChannelKind] = {
 COMMAND_SECONDS = 10.0
 ALERTMANAGER_SECONDS = 10.0
 
-__all__ = ["KINDS", "AlertMessage", "ChannelKind", "ChannelMessage", "NotSent", "ReportMessage"]
+__all__ = [
+    "KINDS",
+    "AlertMessage",
+    "ChannelKind",
+    "ChannelMessage",
+    "NotSent",
+    "ReportMessage",
+    "TrialMessage",
+]

@@ -47,6 +47,16 @@ def postable_alert(alert: Alert, labels: Labels, ends_at: datetime) -> dict[str,
     }
 
 
+def postable_trial(title: str, text: str, now: datetime, ends_at: datetime) -> dict[str, Any]:
+    """Return an alert that is about nothing, by which a person sees that an Alertmanager is reached."""
+    return {
+        "labels": {"alertname": "ChannelTest", "severity": "warning"},
+        "annotations": {"summary": title, "description": text},
+        "startsAt": now,
+        "endsAt": ends_at,
+    }
+
+
 async def send(url: str, alerts: Sequence[dict[str, Any]]) -> None:
     """Post alerts to the Alertmanager at `url`; raise NotSent."""
     address = url.rstrip("/")

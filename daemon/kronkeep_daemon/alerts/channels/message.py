@@ -138,6 +138,32 @@ class ReportMessage(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class TrialMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message by which a person sees that a channel works; it is about no alert."""
+
+    id: str
+    user: str
+
+    @property
+    def kind(self) -> MessageKind:
+        """How services that have colours or signs show it."""
+        return "good"
+
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
+        return "kronkeep: test of this channel"
+
+    @property
+    def text(self) -> str:
+        """Who asked for it."""
+        return f"Nothing is wrong: {neutralise(self.user)} asked kronkeep for a test of this channel."
+
+    def encode(self) -> bytes:
+        """Return the message as JSON: id, event (`test`), title and text."""
+        return msgspec.json.encode({"id": self.id, "event": "test", "title": self.title, "text": self.text})
+
+
 class NotSent(Exception):
     """A channel did not accept a message; `final` where sending it again would not help."""
 
