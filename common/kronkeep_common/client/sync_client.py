@@ -207,6 +207,7 @@ class SyncAlerts(Blocking[AlertCalls]):
     get = BlockingCall(AlertCalls.get)
     acknowledge = BlockingCall(AlertCalls.acknowledge)
     unacknowledge = BlockingCall(AlertCalls.unacknowledge)
+    test_channels = BlockingCall(AlertCalls.test_channels)
 
 
 class SyncSilences(Blocking[SilenceCalls]):

@@ -60,7 +60,7 @@ class ChannelTrials:
             if name not in by_name:
                 raise InvalidRequest(
                     f"There is no channel {clean(repr(name), 80)}.",
-                    next_step=suggest_name(name, list(by_name), "the settings: [[alerts.channels]]"),
+                    next_step=suggest_name(name, by_name),
                     field="channels",
                 )
         return [by_name[name] for name in dict.fromkeys(names)] or list(by_name.values())
