@@ -18,7 +18,10 @@ LONGEST_TEXT = 500
 _WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d) (.+)")
 _RATE = re.compile(r"([0-9]{1,6}) ?([KMG])iB/s")
 _KIB = {"K": 1, "M": 1024, "G": 1024 * 1024}
-_EXAMPLE = "Write it as '02:00-06:00 unlimited, else 4 MiB/s'."
+_EXAMPLE = (
+    "Write 'else 4 MiB/s' for the whole day, or '02:00-06:00 unlimited, else 4 MiB/s'; a rate is unlimited, "
+    "or a whole number of KiB/s, MiB/s or GiB/s."
+)
 
 
 class BandwidthWindow(NamedTuple):

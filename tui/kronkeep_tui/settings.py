@@ -42,6 +42,9 @@ class TerminalSettings(Request, frozen=True, kw_only=True):
     commands: tuple[UserCommand, ...] = ()
 
 
+NOT_STARTED = "Correct the file; the terminal has not started."
+
+
 def settings_path() -> Path:
     """Return the path of the settings file."""
     base = os.environ.get("XDG_CONFIG_HOME")
@@ -56,16 +59,16 @@ def read_settings(path: Path | None = None) -> TerminalSettings:
     except FileNotFoundError:
         text = b""
     except OSError as fault:
-        raise InvalidSettings(f"{path} cannot be read: {fault.strerror}.") from fault
+        raise InvalidSettings(f"{path} cannot be read: {fault.strerror}.", next_step=NOT_STARTED) from fault
     try:
         settings = msgspec.toml.decode(text, type=TerminalSettings)
     except msgspec.ValidationError as fault:
         from kronkeep_common.model_faults import describe_fault
 
         sentence = describe_fault(fault, TerminalSettings).sentence
-        raise InvalidSettings(f"{path}: {sentence}", next_step="Correct the file.") from fault
+        raise InvalidSettings(f"{path}: {sentence}", next_step=NOT_STARTED) from fault
     except msgspec.DecodeError as fault:
-        raise InvalidSettings(f"{path}: {fault}") from fault
+        raise InvalidSettings(f"{path}: {fault}", next_step=NOT_STARTED) from fault
     settings = _with_environment(settings)
     read_display_zone(settings.zone)
     return _require_valid_keys(settings, path)
@@ -86,5 +89,5 @@ def _require_valid_keys(settings: TerminalSettings, path: Path) -> TerminalSetti
     from kronkeep_tui.keymap import find_faults
 
     if faults := find_faults(settings.keys, settings.commands):
-        raise InvalidSettings(f"{path}: {faults[0]}")
+        raise InvalidSettings(f"{path}: {faults[0]}", next_step=NOT_STARTED)
     return settings

@@ -180,14 +180,14 @@ class Encryption(Request, frozen=True, kw_only=True):
 class Retention(Request, frozen=True, kw_only=True):
     """Which snapshots are kept: those that any rule keeps, good backups first.
 
-    days: all that are younger.
+    days: all that are younger; 0 or none is no such rule.
     keep_last: so many of the newest.
     keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly: the newest of each of so many hours,
         days, weeks, months or years that have one.
     min_good: so many of the newest good backups are never removed.
     """
 
-    days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
+    days: Annotated[int, msgspec.Meta(ge=0, le=3650)] | None = None
     keep_last: Count = 0
     keep_hourly: Count = 0
     keep_daily: Count = 0

@@ -165,7 +165,7 @@ def keeping_rules(
     keep(good[: rules.min_good], f"min_good {rules.min_good}")
     keep(bad_since_good, f"bad_since_good {BAD_SINCE_GOOD}")
     keep([*good, *bad][: rules.keep_last], f"keep_last {rules.keep_last}")
-    if rules.days is not None:
+    if rules.days:
         keep(_younger_than(now - timedelta(days=rules.days), good, bad), f"days {rules.days}")
     for rule, period in _PERIODS.items():
         count = getattr(rules, rule)

@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from kronkeep_common.errors import Denied
+from kronkeep_common.text import size as describe_size
 from kronkeep_daemon.cronjobs.last_applied import quantity_amount
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.claims import ClaimObject
@@ -44,6 +45,14 @@ def size_of_new_claim(selection: SnapshotSelection, archived_bytes: int | None, 
         return _round_up(archived_bytes)
     least = SMALLEST_CLAIM if archived_bytes is None else min(SMALLEST_CLAIM, archived_bytes)
     return _round_up(max(least, selection.total_bytes * 6 // 5 + selection.files * 4096))
+
+
+def explain_too_small(selection: SnapshotSelection, size: int) -> str | None:
+    """Return a warning where a claim of so many bytes has no space for what is restored to it; else None."""
+    if size >= selection.total_bytes:
+        return None
+    needed = describe_size(selection.total_bytes)
+    return f"The new claim asks for {describe_size(size)}, and {needed} are restored to it: ask for more."
 
 
 def _round_up(size: int) -> int:

@@ -255,7 +255,9 @@ class RestorePlanner:
 
     async def _plan_new_claim(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:
         await self.check_new_claim(resolved)
-        return msgspec.structs.replace(plan, new_claim_bytes=resolved.claim_size)
+        too_small = claim_sizes.explain_too_small(resolved.selection, resolved.claim_size)
+        warnings = (*plan.warnings, too_small) if too_small else plan.warnings
+        return msgspec.structs.replace(plan, new_claim_bytes=resolved.claim_size, warnings=warnings)
 
     async def check_new_claim(self, resolved: ResolvedRequest) -> None:
         """Let the cluster check the claim without creating it; raise NameTaken, or what the cluster says."""

@@ -237,3 +237,12 @@ def test_why_sizes_are_not_known_is_said_where_restic_did_not_tell_them() -> Non
     assert found is not None
     assert found.startswith("What 1 of 2 snapshots take")
     assert retention_rules.plan_retention("p", [told], Retention(), START).sizes_unknown is None
+
+
+def test_no_days_are_no_rule_as_of_the_other_rules() -> None:
+    backups = [backup(number, START + timedelta(days=number)) for number in range(5)]
+    now = START + timedelta(days=4)
+    none = retention_rules.keeping_rules(backups, Retention(keep_last=2), now)
+    assert retention_rules.keeping_rules(backups, Retention(keep_last=2, days=0), now) == none
+    later = retention_rules.keeping_rules(backups, Retention(days=0), START - timedelta(days=1))
+    assert all("days" not in rule for rules in later.values() for rule in rules)

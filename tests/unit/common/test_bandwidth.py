@@ -58,6 +58,7 @@ def test_what_cannot_be_read_is_refused_with_an_example(text: str) -> None:
         parse_rule(text)
     assert refusal.value.details["field"] == "bandwidth"
     assert "02:00-06:00" in refusal.value.next_step
+    assert "'else 4 MiB/s'" in refusal.value.next_step
 
 
 def test_limits_are_described_as_they_are_written() -> None:

@@ -22,9 +22,9 @@ GOOD: dict[str, Any] = {"name": "a", "image": "busybox", "schedule": "0 2 * * *"
             "policy.rpo_seconds: it must be at least 1m.",
         ),
         (
-            GOOD | {"policy": {"storage_id": "v", "retention": {"days": 0}}},
+            GOOD | {"policy": {"storage_id": "v", "retention": {"days": -1}}},
             CronJobCreate,
-            "policy.retention.days: it must be at least 1.",
+            "policy.retention.days: it must be at least 0.",
         ),
         ({"theme": "drak"}, TerminalSettings, "theme: it cannot be 'drak'. Did you mean dark?"),
         ({"mous": True}, TerminalSettings, "mous: there is no such field. Did you mean mouse?"),

@@ -35,6 +35,14 @@ def test_the_preview_says_why_there_is_no_verdict() -> None:
     assert "never" in lines_of(new_draft("vault") | {"schedule": "0 0 31 2 *"})[1]
 
 
+def test_a_zone_that_there_is_not_is_blamed_itself() -> None:
+    for zone in ("Europe/Berln", "utc+1"):
+        lines = lines_of(new_draft("vault") | {"time_zone": zone})
+        assert lines[0] == f"run     there is no time zone {zone}"
+    own = new_draft("vault") | {"policy.schedule": "30 2 * * *", "policy.time_zone": "Europe/Berln"}
+    assert "backup  there is no time zone Europe/Berln" in lines_of(own)
+
+
 def test_several_times_a_day_and_turns_of_month_and_year_are_readable() -> None:
     moments = [datetime(2026, 12, 31, hour, tzinfo=UTC) for hour in (6, 18)]
     moments.append(datetime(2027, 1, 1, 6, tzinfo=UTC))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kronkeep_daemon.restores.claim_sizes import size_of_new_claim
+from kronkeep_daemon.restores.claim_sizes import explain_too_small, size_of_new_claim
 from kronkeep_daemon.restores.snapshot_paths import SnapshotSelection
 
 MIB = 1024**2
@@ -29,3 +29,12 @@ def test_a_new_claim_is_as_large_as_what_was_archived(
         files=0, folders=1, total_bytes=restored, claims=("data",), has_others=False
     )
     assert size_of_new_claim(selection, archived, is_whole=is_whole) == size
+
+
+@pytest.mark.parametrize(
+    ("claim", "warns"), [(100 * 1024, True), (MIB - 1, True), (MIB, False), (GIB, False)]
+)
+def test_a_new_claim_that_is_too_small_is_a_warning(claim: int, warns: bool) -> None:
+    selection = SnapshotSelection(files=3, folders=1, total_bytes=MIB, claims=("data",), has_others=False)
+    said = explain_too_small(selection, claim)
+    assert (said is not None and "1.0 MiB are restored to it" in said) == warns

@@ -32,3 +32,5 @@ def test_wrong_settings_are_a_sentence_and_bad_input(
     error = capsys.readouterr().err
     assert "terminal.toml: theme: it cannot be 'pink'" in error
     assert "[InvalidSettings]" in error
+    assert "the terminal has not started" in error
+    assert "in force" not in error

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import ScheduleVerdict
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.text import duration
+from kronkeep_common.text import clean, duration
 from kronkeep_tui.form.draft import Draft
 from kronkeep_tui.form.schedule_fit import check_request
 from kronkeep_tui.widgets.cells import Text, wrap
@@ -58,8 +58,9 @@ def preview_lines(
     `verdict` is None until it has come; `alone` says that it was made without the daemon; `local` is the time
     zone of this terminal.
     """
-    fires = next_fires(draft.get("schedule", ""), draft.get("time_zone", ""), now) if has_runs else None
-    lines = _schedule_lines("run", fires, local, width) if has_runs else []
+    zone = draft.get("time_zone", "")
+    fires = next_fires(draft.get("schedule", ""), zone, now) if has_runs else None
+    lines = _schedule_lines("run", fires, zone, local, width) if has_runs else []
     if not draft.get("policy.storage_id", "").strip():
         return [*lines, (("backup  ", "quiet"), ("none: no storage is named", "warn"))]
     if not draft.get("policy.schedule", "").strip() and not has_runs:
@@ -68,9 +69,9 @@ def preview_lines(
         delay = draft.get("policy.delay_seconds", "").strip()
         later = f", {delay} later" if delay not in ("", "0s", "0") else ""
         return [*lines, (("backup  ", "quiet"), (f"when the run has ended{later}", ""))]
-    lines += _schedule_lines(
-        "backup", next_fires(draft["policy.schedule"], draft.get("policy.time_zone", ""), now), local, width
-    )
+    zone = draft.get("policy.time_zone", "")
+    fires = next_fires(draft["policy.schedule"], zone, now)
+    lines += _schedule_lines("backup", fires, zone, local, width)
     if not has_runs or check_request(draft, None) is None:
         return lines
     if verdict is None:
@@ -78,10 +79,19 @@ def preview_lines(
     return [*lines, *verdict_lines(verdict, draft.get("policy.on_conflict", ""), width, alone=alone)]
 
 
-def _schedule_lines(name: str, fires: NextFires | None, local: tzinfo, width: int) -> list[Text]:
+def _explain_unreadable(zone: str) -> str:
+    """Return which of a schedule and its time zone cannot be read."""
+    try:
+        Schedule.parse("@daily", zone or None)
+    except KronkeepError:
+        return f"there is no time zone {clean(zone, 60)}"
+    return "the schedule cannot be read"
+
+
+def _schedule_lines(name: str, fires: NextFires | None, zone: str, local: tzinfo, width: int) -> list[Text]:
     lead = f"{name:8}"
     if fires is None:
-        return [((lead, "quiet"), ("the schedule cannot be read", "bad"))]
+        return [((lead, "quiet"), (_explain_unreadable(zone), "bad"))]
     lines: list[Text] = [((lead, "quiet"), (fires.description, "strong"))]
     if not fires.next:
         return [*lines, ((" " * 8, ""), ("never", "bad"))]

@@ -26,7 +26,7 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     clusters = [c.name for c in store.clusters] or sorted({c.cluster for c in store.cronjobs}) or ["kronkeep"]
     found += [(clusters[0][:16] if len(clusters) == 1 else f"{len(clusters)} clusters", "strong"), ("  ", "")]
     found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
-    found += _count_spans(store, namespace) if reader.has_read else []
+    found += count_spans(store, namespace) if reader.has_read else []
     found += _fresh(reader, now)
     used = sum(len(words) for words, _ in found)
     clock = _clock(now, width - used)
@@ -42,20 +42,23 @@ def _clock(now: datetime, width: int) -> str:
     return both if now.utcoffset() and len(both) < width else local
 
 
-def _count_spans(store: "Store", namespace: str) -> list[Span]:
+def count_spans(store: "Store", namespace: str) -> list[Span]:
     """Return how many CronJobs and alerts there are in the namespace that is shown, and in which states."""
     shown = [cronjob for cronjob in store.cronjobs if namespace in ("", cronjob.namespace)]
     alerts = [alert for alert in open_alerts(store) if not namespace or alert.namespace in ("", namespace)]
     acknowledged = sum(1 for alert in alerts if alert.status == "acknowledged")
+    silenced = sum(1 for alert in alerts if alert.status != "acknowledged" and alert.silence_id is not None)
     count = count_words(len(shown), "job")
     if namespace:
         count = f"{len(shown)} of {count_words(len(store.cronjobs), 'job')}"
     spans: list[Span] = [(f"{count}  ", "")]
     spans += [(f"{number} {word}  ", role) for word, number, role in counts(shown) if number]
-    if unseen := len(alerts) - acknowledged:
+    if unseen := len(alerts) - acknowledged - silenced:
         spans.append((f"{count_words(unseen, 'alert')}  ", "bad"))
     if acknowledged:
         spans.append((f"+{acknowledged} ack  ", "quiet"))
+    if silenced:
+        spans.append((f"+{silenced} silenced  ", "quiet"))
     return spans
 
 
