@@ -240,3 +240,16 @@ class CoverageClient(CannedClient):
         if self.away:
             raise DaemonUnreachable(self.away)
         return await super().coverage()
+
+
+async def test_a_key_for_a_row_says_that_it_is_still_read_until_there_is_one() -> None:
+    client = CannedClient(*busy())
+    client.answers.clear()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await pilot.press("h")
+        await until(pilot, lambda: "Still reading: press the key again" in screen(pilot))
+        client.answers.set()
+        await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+        await until(pilot, lambda: "Still reading" not in screen(pilot))
+        await pilot.press("h")
+        await until(pilot, lambda: "history" in screen(pilot).splitlines()[2])

@@ -135,6 +135,8 @@ class Frame(Screen[None], Covered):
         if self.view.ready:
             self.view.read_again_if_missed()
             self.view.show(self.store, now)
+            for outdated in self.view.outdated_messages():
+                self.message_line.withdraw(outdated)
         self._bar("status").say(*status_line(self.reader, self.namespace, now, self.size.width))
         self.update_bars()
 

@@ -101,6 +101,7 @@ class FormState:
         """Put in a text that the user typed."""
         self.draft[key] = text
         self._touched.add(key)
+        self._refused.pop(key, None)
         self.parse()
 
     def rows(self, storages: Sequence[BackupStorage] | None) -> list[FormRow]:
@@ -135,12 +136,22 @@ class FormState:
                 messages[key] = error.message
         return messages
 
-    def add_refusal(self, error: KronkeepError) -> str | None:
-        """Show a refusal at the field that it names until its text changes; return the row's key."""
+    def add_refusal(self, error: KronkeepError, sent: Mapping[str, str]) -> str | None:
+        """Show a refusal at the field that it names until its text changes; return the row's key.
+
+        sent: the texts that were refused. A field that has another text by now is not marked, and no key is
+        returned.
+        """
         key = row_of_error_field(str(error.details.get("field", "")))
-        if key is not None:
-            self._refused[key] = (self.draft.get(key, ""), error.message)
+        text = sent.get(key, "") if key is not None else ""
+        if key is None or self.draft.get(key, "") != text:
+            return None
+        self._refused[key] = (text, error.message)
         return key
+
+    def forget_refusals(self) -> None:
+        """Remove every refusal, as the daemon accepts what the fields say now."""
+        self._refused.clear()
 
     def first_error(self, storages: Sequence[BackupStorage] | None) -> tuple[str, KronkeepError] | None:
         """Return the first row with an error, if any; from now on empty fields have their messages, too."""

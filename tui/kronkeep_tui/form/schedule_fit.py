@@ -77,6 +77,11 @@ class ScheduleFit:
         self.verdict: ScheduleVerdict | None = None
         self.is_local = False
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether schedules were asked about, and the verdict has not come."""
+        return self.asked is not None and self.verdict is None
+
     def set_request(self, request: ScheduleCheckRequest | None) -> bool:
         """Note a request; return whether it differs from the last one, whose verdict is then dropped."""
         if request == self.asked:

@@ -4,7 +4,7 @@ What was typed is kept when saving fails, when the daemon is away, when somebody
 when the form is left before it is saved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
@@ -44,6 +44,7 @@ from kronkeep_tui.widgets.meaning_panel import MeaningPanel
 CHECK_SECONDS = 0.12  # seconds without a key before the daemon is asked how schedules fit
 TRIAL_SECONDS = 0.3  # the same before it is asked what rules of retention would do
 MOST_DRAFTS = 20
+STILL_CHECKING = "It is still checked how the schedules fit: press the key again once that is said."
 _FIRST_FIELDS = {
     "": "name",
     "copy": "name",
@@ -223,6 +224,9 @@ class FormView(FormBase):
         if self.is_mounted:
             self.show_preview()
 
+    def outdated_messages(self) -> Sequence[str]:
+        return () if self._schedule_fit.is_waited_for else (STILL_CHECKING,)
+
     # what the rules of retention would do
 
     @property
@@ -272,7 +276,7 @@ class FormView(FormBase):
     def refusal(self, action: Action) -> str:
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)
         if strategy is not None and self._schedule_fit.offer_of(strategy) is None:
-            return "There is no conflict to fix."
+            return STILL_CHECKING if self._schedule_fit.is_waited_for else "There is no conflict to fix."
         if action == actions.SWAP and self.form_state.change_at(self.form_widget.row.key) is None:
             return "Nobody else has changed this field since the form was opened."
         return ""
@@ -393,12 +397,13 @@ class FormView(FormBase):
         spec = self._valid_spec()
         if not dry_run:
             self._schedule_fit.require_no_conflict(spec)
+        sent = dict(self.draft)
         try:
             saved = await submit_form(
                 self.form_state.client_for(self.context.client), self.form_state, spec, dry_run=dry_run
             )
         except KronkeepError as error:
-            self._show_refusal(error)
+            self._show_refusal(error, sent)
             raise
         resolution = (
             f" {saved.resolution}" if saved.resolution and spec.policy and spec.policy.schedule else ""
@@ -406,6 +411,8 @@ class FormView(FormBase):
         warnings = "".join(f" {warning}" for warning in saved.claim_warnings)
         role = "warn" if warnings else "ok"
         if dry_run:
+            self.form_state.forget_refusals()
+            self.refresh_fields()
             self.context.tell(f"The cluster would accept it.{resolution}{warnings}", role)
             return
         self.context.last_change = lines_of_form(self.form_state, spec, self.store)
@@ -431,9 +438,9 @@ class FormView(FormBase):
             return runs
         return f"{runs} Changed: {self.form_state.describe_changes() or 'nothing'}."
 
-    def _show_refusal(self, error: KronkeepError) -> None:
-        """Move to the field that an error is about, or to the first that somebody else changed."""
-        at = self.form_state.add_refusal(error) or self.form_state.first_changed_row
+    def _show_refusal(self, error: KronkeepError, sent: Mapping[str, str]) -> None:
+        """Move to the field that a refusal of texts is about, or to the first that somebody else changed."""
+        at = self.form_state.add_refusal(error, sent) or self.form_state.first_changed_row
         self._keep_draft()
         if at is not None and self.is_mounted:
             self.refresh_fields(at=at)

@@ -16,6 +16,7 @@ from kronkeep_tui.form.form_rows import FormRow
 from kronkeep_tui.form.short_fields import (
     Sections,
     Suggestion,
+    Texts,
     fitting_suggestions,
     hint_of_row,
     rows_of_sections,
@@ -198,7 +199,7 @@ class ShortForm(FormBase, Generic[R, P]):
         except KronkeepError as error:
             if request == self._planned:
                 self.plan_error = error
-                self._note_refusal(error)
+                self._note_refusal(error, self.texts)
         else:
             if request == self._planned:
                 self.plan = plan
@@ -206,11 +207,17 @@ class ShortForm(FormBase, Generic[R, P]):
             self.refresh_fields()
             self.context.update_bars()
 
-    def _note_refusal(self, error: KronkeepError) -> str | None:
-        """Show a refusal at its field until the text there changes; return the field's path."""
+    def _note_refusal(self, error: KronkeepError, sent: Texts) -> str | None:
+        """Show a refusal at its field until the text there changes; return the field's path.
+
+        sent: the texts that were refused. A field that has another text by now is not marked, and no path is
+        returned.
+        """
         key = self.key_of_error(error)
-        if key is not None:
-            self._refused[key] = (self.texts.get(key, ""), error.message)
+        text = sent.get(key, "") if key is not None else ""
+        if key is None or self.texts.get(key, "") != text:
+            return None
+        self._refused[key] = (text, error.message)
         return key
 
     # sending
@@ -241,10 +248,11 @@ class ShortForm(FormBase, Generic[R, P]):
 
     async def send_and_keep(self, request: R) -> None:
         """Send the request; forget the draft once that was accepted."""
+        sent = dict(self.texts)
         try:
             await self.send(request)
         except KronkeepError as error:
-            key = self._note_refusal(error)
+            key = self._note_refusal(error, sent)
             if self.is_mounted:
                 self.refresh_fields(at=key)
             raise

@@ -22,6 +22,7 @@ from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages.jobs import question
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store
+from kronkeep_tui.views.wait_text import STILL_READING, is_away
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.line_widget import ScrollableLines, UnscrolledWidget
 
@@ -52,6 +53,7 @@ class View(UnscrolledWidget):
         self._when_ready: list[Callable[[], None]] = []
         self.load_error: KronkeepError | None = None
         self._connection_of_error = 0
+        self._is_loading = False
         self._pane = 0
 
     @property
@@ -112,6 +114,7 @@ class View(UnscrolledWidget):
     async def read(self) -> None:
         """Load, and keep why it could not be done, for the place where the answer would stand."""
         self.load_error = None
+        self._is_loading = True
         try:
             await self.load()
         except KronkeepError as error:
@@ -119,6 +122,18 @@ class View(UnscrolledWidget):
             self._connection_of_error = self.context.reader.connections
             self.update()
             raise
+        finally:
+            self._is_loading = False
+
+    def outdated_messages(self) -> Sequence[str]:
+        """Return messages of this view that are not true any more, which then go from the screen."""
+        return () if self.is_reading else (STILL_READING,)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether what it is about may still come, as the first answers are waited for."""
+        is_unread = self._is_loading or not self.context.reader.has_read
+        return is_unread and self.subject() is None and not is_away(self.context)
 
     def read_again_if_missed(self) -> None:
         """Read what could not be read as the daemon was away, once it has answered again."""
@@ -203,7 +218,7 @@ class View(UnscrolledWidget):
         if action.changes and not self.context.reader.live and not offline:
             return lost_words(self.context)
         if action.needs_row and self.subject() is None:
-            return f"{action.label}: there is no row under the cursor."
+            return STILL_READING if self.is_reading else f"{action.label}: there is no row under the cursor."
         return self.refusal(action)
 
     def confirm_for_cronjobs(

@@ -4,6 +4,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.widgets.cells import Text, wrap
 
 READING = "Reading ..."
+STILL_READING = "Still reading: press the key again once there are rows."
 ENDED = "The daemon has ended, so this was not read."
 AWAY = "The daemon is away, so this was not read. It is read once the daemon answers again."
 

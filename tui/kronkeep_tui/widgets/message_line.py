@@ -46,6 +46,11 @@ class MessageLine(TextLine):
         if self._prompt is None:
             self._show_message()
 
+    def withdraw(self, text: str) -> None:
+        """Remove a message, where it is shown now."""
+        if self._message[0] == text:
+            self.tell("", "")
+
     def _show_message(self) -> None:
         text, role = self._message
         self._put_lines([((line, role),) for line in wrap(text, self.width)] if text else [])
