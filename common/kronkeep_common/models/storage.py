@@ -314,7 +314,8 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     recovery kit was made, `kit_confirmed_at` when somebody last gave its fingerprint, whose hash `kit_hash`
     is. It has `kit_repositories` repositories, and `kit_outdated` is why it does not open everything; a
     rotation of the key or another address clears the others. `crowded` are repositories (20 at most) in
-    which archives begin late, the slowest first.
+    which archives begin late, the slowest first. `namespace_warnings`, in the answer to a change, name the
+    namespaces that no cluster has.
     """
 
     id: str
@@ -356,6 +357,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None
+    namespace_warnings: tuple[str, ...] = ()
 
     @property
     def has_fault(self) -> bool:

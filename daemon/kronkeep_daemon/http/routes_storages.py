@@ -1,7 +1,10 @@
 """The routes of backup storages and of their upkeep."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Any
+
+import msgspec
 
 from kronkeep_common import api
 from kronkeep_common.errors import ConfirmationMissing, NameTaken
@@ -27,6 +30,7 @@ from kronkeep_daemon.copies.only_here import count_only_here
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import filter_of, limit_of, with_cluster_names
 from kronkeep_daemon.http.route import AUDITED, ApiCall, RouteTable
+from kronkeep_daemon.storages import namespace_checks
 
 STORAGES = "/v1/storages"
 STORAGE = STORAGES + "/{id}"
@@ -60,7 +64,8 @@ async def find_created(call: ApiCall[BackupStorageCreate]) -> BackupStorage:
 @routes.post(STORAGES, Level.ADMIN, query=("dry_run",), status=202, find_created=find_created)
 async def create_storage(call: ApiCall[BackupStorageCreate]) -> BackupStorage:
     """Create a storage and its repository."""
-    return await call.services.storages.create(call.body, call.cluster, dry_run=call.dry_run)
+    storage = await call.services.storages.create(call.body, call.cluster, dry_run=call.dry_run)
+    return await _with_warnings(call, storage, call.body.namespaces)
 
 
 @routes.get(STORAGE)
@@ -72,7 +77,17 @@ async def get_storage(call: ApiCall[None]) -> BackupStorage:
 @routes.patch(STORAGE, Level.ADMIN)
 async def change_storage(call: ApiCall[BackupStorageChange]) -> BackupStorage:
     """Change who may use a storage, and how much it may hold."""
-    return await call.services.storages.change(call.id, call.body)
+    storage = await call.services.storages.change(call.id, call.body)
+    named = (*call.body.allow_namespaces, *(call.body.namespaces or ()))
+    return await _with_warnings(call, storage, named)
+
+
+async def _with_warnings(
+    call: ApiCall[Any], storage: BackupStorage, namespaces: Sequence[str]
+) -> BackupStorage:
+    """Return a storage with what is to be said of the namespaces that a request names."""
+    warnings = await namespace_checks.find_warnings(call.services.clusters, namespaces)
+    return msgspec.structs.replace(storage, namespace_warnings=warnings)
 
 
 @routes.post(STORAGE + "/address", Level.ADMIN, query=("dry_run",), status=202, answer=api.Operation)

@@ -7,11 +7,12 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.models.storage_layout import LAYOUTS
 from kronkeep_common.storage_place import describe_place
+from kronkeep_common.text import clean, size
 from kronkeep_tui.cli import (
     output,
     storage_address,
@@ -211,6 +212,7 @@ def _read_capacity(options: argparse.Namespace) -> int | None:
 async def _create(client: "Client", options: argparse.Namespace) -> int:
     spec = _spec_of(options)
     storage = await client.storages.create(spec, dry_run=options.dry_run)
+    _print_warnings(storage)
     if options.dry_run:
         output.print_answer(storage, f"{storage.id} would be created at {describe_place(storage)}", options)
         return 0
@@ -263,7 +265,14 @@ async def _change(client: "Client", options: argparse.Namespace) -> int:
         bandwidth=options.bandwidth,
         bandwidth_zone=options.bandwidth_zone,
     )
-    return _report(await client.storages.change(options.name, change), options)
+    storage = await client.storages.change(options.name, change)
+    _print_warnings(storage)
+    return _report(storage, options)
+
+
+def _print_warnings(storage: BackupStorage) -> None:
+    for warning in storage.namespace_warnings:
+        sys.stderr.write(f"warning: {clean(warning, 300)}\n")
 
 
 async def _list(client: "Client", options: argparse.Namespace) -> int:
@@ -293,9 +302,23 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
             if options.wait:
                 storage = await wait_for_end.wait_for_storage(client, storage)
         case _:
-            await client.storages.prune(options.name)
-            storage = await client.storages.get(options.name)
+            storage = await _prune(client, options)
     return _report(storage, options)
+
+
+async def _prune(client: "Client", options: argparse.Namespace) -> BackupStorage:
+    """Prune a storage and say what it holds before and after that, so far as it can be measured."""
+    try:
+        before = (await client.storages.measure(options.name)).usage
+        await client.storages.prune(options.name)
+        storage = await client.storages.measure(options.name)
+    except StorageFailed:  # one that is full may be pruned all the same
+        await client.storages.prune(options.name)
+        return await client.storages.get(options.name)
+    if before is not None and storage.usage is not None and options.output == "text":
+        freed = max(0, before.used_bytes - storage.usage.used_bytes)
+        print(f"{storage.id} holds {size(storage.usage.used_bytes)}: {size(freed)} were freed")
+    return storage
 
 
 async def _delete(client: "Client", options: argparse.Namespace) -> int:
