@@ -128,6 +128,13 @@ class KnownCronJobs:
         return msgspec.defstruct("Known", ["last_execution_id"])("run-of-n1-dump")
 
 
+class EveryRun:
+    """The calls of runs of a daemon that has each run that it is asked for."""
+
+    async def get(self, run_id: str) -> str:
+        return run_id
+
+
 @pytest.mark.parametrize(
     ("word", "run_id"),
     [
@@ -139,7 +146,7 @@ class KnownCronJobs:
     ],
 )
 async def test_a_bare_name_is_a_cronjob_of_the_namespace_default(word: str, run_id: str) -> None:
-    client = argparse.Namespace(cronjobs=KnownCronJobs())
+    client = argparse.Namespace(cronjobs=KnownCronJobs(), runs=EveryRun())
     assert await record_ids.find_run_id(cast(Client, client), word) == run_id
 
 

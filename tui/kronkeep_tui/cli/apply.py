@@ -94,6 +94,7 @@ async def _carry_out(client: "Client", options: argparse.Namespace, step: Step) 
             done = await _carry_out_one(client, document, step)
         if isinstance(done.record, BackupStorage):
             created.append(done.record)
+            print_storage_warnings(done.record)
         if done.cronjob is not None:
             print_warnings(done.cronjob)
         records.append(done.record)
@@ -213,6 +214,12 @@ async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run
     if not dry_run:
         existing = await client.storages.change(storage.id, change)
     return ManifestOutcome("would be changed" if dry_run else "changed", existing)
+
+
+def print_storage_warnings(storage: BackupStorage) -> None:
+    """Print on standard error which of the namespaces that it is to serve no cluster has."""
+    for warning in storage.namespace_warnings:
+        print(f"warning: {clean(warning, 300)}", file=sys.stderr)
 
 
 def print_warnings(cronjob: CronJob) -> None:

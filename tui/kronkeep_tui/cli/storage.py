@@ -12,7 +12,7 @@ from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupSto
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.models.storage_layout import LAYOUTS
 from kronkeep_common.storage_place import describe_place
-from kronkeep_common.text import clean, size
+from kronkeep_common.text import size
 from kronkeep_tui.cli import (
     output,
     storage_address,
@@ -21,6 +21,7 @@ from kronkeep_tui.cli import (
     storage_snapshots,
     wait_for_end,
 )
+from kronkeep_tui.cli.apply import print_storage_warnings
 from kronkeep_tui.cli.arguments import add_cluster, read_count
 from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 from kronkeep_tui.form.value_texts import read_size
@@ -212,7 +213,7 @@ def _read_capacity(options: argparse.Namespace) -> int | None:
 async def _create(client: "Client", options: argparse.Namespace) -> int:
     spec = _spec_of(options)
     storage = await client.storages.create(spec, dry_run=options.dry_run)
-    _print_warnings(storage)
+    print_storage_warnings(storage)
     if options.dry_run:
         output.print_answer(storage, f"{storage.id} would be created at {describe_place(storage)}", options)
         return 0
@@ -266,13 +267,8 @@ async def _change(client: "Client", options: argparse.Namespace) -> int:
         bandwidth_zone=options.bandwidth_zone,
     )
     storage = await client.storages.change(options.name, change)
-    _print_warnings(storage)
+    print_storage_warnings(storage)
     return _report(storage, options)
-
-
-def _print_warnings(storage: BackupStorage) -> None:
-    for warning in storage.namespace_warnings:
-        sys.stderr.write(f"warning: {clean(warning, 300)}\n")
 
 
 async def _list(client: "Client", options: argparse.Namespace) -> int:

@@ -123,10 +123,11 @@ class StorageForm(ShortForm[BackupStorageCreate, BackupStorage]):
         self.context.last_change = lines_of_manifest("BackupStorage", request, "/v1/storages")
         if self.is_in_front:
             self.context.show_row("storages", created.id)
+        warnings = "".join(f" {warning}" for warning in created.namespace_warnings)
         if request.password is None or created.layout != "shared":
-            self.context.tell(f"Creating {created.id}. {password_words(created.password_secrets)}")
+            self.context.tell(f"Creating {created.id}. {password_words(created.password_secrets)}{warnings}")
         else:
-            self.context.tell(f"Creating {created.id}.", "ok")
+            self.context.tell(f"Creating {created.id}.{warnings}", "warn" if warnings else "ok")
 
 
 class StorageChangeForm(StorageForm):
