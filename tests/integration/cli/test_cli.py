@@ -181,6 +181,12 @@ def test_a_run_is_cancelled_and_what_has_ended_is_not(daemon: Daemon) -> None:
         assert (refused.returncode, "NotFound]" in refused.stderr) == (1, True), refused.stderr
 
 
+def test_without_channels_a_test_of_them_is_refused(daemon: Daemon) -> None:
+    for names in ((), ("ops",)):
+        refused = run_kronkeep(daemon, "test-channels", *names)
+        assert (refused.returncode, "The settings have no channels" in refused.stderr) == (2, True)
+
+
 def test_the_audit_trail_and_completions(daemon: Daemon, good: str) -> None:
     assert "/v1/cronjobs" in run_kronkeep(daemon, "audit").stdout
     for shell in ("bash", "zsh", "fish"):
