@@ -7,6 +7,7 @@ from tests.ui.canned import CannedClient
 from tests.ui.driving import app_of, fill_field, form, screen, until
 from tests.ui.scenes import storage
 
+from kronkeep_common.errors import PreconditionFailed
 from kronkeep_common.models import BackupPolicySpec, VolumeMount
 
 
@@ -26,11 +27,29 @@ async def test_what_goes_is_shown_and_approved_with_the_typed_name() -> None:
         assert client.asked == []
         name = next(n for n in ("pg-ledger", "pg-main-nightly") if f"retention of {n}" in text)
         letters = ["minus" if letter == "-" else letter for letter in name]
-        await pilot.press("ctrl+u", *letters, "enter")  # what was refused stays open
+        await pilot.press(*letters, "enter")  # the question stays open, without the wrong text
         await until(pilot, lambda: "TO REMOVE  0" in screen(pilot))
         assert client.asked == [("approve", "p1", "t0ken")]
         await pilot.press("a")
         await until(pilot, lambda: "Nothing waits for an approval." in screen(pilot))
+
+
+async def test_a_plan_that_is_not_that_of_now_is_read_again_by_itself() -> None:
+    client = CannedClient()
+
+    async def refuse(*_: object) -> None:
+        client.removed = 6
+        raise PreconditionFailed("The snapshots are others than you saw.", next_step="Look at it again.")
+
+    client.policies.approve_retention = refuse  # type: ignore[assignment]
+    async with app_of(client, start="policies").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "pg-ledger" in screen(pilot))
+        await pilot.press("R")
+        await until(pilot, lambda: "TO REMOVE  4" in screen(pilot))
+        name = next(n for n in ("pg-ledger", "pg-main-nightly") if f"retention of {n}" in screen(pilot))
+        await pilot.press("a", *("minus" if letter == "-" else letter for letter in name), "enter")
+        await until(pilot, lambda: "TO REMOVE  6" in screen(pilot))
+        assert "The snapshots are others than you saw." in screen(pilot)
 
 
 async def test_what_nobody_need_approve_and_read_only_refuse_the_approval() -> None:

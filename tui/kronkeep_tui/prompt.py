@@ -172,9 +172,12 @@ class LinePrompt:
         if not self._required or self.text == self._required:
             self._accept(self.text)
             return True
-        self.notice = "" if self.text else "Nothing was done."
-        self._refusal = "That does not match; nothing was done." if self.text else ""
-        return not self.text
+        if not self.text:
+            self.notice = "Nothing was done."
+            return True
+        self._set_text("")  # what is typed next is another try
+        self._refusal = "That does not match; nothing was done."
+        return False
 
     def _edit(self, key: str, character: str | None) -> None:
         if key in ("tab", "right") and self.cursor is None:

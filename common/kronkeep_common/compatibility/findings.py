@@ -38,13 +38,18 @@ def make_finding(
     )
 
 
+def _share_words(hits: int, times: int) -> str:
+    """Return how often something is so, of how many times."""
+    return "each time" if hits == times else f"{hits} times of {times}"
+
+
 def find_same_time(fires: FireTimes) -> Finding | None:
     """Count the backups that start in the same minute as a run."""
     minutes = {run // 60 for run in fires.runs}
     hits = [backup for backup in fires.backups if backup // 60 in minutes]
     if not hits:
         return None
-    message = f"Run and backup start in the same minute, {len(hits)} times of {len(fires.backups)}."
+    message = f"Run and backup start in the same minute, {_share_words(len(hits), len(fires.backups))}."
     return make_finding(
         code="SameTime",
         severity="conflict",
@@ -100,7 +105,7 @@ def find_too_close(fires: FireTimes, expected: float) -> Finding | None:
     severity: Severity = "conflict" if len(hits) > MANY * len(runs) else "warning"
     message = (
         f"The backup starts before the run has had its expected {duration(expected)}, "
-        f"{len(hits)} times of {len(runs)}."
+        f"{_share_words(len(hits), len(runs))}."
     )
     return make_finding(
         code="TooClose", severity=severity, message=message, hits=hits, of=len(runs), zone=fires.cronjob

@@ -134,7 +134,9 @@ def test_rarely_is_longer_than_half_a_year() -> None:
 
 
 def test_leap_days_conflict_however_far_they_are() -> None:
-    assert found(verdict("0 2 29 2 *", "0 2 29 2 *"), "SameTime") is not None
+    same = found(verdict("0 2 29 2 *", "0 2 29 2 *"), "SameTime")
+    assert same is not None
+    assert "in the same minute, each time." in same.message
     assert verdict("0 2 29 2 *", "0 3 29 2 *").verdict == "warning"
 
 

@@ -92,7 +92,7 @@ def test_a_question_is_answered_by_one_key(keys: str, done: bool) -> None:
 def test_a_name_must_be_typed_whole() -> None:
     asked: list[bool] = []
     prompt = name_prompt("Delete?", "pg-main", lambda: asked.append(True))
-    for typed, done in (("pg", False), ("-main", True)):
+    for typed, done in (("pg", False), ("pg-main", True)):
         for letter in typed:
             assert not prompt.press("minus" if letter == "-" else letter, letter)
         assert prompt.press("enter", "\r") is done

@@ -63,6 +63,8 @@ def test_a_storage_that_is_away_is_seen_where_policies_and_snapshots_are() -> No
     [
         (Retention(days=30), "30 days"),
         (Retention(keep_daily=7, keep_weekly=4), "7 daily, 4 weekly"),
+        (Retention(days=1), "1 day"),
+        (Retention(days=1, keep_last=2), "all of 1 day, and 2 last"),
         (Retention(days=3, keep_last=2), "all of 3 days, and 2 last"),
         (Retention(days=30, keep_daily=7, keep_monthly=12), "all of 30 days, and 7 daily, 12 monthly"),
         (Retention(), "the newest good one alone"),

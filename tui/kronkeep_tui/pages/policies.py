@@ -6,7 +6,7 @@ import msgspec
 
 from kronkeep_common.models import BackupPolicy, CopyState, CronJob, Retention
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import age, duration
+from kronkeep_common.text import age, count_words, duration
 from kronkeep_tui.pages.jobs import MOST_RUNS, fault_lines
 from kronkeep_tui.pages.jobs import detail as job_detail
 from kronkeep_tui.pages.moments import age_cell, wait_cell
@@ -94,9 +94,10 @@ def retention_words(retention: Retention) -> str:
     words = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
     counts = [(getattr(retention, f"keep_{word}"), word) for word in words]
     counted = ", ".join(f"{count} {word}" for count, word in counts if count)
-    if retention.days and counted:
-        return f"all of {retention.days} days, and {counted}"
-    return f"{retention.days} days" if retention.days else counted or f"{good_words(retention)} alone"
+    if not retention.days:
+        return counted or f"{good_words(retention)} alone"
+    days = count_words(retention.days, "day")
+    return f"all of {days}, and {counted}" if counted else days
 
 
 def good_words(retention: Retention) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from kronkeep_common.errors import PreconditionFailed
 from kronkeep_common.models import RetentionPlan
 from kronkeep_common.text import count_words
 from kronkeep_tui import actions
@@ -135,9 +136,13 @@ class RetentionView(PageView):
 
     async def _approve(self, policy: _ShownPolicy, plan: RetentionPlan) -> None:
         self.context.tell(f"Removing {count_words(len(plan.remove), 'snapshot')}.", "quiet")
-        await self.context.client.for_cluster(policy.cluster).policies.approve_retention(
-            plan.policy_id, plan.token, policy.namespace
-        )
+        try:
+            await self.context.client.for_cluster(policy.cluster).policies.approve_retention(
+                plan.policy_id, plan.token, policy.namespace
+            )
+        except PreconditionFailed:
+            await self.load()  # nothing was approved; the next approval is of the plan of now
+            raise
         name = f"{policy.namespace}/{policy.cronjob}"
         by_id = ("--policy", plan.policy_id) if policy.is_orphan else ()
         self.context.last_change = lines_of_change(
