@@ -315,7 +315,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     is. It has `kit_repositories` repositories, and `kit_outdated` is why it does not open everything; a
     rotation of the key or another address clears the others. `crowded` are repositories (20 at most) in
     which archives begin late, the slowest first. `namespace_warnings`, in the answer to a change, name the
-    namespaces that no cluster has.
+    namespaces without a CronJob that are probably misspelt.
     """
 
     id: str

@@ -65,7 +65,7 @@ async def find_created(call: ApiCall[BackupStorageCreate]) -> BackupStorage:
 async def create_storage(call: ApiCall[BackupStorageCreate]) -> BackupStorage:
     """Create a storage and its repository."""
     storage = await call.services.storages.create(call.body, call.cluster, dry_run=call.dry_run)
-    return await _with_warnings(call, storage, call.body.namespaces)
+    return _with_warnings(call, storage, call.body.namespaces)
 
 
 @routes.get(STORAGE)
@@ -79,14 +79,12 @@ async def change_storage(call: ApiCall[BackupStorageChange]) -> BackupStorage:
     """Change who may use a storage, and how much it may hold."""
     storage = await call.services.storages.change(call.id, call.body)
     named = (*call.body.allow_namespaces, *(call.body.namespaces or ()))
-    return await _with_warnings(call, storage, named)
+    return _with_warnings(call, storage, named)
 
 
-async def _with_warnings(
-    call: ApiCall[Any], storage: BackupStorage, namespaces: Sequence[str]
-) -> BackupStorage:
+def _with_warnings(call: ApiCall[Any], storage: BackupStorage, namespaces: Sequence[str]) -> BackupStorage:
     """Return a storage with what is to be said of the namespaces that a request names."""
-    warnings = await namespace_checks.find_warnings(call.services.clusters, namespaces)
+    warnings = namespace_checks.find_warnings(call.services.cronjobs.subjects.namespaces(), namespaces)
     return msgspec.structs.replace(storage, namespace_warnings=warnings)
 
 

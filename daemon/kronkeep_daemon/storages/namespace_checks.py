@@ -1,36 +1,25 @@
-"""Whether the namespaces that a storage serves exist, so far as kronkeepd may look."""
+"""Whether a namespace that a storage serves is probably another one's name misspelt."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models.storage import EVERY_NAMESPACE
+from kronkeep_common.name_suggestions import closest_name
 from kronkeep_common.text import clean
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import NotFoundInCluster
 
 MOST_NAMESPACES = 20  # that are looked at
 
 
-async def find_warnings(clusters: Iterable[Cluster], namespaces: Iterable[str]) -> tuple[str, ...]:
-    """Return a sentence about each namespace that no cluster has; none where one of them cannot tell."""
-    known = list(clusters)
-    names = sorted(set(namespaces) - {EVERY_NAMESPACE})[:MOST_NAMESPACES]
-    missing = [name for name in names if await _is_nowhere(known, name)]
+def find_warnings(known: Collection[str], namespaces: Iterable[str]) -> tuple[str, ...]:
+    """Return a sentence about each namespace without a CronJob whose name is like one that has some.
+
+    A storage may be made before the first CronJob of a namespace, so an unknown name alone is no fault.
+
+    known: the namespaces that have CronJobs, from the watches: reading namespaces would be one more right.
+    """
+    unknown = sorted(set(namespaces) - set(known) - {EVERY_NAMESPACE})[:MOST_NAMESPACES]
+    near = {name: closest_name(name, known) for name in unknown}
     return tuple(
-        f"There is no namespace {clean(name, 63)} in any cluster that is watched: nobody there can use the "
-        "storage until it is made."
-        for name in missing
+        f"No CronJob is in the namespace {clean(name, 63)} yet. Did you mean {clean(other, 63)}?"
+        for name, other in near.items()
+        if other is not None
     )
-
-
-async def _is_nowhere(clusters: list[Cluster], name: str) -> bool:
-    for cluster in clusters:
-        try:
-            await cluster.get(paths.namespaces(name))
-        except NotFoundInCluster:
-            continue
-        except KronkeepError:
-            return False
-        return False
-    return bool(clusters)

@@ -466,12 +466,8 @@ def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
     assert "1.0 GiB" in lines[1]
     line = ("storage", "change", "life", "--allow-namespace", "default", "-o", "json")
     assert json.loads(run_kronkeep(daemon, *line).stdout)["namespaces"] == ["default"]
-    for flag in ("--allow-namespace", "--deny-namespace"):
-        misspelt = run_kronkeep(daemon, "storage", "change", "life", flag, "defualt")
-        warns = "There is no namespace defualt in any cluster" in misspelt.stderr
-        assert (misspelt.returncode, warns) == (0, flag == "--allow-namespace"), misspelt.stderr
     pruned = run_kronkeep(daemon, "storage", "prune", "life").stdout.splitlines()
-    assert pruned[0].endswith("0 B were freed")
+    assert pruned[0].startswith("life is pruned")
     assert pruned[1] == "life active"
     row = json.loads(run_kronkeep(daemon, "storage", "list", "-o", "json").stdout)
     life = next(storage for storage in row if storage["id"] == "life")

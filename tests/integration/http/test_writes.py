@@ -195,6 +195,16 @@ async def create_vault(daemon: Daemon) -> None:
         await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
 
 
+async def test_a_storage_warns_of_a_namespace_that_is_probably_misspelt(daemon: Daemon) -> None:
+    await create_vault(daemon)
+    async with daemon.client() as client:
+        change = BackupStorageChange(allow_namespaces=("defualt", "production"))
+        (warning,) = (await client.storages.change("vault", change)).namespace_warnings
+        assert warning == "No CronJob is in the namespace defualt yet. Did you mean default?"
+        back = BackupStorageChange(deny_namespaces=("defualt", "production"))
+        assert (await client.storages.change("vault", back)).namespace_warnings == ()
+
+
 def mounting(*volumes: dict[str, Any]) -> dict[str, Any]:
     """Return the spec of a CronJob that mounts volumes at their names."""
     mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]

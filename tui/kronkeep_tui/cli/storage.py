@@ -7,12 +7,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from kronkeep_common.errors import InvalidRequest, StorageFailed
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_common.models.storage_layout import LAYOUTS
 from kronkeep_common.storage_place import describe_place
-from kronkeep_common.text import size
 from kronkeep_tui.cli import (
     output,
     storage_address,
@@ -298,23 +297,13 @@ async def _run_work(client: "Client", options: argparse.Namespace) -> int:
             if options.wait:
                 storage = await wait_for_end.wait_for_storage(client, storage)
         case _:
-            storage = await _prune(client, options)
+            await client.storages.prune(options.name)
+            storage = await client.storages.get(options.name)
+            if options.output == "text":
+                print(
+                    f"{storage.id} is pruned; kronkeep storage usage {storage.id} measures what it holds now"
+                )
     return _report(storage, options)
-
-
-async def _prune(client: "Client", options: argparse.Namespace) -> BackupStorage:
-    """Prune a storage and say what it holds before and after that, so far as it can be measured."""
-    try:
-        before = (await client.storages.measure(options.name)).usage
-        await client.storages.prune(options.name)
-        storage = await client.storages.measure(options.name)
-    except StorageFailed:  # one that is full may be pruned all the same
-        await client.storages.prune(options.name)
-        return await client.storages.get(options.name)
-    if before is not None and storage.usage is not None and options.output == "text":
-        freed = max(0, before.used_bytes - storage.usage.used_bytes)
-        print(f"{storage.id} holds {size(storage.usage.used_bytes)}: {size(freed)} were freed")
-    return storage
 
 
 async def _delete(client: "Client", options: argparse.Namespace) -> int:
