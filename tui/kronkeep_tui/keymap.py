@@ -22,6 +22,21 @@ _LABELS = {
     "pagedown": "pgdn",
     "ctrl+@": "ctrl+space",
 }
+# What a Mac types with alt and a digit: so Textual reads the bytes of esc and that digit, too.
+_LABELS |= {
+    "inverted_exclamation_mark": "alt+1",
+    "trade_mark_sign": "alt+2",
+    "pound_sign": "alt+3",
+    "cent_sign": "alt+4",
+    "infinity": "alt+5",
+    "section_sign": "alt+6",
+    "pilcrow_sign": "alt+7",
+    "bullet": "alt+8",
+    "feminine_ordinal_indicator": "alt+9",
+    "masculine_ordinal_indicator": "alt+0",
+    "en_dash": "alt+-",
+    "not_equal_to": "alt+=",
+}
 CTRL_C = "ctrl+c"
 
 
@@ -104,7 +119,9 @@ class Keymap:
             return ""  # the application explains it
         elsewhere = [b.action for b in self.bindings if key in b.keys]
         if not elsewhere:
-            return f"{key_label(key)} does nothing here; ? shows the keys."
+            label = key_label(key)
+            alt = " A key with esc directly before it is read as alt." if label.startswith("alt+") else ""
+            return f"{label} does nothing here; ? shows the keys.{alt}"
         places = "; ".join(f"{action.label} in {place_words(action.scopes)}" for action in elsewhere[:3])
         return f"{key_label(key)} does nothing here. It is: {places}."
 

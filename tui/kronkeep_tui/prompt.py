@@ -49,6 +49,9 @@ class Prompt(Protocol):
         """Insert pasted text into the answer."""
 
 
+REPLACED = "typing replaces it, space adds to it"
+
+
 def ignore_text(_text: str) -> None:
     """Do nothing with a prompt's text."""
 
@@ -66,7 +69,8 @@ class LinePrompt:
     `on_arrow`, up (-1) and down (1) go there instead. Where `required` is set, only that text is accepted.
     `describe` returns what stands above the text as it is; `on_save` gets the text at ctrl+s.
 
-    An answer that is refused stays open for correction. With `is_filter` the columns of a refusal are those
+    An answer that is refused stays open for correction. With `is_filter` a first letter replaces the text
+    that was there, other keys edit it; and the columns of a refusal are those
     of the text, and the cursor goes behind the word at fault.
     """
 
@@ -107,12 +111,13 @@ class LinePrompt:
         self._on_arrow = on_arrow
         self._on_save = on_save
         self._is_filter = is_filter
+        self._is_untouched = is_filter and bool(text)  # then a letter replaces the text
 
     @property
     def question(self) -> str:
         """What is asked, what the text may become, or why it was refused."""
         asked = self._describe(self.text) if self._describe is not None else self._question
-        return " ".join(filter(None, (asked, self._refusal)))
+        return " ".join(filter(None, (asked, REPLACED if self._is_untouched else "", self._refusal)))
 
     @property
     def has_hint(self) -> bool:
@@ -152,7 +157,9 @@ class LinePrompt:
     def paste(self, text: str) -> None:
         """Insert the first line of pasted text."""
         if text:
-            self._set_line(self._line.insert(text.splitlines()[0]))
+            line = EditedLine() if self._is_untouched else self._line
+            self._is_untouched = False
+            self._set_line(line.insert(text.splitlines()[0]))
 
     def refuse(self, error: KronkeepError) -> bool:
         """Show why the text was refused, and put the cursor behind the word at fault."""
@@ -180,7 +187,11 @@ class LinePrompt:
         return False
 
     def _edit(self, key: str, character: str | None) -> None:
-        if key in ("tab", "right") and self.cursor is None:
+        is_replaced = self._is_untouched and character is not None and character.isprintable()
+        self._is_untouched = False
+        if is_replaced and key != "space":
+            self._set_line(EditedLine().insert(character or ""))
+        elif key in ("tab", "right") and self.cursor is None:
             self._set_text(self.text + self.completion)
         elif key in ("up", "down") and self._on_arrow is not None:
             self._on_arrow(-1 if key == "up" else 1)

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from kronkeep_tui.actions import ACTIONS, BY_NAME, Action, handler_names
+from kronkeep_tui.form.form_rows import FormRow
+from kronkeep_tui.form.section_rail import rail_of_rows
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.key_reference import reference_page
 from kronkeep_tui.keymap import Keymap, find_faults
-from kronkeep_tui.prompt import LinePrompt, YesNoPrompt, name_prompt
+from kronkeep_tui.prompt import LinePrompt, YesNoPrompt, ignore_text, name_prompt
 from kronkeep_tui.views.registry import KINDS, view_class
 
 
@@ -98,6 +100,46 @@ def test_a_name_must_be_typed_whole() -> None:
         assert prompt.press("enter", "\r") is done
         assert bool(asked) is done
         assert ("That does not match; nothing was done." in prompt.question) is not done
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ([("n", "n"), ("s", "s")], "ns"),
+        ([("space", " "), ("n", "n")], "name:shop n"),
+        ([("end", None), ("s", "s")], "name:shops"),
+        ([("backspace", "\x7f"), ("s", "s")], "name:shos"),
+    ],
+)
+def test_a_filter_that_is_set_is_replaced_by_what_is_typed_or_edited(
+    keys: list[tuple[str, str | None]], text: str
+) -> None:
+    prompt = LinePrompt("/", ignore_text, text="name:shop", is_filter=True)
+    assert "typing replaces it" in prompt.question
+    for key, character in keys:
+        prompt.press(key, character)
+    assert prompt.text == text
+    assert "typing replaces it" not in prompt.question
+    pasted = LinePrompt("/", ignore_text, text="name:shop", is_filter=True)
+    pasted.paste("late")
+    assert pasted.text == "late"
+
+
+@pytest.mark.parametrize("key", ["trade_mark_sign", "alt+q"])
+def test_escape_directly_before_a_key_is_named_as_alt(key: str) -> None:
+    words = Keymap().explain(key)
+    assert words.startswith("alt+2" if key == "trade_mark_sign" else "alt+q")
+    assert "esc directly before it is read as alt" in words
+
+
+def test_titles_of_sections_move_together_before_they_are_cut() -> None:
+    titles = ("CronJob", "Running", "Backup", "Archive", "Keep", "Copies", "Hooks", "Drill")
+    rows = [row for title in titles for row in (FormRow(key="", label=title), FormRow(key=title, label=""))]
+    wide = "".join(words for words, _ in rail_of_rows(rows, "Backup", 80))
+    narrow = "".join(words for words, _ in rail_of_rows(rows, "Backup", 58))
+    assert " Running [Backup] Archive " in wide
+    assert narrow.rstrip() == "CronJob Running [Backup] Archive Keep Copies Hooks Drill"
+    assert len(rail_of_rows(rows, "Backup", 58)) == len(titles), "each can be clicked"
 
 
 def test_a_prompt_is_edited_completed_and_remembers() -> None:

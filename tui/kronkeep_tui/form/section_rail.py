@@ -6,15 +6,25 @@ from kronkeep_tui.form.form_rows import FormRow
 from kronkeep_tui.widgets.cells import Text
 
 
-def rail_of_rows(rows: Sequence[FormRow], key: str) -> Text:
-    """Return the titles of the sections, the one with the key in brackets, those with a fault with `!`."""
+def rail_of_rows(rows: Sequence[FormRow], key: str, width: int) -> Text:
+    """Return the titles of the sections, the one with the key in brackets, those with a fault with `!`.
+
+    Where they do not fit into a width in cells, they stand closer to each other.
+    """
+    spans = _titles(rows, key, " ")
+    is_fitting = sum(len(words) for words, _ in spans) <= width
+    return spans if is_fitting or not width else _titles(rows, key, "")
+
+
+def _titles(rows: Sequence[FormRow], key: str, margin: str) -> Text:
     spans: list[tuple[str, str]] = []
     for title, fields in sections_of_rows(rows):
         has_fault = any(row.fault for row in fields)
         words = f"{title.partition(':')[0]}{'!' if has_fault else ''}"
         is_here = any(row.key == key for row in fields)
         role = "bad" if has_fault else "chosen" if is_here else "quiet"
-        spans.append((f"[{words}]" if is_here else f" {words} ", role))
+        space = "" if margin else " "
+        spans.append((f"[{words}]{space}" if is_here else f"{margin}{words} ", role))
     return tuple(spans)
 
 

@@ -102,7 +102,8 @@ class FormBase(View):
         row = self.form_widget.row
         text, role = self.hint(row)
         self._hint_lines.say(text, role)
-        self.query_one("#rail", TextLine).say(*rail_of_rows(self.form_widget.rows, row.key))
+        rail = self.query_one("#rail", TextLine)
+        rail.say(*rail_of_rows(self.form_widget.rows, row.key, rail.size.width))
 
     def fit_panel(self) -> None:
         """Give the panel below the fields the lines that it needs, and the fields every other one."""
