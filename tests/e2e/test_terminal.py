@@ -58,7 +58,7 @@ async def test_a_whole_session(
     await tmux.press("Escape")
     await tmux.see("other")
     await tmux.press("Home", "Space", "Space", "s")
-    await tmux.answer("y", "?")
+    await tmux.answer("y", "Suspend default/other, default/shop-dump?")
     await tmux.see("Suspended 2 of them")
     await eventually(lambda: client.cronjobs.list(), lambda page: all(c.suspended for c in page.items))
     await tmux.press("E")
