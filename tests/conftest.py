@@ -15,6 +15,7 @@ from tests.file_order import group_of, order_files
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_daemon import garbage
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.embedded.apiserver import ApiServer
 from kronkeep_daemon.supervisor import Supervisor
@@ -61,8 +62,11 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave the modules and tests out of later garbage collections, which take 0.15 s each with them."""
-    gc.freeze()
+    """Leave the modules and tests out of later garbage collections, which take 0.15 s each with them.
+
+    Young objects are collected as late as in kronkeepd, which saves a tenth of the CPU of tests/ui.
+    """
+    garbage.set_modules_aside()
     gc.enable()
 
 
