@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-from kronkeep_common.api import SinkStatus
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.states import BACKUP_TRANSITIONS, EXECUTION_TRANSITIONS, RESTORE_TRANSITIONS, is_final
@@ -33,7 +32,7 @@ from kronkeep_daemon.sinks.parquet_process import (
     WrittenMonth,
     hash_file,
 )
-from kronkeep_daemon.sinks.shipper import SinkState
+from kronkeep_daemon.sinks.sink_state import SinkState
 
 log = logging.getLogger(__name__)
 PROGRAM = (sys.executable, "-m", "kronkeep_daemon.sinks.parquet_process")
@@ -94,7 +93,7 @@ class ParquetShipper:
         await self._verify_if_due()
         self.state.fault = None
         self.state.shipped_at = self._clock.now()
-        self._set_status("live")
+        self.state.set_status("live", self._clock.now())
 
     async def _verify_if_due(self) -> None:
         now = self._clock.monotonic()
@@ -123,7 +122,7 @@ class ParquetShipper:
             known = self._known(table)
             if str(month) in known:
                 continue
-            self._set_status("copying")
+            self.state.set_status("copying", self._clock.now())
             written = await self._write(table, month)
             if written.is_open:
                 continue
@@ -171,12 +170,7 @@ class ParquetShipper:
         if self.state.fault is None or self.state.fault.message != fault.message:
             log.warning("sink %s: %s", self._name, fault)
         self.state.fault = fault
-        self._set_status("failed")
-
-    def _set_status(self, status: SinkStatus) -> None:
-        if self.state.status != status:
-            self.state.status = status
-            self.state.since = self._clock.now()
+        self.state.set_status("failed", self._clock.now())
 
 
 def _compare(path: Path, written: WrittenMonth) -> SinkRefused | None:

@@ -10,14 +10,10 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
-from kronkeep_common.api import SinkStatus
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import DamagedHistory, KronkeepError
 from kronkeep_daemon.history import History
@@ -37,6 +33,7 @@ from kronkeep_daemon.history.shipped_pages import (
 from kronkeep_daemon.sinks.batch import TableBatch, batches_of, puts_of
 from kronkeep_daemon.sinks.position import TABLES, SinkPosition, advance_copy, begin_copy
 from kronkeep_daemon.sinks.postgres import PostgresSink, TlsSettings, connect
+from kronkeep_daemon.sinks.sink_state import SinkState
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,25 +43,6 @@ GATHER_SECONDS = 0.2  # in which changes gather after one has come
 SEEN_SECONDS = 30.0  # between two signs of life of a sink that has nothing to ship
 LONGEST_PAUSE = 15.0  # between two attempts to reach a sink
 READER_CACHE = 1024  # KiB
-
-
-class SinkState(msgspec.Struct, kw_only=True):
-    """How a sink is now.
-
-    since: when its status began.
-    place: the sequence up to which it has everything; None until that is known.
-    was_passed: changes that it needs were removed to make place, so that it gets the whole history again.
-    fault: what keeps it from taking changes.
-    """
-
-    status: SinkStatus = "starting"
-    since: datetime
-    place: int | None = None
-    copied: int = 0
-    refused: int = 0
-    shipped_at: datetime | None = None
-    was_passed: bool = False
-    fault: KronkeepError | None = None
 
 
 class Shipper:
@@ -118,12 +96,7 @@ class Shipper:
         if self.state.fault is None or self.state.fault.code != fault.code:
             log.warning("sink %s: %s", self._name, fault)
         self.state.fault = fault
-        self._set_status("failed")
-
-    def _set_status(self, status: SinkStatus) -> None:
-        if self.state.status != status:
-            self.state.status = status
-            self.state.since = self._clock.now()
+        self.state.set_status("failed", self._clock.now())
 
     def _check_backlog(self) -> None:
         """Notice that changes which a sink that does not answer needs were removed to make place."""
@@ -150,7 +123,7 @@ class Shipper:
                 position = position._replace(place=page.place)
                 await sink.write(await asyncio.to_thread(batches_of, page.changes), position)
             else:
-                self._set_status("live")
+                self.state.set_status("live", self._clock.now())
                 self._pause = 1.0
                 await self._wait_for_change(sink)
 
@@ -163,9 +136,9 @@ class Shipper:
         state.refused = refused
         state.shipped_at = self._clock.now()
         if position.copied_to is not None:
-            self._set_status("copying")
+            self.state.set_status("copying", self._clock.now())
         elif state.status != "live" or self._history.seq - position.place.sequence > MOST_CHANGES:
-            self._set_status("behind")
+            self.state.set_status("behind", self._clock.now())
         self._report()
 
     async def _begin_copy(self, sink: PostgresSink, position: SinkPosition | None) -> SinkPosition:

@@ -14,7 +14,6 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages import runs as runs_page
-from kronkeep_tui.pages.durations import RunsByCronJob, group_runs, open_runs
 from kronkeep_tui.pages.status_words import FAULTS, UNENDED, last_outcome, present_state
 from kronkeep_tui.prompt import LinePrompt, name_prompt
 from kronkeep_tui.shell_commands import line_of_edit
@@ -22,6 +21,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.views.cronjob_table import CronJobTableView
 from kronkeep_tui.views.log_preview import LogPreview
 from kronkeep_tui.views.name_columns import cronjob_name, namespace_of
+from kronkeep_tui.views.run_groups import RunGroups
 from kronkeep_tui.views.sort_orders import SortOrder, moment_key, name_key, number_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
@@ -79,8 +79,7 @@ class JobsView(CronJobTableView):
         super().__init__(context, place)
         self._refused_texts: dict[str, bytes] = {}  # by CronJob: what was written in the editor
         self._preview = LogPreview(context, self.show_detail)
-        self._grouped: tuple[object, object] = (None, None)
-        self._groups: RunsByCronJob = {}
+        self._groups = RunGroups()
 
     def crumb(self, store: Store) -> str:
         return "Jobs"
@@ -88,18 +87,10 @@ class JobsView(CronJobTableView):
     def show(self, store: Store, now: datetime) -> None:
         is_wide = self.context.view_size.width >= runs_page.WITH_USUAL
         if is_wide:
-            self._group(store)
+            self._groups.update(store)
         else:
-            self._groups = {}
-            self._grouped = (None, None)
+            self._groups.clear()
         super().show(store, now)
-
-    def _group(self, store: Store) -> None:
-        """Group the runs by CronJob again where one has come, gone or ended: each group is in many rows."""
-        grouped = (store.executions.order, open_runs(store))
-        if self._grouped[0] is not grouped[0] or self._grouped[1] != grouped[1]:
-            self._grouped = grouped
-            self._groups = group_runs(store)
 
     def records(self, store: Store) -> Sequence[CronJob]:
         return sorted(store.cronjobs, key=_natural_order_key)
@@ -108,7 +99,7 @@ class JobsView(CronJobTableView):
         return store.cronjobs
 
     def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
-        return page.row(record, store, now, self._groups.get(record.id, ()))
+        return page.row(record, store, now, self._groups.runs_of(record.id))
 
     def is_faulty(self, record: CronJob) -> bool:
         """Return whether it failed, missed a run, is late, or has a policy that cannot be applied."""

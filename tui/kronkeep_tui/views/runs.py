@@ -13,12 +13,12 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
 from kronkeep_tui.pages import runs as page
-from kronkeep_tui.pages.durations import RunsByCronJob, group_runs, open_runs
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store, backup_of, runs_of
 from kronkeep_tui.views.log_preview import LogPreview
 from kronkeep_tui.views.name_columns import name_of_its_cronjob, namespace_of
+from kronkeep_tui.views.run_groups import RunGroups
 from kronkeep_tui.views.sort_orders import SortOrder, name_key, number_key
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
@@ -58,8 +58,7 @@ class RunsView(TableView[CronJobExecution]):
         self._is_at_end = False
         self._newest_seen = ""
         self._preview = LogPreview(context, self.show_detail)
-        self._grouped: tuple[object, object] = (None, None)
-        self._groups: RunsByCronJob = {}
+        self._groups = RunGroups()
         self._with_backups: tuple[object, object] = (None, None)
         self._failed_runs = 0  # of those that are shown, while only faults are
 
@@ -98,16 +97,9 @@ class RunsView(TableView[CronJobExecution]):
 
     def show(self, store: Store, now: datetime) -> None:
         if self._has_usual:
-            self._group(store)
+            self._groups.update(store)
         super().show(store, now)
         self._note_newest()
-
-    def _group(self, store: Store) -> None:
-        """Group the runs by CronJob again where one has come, gone or ended: each group is in many rows."""
-        grouped = (store.executions.order, open_runs(store))
-        if self._grouped[0] is not grouped[0] or self._grouped[1] != grouped[1]:
-            self._grouped = grouped
-            self._groups = group_runs(store)
 
     def _note_newest(self) -> None:
         """Note the newest run while the first row is in sight."""
@@ -126,7 +118,7 @@ class RunsView(TableView[CronJobExecution]):
         return self._with_backups
 
     def row_of(self, record: CronJobExecution, store: Store, now: datetime) -> TableRow:
-        others = self._groups.get(record.cronjob_id, ()) if self._has_usual else None
+        others = self._groups.runs_of(record.cronjob_id) if self._has_usual else None
         return page.row(record, store, now, others)
 
     @property
