@@ -37,7 +37,6 @@ BATCH = 500_000
 
 LIVE = """
 import asyncio, json, sys, time
-from itertools import pairwise
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from kronkeep_common.clock import SystemClock
@@ -45,14 +44,14 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.history.figure_reader import FigureQuestion, read_figures
 from kronkeep_daemon.history.writer import SWITCH_SECONDS
 from benchmarks.bench_large import build_run
-from benchmarks.loop_pauses import held_seconds, record_ticks
+from benchmarks.loop_pauses import PauseCounts, count_pauses
 def memory(): return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
-ticks = []
 async def live(folder, runs, seconds):
     began = time.perf_counter()
     history = await History.open(folder, clock=SystemClock())
     opened = time.perf_counter() - began
-    ticker = asyncio.create_task(record_ticks(ticks))
+    pauses, pages = PauseCounts(), PauseCounts()
+    ticker = asyncio.create_task(count_pauses(pauses))
     last = datetime.now(UTC).date()
     question = FigureQuestion("namespace", last - timedelta(days=89), last, "total")
     times, cpu_times = [], []
@@ -63,12 +62,12 @@ async def live(folder, runs, seconds):
         cpu_times.append(time.process_time() - cpu)
     assert len(figures) == 10 and sum(each.failed for each in figures)
     end = time.monotonic() + seconds
-    rows, number, pages = history.table("executions").rows, runs, []
+    rows, number, largest = history.table("executions").rows, runs, 0.0
     while time.monotonic() < end:
         for equal in ({"status": "failed"}, {"cronjob_id": build_run(number * 7, runs)["cronjob_id"]}, {}):
             start = time.perf_counter()
             page = rows.newest(equal, limit=50)
-            pages.append(time.perf_counter() - start)
+            pages.add(time.perf_counter() - start)
             await asyncio.sleep(0)
         history.executions.count()
         for _ in range(5):
@@ -76,14 +75,14 @@ async def live(folder, runs, seconds):
             history.table("executions").put_document(None, document)
             number += 1
         await history.commit()
+        largest = max(largest, memory())
     ticker.cancel()
-    ordered = sorted(held_seconds(earlier, later) for earlier, later in pairwise(ticks))
     print(json.dumps({
         "open_seconds": opened, "rss_mb": memory(), "figures_ms": 1000 * sorted(times)[2],
         "figures_cpu_ms": 1000 * sorted(cpu_times)[2],
-        "writes": number - runs, "page_ms": 1000 * sorted(pages)[len(pages) // 2],
-        "page_p99_ms": 1000 * sorted(pages)[len(pages) * 99 // 100],
-        "held_p99_ms": 1000 * ordered[len(ordered) * 99 // 100], "held_longest_ms": 1000 * ordered[-1],
+        "largest_rss_mb": largest, "writes": number - runs, "seconds": seconds,
+        "page_ms": pages.quantile(0.5), "page_p99_ms": pages.quantile(0.99),
+        "held_p99_ms": pauses.quantile(0.99), "held_longest_ms": pauses.quantile(1),
     }))
     await history.close()
 sys.setswitchinterval(SWITCH_SECONDS)

@@ -10,8 +10,9 @@ disk) counts and other programs do not. Those can still add to it, so the shorte
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +60,35 @@ async def record_ticks(ticks: list[Tick]) -> None:
     while True:
         ticks.append(read_tick(thread))
         await asyncio.sleep(TICK)
+
+
+class PauseCounts:
+    """How often the loop was held for how long, to a tenth of a millisecond: bounded, for runs of hours."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def add(self, seconds: float) -> None:
+        """Count one more time."""
+        self._counts[round(seconds * 10_000)] += 1
+
+    def quantile(self, share: float) -> float:
+        """Return the time, in milliseconds, that this share of the times do not exceed."""
+        ordered = sorted(self._counts)
+        sums = accumulate(self._counts[tenths] for tenths in ordered)
+        place = next(place for place, total in enumerate(sums) if total >= share * self._counts.total())
+        return ordered[place] / 10
+
+
+async def count_pauses(pauses: PauseCounts) -> None:
+    """Count how long the loop is held, every millisecond until cancelled."""
+    thread = threading.get_native_id()
+    earlier = read_tick(thread)
+    while True:
+        await asyncio.sleep(TICK)
+        later = read_tick(thread)
+        pauses.add(held_seconds(earlier, later))
+        earlier = later
 
 
 async def longest_pause(work: Callable[[], Awaitable[None]]) -> float:

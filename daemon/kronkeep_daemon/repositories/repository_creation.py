@@ -2,12 +2,14 @@
 
 One Job creates it with `restic init`; a second container of that Job, which shares nothing with the first
 but the volumes, opens it and lists its keys. restic refuses to create a repository where there is a config;
-then a second Job opens what is there. The names of the Jobs follow from the arguments, so a daemon that was
-killed finds its Jobs instead of running a second `init` beside the first.
+then a second Job opens what is there, and a third tries each key where there are several. The names of the
+Jobs follow from the arguments, so a daemon that was killed finds its Jobs instead of running a second `init`
+beside the first.
 
 restic writes the key first and the config after it. One that was killed between the two leaves a key that our
 password opens and that fits no config: restic 0.19 refuses to create a repository there, and 0.14 makes a
 second key, after which each command opens the repository or calls it damaged, by the order of two file names.
+Keys that somebody has added are of other passwords, or fit the config; only a key that does not is a fault.
 """
 
 from kronkeep_common.errors import StorageFailed
@@ -85,14 +87,27 @@ async def _try_once(
     config = creation.container("config")
     if failure is not None and _reason_of(failure) == Reason.REPOSITORY_THERE:
         steps = opening_steps(repository)
-        if not is_first_attempt:
-            steps = [(KEYS_STEP, keys.argv()), *steps]
+        steps.insert(-1, (KEYS_STEP, keys.argv()))
         opening = await jobs.run(f"kronkeep-open-{name}", steps, repository, seconds)
-        failure = _opening_failure(opening)
+        failure = _opening_failure(opening, is_first_attempt=is_first_attempt)
         config = opening.container(IDENTITY_STEP)
+        if failure is None:
+            failure = await _try_keys(jobs, repository, name, seconds, opening.container(KEYS_STEP))
     if failure is not None:
         raise failure
     return cat.parse_id(config.log) if config is not None else ""
+
+
+async def _try_keys(
+    jobs: RepositoryJobs, repository: Repository, name: str, seconds: float, listing: ContainerResult | None
+) -> StorageFailed | None:
+    """Open the repository with each of its keys where there are several; return why that failed."""
+    ids = keys.parse(listing.log)[: keys.MOST_TRIED] if listing is not None else []
+    if len(ids) < 2:
+        return None
+    steps = [(f"key-{number}", cat.argv(lock=False, key=key)) for number, key in enumerate(ids)]
+    failure = storage_failure(await jobs.run(f"kronkeep-keys-{name}", steps, repository, seconds))
+    return _as_config_lost(failure)
 
 
 def _creation_failure(job: FinishedJob) -> StorageFailed | None:
@@ -111,16 +126,16 @@ def _creation_failure(job: FinishedJob) -> StorageFailed | None:
     return failure
 
 
-def _opening_failure(job: FinishedJob) -> StorageFailed | None:
-    """Return why what is there was not opened; where its keys were listed, that it has several."""
+def _opening_failure(job: FinishedJob, *, is_first_attempt: bool) -> StorageFailed | None:
+    """Return why it was not opened; damage after an interruption is our own unfinished creation."""
     failure = storage_failure(job)
-    listing = job.container(KEYS_STEP)
-    if listing is None:
-        return failure
-    if failure is None:
-        return _key_failure(listing)
-    is_unclear = _reason_of(failure) == Reason.REPOSITORY_DAMAGED
-    return storage_error(Fault.of(Reason.CONFIG_LOST)) if is_unclear else failure
+    return failure if is_first_attempt else _as_config_lost(failure)
+
+
+def _as_config_lost(failure: StorageFailed | None) -> StorageFailed | None:
+    """Return the failure; a repository that restic calls damaged has a key that does not fit its config."""
+    is_misfit = failure is not None and _reason_of(failure) == Reason.REPOSITORY_DAMAGED
+    return storage_error(Fault.of(Reason.CONFIG_LOST)) if is_misfit else failure
 
 
 def _key_failure(listing: ContainerResult) -> StorageFailed | None:

@@ -16,13 +16,15 @@ _COMPARE = (
 )
 
 
-def argv(repository_id: str = "", *, lock: bool = True) -> list[str]:
+def argv(repository_id: str = "", *, lock: bool = True, key: str = "") -> list[str]:
     """Open the repository, or say within PROBE_SECONDS why it cannot be opened.
 
     repository_id: the id that it must have; empty where any repository will do.
     lock: False where it need not be writable.
+    key: the id of the key that is tried first (`--key-hint`); empty for the order of the storage.
     """
-    command = limit_time(PROBE_SECONDS, ["restic", "cat", "config", *([] if lock else ["--no-lock"])])
+    options = [*([] if lock else ["--no-lock"]), *(["--key-hint", key] if key else [])]
+    command = limit_time(PROBE_SECONDS, ["restic", "cat", "config", *options])
     return ["sh", "-c", _COMPARE, repository_id, *command] if repository_id else command
 
 

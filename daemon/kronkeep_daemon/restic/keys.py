@@ -5,6 +5,7 @@ import re
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.restic.command_line import PROBE_SECONDS, limit_time
 
+MOST_TRIED = 20  # restic tries no more keys than this (maxKeys in OpenRepository)
 _ID = re.compile(rb"^[0-9a-f]{64}$")
 
 

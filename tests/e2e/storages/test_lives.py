@@ -27,6 +27,7 @@ from kronkeep_common import errors
 from kronkeep_common.client import Client
 from kronkeep_common.models import (
     BackupPolicySpec,
+    BackupStorage,
     BackupStorageChange,
     BackupStorageCreate,
     CronJobCreate,
@@ -297,6 +298,48 @@ async def test_a_folder_with_keys_and_no_config_gets_no_new_repository(
     storage = await create_storage(client, request)
     assert (storage.status, storage.reason) == ("failed", "ConfigLost"), storage
     assert storage.next_step
+
+
+async def open_first(daemon: Daemon, client: Client, name: str, folder: Path) -> BackupStorage:
+    """Create a storage on an existing repository, whose password is `first`."""
+    await replace_secret(daemon, f"{name}-password", {"password": "first"})
+    return await create_storage(
+        client,
+        BackupStorageCreate(
+            id=name,
+            kind="local",
+            settings={"path": str(folder)},
+            password=SecretKeyRef(secret=f"{name}-password"),
+            namespaces=("default",),
+        ),
+    )
+
+
+async def test_a_repository_with_a_key_that_does_not_fit_its_config_is_never_active(
+    storage_daemon: Daemon, client: Client, tmp_path: Path
+) -> None:
+    """Two restics that were killed while they created it leave two keys; chance decides which is tried."""
+    folder = tmp_path / "vault"
+    await asyncio.to_thread(write_quick_repository, folder, "first")
+    await asyncio.to_thread(write_quick_repository, tmp_path / "other", "first")
+    (key,) = (tmp_path / "other/keys").iterdir()
+    key.rename(folder / "keys" / key.name)
+    storage = await open_first(storage_daemon, client, "two-keys", folder)
+    assert storage.status == "failed", storage
+    assert storage.reason in ("ConfigLost", "RepositoryDamaged"), storage
+
+
+async def test_a_key_that_somebody_added_is_no_fault(
+    storage_daemon: Daemon, client: Client, tmp_path: Path
+) -> None:
+    folder = tmp_path / "vault"
+    await asyncio.to_thread(write_quick_repository, folder, "first")
+    (tmp_path / "password").write_text("second")
+    argv = ["restic", "-r", str(folder), "key", "add", "--new-password-file", str(tmp_path / "password")]
+    environment = {**os.environ, "RESTIC_PASSWORD": "first"}
+    await asyncio.to_thread(subprocess.run, argv, check=True, env=environment)
+    storage = await open_first(storage_daemon, client, "added-key", folder)
+    assert storage.status == "active", storage
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
