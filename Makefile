@@ -55,20 +55,23 @@ imports: $(VENV)/.dev ## which package may import which (import-linter)
 	@$(BIN)/lint-imports
 
 .PHONY: pytest
-pytest: $(VENV)/.dev debian servers newer-restic images ## the tests (ARGS="tests/unit -k schedule")
+pytest: $(VENV)/.dev programs ## the tests (ARGS="tests/unit -k schedule")
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not torture" -rs $(ARGS)
+
+.PHONY: programs
+programs: debian servers newer-restic images # what the tests run beside kronkeep; without some of them they skip
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests continue without Debian's kubectl" >&2
 	@systemd/require-debian tmux strace faketime curl >&2
 	@systemd/require-debian zsh fish >&2 || echo "kronkeep: the tests continue without zsh and fish" >&2
 	@systemd/require-debian prometheus >&2 || echo "kronkeep: the tests continue without Debian's prometheus" >&2
 	@systemd/require-debian prometheus-alertmanager chromium >&2 || echo "kronkeep: the tests continue without them" >&2
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not torture" -rs $(ARGS)
 
 .PHONY: e2e
 e2e: $(VENV)/.dev debian servers newer-restic images ## the end-to-end tests on any cluster: KRONKEEP_E2E_KUBECONFIG=FILE
 	@$(BIN)/pytest -n 0 -m "not torture" tests/e2e $(ARGS)
 
 .PHONY: steady
-steady: $(VENV)/.dev debian servers newer-restic images ## run the tests again and again beside two busy loops, and go on where that was interrupted (ARGS="ui=20 all=5")
+steady: $(VENV)/.dev programs ## run the tests again and again beside two busy loops, and go on where that was interrupted (ARGS="ui=20 all=5")
 	@tests/steady $(ARGS)
 
 .PHONY: torture

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from tests.records import vault_with_usage
 from tests.ui.canned import CannedClient, FixedClock
+from tests.ui.idleness import wait_until_handled
 from tests.waiting import LONGEST_WAIT
 from textual import events
 from textual.pilot import Pilot
@@ -43,11 +44,16 @@ def app_of(
 
 
 async def until(pilot: Pilot[Any], is_met: Callable[[], object]) -> None:
-    """Wait until a condition on the app or its screen is met; fail with what the screen shows instead."""
+    """Wait until a condition on the app or its screen is met; fail with what the screen shows instead.
+
+    What belongs to the same change is drawn too then: widgets are drawn one after the other.
+    """
     deadline = time.monotonic() + LONGEST_WAIT
     while not is_met():
         assert time.monotonic() < deadline, screen(pilot)
         await pilot.pause(0.02)
+    if pilot.app.is_running:
+        await wait_until_handled(longest=0)
 
 
 def screen(pilot: Pilot[Any]) -> str:
