@@ -80,7 +80,8 @@ class SlotTracker:
         self._clock = clock
         self._is_live = is_live
         self._is_time_trusted = is_time_trusted
-        self._was_paused = False
+        self._looked_at: float | None = None  # by the monotonic clock, while the watches were live
+        self._paused = timedelta()  # watched since the last judgement, while the time was not trusted
         self._grace = grace
         self._controller_zone = controller_zone
         self._tracked: dict[str, _TrackedSlots] = {}
@@ -92,20 +93,22 @@ class SlotTracker:
         """Judge the slots up to now and record those that are over.
 
         Does nothing without live watches, or while the time cannot be trusted: a clock that is wrong for half
-        a minute must not leave records of runs that were missed.
+        a minute must not leave records of runs that were missed. Meanwhile slots are watched all the same,
+        for as long as the monotonic clock goes on: not while the machine sleeps, nor before a start.
         """
         if not self._is_live():
             return
+        step = self._measure_step()
         if not self._is_time_trusted():
-            self._was_paused = True
+            self._paused += step
             return
         now = self._clock.now()
         since = self._watched_until or self._load_watched_until(now)
         if since > now:  # written by a clock that was ahead
             since = now
             self._tracked.clear()
-        is_gap = now - since > SHORTEST_GAP and not self._was_paused
-        self._was_paused = False
+        is_gap = now - since - self._paused > SHORTEST_GAP
+        self._paused = timedelta()
         changes = RunChanges(self._history, self._bus)
         turn = LoopTurn()
         if is_gap:
@@ -118,6 +121,13 @@ class SlotTracker:
         self._forget_removed()
         self._watched_until = now
         await self._save(changes, now)
+
+    def _measure_step(self) -> timedelta:
+        """Return the time since the last look at live watches; none after a cut or at the first look."""
+        before = self._looked_at
+        self._looked_at = self._clock.monotonic()
+        step = timedelta(seconds=self._looked_at - before) if before is not None else timedelta()
+        return step if step <= SHORTEST_GAP else timedelta()
 
     def open_slots_of(self, cronjob_id: str) -> OpenSlots:
         """Return how a CronJob's slots stand as of the last update."""

@@ -189,6 +189,56 @@ async def test_slots_of_a_time_in_which_the_clock_was_at_fault_are_judged_after_
     ]
 
 
+async def test_a_machine_that_slept_did_not_watch(scene: Scene) -> None:
+    """Its wall time goes on, its monotonic clock does not: to that the cluster's clock has jumped."""
+    scene.answer()
+    await scene.at(5)
+    scene.clock.jump(40 * 60)
+    scene.answer()
+    await scene.show(cronjob(last=slot(40), version=9))
+    await scene.at(55)
+    assert scene.rows() == [
+        (10, "unknown", "Gap"),
+        (40, "unknown", "GoneWhileAway"),
+    ]
+
+
+async def test_a_stop_is_a_gap_also_where_the_clock_is_at_fault_after_the_start(scene: Scene) -> None:
+    await scene.at(5)
+    await scene.close()
+    await scene.clock.advance(40 * 60)
+    scene.answer()
+    scene.clock.jump(-86400)
+    await scene.open()
+    await scene.show(cronjob(last=slot(40), version=9))
+    for _ in range(3):
+        await scene.clock.advance(10)
+        await scene.tracker.update()
+    scene.clock.jump(86400)
+    await scene.tracker.update()
+    assert scene.rows() == [
+        (10, "unknown", "Gap"),
+        (40, "unknown", "GoneWhileAway"),
+    ]
+
+
+async def test_a_cut_while_the_clock_is_at_fault_is_a_gap(scene: Scene) -> None:
+    scene.answer()
+    scene.clock.jump(86400)
+    await scene.clock.advance(30)
+    await scene.tracker.update()
+    scene.live = False
+    for _ in range(40):
+        await scene.clock.advance(60)
+        await scene.tracker.update()
+    scene.live = True
+    await scene.show(cronjob(last=slot(40), version=9))
+    await scene.tracker.update()
+    scene.clock.jump(-86400)
+    await scene.tracker.update()
+    assert scene.rows() == [(10, "unknown", "Gap"), (40, "unknown", "GoneWhileAway")]
+
+
 async def test_a_watch_recorded_by_a_clock_that_was_ahead_stops_no_judgement(scene: Scene) -> None:
     scene.clock.jump(400 * 86400)
     await scene.clock.advance(60)
