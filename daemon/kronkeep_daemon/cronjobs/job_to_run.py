@@ -38,20 +38,11 @@ def trigger_of(annotations: JobAnnotations) -> Trigger:
 def slot_of(name: str, annotations: JobAnnotations, trigger: Trigger) -> datetime | None:
     """Return the slot of a scheduled Job: its annotation, before Kubernetes 1.28 the minute in its name."""
     if annotations.scheduled:
-        return _parse_aware_time(annotations.scheduled)
+        return parse_timestamp(annotations.scheduled)
     number = name.rpartition("-")[2]
     if trigger is Trigger.SCHEDULED and number.isdigit() and len(number) == 8:
         return datetime.fromtimestamp(int(number) * 60, tz=UTC)
     return None
-
-
-def _parse_aware_time(text: str) -> datetime | None:
-    """Return the time; None for anything else, as anybody may write the annotation."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else None
 
 
 def job_uid(run: CronJobExecution) -> str:

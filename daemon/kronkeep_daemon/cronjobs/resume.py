@@ -60,10 +60,7 @@ def deadline_patch(cronjob: CronJobObject) -> JsonObject | None:
     if note is None:
         return None
     deadline, _, slot_text = note.partition(" ")
-    try:
-        slot = parse_timestamp(slot_text)
-    except ValueError:
-        slot = None
+    slot = parse_timestamp(slot_text)
     last = cronjob.last_scheduled_at
     if not cronjob.spec.suspend and slot is not None and (last is None or last <= slot):
         return None

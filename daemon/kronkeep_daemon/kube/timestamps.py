@@ -1,6 +1,6 @@
 """Timestamps as Kubernetes writes them (metav1.Time): whole seconds in UTC, such as 2026-01-15T10:00:00Z."""
 
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
 
 def format_timestamp(moment: datetime) -> str:
@@ -9,5 +9,16 @@ def format_timestamp(moment: datetime) -> str:
 
 
 def parse_timestamp(text: str | None) -> datetime | None:
-    """Return the instant of a metav1.Time; None for a field that is absent or empty."""
-    return datetime.fromisoformat(text) if text else None
+    """Return the instant of a metav1.Time; None for a field that is absent, empty or no time.
+
+    Whoever may write an Event or an annotation chooses its time. Kubernetes takes the years 0 and 10000, that
+    Python does not have; from the first and the last that it has, some zone's offset leads out of them.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    is_known = moment.tzinfo is not None and MINYEAR < moment.year < MAXYEAR
+    return moment if is_known else None
