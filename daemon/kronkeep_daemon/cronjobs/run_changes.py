@@ -32,8 +32,8 @@ class RunChanges:
         self.is_empty = False
 
     def remove(self, run_id: str) -> None:
-        """Remove a record, if it is there; this is not announced."""
-        self._history.executions.remove(run_id)
+        """Remove a record of what was not so, if it is there; this is not announced."""
+        self._history.executions.retract(run_id)
         self.is_empty = False
 
     async def commit(self) -> None:

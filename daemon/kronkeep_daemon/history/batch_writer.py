@@ -21,6 +21,7 @@ _COUNT = (
 )
 _STATUS = Row._fields.index("status")
 _OTHERS = ", ".join((*Row._fields[1:_STATUS], *Row._fields[_STATUS + 1 : -1]))
+_BODY = "CAST(body AS BLOB)"
 _LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 
 
@@ -57,9 +58,7 @@ class BatchWriter:
 
     def put(self, table: str, rows: Sequence[Row], *, replace: bool) -> None:
         """Put rows; with `replace` other rows that have their ids go. Raise sqlite3.Error."""
-        self._read_states(
-            table, [row.number for row in rows], "CAST(body AS BLOB)" if table in COUNTED else "x''"
-        )
+        self._read_states(table, [row.number for row in rows], _BODY if table in COUNTED else "x''")
         if table == TABLE:
             self._weeks.forget()
         if replace:
@@ -95,12 +94,18 @@ class BatchWriter:
         if whole:
             self._connection.executemany(schema.put_row(table), whole)
 
-    def remove(self, table: str, numbers: Sequence[int]) -> None:
-        """Remove rows by number; what figures count of them stays. Raise sqlite3.Error."""
-        self._read_states(table, numbers, "x''")
+    def remove(self, table: str, numbers: Sequence[int], *, retracts: bool = False) -> None:
+        """Remove rows by number; what figures count of them stays, unless it is retracted.
+
+        Raise sqlite3.Error.
+        """
+        is_uncounted = retracts and table in COUNTED
+        self._read_states(table, numbers, _BODY if is_uncounted else "x''")
         if table == TABLE:
             self._weeks.forget()
         for number in numbers:
+            if is_uncounted:
+                self._count_figures(table, self._states.get((table, number)), -1)
             self._count(table, number, None)
         for start in range(0, len(numbers), PAGE):
             page = numbers[start : start + PAGE]
@@ -130,11 +135,13 @@ class BatchWriter:
             self._documents[table, old.status] -= 1
         if new is not None:
             self._documents[table, new.status] += 1
-            if self._counts_figures and table in COUNTED:
-                if old is not None and old.status in COUNTED_STATUSES:
-                    self._figures.count(table, old.body, -1)
-                if new.status in COUNTED_STATUSES:
-                    self._figures.count(table, new.body)
+            if table in COUNTED:
+                self._count_figures(table, old, -1)
+                self._count_figures(table, new, 1)
+
+    def _count_figures(self, table: str, state: _State | None, sign: int) -> None:
+        if self._counts_figures and state is not None and state.status in COUNTED_STATUSES:
+            self._figures.count(table, state.body, sign)
 
     def _read_states(self, table: str, numbers: Sequence[int], body: str) -> None:
         """Read the rows that the database has; `body` is the SQL of their JSON, or of nothing in its place.

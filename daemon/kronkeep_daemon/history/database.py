@@ -39,12 +39,16 @@ SMALL = 16 * 1024 * 1024  # bytes of a database that is checked as a whole when 
 
 
 class RowChange(NamedTuple):
-    """A change of one document: its row, or None when it is removed; `id` is its id, or its number."""
+    """A change of one document: its row, or None when it is removed; `id` is its id, or its number.
+
+    retracts: what is removed was not so, and figures count it no more.
+    """
 
     table: str
     number: int
     id: str
     row: Row | None
+    retracts: bool = False
 
 
 def connect(path: Path, *, cache_kib: int = READER_CACHE, read_only: bool = True) -> sqlite3.Connection:
@@ -173,11 +177,11 @@ class Database:
             for name in sorted(new_tables):
                 for statement in schema.create_table(name):
                     connection.execute(statement)
-            for (table, is_put), changes in groupby(batch, key=_kind):
+            for (table, is_put, retracts), changes in groupby(batch, key=_kind):
                 if is_put:
                     rows.put(table, [change.row for change in changes if change.row], replace=replace)
                 else:
-                    rows.remove(table, [change.number for change in changes])
+                    rows.remove(table, [change.number for change in changes], retracts=retracts)
             rows.finish()
             self.changes.append(connection, _rows_without_number(batch))
         self.tables |= new_tables
@@ -279,8 +283,8 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _kind(change: RowChange) -> tuple[str, bool]:
-    return change.table, change.row is not None
+def _kind(change: RowChange) -> tuple[str, bool, bool]:
+    return change.table, change.row is not None, change.retracts
 
 
 def _rows_without_number(batch: Sequence[RowChange]) -> list[tuple[str, str, bytes | None]]:

@@ -82,6 +82,12 @@ class Records(Generic[T]):
         if row is not None:
             self._table.remove_row(row)
 
+    def retract(self, record_id: str) -> None:
+        """Remove the record, if it exists, of something that was not so: figures count it no more."""
+        row = self._rows.by_id(record_id)
+        if row is not None:
+            self._table.remove_row(row, retracts=True)
+
     def remove_all(self, record_ids: Sequence[str]) -> list[Row]:
         """Remove those of these records that there are, and return their rows without JSON."""
         heads = self._rows.heads(record_ids)

@@ -68,11 +68,13 @@ class SqliteStorage(Storage):
         """Put a document in place of one that was just read, or a new one (None)."""
         self._queue(table, row.number, row, old)
 
-    def remove_row(self, table: str, row: Row) -> None:
-        """Remove a document that was just read."""
-        self._queue(table, row.number, None, row)
+    def remove_row(self, table: str, row: Row, *, retracts: bool = False) -> None:
+        """Remove a document that was just read; for `retracts` see RowChange."""
+        self._queue(table, row.number, None, row, retracts=retracts)
 
-    def _queue(self, table: str, number: int, new: Row | None, old: Row | None) -> None:
+    def _queue(
+        self, table: str, number: int, new: Row | None, old: Row | None, *, retracts: bool = False
+    ) -> None:
         rows = self.rows(table)
         rows.pending.set(number, new)
         rows.mark_changed(new, old)
@@ -81,7 +83,8 @@ class SqliteStorage(Storage):
         self.version += 1
         row = new or old
         record_id = (row.id if row else "") or str(number)
-        self._queued.append(RowChange(table=table, number=number, id=record_id, row=new))
+        change = RowChange(table=table, number=number, id=record_id, row=new, retracts=retracts)
+        self._queued.append(change)
 
     @property
     def has_queued(self) -> bool:

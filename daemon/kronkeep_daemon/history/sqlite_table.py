@@ -119,9 +119,9 @@ class SqliteTable(Table):
         """Put a document in place of one that was just read, or a new one (None)."""
         self._sqlite.put_row(self.name, row, old)
 
-    def remove_row(self, row: Row) -> None:
-        """Remove the document of a row that was just read."""
-        self._sqlite.remove_row(self.name, row)
+    def remove_row(self, row: Row, *, retracts: bool = False) -> None:
+        """Remove the document of a row that was just read; for `retracts` see RowChange."""
+        self._sqlite.remove_row(self.name, row, retracts=retracts)
 
     def _get_next_id(self) -> int:
         number = self.rows.last_number + 1

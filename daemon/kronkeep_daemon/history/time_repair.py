@@ -95,5 +95,5 @@ def _remove_runs_of_the_future(history: History, now: datetime) -> int:
     runs = history.executions.newest(limit=1_000_000, since=now + TOLERANCE).items
     ids = [run.id for run in runs if run.job is None and run.created_at > now + TOLERANCE]
     for run_id in ids:
-        history.executions.remove(run_id)
+        history.executions.retract(run_id)
     return len(ids)

@@ -16,7 +16,9 @@ from kronkeep_common.errors import ReadOnlyHistory
 from kronkeep_common.models import BackupResult, CronJobExecution
 from kronkeep_common.models.figures import Figures
 from kronkeep_common.states import BackupStatus, ExecutionStatus
-from kronkeep_daemon.history import History, expiry
+from kronkeep_daemon.cronjobs.run_changes import RunChanges
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History, expiry, time_repair
 from kronkeep_daemon.history.database import Database, connect
 from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.expiry import ExpiryPlan
@@ -104,6 +106,21 @@ async def test_days_and_weeks_and_namespaces(history: History) -> None:
     assert [(each.namespace, each.runs, each.failed) for each in part] == [("n", 3, 1), ("other", 3, 0)]
     assert [each.cronjob for each in await ask(history, by="cronjob", namespace="other")] == ["j-other"]
     assert (await ask(history, by="cronjob", cronjob_id="u-n"))[0].runs == 20
+
+
+async def test_what_was_no_missed_run_after_all_counts_no_more(history: History) -> None:
+    """Its Job came late, or a clock that was ahead has recorded it of a day that is to come."""
+    history.executions.put(run(1, "missed"))
+    history.executions.put(run(2, "missed", 60, job=None))
+    history.executions.put(run(3, "missed"))
+    await history.commit()
+    changes = RunChanges(history, Bus())
+    changes.remove("r1")
+    changes.put(None, run(4, "succeeded"))
+    await changes.commit()
+    assert await time_repair.repair(history, FIRST + timedelta(days=30)) == 1
+    (all_,) = await ask(history)
+    assert (all_.runs, all_.missed, all_.success) == (1, 1, 50)
 
 
 async def test_they_stay_when_runs_expire(history: History) -> None:
