@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 TASK = "history"
 PLACES = "kronkeep-history-archives"  # the ConfigMap
 SECONDS = 3600.0
+SLACK_SECONDS = 60.0  # after the Job's own deadline, in which its end is seen
 ROUND_SECONDS = 60.0
 RETRY_AFTER = timedelta(minutes=15)
 BACKUP_STEP = "backup"
@@ -242,8 +243,13 @@ class HistoryArchives:
         self, repository: Repository, cluster: Cluster, carrier: _Carrier, copy: CompressedCopy
     ) -> str:
         manifest = self._build_job(repository, carrier, copy)
-        async with asyncio.timeout(SECONDS):
-            finished = await self._jobs.run_job(manifest, repository, cluster)
+        try:
+            async with asyncio.timeout(SECONDS + SLACK_SECONDS):
+                finished = await self._jobs.run_job(manifest, repository, cluster)
+        except TimeoutError as fault:
+            raise StorageFailed(
+                "The Job that archives the history did not end in its time.", reason=Reason.DEADLINE_EXCEEDED
+            ) from fault
         failure = storage_failure(finished)
         if failure is not None:
             raise failure

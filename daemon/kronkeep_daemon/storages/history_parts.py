@@ -15,6 +15,7 @@ from kronkeep_common.errors import StorageFailed
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import size
 from kronkeep_daemon.history.database_copy import copy_database
+from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import history_copy
 
@@ -38,14 +39,13 @@ class CompressedCopy(NamedTuple):
 
 
 def make_copy(folder: Path, scratch: Path) -> CompressedCopy:
-    """Copy and compress the history of a folder into `scratch`; raise StorageFailed where it is too large."""
-    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-    plain = scratch / "history.db"
-    sequence = copy_database(folder, plain)
+    """Copy and compress the history of a folder into `scratch`.
+
+    Raise StorageFailed where it is too large, ReadOnlyHistory while the disk is full, DamagedHistory.
+    """
     packed = scratch / history_copy.FILE
-    with plain.open("rb") as source, gzip.open(packed, "wb", compresslevel=COMPRESSION) as target:
-        shutil.copyfileobj(source, target, 1024 * 1024)
-    plain.unlink()
+    with translate_faults(folder):
+        sequence = _write_compressed(folder, scratch / "history.db", packed)
     length = packed.stat().st_size
     if length > MOST_PARTS * PART_BYTES:
         too_large = Reason.HISTORY_TOO_LARGE
@@ -55,6 +55,16 @@ def make_copy(folder: Path, scratch: Path) -> CompressedCopy:
     with packed.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return CompressedCopy(file=packed, sequence=sequence, length=length, sha256=digest)
+
+
+def _write_compressed(folder: Path, plain: Path, packed: Path) -> int:
+    """Write the compressed copy of a history by way of a plain one; return its newest change."""
+    plain.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    sequence = copy_database(folder, plain)
+    with plain.open("rb") as source, gzip.open(packed, "wb", compresslevel=COMPRESSION) as target:
+        shutil.copyfileobj(source, target, 1024 * 1024)
+    plain.unlink()
+    return sequence
 
 
 def read_parts(copy: CompressedCopy) -> Iterator[bytes]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import StorageFailed
+from kronkeep_common.errors import ReadOnlyHistory, StorageFailed
 from kronkeep_daemon.history import History
+from kronkeep_daemon.restic import history_copy
 from kronkeep_daemon.storages import history_parts
 
 
@@ -50,3 +51,12 @@ def test_a_history_that_is_too_large_is_refused(
     monkeypatch.setattr(history_parts, "PART_BYTES", 3)
     with pytest.raises(StorageFailed, match="larger than"):
         history_parts.make_copy(folder, tmp_path / "scratch")
+
+
+def test_a_disk_that_is_full_is_said(folder: Path, tmp_path: Path) -> None:
+    """The copy of the database still fits, its compressed one does not."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / history_copy.FILE).symlink_to("/dev/full")
+    with pytest.raises(ReadOnlyHistory):
+        history_parts.make_copy(folder, scratch)
