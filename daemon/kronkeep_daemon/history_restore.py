@@ -53,13 +53,28 @@ PIECE_SECONDS = 900.0
 def run(options: argparse.Namespace) -> int:
     """Restore a history; raise InvalidRequest, StorageNotFound, StorageFailed, DamagedHistory."""
     settings = settings_module.load(options.config)
-    if (options.folder / history_folder.DATABASE).exists():
-        raise InvalidRequest(f"There is a history in {options.folder} already.", field="folder")
+    _refuse_remains(options.folder)
     place = asyncio.run(_restore(options, settings))
     sequence = read_sequence(options.folder / history_folder.DATABASE)
     told = {"seq": sequence, "archived_at": place.archived_at.isoformat()}
     sys.stdout.write(json.dumps(told) + "\n")
     return 0
+
+
+def _refuse_remains(folder: Path) -> None:
+    """Raise InvalidRequest where a history is, or what is left of one.
+
+    SQLite would write a WAL into whatever database stands beside it, and what `newest` names is later than
+    all that was archived.
+    """
+    names = (history_folder.DATABASE, history_folder.WAL, history_folder.WAL_INDEX, history_folder.NEWEST)
+    for name in names:
+        if (folder / name).exists():
+            raise InvalidRequest(
+                f"There is a history in {folder} already, or what is left of one: {name}.",
+                next_step="Move the whole folder away, and restore again.",
+                field="folder",
+            )
 
 
 async def _restore(options: argparse.Namespace, settings: Settings) -> ArchivedHistoryPlace:

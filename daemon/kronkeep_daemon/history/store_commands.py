@@ -6,12 +6,13 @@
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -139,11 +140,20 @@ def _back_up(options: argparse.Namespace) -> None:
     copy = target / history_folder.DATABASE
     target.mkdir(parents=True, mode=0o700)
     sequence = copy_database(options.folder, copy)
-    if (options.folder / "logs").is_dir():
-        shutil.copytree(options.folder / "logs", target / "logs")
     with translate_faults(target):
+        _copy_logs(options.folder / "logs", target / "logs")
         durable.sync_folder(target)
     print(json.dumps({"seq": sequence, "bytes": copy.stat().st_size}))
+
+
+def _copy_logs(source: Path, target: Path) -> None:
+    """Copy the kept logs without those that a daemon removes meanwhile; raise OSError."""
+    for folder, _, names in os.walk(source):
+        copied = target / Path(folder).relative_to(source)
+        copied.mkdir()
+        for name in names:
+            with suppress(FileNotFoundError):
+                shutil.copy2(Path(folder, name), copied / name)
 
 
 def _import(options: argparse.Namespace) -> None:

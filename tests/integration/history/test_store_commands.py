@@ -15,10 +15,11 @@ import msgspec
 import pytest
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import DamagedHistory
+from kronkeep_common.errors import DamagedHistory, InvalidRequest
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
-from kronkeep_daemon.history import History, expiry, schema, store_commands
+from kronkeep_daemon import history_restore
+from kronkeep_daemon.history import History, expiry, history_folder, schema, store_commands
 from kronkeep_daemon.history.kept_logs import CappedLog
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -179,6 +180,32 @@ async def test_check_export_and_backup_read_while_a_daemon_writes(folder: Path, 
     assert copy.executions.get("u50") == run(50)
     assert await copy.logs.read(run(50), "main") == b"hello"
     await copy.close()
+
+
+async def test_a_log_that_goes_while_it_is_copied_stops_no_backup(folder: Path, tmp_path: Path) -> None:
+    """A record expires meanwhile: its log is listed, and not there when it is read."""
+    history = await History.open(folder, clock=SystemClock())
+    capped = CappedLog()
+    capped.add(b"hello")
+    await history.logs.save(run(50), "main", "pod", capped)
+    (kept,) = (folder / "logs").rglob("*.gz")
+    kept.with_name("gone.log.gz").symlink_to("nothing")
+    options = argparse.Namespace(folder=folder, target=tmp_path / "copy", store_command="backup")
+    options.action = store_commands._back_up
+    assert store_commands.run(options) == 0
+    await history.close()
+    copy = await History.open(tmp_path / "copy", clock=SystemClock())
+    assert await copy.logs.read(run(50), "main") == b"hello"
+    await copy.close()
+
+
+@pytest.mark.parametrize("left", [history_folder.WAL, history_folder.NEWEST])
+def test_a_restore_puts_no_database_beside_what_is_left_of_another(tmp_path: Path, left: str) -> None:
+    """SQLite would write the WAL of the other into it; and it is older than `newest` says."""
+    (tmp_path / left).write_bytes(b"of another")
+    options = argparse.Namespace(folder=tmp_path, config=None, kubeconfig=tmp_path / "none", from_storage="s")
+    with pytest.raises(InvalidRequest, match=left):
+        history_restore.run(options)
 
 
 async def test_retain_shows_what_has_expired_and_removes_all_of_it(
