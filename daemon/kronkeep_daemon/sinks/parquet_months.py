@@ -53,7 +53,7 @@ def ended_months(first: datetime, now: datetime) -> Iterator[Month]:
 
 
 def waits_for_ends(month: Month, now: datetime) -> bool:
-    """Return whether a month that is over stays open for records that have not ended."""
+    """Return whether a month that is over stays open for records that are not there or have not ended."""
     return now < month.following.begin + LONGEST_WAIT
 
 

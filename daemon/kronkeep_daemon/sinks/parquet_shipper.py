@@ -53,6 +53,7 @@ class ParquetShipper:
     """The task that writes the sealed months of one history below a folder.
 
     is_time_trusted: whether the clocks of this machine and the clusters agree; else no month is over.
+    watched_until: returns up to when the runs of every cluster are recorded; None where that is not known.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ParquetShipper:
         daemon_name: str,
         folder: Path,
         is_time_trusted: Callable[[], bool],
+        watched_until: Callable[[], datetime | None],
     ) -> None:
         self._name = name
         self._history = history
@@ -71,6 +73,7 @@ class ParquetShipper:
         self._daemon_name = daemon_name
         self._folder = folder
         self._is_time_trusted = is_time_trusted
+        self._watched_until = watched_until
         self._verify_at = 0.0
         self._damage: SinkRefused | None = None
         self.state = SinkState(since=clock.now())
@@ -120,7 +123,7 @@ class ParquetShipper:
             return
         for month in ended_months(first, self._clock.now()):
             known = self._known(table)
-            if str(month) in known:
+            if str(month) in known or self._lacks_runs(month):
                 continue
             self.state.set_status("copying", self._clock.now())
             written = await self._write(table, month)
@@ -128,6 +131,12 @@ class ParquetShipper:
                 continue
             await self._remember(table, known | {str(month): written})
             self.state.copied += written.rows
+
+    def _lacks_runs(self, month: Month) -> bool:
+        """Whether a start after the month's end has yet to record the Jobs of it that clusters still have."""
+        until = self._watched_until()
+        is_watched = until is not None and until >= month.following.begin
+        return not is_watched and waits_for_ends(month, self._clock.now())
 
     async def _write(self, table: str, month: Month) -> WrittenMonth:
         waits = waits_for_ends(month, self._clock.now())

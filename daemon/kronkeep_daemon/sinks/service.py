@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from kronkeep_common.api import SinkView
 from kronkeep_common.clock import Clock
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.facts import watch_key
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.secret_urls import UrlUnreadable, credential_path, read_url
 from kronkeep_daemon.settings import Settings, SinkSettings
@@ -71,6 +73,7 @@ class SinkService:
                 daemon_name=daemon_name,
                 folder=Path(sink.folder),
                 is_time_trusted=self._clusters.has_trusted_time,
+                watched_until=self._find_watched_until,
             )
         else:
             shipper = Shipper(
@@ -83,6 +86,12 @@ class SinkService:
             )
         self._shippers[sink.name] = (sink, shipper)
         self._supervisor.start(f"sink {sink.name}", shipper.run, death="restart")
+
+    def _find_watched_until(self) -> datetime | None:
+        """Return up to when every cluster was watched; None where one never was."""
+        facts = [self._history.facts.get(watch_key(cluster.id)) for cluster in self._clusters]
+        times = [fact.created_at for fact in facts if fact is not None]
+        return min(times) if times and len(times) == len(facts) else None
 
     def _hold_changes(self) -> None:
         """Hold the changes that a sink still needs; all of them, where it is not known how far one is."""

@@ -17,7 +17,7 @@ from tests.waiting import eventually
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.facts import parquet_months_key
+from kronkeep_daemon.history.facts import parquet_months_key, watch_key
 from kronkeep_daemon.settings import HistorySettings, Settings, SinkSettings
 from kronkeep_daemon.sinks import parquet_shipper
 from kronkeep_daemon.sinks.errors import SinkDriverMissing, SinkRefused
@@ -47,6 +47,7 @@ def shipper_of(history: History, folder: Path, now: datetime, *, trusted: bool =
         daemon_name="east/1",
         folder=folder / "parquet",
         is_time_trusted=lambda: trusted,
+        watched_until=lambda: now,
     )
 
 
@@ -180,26 +181,68 @@ async def test_kills_leave_no_half_file_and_no_month_twice(history: History, tmp
     assert len(set(parquet.read_table(file_of(tmp_path, "2026-10"))["id"].to_pylist())) == 8000
 
 
+class OneCluster(list[SimpleNamespace]):
+    """The clusters of a daemon that has one, whose time is trusted."""
+
+    def __init__(self) -> None:
+        super().__init__([SimpleNamespace(id="c")])
+
+    def has_trusted_time(self) -> bool:
+        return True
+
+
+def service_of(history: History, folder: Path, clock: FakeClock, supervisor: Supervisor) -> SinkService:
+    sink = SinkSettings(name="months", kind="parquet", folder=str(folder / "parquet"), daemon="east/1")
+    settings = Settings(history=HistorySettings(sinks=(sink,), keep_runs_per_cronjob=0))
+    clusters: Any = OneCluster()
+    return SinkService(
+        history=history, clock=clock, settings=lambda: settings, supervisor=supervisor, clusters=clusters
+    )
+
+
+async def wait_until_live(service: SinkService) -> None:
+    async def look() -> list[str]:
+        return [view.status for view in service.views()]
+
+    await eventually(look, lambda states: states == ["live"], 60)
+
+
+async def test_a_month_waits_for_the_runs_that_a_start_after_its_end_records(
+    history: History, tmp_path: Path
+) -> None:
+    """kronkeepd was not there at the end of the month; Kubernetes still has Jobs of it."""
+    await put_runs(history, OCTOBER, 2)
+    history.facts.set(watch_key("c"), NOVEMBER - timedelta(days=1))
+    clock = FakeClock(NOVEMBER + timedelta(days=2))
+    supervisor = Supervisor(clock)
+    service = service_of(history, tmp_path, clock, supervisor)
+    service.start()
+    await wait_until_live(service)
+    assert list_files(tmp_path) == []
+    history.facts.set(watch_key("c"), clock.now())
+    await put_runs(history, NOVEMBER - timedelta(hours=1), 1)
+    await clock.advance(3600)
+
+    async def look() -> list[str]:
+        return list_files(tmp_path)
+
+    await eventually(look, lambda files: files == ["runs/daemon=east_1/2026-10.parquet"], 60)
+    await supervisor.close()
+    assert parquet.read_table(file_of(tmp_path, "2026-10")).num_rows == 3
+
+
 async def test_the_service_ships_to_a_folder_and_holds_no_changes_for_it(
     history: History, tmp_path: Path
 ) -> None:
     await put_runs(history, OCTOBER, 2)
     clock = FakeClock(DECEMBER)
-    sink = SinkSettings(name="months", kind="parquet", folder=str(tmp_path / "parquet"), daemon="east/1")
-    settings = Settings(history=HistorySettings(sinks=(sink,), keep_runs_per_cronjob=0))
+    history.facts.set(watch_key("c"), DECEMBER)
     supervisor = Supervisor(clock)
-    clusters: Any = SimpleNamespace(has_trusted_time=lambda: True)
     held: list[tuple[int, int]] = []
     history.hold_changes = lambda *hold: held.append(hold)  # type: ignore[method-assign]
-    service = SinkService(
-        history=history, clock=clock, settings=lambda: settings, supervisor=supervisor, clusters=clusters
-    )
+    service = service_of(history, tmp_path, clock, supervisor)
     service.start()
-
-    async def look() -> list[str]:
-        return [view.status for view in service.views()]
-
-    await eventually(look, lambda states: states == ["live"], 60)
+    await wait_until_live(service)
     await supervisor.close()
     assert (held, list_files(tmp_path)) == ([], ["runs/daemon=east_1/2026-10.parquet"])
     assert service.views()[0].lag is None
