@@ -111,7 +111,7 @@ class LogTrimmer:
     async def _mark(self, namespace: str, batch: Sequence[RecordLogs], removal: LogRemoval) -> None:
         history = self._history
         for entry in batch:
-            if (run := history.executions.get(entry.folder)) is not None:
+            if (run := _find_run(history, entry.folder)) is not None:
                 history.executions.put(_with_marks(run, removal))
             elif (backup := history.backups.get(entry.folder)) is not None:
                 history.backups.put(_backup_with_marks(backup, removal))
@@ -119,6 +119,11 @@ class LogTrimmer:
                 history.restores.put(_with_marks(restore, removal))
         history.log_removals.add(namespace, removal, len(batch))
         await history.commit()
+
+
+def _find_run(history: History, folder: str) -> CronJobExecution | None:
+    """Return the run whose logs a folder has; `_` in its name stands for the `@` of a shared uid's id."""
+    return history.executions.get(folder) or history.executions.get(folder.replace("_", "@", 1))
 
 
 def _with_marks(record: RecordWithLogs, removal: LogRemoval) -> RecordWithLogs:

@@ -117,6 +117,25 @@ async def test_a_log_is_saved_while_those_of_its_run_are_removed(tmp_path: Path)
     await history.close()
 
 
+async def test_a_run_whose_uid_another_cluster_has_too_says_so(tmp_path: Path) -> None:
+    history = await History.open(tmp_path, clock=SystemClock())
+    names = ["9b2e", "9b2e@c-2"]
+    for name in names:
+        await save(history, name, "flood")
+    supervisor = Supervisor(SystemClock())
+    trimmer = LogTrimmer(history=history, clock=SystemClock(), limits=lambda: LogLimits(1000, MIB))
+    supervisor.start("trimmer", trimmer.run, death="quiet")
+
+    async def look() -> int:
+        return disk_bytes(tmp_path, "flood")
+
+    await eventually(look, lambda count: not count, 60)
+    await supervisor.close()
+    runs = [history.executions.get(name) for name in names]
+    assert [[bool(kept.removed) for kept in run.logs] for run in runs if run] == [[True], [True]]
+    await history.close()
+
+
 async def test_backups_hooks_and_restores_say_so_too_once_the_disk_takes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
