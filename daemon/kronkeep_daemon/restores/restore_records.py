@@ -138,3 +138,18 @@ def namespace_of(restore: Restore) -> str:
     """Return the namespace of the restore's Jobs: its target's, or that of the drilled CronJob."""
     target = restore.target
     return target.namespace if target is not None and target.namespace else restore.namespace
+
+
+def uses_stage(restore: Restore) -> bool:
+    """Whether files are restored to a stage first, and replace others once they are compared."""
+    return restore.purpose == "restore" and restore.overwrite
+
+
+def job_name(restore: Restore, attempt: int) -> str:
+    """Return the name of an attempt's Job: creating it twice is an AlreadyExists."""
+    return f"kronkeep-restore-{restore.id}-{attempt}"
+
+
+def may_have_stage(restore: Restore) -> bool:
+    """Whether the stage of a restore may be in its target."""
+    return restore.job is not None and uses_stage(restore)

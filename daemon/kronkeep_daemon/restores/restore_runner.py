@@ -56,7 +56,14 @@ from kronkeep_daemon.restores import (
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
-from kronkeep_daemon.restores.restore_records import RestoreRecords, cluster_id_of, namespace_of
+from kronkeep_daemon.restores.restore_records import (
+    RestoreRecords,
+    cluster_id_of,
+    job_name,
+    may_have_stage,
+    namespace_of,
+    uses_stage,
+)
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.restores.target_cleanup import TargetCleanup
@@ -140,7 +147,7 @@ class RestoreRunner:
             f"The restore was cancelled by {user}; {rest}.",
             "Restore again when it is needed.",
         )
-        if _may_have_stage(restore):
+        if may_have_stage(restore):
             await self._cleanup.warn_of_rest(restore)
         await self._fail(restore_id, fault)
         await self.resume_cronjob(restore_id)
@@ -148,7 +155,7 @@ class RestoreRunner:
     async def clean_target(self, restore_id: str) -> None:
         """Remove what a stopped restore may have left in its target; record a warning where that fails."""
         restore = self._records.get(restore_id)
-        if not _may_have_stage(restore) or restore.backup_id is None:
+        if not may_have_stage(restore) or restore.backup_id is None:
             return
         try:
             await self._jobs.remove_with_pods(
@@ -469,20 +476,6 @@ class RestoreRunner:
             message=fault.message,
             next_step=fault.next_step,
         )
-
-
-def uses_stage(restore: Restore) -> bool:
-    """Whether files are restored to a stage first, and replace others once they are compared."""
-    return restore.purpose == "restore" and restore.overwrite
-
-
-def job_name(restore: Restore, attempt: int) -> str:
-    """Return the name of an attempt's Job: creating it twice is an AlreadyExists."""
-    return f"kronkeep-restore-{restore.id}-{attempt}"
-
-
-def _may_have_stage(restore: Restore) -> bool:
-    return restore.job is not None and uses_stage(restore)
 
 
 def _request_of(restore: Restore) -> RestoreRequest:
