@@ -4,7 +4,6 @@ from collections.abc import Iterable, Set
 
 from kronkeep_common.models import SnapshotFile
 from kronkeep_daemon.backups import archive_manifests
-from kronkeep_daemon.restores import snapshot_paths
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest
 
 
@@ -21,10 +20,9 @@ def list_missing(entries: Iterable[SnapshotFile], resolved: ResolvedRequest, res
     return [
         f"{entry.path} (missing)"
         for entry in entries
-        if snapshot_paths.is_included(entry.path, resolved.include)
+        if resolved.brings_back(entry.path)
         and entry.exact
         and entry.kind != "socket"
         and entry.path not in restored
         and entry.path not in roots
-        and (not resolved.is_in_place or snapshot_paths.claim_of_path(entry.path) is not None)
     ]

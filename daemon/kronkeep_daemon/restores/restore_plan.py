@@ -73,6 +73,11 @@ class ResolvedRequest(NamedTuple):
         """The namespace of the target's claims and Jobs."""
         return self.target.namespace or self.backup.namespace
 
+    def brings_back(self, path: str) -> bool:
+        """Whether a path of the snapshot is restored: in place gets nothing that came from no claim."""
+        is_selected = snapshot_paths.is_included(path, self.include)
+        return is_selected and (not self.is_in_place or snapshot_paths.claim_of_path(path) is not None)
+
     @property
     def claim_size(self) -> int:
         """The size of a new claim in bytes: as requested, as what was archived, or as the selection needs."""

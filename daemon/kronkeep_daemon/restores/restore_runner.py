@@ -435,8 +435,8 @@ class RestoreRunner:
             return restic_restore.different_files(missing)
         if checksums is None or parser.checksums.has_too_many:
             return ComparedFiles(resolved.selection.contents, "restic")
-        included = [line for line in checksums if snapshot_paths.is_included(line.path, resolved.include)]
-        count, different = await asyncio.to_thread(compare_checksums, included, parser.snapshot_checksums())
+        restored = [line for line in checksums if resolved.brings_back(line.path)]
+        count, different = await asyncio.to_thread(compare_checksums, restored, parser.snapshot_checksums())
         return restic_restore.different_files(different) if different else ComparedFiles(count, "checksums")
 
     async def _find_missing(self, resolved: ResolvedRequest, parser: RestoreLogParser) -> list[str]:
