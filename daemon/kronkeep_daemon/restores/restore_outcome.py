@@ -1,5 +1,6 @@
 """Why a restore failed, from the exit codes of its containers and what they printed; pure."""
 
+from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import Restore
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
@@ -25,6 +26,17 @@ def with_rest(restore: Restore, fault: Fault) -> Fault:
         return fault
     rest = REST_STAYS if fault.reason != Reason.DIFFERENT else "what it had written stays"
     return fault._replace(message=f"{fault.message.rstrip('.')}; {rest}.")
+
+
+def job_stays(job: str, fault: KronkeepError) -> str:
+    """Return a warning about a Job that could not be removed; it has the deadline of its restore."""
+    return f"Its Job {job} could not be removed, and ends at the restore's deadline: {fault.message}"
+
+
+def still_suspended(restore: Restore, fault: KronkeepError) -> str:
+    """Return a warning about a CronJob that was suspended for a restore and could not be resumed."""
+    name = f"{restore.namespace}/{restore.cronjob}"
+    return f"The CronJob {name} is still suspended (kronkeep resume {name}): {fault.message}"
 
 
 def restore_containers(finished: FinishedJob) -> list[ContainerResult]:

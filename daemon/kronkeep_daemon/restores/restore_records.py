@@ -16,6 +16,7 @@ from kronkeep_daemon.history import History
 ACTIVE_STATES = tuple(status for status in RestoreStatus if not is_final(RESTORE_TRANSITIONS, status))
 MOST_ACTIVE = 1000  # of each state
 MOST_ENDED = 200  # in which those that have a CronJob suspended are looked for
+NO_REASON: dict[str, None] = dict.fromkeys(("reason", "message", "next_step"))
 
 
 def new_restore(backup: BackupExecution, restore_id: str, now: datetime, **fields: Any) -> Restore:
@@ -95,12 +96,24 @@ class RestoreRecords:
         )
 
     async def note_beginning(self, restore_id: str) -> None:
-        """Record when the Job of an attempt is begun, unless an earlier process of the daemon began it."""
-        if self.get(restore_id).restoring_at is None:
-            await self.change(restore_id, restoring_at=self._clock.now())
+        """Record when the Job of an attempt is begun, unless an earlier process of the daemon began it.
+
+        What that one saw the Job wait for is forgotten: it is found out again.
+        """
+        restoring_at = self.get(restore_id).restoring_at or self._clock.now()
+        await self.change(restore_id, restoring_at=restoring_at, **NO_REASON)
+
+    async def warn(self, restore_id: str, sentence: str) -> None:
+        """Record a warning, once."""
+        warnings = self.get(restore_id).warnings
+        if sentence not in warnings:
+            await self.change(restore_id, warnings=(*warnings, sentence))
 
     async def end(self, restore_id: str, status: RestoreStatus, **fields: Any) -> Restore:
-        """Record the final state with its times; a restore that has ended stays as it is."""
+        """Record the final state with its times; a restore that has ended stays as it is.
+
+        A reason that `fields` do not have is that of a wait before the end, and is forgotten.
+        """
         old = self.get(restore_id)
         if is_final(RESTORE_TRANSITIONS, old.status):
             return old
@@ -112,7 +125,7 @@ class RestoreRecords:
             ended_at=now,
             duration_seconds=round((now - start).total_seconds(), 3),
             progress=None,
-            **fields,
+            **(NO_REASON | fields),
         )
 
     async def _put(self, old: Restore | None, new: Restore) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
+from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow, NotFound
 from kronkeep_common.models import (
     BackupExecution,
     DrillCheck,
@@ -149,6 +149,8 @@ class RestoreRunner:
         )
         if may_have_stage(restore):
             await self._cleanup.warn_of_rest(restore)
+        if restore.job is not None:  # while it may work on, nothing is cancelled
+            await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job)
         await self._fail(restore_id, fault)
         await self.resume_cronjob(restore_id)
 
@@ -196,8 +198,8 @@ class RestoreRunner:
 
     async def _is_job_lost(self, restore: Restore) -> bool:
         """Whether the Job ended and was removed while nobody watched."""
-        start = restore.started_at or restore.created_at
-        if (self._clock.now() - start).total_seconds() < SAFE_SECONDS:
+        began = restore.restoring_at
+        if began is None or (self._clock.now() - began).total_seconds() < SAFE_SECONDS:
             return False  # its TTL cannot have removed it: at worst it has not been created yet
         return not await self._jobs.exists(cluster_id_of(restore), namespace_of(restore), restore.job or "")
 
@@ -259,10 +261,12 @@ class RestoreRunner:
             return
         try:
             await self._cronjobs.resume(self._cronjob_ref(restore))
+        except NotFound:
+            log.warning("restore %s: its CronJob is gone and cannot be resumed", restore.id)
         except KronkeepError as fault:
             if fault.retryable:
                 raise
-            log.warning("restore %s: the CronJob cannot be resumed: %s", restore.id, fault)
+            await self._records.warn(restore_id, restore_outcome.still_suspended(restore, fault))
         await self._records.change(restore_id, suspended=False)
 
     def _cronjob_ref(self, restore: Restore) -> CronJobRef:
@@ -468,7 +472,7 @@ class RestoreRunner:
         if fault.reason != Reason.CANCELLED:
             fault = restore_outcome.with_rest(restore, fault)
         if restore.job is not None:
-            await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job)
+            await self._remove_job(restore, restore.job)
         await self._records.end(
             restore_id,
             RestoreStatus.FAILED,
@@ -476,6 +480,15 @@ class RestoreRunner:
             message=fault.message,
             next_step=fault.next_step,
         )
+
+    async def _remove_job(self, restore: Restore, job: str) -> None:
+        """Remove the Job of a restore that ends, which no refusal may keep from its end."""
+        try:
+            await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), job)
+        except KronkeepError as fault:
+            if fault.retryable and not self._is_late(restore):
+                raise
+            await self._records.warn(restore.id, restore_outcome.job_stays(job, fault))
 
 
 def _request_of(restore: Restore) -> RestoreRequest:

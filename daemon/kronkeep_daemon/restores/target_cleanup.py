@@ -38,18 +38,14 @@ class TargetCleanup:
         """
         rest = _describe_rest(restore, await self._run_job(restore, resolved))
         if rest:
-            await self._warn(restore, rest)
+            await self._records.warn(restore.id, rest)
         else:
             warnings = tuple(w for w in self._warnings(restore) if w != _describe_folders(restore))
             await self._records.change(restore.id, warnings=warnings)
 
     async def warn_of_rest(self, restore: Restore) -> None:
         """Record that the target is not clean; a later `clean` takes it back."""
-        await self._warn(restore, _describe_folders(restore))
-
-    async def _warn(self, restore: Restore, text: str) -> None:
-        if text not in self._warnings(restore):
-            await self._records.change(restore.id, warnings=(*self._warnings(restore), text))
+        await self._records.warn(restore.id, _describe_folders(restore))
 
     def _warnings(self, restore: Restore) -> tuple[str, ...]:
         return self._records.get(restore.id).warnings
