@@ -98,6 +98,7 @@ class Restore(Record, frozen=True, kw_only=True):
     manifest (SHA-256 from backup time) or restic's own hashes. `due_at` is the slot of a drill.
     `expected_seconds` is how long its files were expected to take, `restore_seconds` how long they took, from
     `restoring_at`, when its Job was begun, to the last file, without the comparison.
+    `claims` are those of its target that it writes to.
     `storage_id` is the storage that is read, the backup's own or that of a copy; `from_copy` is what the
     request named. `snapshot_at` is when the backup was made; where a newer one of the same CronJob was good
     as the restore began, `newer_backup_id` is that one, made at `newer_snapshot_at`.
@@ -119,6 +120,7 @@ class Restore(Record, frozen=True, kw_only=True):
     purpose: Literal["restore", "drill", "verify"] = "restore"
     include: tuple[str, ...] = ()
     target: RestoreTarget | None = None
+    claims: tuple[str, ...] = ()
     overwrite: bool = False
     suspend: bool = False
     suspended: bool = False

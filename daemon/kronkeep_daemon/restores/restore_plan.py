@@ -351,12 +351,16 @@ class RestorePlanner:
         return msgspec.structs.replace(plan, refusal=" ".join(reasons) or None, needs=tuple(needs))
 
     def has_active_run(self, backup: BackupExecution) -> bool:
-        """Whether a run of the backup's CronJob has not ended."""
+        """Whether a run has not ended of the backup's CronJob, or of another that has its name now."""
         try:
-            self._cronjobs.find_subject(CronJobRef.of(backup))
+            subject = self._cronjobs.find_subject(CronJobRef.of(backup))
         except NotFound:
             return False
-        recent = self._cronjobs.recent_runs(backup.cronjob_id)
+        recent = [
+            run
+            for cronjob_id in {backup.cronjob_id, subject.uid}
+            for run in self._cronjobs.recent_runs(cronjob_id)
+        ]
         return any(not is_final(EXECUTION_TRANSITIONS, run.status) for run in recent)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from datetime import timedelta
 from functools import partial
+from typing import Literal, NamedTuple
 
 from kronkeep_common import subject_names
 from kronkeep_common.clock import Clock
@@ -26,7 +27,12 @@ from kronkeep_daemon.restores.backup_places import BackupInCopy
 from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
-from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
+from kronkeep_daemon.restores.restore_records import (
+    RestoreRecords,
+    cluster_id_of,
+    namespace_of,
+    new_restore,
+)
 from kronkeep_daemon.restores.restore_runner import RestoreRunner
 from kronkeep_daemon.restores.snapshot_listing import WAIT_SECONDS, SnapshotListings
 from kronkeep_daemon.supervisor import Supervisor
@@ -66,7 +72,8 @@ class RestoreService:
         self._clock = clock
         self._supervisor = supervisor
         self._ended: dict[str, asyncio.Event] = {}
-        self._cleaned_targets: dict[str, tuple[str | None, ...]] = {}  # by the cancelled restore's id
+        self._being_cancelled: set[str] = set()
+        self._cleaned_places: dict[str, frozenset[RestorePlace]] = {}  # by the cancelled restore's id
         bus.subscribe(RestoreChanged, self._on_restore_changed)
 
     def start(self) -> None:
@@ -130,9 +137,9 @@ class RestoreService:
         return self._snapshots.require_restorable(backup_id, place)
 
     def start_restore(self, restore: Restore) -> None:
-        """Start the task of a restore, unless it runs already."""
+        """Start the task of a restore, unless it runs already or is being cancelled."""
         name = f"restore {restore.id}"
-        if not self._supervisor.running(name):
+        if restore.id not in self._being_cancelled and not self._supervisor.running(name):
             self._supervisor.start(name, partial(self._restore_runner.run, restore.id), death="quiet")
 
     async def plan(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
@@ -193,6 +200,7 @@ class RestoreService:
             now,
             include=resolved.include,
             target=resolved.target,
+            claims=tuple(dict.fromkeys(mount.claim for mount in resolved.mounts)),
             overwrite=request.overwrite,
             suspend=request.suspend,
             from_copy=request.from_copy,
@@ -204,14 +212,14 @@ class RestoreService:
 
     def _require_free_target(self, restore: Restore) -> None:
         """Raise NotAllowedNow while another restore writes to the same place: their files would mix."""
-        key = _target_key(restore)
+        places = _places_of(restore)
         for other in self._records.active_restores():
-            if other.id != restore.id and other.ended_at is None and _target_key(other) == key:
+            if other.id != restore.id and other.ended_at is None and places & _places_of(other):
                 raise NotAllowedNow(
                     f"The restore {other.id} has the same target and has not ended.",
                     next_step="Wait for its end, or cancel it.",
                 )
-        if key in self._cleaned_targets.values():
+        if any(places & cleaned for cleaned in self._cleaned_places.values()):
             raise NotAllowedNow(
                 "The target is being cleaned after a restore that was cancelled.",
                 next_step="Try again in a minute.",
@@ -224,9 +232,15 @@ class RestoreService:
             raise NotAllowedNow(
                 f"The restore has ended already: {restore.status}.", next_step="Nothing is left to stop."
             )
-        await self._supervisor.stop(f"restore {restore.id}")
-        await self._restore_runner.cancel(restore_id, user)
-        self._cleaned_targets[restore.id] = _target_key(restore)
+        if restore_id in self._being_cancelled:
+            raise NotAllowedNow("The restore is being cancelled.", next_step="Nothing is left to stop.")
+        self._being_cancelled.add(restore_id)
+        try:
+            await self._supervisor.stop(f"restore {restore.id}")
+            await self._restore_runner.cancel(restore_id, user)
+        finally:
+            self._being_cancelled.remove(restore_id)
+        self._cleaned_places[restore.id] = _places_of(restore)
         name = f"cleaning after restore {restore_id}"
         self._supervisor.start(name, partial(self._clean_target, restore), death="quiet")
         return self._records.get(restore_id)
@@ -236,17 +250,28 @@ class RestoreService:
         try:
             await self._restore_runner.clean_target(restore.id)
         finally:
-            del self._cleaned_targets[restore.id]
+            del self._cleaned_places[restore.id]
 
 
-def _target_key(restore: Restore) -> tuple[str | None, ...]:
-    """Return what is equal for restores to the same place: the CronJob in place, else the claim.
+class RestorePlace(NamedTuple):
+    """What one restore has at a time: a claim, or in place the CronJob, by its name."""
+
+    namespace: tuple[str, str]  # of the cluster with that id
+    kind: Literal["claim", "cronjob"]
+    name: str
+
+
+def _places_of(restore: Restore) -> frozenset[RestorePlace]:
+    """Return what no other restore may have meanwhile.
 
     Drills and verifications have scratch space of their own.
     """
     target = restore.target
     if target is None:
-        return (restore.id,)
+        return frozenset()
+    namespace = (cluster_id_of(restore), namespace_of(restore))
+    claims = restore.claims or tuple(filter(None, [target.claim]))
+    places = [RestorePlace(namespace, "claim", claim) for claim in claims]
     if target.kind == "in-place":
-        return (restore.cronjob_id,)
-    return target.cluster or restore.cluster, target.namespace or restore.namespace, target.claim
+        places.append(RestorePlace(namespace, "cronjob", restore.cronjob))
+    return frozenset(places)

@@ -1,11 +1,13 @@
-"""A runner of restores over a real history, queue and store of checksums, whose Jobs run nowhere."""
+"""A service of restores over a real history, queue and store of checksums, whose Jobs run nowhere."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.records import make_backup, vault
 
 from kronkeep_common.errors import KronkeepError
@@ -23,7 +25,9 @@ from kronkeep_daemon.restores.checksums import ChecksumStore
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest
 from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
 from kronkeep_daemon.restores.restore_runner import RestoreRunner
+from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import FakeClock
 
 SUMMARY = b'{"message_type":"summary","total_files":1,"files_restored":1,"files_skipped":0}\n'
@@ -44,20 +48,25 @@ def file(path: str, kind: str = "file") -> SnapshotFile:
 
 
 class Parts:
-    """What the runner needs of others: one backup, CronJobs, a planner, Jobs that end as `finished` says.
+    """What runner and service need of others: a backup, CronJobs, a planner, Jobs that end as they are told.
 
-    lines: what the Jobs' containers print. refused: what the removal of a Job or a resumption raises.
+    lines: what the Jobs' containers print.
+    may_end: whether the Jobs end.
+    while_removing: is awaited in the removal of a Job.
+    refused: what the removal of a Job or a resumption raises.
     """
 
     def __init__(self, entries: Iterable[SnapshotFile] = ()) -> None:
+        self.backup = BACKUP
         self.entries = list(entries)
         self.lines: list[tuple[str, bytes]] = [("names", b"")]
         self.finished = COMPLETED
         self.refused: KronkeepError | None = None
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.has_begun = asyncio.Event()
         self.began: list[str] = []
-        self.removed: list[str] = []
-        self.while_removing: Callable[[], Any] | None = None
-        self.put_backups: list[BackupExecution] = []
+        self.while_removing: Callable[[], Awaitable[None]] | None = None
         self.clusters = self
         self.id = "c"
 
@@ -73,23 +82,26 @@ class Parts:
     # Backups
 
     def get(self, _: str) -> BackupExecution:
-        return BACKUP
+        return self.backup
 
-    async def put(self, _: BackupExecution, new: BackupExecution) -> None:
-        self.put_backups.append(new)
+    async def put(self, *_: BackupExecution) -> None:
+        return None
 
     # The planner and the listings
 
     async def resolve(self, _backup_id: str, request: Any, _seconds: float | None) -> ResolvedRequest:
         selection = snapshot_paths.summarize_selection(self.entries, request.include)
-        target = request.target if request.target.kind != "in-place" else IN_PLACE
+        target = msgspec.structs.replace(request.target, cluster="c", namespace="n")
         return ResolvedRequest(
-            backup=BACKUP,
+            backup=self.backup,
             target=target,
             include=request.include,
             selection=selection,
             mounts=snapshot_paths.target_mounts(target, selection),
         )
+
+    def has_active_run(self, _: BackupExecution) -> bool:
+        return False
 
     def repository_of(self, _: BackupExecution) -> Repository:
         return Repository(storage=vault(settings={"path": "/backups", "node": "a"}))
@@ -113,15 +125,16 @@ class Parts:
 
     async def run(self, _cluster: str, manifest: Any, on_line: Any, **_others: Any) -> FinishedJob:
         self.began.append(manifest["metadata"]["name"])
+        self.has_begun.set()
         for container, line in self.lines:
             on_line(container, line)
+        await self.may_end.wait()
         return self.finished
 
     async def exists(self, *_: str) -> bool:
         return False
 
-    async def remove(self, _cluster: str, _namespace: str, name: str) -> None:
-        self.removed.append(name)
+    async def remove(self, *_: str) -> None:
         if self.while_removing is not None:
             await self.while_removing()
         if self.refused is not None:
@@ -138,7 +151,7 @@ class Parts:
 
 
 class Site:
-    """A runner with its parts."""
+    """A runner and a service with their parts."""
 
     def __init__(self, history: History, clock: FakeClock, folder: Path, parts: Parts) -> None:
         self.parts = parts
@@ -165,6 +178,20 @@ class Site:
             clock=clock,
             settings=Settings,
         )  # type: ignore[arg-type]
+        self.supervisor = Supervisor(clock)
+        self.service = RestoreService(
+            cronjobs=parts,
+            history=history,
+            records=self.records,
+            snapshots=parts,
+            planner=parts,
+            restore_runner=self.runner,
+            drills=parts,
+            checksum_jobs=parts,
+            bus=self.bus,
+            clock=clock,
+            supervisor=self.supervisor,
+        )  # type: ignore[arg-type]
 
     async def add(self, **fields: Any) -> Restore:
         """Record a restore that a daemon has prepared and whose Job is not begun."""
@@ -184,10 +211,12 @@ class Site:
 
 @asynccontextmanager
 async def open_site(folder: Path, parts: Parts) -> AsyncIterator[Site]:
-    """Give a runner over a history in the folder."""
+    """Give a runner and its service over a history in the folder."""
     clock = FakeClock()
     history = await History.open(folder / "history", clock=clock)
+    site = Site(history, clock, folder, parts)
     try:
-        yield Site(history, clock, folder, parts)
+        yield site
     finally:
+        await site.supervisor.close()
         await history.close()
