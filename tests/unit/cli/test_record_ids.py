@@ -1,13 +1,15 @@
 """Which backup a CronJob's name means: the newest good one, of deleted CronJobs too; an id means itself."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from tests.records import make_backup
 
+from kronkeep_common.api import ClusterView, ListOf
 from kronkeep_common.client import Client
-from kronkeep_common.errors import BackupNotFound, CronJobNotFound, ExecutionNotFound, InvalidFilter
+from kronkeep_common.errors import BackupNotFound, Conflict, CronJobNotFound, ExecutionNotFound, InvalidFilter
 from kronkeep_common.models import BackupResult
 from kronkeep_common.models.restorable import RestorableBackup
 from kronkeep_tui.cli.record_ids import find_backup_id, find_run_id
@@ -15,9 +17,11 @@ from kronkeep_tui.cli.record_ids import find_backup_id, find_run_id
 PARTIAL = make_backup(id="partial", result=BackupResult(snapshot_id="5" * 64))
 
 
-def restorable(cronjob: str, backup_id: str | None, *, is_there: bool = True) -> RestorableBackup:
+def restorable(
+    cronjob: str, backup_id: str | None, *, is_there: bool = True, cluster: str = "c"
+) -> RestorableBackup:
     return RestorableBackup(
-        cluster="c", namespace="shop", cronjob=cronjob, cronjob_id="u", id=backup_id, is_there=is_there
+        cluster=cluster, namespace="shop", cronjob=cronjob, cronjob_id="u", id=backup_id, is_there=is_there
     )
 
 
@@ -30,8 +34,12 @@ class Answers:
         is_there: bool = True,
         kept: tuple[object, ...] = (),
         run: str | None = None,
+        cluster: str | None = None,
+        stale_since: datetime | None = None,
     ) -> None:
         self._items = list(items)
+        self._stale_since = stale_since
+        self.cluster = cluster
         self._is_there = is_there
         self._kept = list(kept)
         self._run = run
@@ -43,7 +51,9 @@ class Answers:
     async def restorable(self, filter: str, namespace: str) -> object:
         if namespace != "shop":
             raise InvalidFilter("No such namespace.")
-        return SimpleNamespace(items=self._items)
+        ids = sorted({item.cluster for item in self._items})
+        clusters = [ClusterView(id=each, name=f"{each}-name") for each in ids] if len(ids) > 1 else []
+        return ListOf(items=self._items, clusters=clusters, stale_since=self._stale_since)
 
     async def get(self, namespace: str, name: str) -> object:
         if not self._is_there or namespace != "shop":
@@ -74,6 +84,40 @@ class Answers:
 )
 async def test_which_backup_a_name_means(name: str, client: Answers, backup_id: str) -> None:
     assert await find_backup_id(cast(Client, client), name) == backup_id
+
+
+PROD = restorable("db", "prod", cluster="c")
+STAGING = restorable("db", "staging", cluster="d")
+GONE = restorable("db", "gone", is_there=False, cluster="d")
+
+
+@pytest.mark.parametrize(
+    ("client", "backup_id"),
+    [
+        (Answers(PROD, STAGING, cluster="d-name"), "staging"),
+        (Answers(PROD, STAGING, cluster="c"), "prod"),
+        (Answers(PROD, GONE), "prod"),
+        (Answers(restorable("db", None, cluster="c"), GONE, kept=(PARTIAL,)), "partial"),
+    ],
+)
+async def test_of_a_name_on_several_clusters_the_one_that_is_asked_for_is_meant(
+    client: Answers, backup_id: str
+) -> None:
+    assert await find_backup_id(cast(Client, client), "shop/db") == backup_id
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        Answers(PROD, STAGING),
+        Answers(PROD, GONE, stale_since=datetime(2026, 1, 1, tzinfo=UTC)),
+        Answers(restorable("db", "old", is_there=False), GONE, is_there=False),
+    ],
+)
+async def test_a_name_on_several_clusters_is_no_backup(client: Answers) -> None:
+    with pytest.raises(Conflict, match="c-name, d-name each have a shop/db") as refusal:
+        await find_backup_id(cast(Client, client), "shop/db")
+    assert "kronkeep get backups -n shop" in refusal.value.next_step
 
 
 @pytest.mark.parametrize("find", [find_backup_id, find_run_id])

@@ -4,12 +4,13 @@ The beginning of a backup's id may be that of its snapshot's, which the terminal
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import (
     BackupNotFound,
+    Conflict,
     CronJobNotFound,
     ExecutionNotFound,
     InvalidFilter,
@@ -17,6 +18,7 @@ from kronkeep_common.errors import (
     NotFound,
 )
 from kronkeep_common.models import CronJob
+from kronkeep_common.text import clean
 from kronkeep_tui.cli.arguments import split_name
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ async def find_backup_id(client: "Client", name: str, namespace: str = "default"
     """Return the id of a backup: of a CronJob the newest good one, else the newest with a snapshot.
 
     CronJobs that were deleted are known by name as long as something of them can be restored.
-    namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, and BackupNotFound for a CronJob
-    of which no snapshot is kept.
+    namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, Conflict for a name on several
+    clusters, and BackupNotFound for a CronJob of which no snapshot is kept.
     """
     if is_like_an_id(name):
         return last_part(name)
@@ -66,13 +68,33 @@ async def find_backup_id(client: "Client", name: str, namespace: str = "default"
 
 
 async def _find_restorable(client: "Client", namespace: str, name: str) -> str | None:
-    """Return the id of the newest good backup of a CronJob or claim; deleted ones come last."""
+    """Return the id of the newest good backup of a CronJob or claim; deleted ones come last.
+
+    Raise Conflict where several clusters have one of the name, and the client's is none of them.
+    """
     try:
         page = await client.restores.restorable(f"name:{name}", namespace)
     except InvalidFilter:  # a namespace that nothing has
         return None
-    ids = {backup.is_there: backup.id for backup in reversed(page.items) if backup.cronjob == name}
+    backups = [backup for backup in page.items if backup.cronjob == name]
+    if client.cluster and page.clusters:
+        meant = {each.id for each in page.clusters if client.cluster in (each.id, each.name)}
+        backups = [backup for backup in backups if backup.cluster in meant]
+    live = [backup for backup in backups if backup.is_there]
+    # While a cluster does not answer nobody knows whether its CronJob is still there.
+    owners = {backup.cluster for backup in (live if page.stale_since is None and live else backups)}
+    if len(owners) > 1:
+        raise _several_clusters_error(namespace, name, [c.name for c in page.clusters if c.id in owners])
+    ids = {backup.is_there: backup.id for backup in reversed(backups) if backup.cluster in owners}
     return ids.get(True) or ids.get(False)
+
+
+def _several_clusters_error(namespace: str, name: str, clusters: Sequence[str]) -> Conflict:
+    names = clean(", ".join(clusters), 300)
+    return Conflict(
+        f"The clusters {names} each have a {clean(f'{namespace}/{name}', 320)} with backups.",
+        next_step=f"Name the backup by its id: kronkeep get backups -n {clean(namespace, 63)}.",
+    )
 
 
 async def _find_cronjob(

@@ -105,7 +105,13 @@ def _add_restore(verbs: Verbs) -> None:
     target.add_argument("--claim", metavar="NAME", help="restore to a claim that exists")
     target.add_argument("--in-place", action="store_true", help="restore to the claims that were archived")
     restore.add_argument("-n", "--namespace", help="the claim's namespace (default: the CronJob's)")
-    restore.add_argument("--cluster", metavar="NAME", help="the claim's cluster (default: the CronJob's)")
+    # Not the cluster of the client, which would be that of the CronJob whose backup is restored.
+    restore.add_argument(
+        "--cluster",
+        dest="target_cluster",
+        metavar="NAME",
+        help="the claim's cluster (default: the CronJob's)",
+    )
     restore.add_argument("--folder", default="", help="restore to this folder of the claim")
     restore.add_argument("--size", help="the size of a new claim, such as 10Gi")
     restore.add_argument("--storage-class", help="the storage class of a new claim")
@@ -211,11 +217,12 @@ def _request_of(options: argparse.Namespace) -> "RestoreRequest":
     from kronkeep_common.models import RestoreRequest, RestoreTarget
 
     if options.in_place:
+        _refuse_place(options)
         target = RestoreTarget(kind="in-place")
     else:
         target = RestoreTarget(
             kind="claim" if options.claim else "new-claim",
-            cluster=options.cluster,
+            cluster=options.target_cluster,
             namespace=options.namespace,
             claim=options.claim or options.new_claim,
             path=options.folder,
@@ -230,6 +237,23 @@ def _request_of(options: argparse.Namespace) -> "RestoreRequest":
         confirm=options.yes,
         from_copy=options.from_copy,
     )
+
+
+def _refuse_place(options: argparse.Namespace) -> None:
+    """Raise InvalidRequest for an option that says where another claim is: in place it would do nothing."""
+    given = {
+        "--namespace": options.namespace,
+        "--cluster": options.target_cluster,
+        "--folder": options.folder,
+        "--size": options.size,
+        "--storage-class": options.storage_class,
+    }
+    surplus = ", ".join(name for name, value in given.items() if value)
+    if surplus:
+        raise InvalidRequest(
+            f"--in-place restores to the claims that were archived, whatever {surplus} says.",
+            next_step="Leave it out, and name the backup by its id, or as NAMESPACE/CRONJOB.",
+        )
 
 
 def _print_plan(plan: "RestorePlan") -> int:
