@@ -28,8 +28,8 @@ class CannedSilences:
     def __init__(self, canned: Any) -> None:
         self._canned = canned
 
-    async def list(self) -> api.ListOf[SilenceView]:
-        return api.ListOf(items=self._canned.silences_given)
+    async def list(self, *, limit: int) -> api.ListOf[SilenceView]:
+        return api.ListOf(items=self._canned.silences_given[:limit])
 
     async def create(self, filter: str, *, for_seconds: float, because: str) -> SilenceView:
         self._canned.answer("silence", filter, f"{for_seconds:.0f}", because)
@@ -48,8 +48,8 @@ class CannedMaintenance:
     def __init__(self, canned: Any) -> None:
         self._canned = canned
 
-    async def list(self) -> api.ListOf[MaintenanceView]:
-        return api.ListOf(items=self._canned.maintenances_given)
+    async def list(self, *, limit: int) -> api.ListOf[MaintenanceView]:
+        return api.ListOf(items=self._canned.maintenances_given[:limit])
 
     async def start(
         self, filter: str, *, because: str, for_seconds: float | None = None

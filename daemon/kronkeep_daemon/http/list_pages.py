@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,6 +24,7 @@ LIMIT = 50
 MOST = 1000
 LIST_QUERY = ("filter", "limit", "cursor", "cronjob_id", "namespace")
 SCANNED = 20_000
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 def cluster_views(services: Services) -> list[api.ClusterView]:
@@ -72,6 +74,12 @@ def values_by_index(call: ApiCall[object], accepted: RecordFilter) -> dict[str, 
     }
 
 
+def earliest_creation(accepted: RecordFilter, now: datetime) -> datetime | None:
+    """Return the time from which on records may pass a filter; None where that is any time."""
+    age = accepted.greatest_age
+    return None if age is None or age >= now - EARLIEST else now - age
+
+
 async def page_of(
     call: ApiCall[object],
     records: Records[R],
@@ -90,6 +98,7 @@ async def page_of(
     """
     accepted = filter_of(call, kind)
     now = call.services.clock.now()
+    since = earliest_creation(accepted, now)
     limit = limit_of(call)
     if equal is None:
         equal = values_by_index(call, accepted)
@@ -97,7 +106,7 @@ async def page_of(
     cursor = call.query.get("cursor")
     scanned = 0
     while scanned < SCANNED:
-        candidates: Page[R] = records.newest(limit=limit, cursor=cursor, **equal)
+        candidates: Page[R] = records.newest(limit=limit, cursor=cursor, since=since, **equal)
         scanned += len(candidates.items)
         for number, record in enumerate(candidates.items, 1):
             item = convert(record) if convert else record

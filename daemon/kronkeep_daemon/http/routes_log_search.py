@@ -9,7 +9,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import CronJobExecution
 from kronkeep_daemon.cronjobs.log_search_service import MOST_HITS, LogSearch
 from kronkeep_daemon.history.log_search import LogQuestion
-from kronkeep_daemon.http.list_pages import filter_of, values_by_index
+from kronkeep_daemon.http.list_pages import earliest_creation, filter_of, values_by_index
 from kronkeep_daemon.http.route import ApiCall, RouteTable
 from kronkeep_daemon.http.streams import count_stream
 
@@ -31,8 +31,7 @@ async def search_logs(call: ApiCall[None]) -> web.StreamResponse:
     def accepts(run: CronJobExecution) -> bool:
         return accepted.matches(run, clock.now())
 
-    age = accepted.greatest_age
-    since = clock.now() - age if age is not None else None
+    since = earliest_creation(accepted, clock.now())
     with count_stream(call):
         response = web.StreamResponse(headers={"Content-Type": LINES})
         search = LogSearch(call.services.history, question, _number(call, "limit", MOST_HITS, MOST_HITS))

@@ -71,6 +71,8 @@ async def test_a_filter_bounds_what_is_read(daemon: Daemon) -> None:
     hits, end = await search(daemon, "disk quota", "ns:shop age:<9d")
     assert [hit.execution_id for hit in hits] == ["run-23"]
     assert end.logs + end.skipped == 4
+    whole = await search(daemon, "disk quota", "ns:shop")
+    assert await search(daemon, "disk quota", "ns:shop age:<999999999d") == whole
     hits, end = await search(daemon, "end", None, 0, False, 5)
     assert (len(hits), end.limited) == (5, True)
 

@@ -14,7 +14,14 @@ from tests.turn_count import Turns
 from kronkeep_common import api
 from kronkeep_daemon import loop_turns
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.http import json_encoding, routes_cronjobs, routes_events, routes_policies
+from kronkeep_daemon.http import (
+    json_encoding,
+    list_pages,
+    routes_cronjobs,
+    routes_events,
+    routes_policies,
+    routes_runs,
+)
 from kronkeep_daemon.http.route import ApiCall
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
@@ -59,6 +66,19 @@ async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(ser
         names.append(cronjob.name)
         known.pop(CronJobRef("many", "ns-7", "job-57"), None)
     assert names == ["job-107", "job-157", "job-207", "job-257", "job-7"]
+
+
+async def test_a_list_looks_no_further_back_than_its_filter_s_age(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_pages, "SCANNED", 10)
+    query = {"filter": "name:nothing-has-it", "limit": "10"}
+    call = cast(ApiCall[None], SimpleNamespace(services=services, query=query))
+    assert (await routes_runs.list_runs(call)).next_cursor is not None
+    for age in ("<1s", "<999999999d"):
+        query["filter"] = f"name:nothing-has-it age:{age}"
+        page = await routes_runs.list_runs(call)
+        assert (page.items, page.next_cursor is None) == ([], age == "<1s")
 
 
 async def test_a_long_answer_is_encoded_in_slices_and_says_the_same() -> None:

@@ -37,6 +37,9 @@ KINDS = (
     "silences",
     "maintenance",
 )
+LIMIT = 50  # of a list of PAGED without --limit
+MOST = 1000  # that the daemon takes as a limit
+MOST_PAGES = 10  # that are asked for in addition, each of which may take the daemon a second
 ONE_HELP = "one whole record: its id or the beginning of that, its name, or NAMESPACE/NAME of a CronJob"
 
 
@@ -51,7 +54,7 @@ def add_parser(verbs: Verbs) -> None:
     where.add_argument("-n", "--namespace", help="only of this namespace")
     where.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces (the default)")
     add_cluster(get)
-    get.add_argument("--limit", type=read_count, help="how many records")
+    get.add_argument("--limit", type=read_count, help=f"how many records (of the history: {LIMIT})")
     get.add_argument(
         "--sort-by",
         metavar="FIELD",
@@ -109,23 +112,49 @@ async def _get(client: "Client", options: argparse.Namespace) -> int:
         clusters=names,
         zone=options.zone,
     )
+    if page.next_cursor is not None:
+        sys.stderr.write(_describe_rest(len(page.items), options.limit or LIMIT))
     if page.stale_since is not None:
         since = age(page.stale_since, datetime.now(UTC))
         sys.stderr.write(f"A cluster last answered {since} ago: this may be old. See kronkeep doctor.\n")
     return 0
 
 
+def _describe_rest(count: int, limit: int) -> str:
+    """Return a line about records that are not in the list, for a page that has another after it."""
+    if count >= limit:
+        return f"There are more: these are the newest {count}. --limit N shows up to {MOST}.\n"
+    return "Older records were not looked through: narrow the filter, such as with ns: or age:<30d.\n"
+
+
 async def _fetch_page(client: "Client", kind: str, filter_text: str | None, limit: int | None) -> "Page":
+    """Return the newest records, as many as the limit; `next_cursor` is set where there are more.
+
+    The daemon ends a page where it has looked through many records, though few of them or none match.
+    """
+    import msgspec
+
     calls: dict[str, Callable[..., Awaitable[Page]]] = {
         "executions": client.runs.list,
         "backups": client.backups.list,
         "copies": client.copies.list,
         "restores": client.restores.list,
         "alerts": client.alerts.list,
-        "silences": client.silences.list,
-        "maintenance": client.maintenance.list,
     }
-    return await calls[kind](filter=filter_text, limit=limit)
+    if kind not in calls:
+        unpaged: dict[str, Callable[..., Awaitable[Page]]] = {
+            "silences": client.silences.list,
+            "maintenance": client.maintenance.list,
+        }
+        return await unpaged[kind](filter=filter_text, limit=limit or MOST)
+    most = limit or LIMIT
+    page = await calls[kind](filter=filter_text, limit=most)
+    for _ in range(MOST_PAGES):
+        if page.next_cursor is None or len(page.items) >= most:
+            break
+        rest = await calls[kind](filter=filter_text, limit=most - len(page.items), cursor=page.next_cursor)
+        page = msgspec.structs.replace(rest, items=[*page.items, *rest.items])
+    return page
 
 
 async def _fetch_all(client: "Client", kind: str, filter_text: str | None) -> "Page":

@@ -18,6 +18,8 @@ from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
+MOST_HOLDS = 1000  # of each kind; the daemon keeps 300 at most
+
 
 class HoldsView(TableView[Hold]):
     """Silences and maintenances, those that hold something first."""
@@ -62,8 +64,8 @@ class HoldsView(TableView[Hold]):
     async def load(self) -> None:
         """Read the silences and maintenances."""
         client = self.context.client
-        silences = (await client.silences.list()).items
-        maintenances = (await client.maintenance.list()).items
+        silences = (await client.silences.list(limit=MOST_HOLDS)).items
+        maintenances = (await client.maintenance.list(limit=MOST_HOLDS)).items
         self._holds = tuple(page.list_holds(silences, maintenances))
         self.update()
 
