@@ -22,6 +22,7 @@ from kronkeep_common.errors import InvalidFilter
 from kronkeep_common.filter_words import FilterWords
 from kronkeep_common.models.storage import BackupStorage
 from kronkeep_common.name_suggestions import suggest_name
+from kronkeep_common.text import clean
 
 _AGE = re.compile(r"([<>])([0-9]{1,9})([smhd])")  # 999,999,999 days are the most that a timedelta holds
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -84,6 +85,11 @@ def parse_filter(
         if key == "age" and value.startswith("<") and not negated:
             ages.append(_parse_age(value, column).limit)
     return RecordFilter(tuple(tests), equal, min(ages, default=None))
+
+
+def write_filter(text: str) -> str:
+    """Return a filter as it is kept and shown: in one line, its terms as far apart as one space."""
+    return clean(" ".join(text.split()), 500)
 
 
 def _negate(test: RecordTest) -> RecordTest:

@@ -17,14 +17,14 @@ from typing import NamedTuple
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError, MaintenanceNotFound, NotAllowedNow
+from kronkeep_common.errors import InvalidFilter, KronkeepError, MaintenanceNotFound, NotAllowedNow
 from kronkeep_common.models.maintenance import (
     Maintenance,
     MaintenanceRequest,
     MaintenanceStatus,
     MaintenanceView,
 )
-from kronkeep_common.record_filter import parse_filter
+from kronkeep_common.record_filter import parse_filter, write_filter
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts.rule_results import HeldCronJob
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
@@ -107,7 +107,7 @@ class MaintenanceService:
         ends_at = None if request.for_seconds is None else now + timedelta(seconds=request.for_seconds)
         maintenance = Maintenance(
             id=new_id(),
-            filter=clean(request.filter, 500),
+            filter=write_filter(request.filter),
             because=clean(request.because, 300),
             created_at=now,
             created_by=clean(user, 100),
@@ -207,7 +207,10 @@ class MaintenanceService:
         now = self._clock.now()
         for maintenance in list(self.records.all()):
             if maintenance.started_at is None and not maintenance.is_over(now):
-                await self._begin(maintenance)
+                try:
+                    await self._begin(maintenance)
+                except InvalidFilter as fault:  # of a daemon of another version, which begins it itself
+                    log.warning("maintenance %s is not begun here: %s", maintenance.id, fault)
         await self._release(now)
         self._forget_failures()
         self._note_unknown(now)

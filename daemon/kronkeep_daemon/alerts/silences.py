@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import NotAllowedNow, SilenceNotFound
+from kronkeep_common.errors import InvalidFilter, NotAllowedNow, SilenceNotFound
 from kronkeep_common.models import Alert, Silence, SilenceRequest, SilenceView
-from kronkeep_common.record_filter import RecordFilter, parse_filter
+from kronkeep_common.record_filter import RecordFilter, parse_filter, write_filter
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
 from kronkeep_daemon.alerts.shared_state import KEEP_ENDED, MOST_SILENCES, SharedState, join_silences
@@ -33,6 +33,7 @@ class Silences:
         self._clock = clock
         self._shared = shared
         self._on_change = changed
+        self._unreadable: set[str] = set()  # ids of silences whose filters were reported
         self.records: Records[Silence] = Records(history.table("silences"), Silence)
 
     def active(self) -> list[Silence]:
@@ -47,7 +48,21 @@ class Silences:
 
     def filters(self, clusters: Mapping[str, str]) -> list[tuple[Silence, RecordFilter]]:
         """Return the active silences with their filters; `clusters` are ids by name."""
-        return [(silence, parse_filter(silence.filter, clusters)) for silence in self.active()]
+        read = [(silence, self._read_filter(silence, clusters)) for silence in self.active()]
+        return [(silence, accepted) for silence, accepted in read if accepted is not None]
+
+    def _read_filter(self, silence: Silence, clusters: Mapping[str, str]) -> RecordFilter | None:
+        """Return a silence's filter; None where it cannot be read, so that nothing is held back by it.
+
+        A daemon of another version, which shares it, may know more keys.
+        """
+        try:
+            return parse_filter(silence.filter, clusters)
+        except InvalidFilter as fault:
+            if silence.id not in self._unreadable:
+                self._unreadable.add(silence.id)
+                log.warning("the silence %s holds nothing back here: %s", silence.id, fault)
+            return None
 
     def get(self, silence_id: str) -> Silence:
         """Return one silence; raise SilenceNotFound."""
@@ -62,13 +77,16 @@ class Silences:
         fields = {field: getattr(silence, field) for field in silence.__struct_fields__}
         if not silence.is_active(now):
             return SilenceView(**fields, status="ended")
-        accepted = parse_filter(silence.filter, clusters)
-        held = sum(accepted.matches(alert, now) for alert in alerts)
+        accepted = self._read_filter(silence, clusters)
+        held = sum(accepted.matches(alert, now) for alert in alerts) if accepted is not None else 0
         return SilenceView(**fields, status="active", alerts=held)
 
     async def create(self, request: SilenceRequest, user: str) -> Silence:
         """Record a silence; raise InvalidFilter, and NotAllowedNow where there are too many."""
-        parse_filter(request.filter)
+        text = write_filter(request.filter)
+        parse_filter(text)
+        if not text:
+            raise InvalidFilter("A silence needs a filter: a blank one would hold every alert back.")
         if len(self.active()) >= MOST_SILENCES:
             raise NotAllowedNow(
                 f"{MOST_SILENCES} silences are active, which is the most.",
@@ -77,7 +95,7 @@ class Silences:
         now = self._clock.now()
         silence = Silence(
             id=new_id(),
-            filter=clean(request.filter, 500),
+            filter=text,
             because=clean(request.because, 300),
             created_at=now,
             created_by=clean(user, 100),
@@ -126,3 +144,4 @@ class Silences:
         for silence in silences[: max(0, len(silences) - MOST_KEPT)]:
             if not silence.is_active(now):
                 self.records.remove(silence.id)
+                self._unreadable.discard(silence.id)

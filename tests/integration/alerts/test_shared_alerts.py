@@ -3,12 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.integration.alerts.alert_scene import WELL, ConfigMapCluster, Receiver, channel, daemon
 
-from kronkeep_common.errors import NotAllowedNow, SilenceNotFound
+from kronkeep_common.errors import InvalidFilter, NotAllowedNow, SilenceNotFound
 from kronkeep_common.models import SilenceRequest
 from kronkeep_common.states import AlertStatus
+from kronkeep_daemon.alerts.shared_state import SharedState
 from kronkeep_daemon.kube.errors import Forbidden
 
 
@@ -142,6 +144,32 @@ async def test_acknowledgements_and_silences_are_known_to_every_daemon(tmp_path:
         await one.service.evaluate()
         assert one.service.silences.get(silence.id).ended_by == "bob"
         assert {alert.silence_id for alert in one.service.active_alerts()} == {None}
+
+
+async def test_a_silence_with_a_filter_of_a_later_version_stops_no_alert(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
+        request = SilenceRequest(filter="ns:none", for_seconds=3600, because="a test")
+        silence = await it.service.silences.create(request, "eve")
+        unknown = msgspec.structs.replace(silence, id="later", filter="colour:red")
+        it.shared.all()[0].change(SharedState(silences={"later": unknown}))
+        await it.service.evaluate()
+        await it.wait_until_sent()
+        views = it.service.silence_views(it.service.silences.newest())
+        assert {view.id: view.alerts for view in views} == {silence.id: 0, "later": 0}
+    assert receiver.events == ["opened"]
+
+
+async def test_a_silence_holds_back_what_its_lines_say_and_never_all(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as it:
+        lines = SilenceRequest(filter="!ns:shop\n!ns:bank\t", for_seconds=3600, because="a test")
+        silence = await it.service.silences.create(lines, "eve")
+        await it.service.evaluate()
+        (view,) = it.service.silence_views([silence])
+        assert (view.filter, view.alerts) == ("!ns:shop !ns:bank", 0)
+        with pytest.raises(InvalidFilter):
+            await it.service.silences.create(msgspec.structs.replace(lines, filter=" \n"), "eve")
 
 
 async def test_channels_are_sent_what_their_filters_select(tmp_path: Path, receiver: Receiver) -> None:

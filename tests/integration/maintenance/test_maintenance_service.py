@@ -18,6 +18,7 @@ from kronkeep_common.models import CronJob
 from kronkeep_common.models.maintenance import MaintenanceRequest
 from kronkeep_daemon.alerts.maintenance_rules import maintenance_finding
 from kronkeep_daemon.alerts.shared_alerts import SharedAlerts
+from kronkeep_daemon.alerts.shared_state import SharedState
 from kronkeep_daemon.cronjobs.maintenance_marks import read_marks, release_patch, suspend_patch
 from kronkeep_daemon.embedded.apiserver.patches import apply_merge_patch
 from kronkeep_daemon.history import History
@@ -170,6 +171,28 @@ async def test_a_start_that_a_stop_interrupted_goes_on_and_ends_by_itself(tmp_pa
         third.clock.ahead = timedelta(seconds=3601)
         await third.service.reconcile()
         assert (cluster.suspended(), third.status()) == (set(), [("ended", 0)])
+
+
+async def test_lines_of_a_filter_are_terms(tmp_path: Path) -> None:
+    cluster = CronJobCluster("pay/a", "bank/b", "shop/c")
+    async with daemon(tmp_path, cluster) as it:
+        request = msgspec.structs.replace(NIGHT, filter="!ns:pay\n!ns:bank\n")
+        assert (await it.service.create(request, "eve")).filter == "!ns:pay !ns:bank"
+        await it.service.reconcile()
+    assert cluster.suspended() == {"shop/c"}
+
+
+async def test_a_filter_of_a_later_version_keeps_no_other_maintenance_from_ending(tmp_path: Path) -> None:
+    cluster = CronJobCluster("pay/a")
+    async with daemon(tmp_path, cluster) as it:
+        begun = await it.service.create(NIGHT, "eve")
+        await it.service.reconcile()
+        await it.service.end(begun.id, "eve")
+        unknown = msgspec.structs.replace(begun, id="later", filter="colour:red", started_at=None)
+        it.shared.all()[0].change(SharedState(maintenances={"later": unknown}))
+        await it.service.reconcile()
+        assert it.service.get("later").started_at is None
+    assert cluster.suspended() == set()
 
 
 async def test_another_daemon_knows_it_and_ends_it(tmp_path: Path) -> None:
