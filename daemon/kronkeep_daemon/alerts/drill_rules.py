@@ -1,5 +1,6 @@
 """The alert rules of drills, of the policy's own storage and of its copies; pure."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -24,11 +25,19 @@ def _list_drilled_places(policy: BackupPolicy) -> list[_DrilledPlace]:
     return [*own, *copies]
 
 
-def _drills_of(facts: CronJobFacts, policy: BackupPolicy, place: _DrilledPlace) -> list[Restore]:
+def _drills_of(drills: Sequence[Restore], policy: BackupPolicy, place: _DrilledPlace) -> list[Restore]:
     """Return the drills of a place, the newest first."""
     if place.copy_storage_id is not None:
-        return [drill for drill in facts.drills if drill.storage_id == place.copy_storage_id]
-    return [drill for drill in facts.drills if policy.copy_in(drill.storage_id) is None]
+        return [drill for drill in drills if drill.storage_id == place.copy_storage_id]
+    return [drill for drill in drills if policy.copy_in(drill.storage_id) is None]
+
+
+def has_ended_drills(policy: BackupPolicy, drills: Sequence[Restore]) -> bool:
+    """Return whether drills, the newest first, show how the last one of each place of a policy ended."""
+    return all(
+        any(is_final(RESTORE_TRANSITIONS, drill.status) for drill in _drills_of(drills, policy, place))
+        for place in _list_drilled_places(policy)
+    )
 
 
 def _title_of(place: _DrilledPlace) -> str:
@@ -41,7 +50,9 @@ def drill_failed(facts: CronJobFacts) -> RuleResult | None:
     for place in _list_drilled_places(policy) if policy is not None else ():
         assert policy is not None
         ended = [
-            drill for drill in _drills_of(facts, policy, place) if is_final(RESTORE_TRANSITIONS, drill.status)
+            drill
+            for drill in _drills_of(facts.drills, policy, place)
+            if is_final(RESTORE_TRANSITIONS, drill.status)
         ]
         if ended and ended[0].status is RestoreStatus.FAILED:
             return _describe_failure(ended[0], place)
@@ -82,7 +93,7 @@ def _find_overdue(facts: CronJobFacts, policy: BackupPolicy, place: _DrilledPlac
     since = facts.drills_since.get(place.copy_storage_id)
     if slot is None or since is None or slot <= since:
         return None
-    if any((past.due_at or past.created_at) >= slot for past in _drills_of(facts, policy, place)):
+    if any((past.due_at or past.created_at) >= slot for past in _drills_of(facts.drills, policy, place)):
         return None
     return RuleResult(
         code=AlertCode.DRILL_OVERDUE,

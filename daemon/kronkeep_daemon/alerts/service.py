@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import islice
 from operator import attrgetter
 
 import msgspec
@@ -19,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow, ReadOnlyHistory
-from kronkeep_common.models import Alert, CronJob, Silence, SilenceView
+from kronkeep_common.models import Alert, CronJob, Restore, Silence, SilenceView
 from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import cluster_rules, cronjob_rules, delivery_rules, storage_rules
@@ -28,6 +29,7 @@ from kronkeep_daemon.alerts.bare_jobs import BareJobAlerts
 from kronkeep_daemon.alerts.channel_rules import apply_silences
 from kronkeep_daemon.alerts.coverage_rules import coverage_findings
 from kronkeep_daemon.alerts.dispatch import AlertDispatcher
+from kronkeep_daemon.alerts.drill_rules import has_ended_drills
 from kronkeep_daemon.alerts.heartbeats import Heartbeats
 from kronkeep_daemon.alerts.history_rules import history_findings, log_findings
 from kronkeep_daemon.alerts.inputs import AlertInputs
@@ -63,6 +65,8 @@ TICK_SECONDS = 15.0
 SETTLING_SECONDS = 120.0  # of a watch, before a run whose end is not known is a reason for an alert
 SHARE = 10  # times as long as an evaluation took is the pause after it
 RECENT_RECORDS = 20  # records of each kind that the rules read of a CronJob
+MOST_RESTORE_PAGES = 25  # of RECENT_RECORDS, in which drills are looked for
+PAGE = 1000  # alerts that are read at once
 ACTIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
@@ -268,12 +272,11 @@ class AlertService:
         settings = self._settings()
         soon = self._clock.now() + timedelta(seconds=1)  # a run that is dated later hides no other
         live = self._inputs.is_live(cronjob.cluster)
-        restores = history.restores.newest(limit=RECENT_RECORDS, cronjob_id=cronjob.id).items
         return CronJobFacts(
             cronjob=cronjob,
             runs=history.executions.newest(limit=RECENT_RECORDS, cronjob_id=cronjob.id, until=soon).items,
             backups=history.backups.newest(limit=RECENT_RECORDS, cronjob_id=cronjob.id).items,
-            drills=[restore for restore in restores if restore.purpose == "drill"],
+            drills=self._newest_drills(cronjob),
             now=self._clock.now(),
             failing_runs=settings.alerts.failing_runs,
             controller_zone=settings.controller_zone,
@@ -283,6 +286,23 @@ class AlertService:
             settled=self._has_settled(cronjob.cluster, live=live),
             checked=self._inputs.has_findings(cronjob),
         )
+
+    def _newest_drills(self, cronjob: CronJob) -> list[Restore]:
+        """Return the newest drills of a CronJob, back to an ended one of each place that its policy drills.
+
+        Between them lie restores and verifications, and the drills of other places.
+        """
+        drills: list[Restore] = []
+        policy = cronjob.policy
+        pages = islice(
+            self._history.restores.pages(RECENT_RECORDS, cronjob_id=cronjob.id), MOST_RESTORE_PAGES
+        )
+        while policy is not None and not has_ended_drills(policy, drills):
+            page = next(pages, None)
+            if page is None:
+                break
+            drills += [restore for restore in page if restore.purpose == "drill"]
+        return drills
 
     def _has_settled(self, cluster: str, *, live: bool) -> bool:
         """Whether a cluster has been watched for so long that what happened before was recorded."""
@@ -304,13 +324,13 @@ class AlertService:
         }
         return {place: fact.created_at for place, fact in facts.items() if fact is not None}
 
-    def active_alerts(self, limit: int = 10_000) -> list[Alert]:
-        """Return the newest alerts that are open or acknowledged, newest first."""
-        alerts = [
-            alert
-            for status in ACTIVE
-            for alert in self._history.alerts.newest(limit=limit, status=status).items
-        ]
+    def active_alerts(self, limit: int | None = None) -> list[Alert]:
+        """Return the alerts that are open or acknowledged, newest first; the newest ones up to a limit."""
+        alerts: list[Alert] = []
+        for status in ACTIVE:
+            pages = self._history.alerts.pages(limit or PAGE, status=status)
+            for page in islice(pages, None if limit is None else 1):
+                alerts += page
         return sorted(alerts, key=attrgetter("created_at"), reverse=True)[:limit]
 
     def silence_views(self, silences: Sequence[Silence]) -> list[SilenceView]:
