@@ -58,6 +58,23 @@ async def test_an_alert_that_was_acknowledged_keeps_the_cursor() -> None:
         assert client.asked == [("acknowledge", "a-first")]
 
 
+async def test_where_nothing_that_is_marked_is_shown_no_other_row_is_changed() -> None:
+    client = alerts_client()
+    async with app_of(client, start="alerts").run_test(size=(100, 24)) as pilot:
+        await until(pilot, lambda: "second" in screen(pilot) and "first" in under_cursor(pilot))
+        await pilot.press("space")
+        await until(pilot, lambda: "1 marked" in screen(pilot) and "second" in under_cursor(pilot))
+        ended = msgspec.structs.replace(two_alerts()[0], id="a-first", status="resolved", resolved_at=NOW)
+        put(pilot, "alerts", ended)
+        await until(pilot, lambda: "first" not in screen(pilot))
+        assert "1 marked, 1 not shown" in screen(pilot)
+        await pilot.press("a")
+        await until(pilot, lambda: "What is marked is not shown now: nothing was done." in screen(pilot))
+        assert client.asked == []
+        await pilot.press("escape", "a")
+        await until(pilot, lambda: "Acknowledged second" in screen(pilot))
+
+
 @pytest.mark.parametrize(
     ("start", "keys"),
     [("runs", ("e", "escape")), ("runs", ("space", "up", "escape")), ("jobs", ("t", "n")), ("jobs", ("c",))],

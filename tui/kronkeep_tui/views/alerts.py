@@ -75,7 +75,8 @@ class AlertsView(TableView[Alert]):
         return [*page.detail(record, now, width), *self._preview.lines(run, width)]
 
     def refusal(self, action: Action) -> str:
-        if action == actions.ACKNOWLEDGE and all(alert.status != "open" for alert in self.targets()):
+        targets = self.targets()
+        if action == actions.ACKNOWLEDGE and targets and all(alert.status != "open" for alert in targets):
             return "It is already acknowledged."
         return ""
 

@@ -258,7 +258,7 @@ class RunsView(TableView[CronJobExecution]):
                 return f"The CronJob {run.namespace}/{run.cronjob} no longer exists."
             if action == actions.BACK_UP and cronjob.policy is None:
                 return f"{clusters.label(cronjob, self.store)} has no backup policy."
-        if action == actions.CANCEL and not self._stoppable_runs():
+        if action == actions.CANCEL and self.targets() and not self._stoppable_runs():
             return "Only a run that has not ended can be stopped."
         return ""
 

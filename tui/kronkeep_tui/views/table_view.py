@@ -24,7 +24,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.store_names import StoreNames
 from kronkeep_tui.views import detail_pane
 from kronkeep_tui.views.name_columns import NameText, measure, with_contents
-from kronkeep_tui.views.selection import Selection, row_text
+from kronkeep_tui.views.selection import Selection, mark_text, refuse_change, row_text
 from kronkeep_tui.views.sortable_view import SortableView
 from kronkeep_tui.views.wait_text import waiting_lines
 from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans, wrap_facts
@@ -34,8 +34,6 @@ from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 R = TypeVar("R")
 FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
-SLIP_REFUSAL = "Another row came under the cursor just now: nothing was done. Look, and press the key again."
-SLIP_SECONDS = 0.5  # about as long as it takes to see that there is another row
 MOST_COUNTED = 2_000  # records of which each candidate of a filter is counted
 EMPTY_CELLS = 70  # in which what stands in an empty list is wrapped
 SHORTEST_PREFIX = 4  # characters of an id that a command takes for it
@@ -175,9 +173,10 @@ class TableView(SortableView, Generic[R]):
         self.table.follows = True
 
     def slip_refusal(self, action: Action) -> str:
-        is_at_risk = action.changes and action.needs_row and not self.table.marks
-        has_slipped = self.context.clock.monotonic() - self._slipped_at < SLIP_SECONDS
-        return SLIP_REFUSAL if is_at_risk and has_slipped else ""
+        if not action.changes or not action.needs_row:
+            return ""
+        passed = self.context.clock.monotonic() - self._slipped_at
+        return refuse_change(len(self.table.marks), self.marked_count(), passed)
 
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
         records = self._records_of(store)
@@ -245,10 +244,9 @@ class TableView(SortableView, Generic[R]):
         return self._records[table.cursor] if table.cursor < len(self._records) else None
 
     def targets(self) -> list[R]:
-        """Return the marked records, else the one under the cursor."""
-        marks = self.table.marks
-        if marks and (marked := [record for record in self._records if self.key_of(record) in marks]):
-            return marked
+        """Return the marked records that are shown; where none is marked, the one under the cursor."""
+        if marks := self.table.marks:
+            return [record for record in self._records if self.key_of(record) in marks]
         subject = self.subject()
         return [] if subject is None else [subject]
 
@@ -293,7 +291,7 @@ class TableView(SortableView, Generic[R]):
             self._awaited_key = ""
 
     def marked_count(self) -> int:
-        return len(self.table.marks)
+        return len(self.targets()) if self.table.marks else 0
 
     def headline(self) -> Text:
         """Return row and counts, filter, sort order and marks; nothing before something was read."""
@@ -308,7 +306,7 @@ class TableView(SortableView, Generic[R]):
         if self.faults_only:
             headline.append(("  faults only", "warn"))
         if self.table.marks:
-            headline.append((f"  {len(self.table.marks)} marked", "mark"))
+            headline.append((f"  {mark_text(self.marked_count(), len(self.table.marks))}", "mark"))
         return tuple(headline)
 
     def row_text(self) -> str:
