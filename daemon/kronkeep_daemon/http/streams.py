@@ -19,8 +19,8 @@ def count_stream(call: ApiCall[object]) -> Iterator[None]:
     connection = call.request.protocol
     assert isinstance(connection, CountedConnection)
     with call.services.limits.count_stream(access.peer_of(call.request).uid, call.request.task):
-        connection.cancel_on_close(call.request.task)
-        yield
+        with connection.cancel_on_close(call.request.task):
+            yield
 
 
 async def tail_lines(chunks: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:

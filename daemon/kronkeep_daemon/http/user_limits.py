@@ -162,9 +162,17 @@ class CountedConnection(web.RequestHandler):
         if self._stream is not None:
             self._stream.cancel()
 
-    def cancel_on_close(self, stream: "asyncio.Task[None]") -> None:
-        """Cancel the stream's task when the connection ends, so that it counts only while somebody reads."""
+    @contextmanager
+    def cancel_on_close(self, stream: "asyncio.Task[None]") -> Iterator[None]:
+        """Cancel the stream's task when the connection ends, so that it counts only while somebody reads.
+
+        The task is that of the connection, so what is asked after the stream is not cancelled.
+        """
         self._stream = stream
+        try:
+            yield
+        finally:
+            self._stream = None
 
     def _start_header_deadline(self, transport: asyncio.BaseTransport) -> None:
         seconds = self._limits.settings().header_seconds
