@@ -18,9 +18,10 @@ def count_stream(call: ApiCall[object]) -> Iterator[None]:
     """Count one stream of the user until it or its connection ends; raise TooMany."""
     connection = call.request.protocol
     assert isinstance(connection, CountedConnection)
-    with call.services.limits.count_stream(access.peer_of(call.request).uid, call.request.task):
-        with connection.cancel_on_close(call.request.task):
-            yield
+    task = call.request.task
+    uid = access.peer_of(call.request).uid
+    with call.services.limits.count_stream(uid, task), connection.cancel_on_close(task):
+        yield
 
 
 async def tail_lines(chunks: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:

@@ -20,11 +20,13 @@ async def test_a_write_after_a_stream_on_its_connection_is_done_though_the_clien
     tmp_path: Path,
 ) -> None:
     limits = UserLimits(SystemClock(), LimitSettings)
-    begun, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    begun, left, may_end, ended = (asyncio.Event() for _ in range(4))
     outcomes: list[str] = []
 
     async def send_stream(request: web.Request) -> web.Response:
-        with count_stream(cast(Any, SimpleNamespace(request=request, services=SimpleNamespace(limits=limits)))):
+        with count_stream(
+            cast(Any, SimpleNamespace(request=request, services=SimpleNamespace(limits=limits)))
+        ):
             return web.Response(text="the log")
 
     async def write(request: web.Request) -> web.Response:
@@ -39,6 +41,11 @@ async def test_a_write_after_a_stream_on_its_connection_is_done_though_the_clien
             ended.set()
         return web.Response()
 
+    class Connection(CountedConnection):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            super().connection_lost(exc)
+            left.set()
+
     app = web.Application()
     app.router.add_get("/stream", send_stream)
     app.router.add_post("/write", write)
@@ -47,7 +54,7 @@ async def test_a_write_after_a_stream_on_its_connection_is_done_though_the_clien
     server = runner.server
     assert server is not None
     listening = bind_socket(tmp_path / "s")
-    acceptor = Acceptor(listening, limits, lambda uid: CountedConnection(server, limits, uid))
+    acceptor = Acceptor(listening, limits, lambda uid: Connection(server, limits, uid))
     async with asyncio.timeout(LONGEST_WAIT):
         reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
         writer.write(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -55,8 +62,7 @@ async def test_a_write_after_a_stream_on_its_connection_is_done_though_the_clien
         writer.write(b"POST /write HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
         await begun.wait()
         writer.close()
-        while limits._connections.total():
-            await asyncio.sleep(0.01)
+        await left.wait()
         may_end.set()
         await ended.wait()
     assert outcomes == ["done"]

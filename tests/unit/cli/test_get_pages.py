@@ -17,7 +17,7 @@ BACKUPS = [make_backup(id=f"b{number:03}") for number in range(120)]
 
 
 class Pages:
-    """A client of a daemon that looks through `scanned` backups for a page, of which those of `good` match."""
+    """A client of a daemon that looks through `scanned` backups for a page; those of `good` match."""
 
     def __init__(self, scanned: int, good: set[str]) -> None:
         self._scanned = scanned
