@@ -69,6 +69,12 @@ def _add_history_restore(store: "Commands") -> None:
         metavar="NAME",
         help="as it was archived (default: the settings' history.archive_name)",
     )
+    restore.add_argument(
+        "--snapshot",
+        default="latest",
+        metavar="ID",
+        help="an earlier copy by its snapshot (default: the newest)",
+    )
     restore.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: none)")
     restore.add_argument("--cluster", metavar="NAME", help="the storage's cluster, where there are several")
     restore.add_argument("--kubeconfig", type=Path, metavar="FILE", help="of a cluster not in the settings")

@@ -11,6 +11,7 @@ import base64
 import binascii
 import gzip
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -48,15 +49,20 @@ from kronkeep_daemon.storages.history_archives import PLACES, ArchivedHistoryPla
 
 PIECE_BYTES = 6 * 1024 * 1024  # 8 MiB in base64; a kubelet keeps 10 MiB of a log
 PIECE_SECONDS = 900.0
+SNAPSHOT = re.compile(rf"{history_copy.NEWEST}|[0-9a-f]{{8,64}}")
 
 
 def run(options: argparse.Namespace) -> int:
     """Restore a history; raise InvalidRequest, StorageNotFound, StorageFailed, DamagedHistory."""
     settings = settings_module.load(options.config)
     _refuse_remains(options.folder)
+    if not SNAPSHOT.fullmatch(options.snapshot):
+        raise InvalidRequest("A snapshot's id has 8 to 64 digits from 0 to f.", field="snapshot")
     place = asyncio.run(_restore(options, settings))
     sequence = read_sequence(options.folder / history_folder.DATABASE)
-    told = {"seq": sequence, "archived_at": place.archived_at.isoformat()}
+    told: dict[str, object] = {"seq": sequence}
+    if options.snapshot == history_copy.NEWEST:
+        told["archived_at"] = place.archived_at.isoformat()
     sys.stdout.write(json.dumps(told) + "\n")
     return 0
 
@@ -85,7 +91,8 @@ async def _restore(options: argparse.Namespace, settings: Settings) -> ArchivedH
         storage = msgspec.structs.replace(place.storage, cluster=cluster.id)
         with tempfile.TemporaryDirectory(prefix="kronkeep-restore-") as scratch:
             packed = Path(scratch) / history_copy.FILE
-            await _fetch(cluster, settings, repository_of_history(storage, name), packed)
+            repository = repository_of_history(storage, name)
+            await _fetch(cluster, settings, repository, options.snapshot, packed)
             await asyncio.to_thread(_unpack, packed, options.folder)
     finally:
         await cluster.close()
@@ -124,14 +131,16 @@ async def _find_place(
     return msgspec.json.decode(text, type=ArchivedHistoryPlace)
 
 
-async def _fetch(cluster: Cluster, settings: Settings, repository: Repository, target: Path) -> None:
-    """Write the newest copy in the repository to a file, piece by piece."""
+async def _fetch(
+    cluster: Cluster, settings: Settings, repository: Repository, snapshot: str, target: Path
+) -> None:
+    """Write a copy in the repository to a file, piece by piece."""
     own = await History.open(target.parent / "own", clock=SystemClock())  # which Jobs are ours
     try:
         jobs = _compose_jobs(cluster, own, settings)
         with target.open("wb") as file:
             while True:
-                piece = await _fetch_piece(jobs, repository, file.tell())
+                piece = await _fetch_piece(jobs, repository, snapshot, file.tell())
                 file.write(piece)
                 if len(piece) < PIECE_BYTES:
                     break
@@ -162,7 +171,7 @@ def _compose_jobs(cluster: Cluster, history: History, settings: Settings) -> Rep
     return RepositoryJobs(clusters=clusters, settings=read, queues=queues, copies=copies, runners=runners)
 
 
-async def _fetch_piece(jobs: RepositoryJobs, repository: Repository, begin: int) -> bytes:
+async def _fetch_piece(jobs: RepositoryJobs, repository: Repository, snapshot: str, begin: int) -> bytes:
     """Return the bytes from `begin` on; raise StorageFailed."""
     lines: list[bytes] = []
 
@@ -170,7 +179,7 @@ async def _fetch_piece(jobs: RepositoryJobs, repository: Repository, begin: int)
         if container == "piece":
             lines.append(line)
 
-    steps = [("piece", history_copy.piece_argv(begin, PIECE_BYTES))]
+    steps = [("piece", history_copy.piece_argv(begin, PIECE_BYTES, snapshot))]
     name = job_names.new_name("piece", repository.storage)
     finished = await jobs.run(name, steps, repository, PIECE_SECONDS, on_line=add_line)
     failure = storage_failure(finished)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,30 @@ async def site(tmp_path: Path) -> AsyncIterator[BackupSite]:
         yield BackupSite(daemon, DEBIAN_RESTIC)
 
 
-def restore_history(site: BackupSite, *more: str) -> subprocess.CompletedProcess[str]:
-    """Run `kronkeepd store restore` on the state folder of the site's daemon."""
-    folder = site.daemon.state / "history"
+def restore_history(
+    site: BackupSite, *more: str, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `kronkeepd store restore` on a folder, or the state folder of the site's daemon."""
+    folder = folder or site.daemon.state / "history"
     kubeconfig = site.daemon.state.parent / "cluster" / "kubeconfig"
     argv = [sys.executable, "-m", "kronkeep_daemon", "store", "restore", str(folder)]
     argv += ["--kubeconfig", str(kubeconfig), *site.daemon.arguments, *more]
     return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+async def refuse_other_history(site: BackupSite, folder: Path) -> None:
+    """Start with an empty state folder: a copy of that history would replace the one that is wanted."""
+    await site.daemon.start()
+    again = BackupStorageCreate(
+        id="vault", kind="local", settings={"path": str(folder)}, namespaces=("default",), layout="shared"
+    )
+    async with site.client() as client:
+        await client.storages.create(again)
+        await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
+        with pytest.raises(NotAllowedNow, match="another one") as refusal:
+            await client.storages.archive_history("vault")
+        assert "store restore" in (refusal.value.next_step or "")
+    await site.daemon.stop()
 
 
 async def test_the_history_comes_back_with_one_command_and_what_is_newer_by_itself(
@@ -85,9 +103,19 @@ async def test_the_history_comes_back_with_one_command_and_what_is_newer_by_itse
 
     await site.daemon.stop()
     shutil.rmtree(site.daemon.state)
+    await refuse_other_history(site, folder)
+    assert await asyncio.to_thread(list_ids, below, passwords["history-kronkeepd"]) == ids
+    shutil.rmtree(site.daemon.state)
     nowhere = await asyncio.to_thread(restore_history, site, "--from-storage", "elsewhere")
     assert nowhere.returncode == 1
     assert "vault.kronkeepd" in nowhere.stderr
+    of_snapshot = partial(restore_history, folder=tmp_path / "earlier")
+    choice = ("--from-storage", "vault", "--snapshot")
+    for words in ((*choice, "newest"), (*choice, "abcdef012345")):
+        refused = await asyncio.to_thread(of_snapshot, site, *words)
+        assert refused.returncode == 1, words
+    earlier = await asyncio.to_thread(of_snapshot, site, *choice, (archived.snapshot_id or "")[:12])
+    assert json.loads(earlier.stdout) == {"seq": archived.sequence}, earlier.stderr
     restored = await asyncio.to_thread(restore_history, site, "--from-storage", "vault")
     assert restored.returncode == 0, restored.stderr
     assert json.loads(restored.stdout)["seq"] == archived.sequence

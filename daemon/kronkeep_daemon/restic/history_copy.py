@@ -6,6 +6,7 @@ The commands are for busybox: `sh`, `cat`, `sha256sum`, `tail`, `head`, `base64`
 
 FILE = "history.db.gz"
 TAG = "kronkeep-history"
+NEWEST = "latest"
 PARTS = "/history"  # where the parts of the file are mounted, in a folder each, whose names sort them
 PART = "part"
 # $0 is the SHA-256 that the parts have together; then come restic and its arguments.
@@ -14,10 +15,11 @@ _SEND = (
     '{ echo "The parts are not those that kronkeep sent."; exit 1; }; '
     f'cat {PARTS}/*/{PART} | "$@"'
 )
-# $0 is the number of the first byte, counted from 1, $1 how many bytes there are. `head` ends restic early.
+# $0 is the number of the first byte, counted from 1, $1 how many bytes there are, $2 the snapshot.
+# `head` ends restic early.
 _PIECE = (
-    'length=$1; shift; faults="$TMPDIR/faults"; '
-    f'{{ "$@" dump --no-lock --tag {TAG} latest {FILE} 2>"$faults" || cat "$faults" >&2; }} '
+    'length=$1; snapshot=$2; shift 2; faults="$TMPDIR/faults"; '
+    f'{{ "$@" dump --no-lock --tag {TAG} "$snapshot" {FILE} 2>"$faults" || cat "$faults" >&2; }} '
     '| tail -c "+$0" | head -c "$length" | base64'
 )
 
@@ -28,9 +30,10 @@ def backup_argv(host: str, sha256: str) -> list[str]:
     return ["sh", "-c", _SEND, sha256, "restic", "backup", *options]
 
 
-def piece_argv(begin: int, length: int) -> list[str]:
-    """Print a piece of the newest copy in base64; less than `length` bytes where that is its end.
+def piece_argv(begin: int, length: int, snapshot: str = NEWEST) -> list[str]:
+    """Print a piece of a copy in base64; less than `length` bytes where that is its end.
 
     begin: the number of its first byte, counted from 0.
+    snapshot: the id of the copy's snapshot, or the beginning of one.
     """
-    return ["sh", "-c", _PIECE, str(begin + 1), str(length), "restic"]
+    return ["sh", "-c", _PIECE, str(begin + 1), str(length), snapshot, "restic"]

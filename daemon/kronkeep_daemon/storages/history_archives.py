@@ -25,12 +25,14 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.events import ActingChanged, Bus, StorageChanged
 from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.history.facts import DAEMON_NAME
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import format_timestamp
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
@@ -64,6 +66,7 @@ class ArchivedHistoryPlace(Record, frozen=True, kw_only=True):
     storage: BackupStorage
     archived_at: datetime
     sequence: int
+    daemon: str | None = None  # the id that a daemon's history has from its first start on
 
 
 class _Carrier(Record, frozen=True, kw_only=True):
@@ -184,6 +187,7 @@ class HistoryArchives:
         await self._remove_carriers()
         repository = repository_of_history(storage, self._settings().history.archive_name)
         now = self._clock.now()
+        await self._require_no_other_history(storage)
         await self._maker.make_if_missing(repository, TASK, now.isoformat())
         async with self._make_compressed() as copy:
             snapshot_id = await self._send(repository, copy)
@@ -194,6 +198,7 @@ class HistoryArchives:
             ),
             archived_at=now,
             sequence=copy.sequence,
+            daemon=self._own_id(),
         )
         await self._note_place(storage, place)
         return HistoryArchive(
@@ -308,6 +313,35 @@ class HistoryArchives:
                 steps: Steps = [("forget", forget.argv(old))]
                 await self._maintenance.run("forget", steps, repository, SECONDS)
                 await self._index.record(repository, forgotten_at=self._clock.now())
+
+    async def _require_no_other_history(self, storage: BackupStorage) -> None:
+        """Raise NotAllowedNow where the newest copy is of another history.
+
+        It is of a daemon whose state folder was lost, or of another one with the same `archive_name`. A copy
+        of this one would be the newest, and in `archive_keep` days the only one.
+        """
+        place = await self._find_place(storage)
+        if place is None or place.daemon in (None, self._own_id()):
+            return
+        raise NotAllowedNow(
+            f"The history in {storage.id} is another one, with {place.sequence} changes until "
+            f"{format_timestamp(place.archived_at)}; this one has {self._history.seq}.",
+            next_step="Restore it with `kronkeepd store restore`, or set another history.archive_name.",
+        )
+
+    def _own_id(self) -> str | None:
+        fact = self._history.facts.get(DAEMON_NAME)
+        return fact.name if fact is not None else None
+
+    async def _find_place(self, storage: BackupStorage) -> ArchivedHistoryPlace | None:
+        """Return where the newest copy is, and of what; None where there is none, or nothing readable."""
+        path = paths.configmaps(self._settings().namespace, PLACES)
+        try:
+            places = (await self._jobs.cluster_of(storage).get(path)).get("data") or {}
+            text = places[place_key(storage.id, self._settings().history.archive_name)]
+            return msgspec.json.decode(text, type=ArchivedHistoryPlace)
+        except (NotFoundInCluster, KeyError, msgspec.DecodeError):
+            return None
 
     async def _note_place(self, storage: BackupStorage, place: ArchivedHistoryPlace) -> None:
         """Write where the copy is into the ConfigMap."""

@@ -16,6 +16,8 @@ from kronkeep_common.models import BackupStorage
 from kronkeep_daemon.alerts.history_rules import history_not_archived
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages import history_archives
 from kronkeep_daemon.storages.history_archives import HistoryArchives
@@ -54,6 +56,9 @@ class HangingJobs:
         return
 
     delete = create
+
+    async def get(self, *_: object) -> JsonObject:
+        raise NotFoundInCluster("There is no ConfigMap.")
 
     async def run_job(self, *_: object) -> None:
         await asyncio.Event().wait()
