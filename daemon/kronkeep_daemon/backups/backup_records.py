@@ -316,11 +316,15 @@ class BackupRecords:
         return next(iter(self._of(carrier, limit=1, cluster=carrier.cluster, until=until)), None)
 
     def with_snapshot(self, carrier: PolicyCarrier) -> Sequence[BackupExecution]:
-        """Return the backups of a policy whose snapshot is there, so far as is known, newest first."""
+        """Return the backups of a policy that have ended and whose snapshot is there, so far as is known,
+        newest first.
+
+        One whose hooks still run is left out: whether it is good is not known yet.
+        """
         return [
             backup
             for backup in self._of(carrier, limit=BACKUPS_PER_POLICY)
-            if self._has_snapshot_of(carrier, backup)
+            if self._has_snapshot_of(carrier, backup) and is_final(BACKUP_TRANSITIONS, backup.status)
         ]
 
     def with_result(self, carrier: PolicyCarrier) -> Sequence[BackupExecution]:

@@ -305,3 +305,14 @@ async def test_a_backup_that_turns_out_unusual_while_the_repository_is_busy_stop
     with pytest.raises(NotAllowedNow):
         await scene.service.apply(scene.carrier)
     assert len(scene.repository.snapshots) == 3
+
+
+async def test_a_backup_whose_hooks_still_run_is_not_forgotten_for_a_newer_one(scene: Scene) -> None:
+    ended = scene.records.get("b1")
+    running = msgspec.structs.replace(ended, status=BackupStatus.RUNNING, ending=BackupStatus.SUCCEEDED)
+    await scene.records.put(ended, running)
+    days = Retention(days=3650)
+    carrier = scene.carrier._replace(policy=msgspec.structs.replace(scene.carrier.policy, retention=days))
+    await scene.service.apply(carrier)
+    assert scene.records.get("b1").snapshot_removed_at is None
+    assert len(scene.repository.snapshots) == 3
