@@ -74,6 +74,9 @@ class Archiver:
         try:
             inputs = self._inputs.resolve(backup)
         except KronkeepError as fault:
+            if fault.retryable:
+                log.warning("the archive of backup %s waits: %s", backup_id, fault)
+                return  # the planner's next pass starts it again
             await self._record_end(backup_id, archive_outcome.outcome_of_fault(fault))
             return
         claims = tuple(clean(claim, 253) for claim in inputs.claims[:MOST_CLAIMS])

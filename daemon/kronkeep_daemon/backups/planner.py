@@ -295,6 +295,9 @@ class BackupPlanner:
         return backup
 
     async def _move(self, backup: BackupExecution, now: datetime) -> None:
+        # The Lease is held before all is listed: what is not seen yet is not gone.
+        if self._policies.is_unlisted(CronJobRef.of(backup)):
+            return
         if backup.status is BackupStatus.WAITING:
             await self._follow_run(backup, now)
             backup = self._records.get(backup.id)

@@ -1,7 +1,7 @@
 """Lookup of backup policies on the CronJobs that carry them."""
 
 from kronkeep_common import object_keys
-from kronkeep_common.errors import Conflict, KronkeepError, PolicyNotFound
+from kronkeep_common.errors import Conflict, KronkeepError, PolicyNotFound, Unavailable
 from kronkeep_common.models import BackupPolicy
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
@@ -22,6 +22,16 @@ class PolicyLookup:
             return policy_annotations.read_policy(self._cronjobs.find_subject(ref)).policy
         except KronkeepError:
             return None
+
+    def is_unlisted(self, ref: CronJobRef) -> bool:
+        """Whether it is not known yet if there is such a CronJob, as its cluster has not been listed."""
+        try:
+            self._cronjobs.find_subject(ref)
+        except Unavailable:
+            return True
+        except KronkeepError:
+            return False
+        return False
 
     def fault_of(self, ref: CronJobRef) -> str | None:
         """Return why the policy of a CronJob cannot be read; None for any other CronJob."""

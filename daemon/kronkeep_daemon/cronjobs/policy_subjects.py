@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
+from kronkeep_common import subject_names
 from kronkeep_common.errors import CronJobNotFound
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
@@ -92,6 +93,17 @@ def _list_claims(recorder: RunRecorder, namespace: str | None = None) -> Iterato
 def has_subject(recorder: RunRecorder, ref: CronJobRef) -> bool:
     """Whether the cluster has the CronJob, or the claim with a policy."""
     return ref in recorder.cache.cronjobs or ref in recorder.claims
+
+
+def is_unlisted(recorder: RunRecorder, name: str) -> bool:
+    """Whether the cluster may have a CronJob, or a claim with a policy, of that name that was not listed yet.
+
+    The claims are listed beside the CronJobs, and may come after them.
+    """
+    if subject_names.claim_of(name) is None:
+        return not recorder.synced.is_set()
+    watches = recorder.watches
+    return watches.awaits_claims() or not (recorder.synced.is_set() or watches.knows_claims())
 
 
 def no_claim_error(namespace: str, claim: str) -> CronJobNotFound:

@@ -40,6 +40,7 @@ from kronkeep_daemon.cronjobs.pod_volumes import list_mounted_volumes
 from kronkeep_daemon.cronjobs.policy_subjects import (
     PolicySubjects,
     has_subject,
+    is_unlisted,
     no_claim_error,
 )
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
@@ -451,16 +452,17 @@ def _title(namespace: str, name: str) -> str:
 def _not_found_error(namespace: str, name: str, candidates: list[RunRecorder]) -> KronkeepError:
     """Return CronJobNotFound, or Unavailable while a cluster that may have it has not been listed."""
     title = _title(namespace, name)
-    names = ", ".join(clean(r.cluster.name, 80) for r in candidates if not r.synced.is_set())
     claim = subject_names.claim_of(name)
-    if claim is not None and (not names or all(r.watches.knows_claims() for r in candidates)):
+    names = ", ".join(clean(r.cluster.name, 80) for r in candidates if is_unlisted(r, name))
+    if not names and claim is not None:
         return no_claim_error(namespace, claim)
     if not names:
         refs = [ref for recorder in candidates for ref in recorder.cache.cronjobs]
         near = _closest_cronjob(namespace, name, refs)
         step = f"Did you mean {near}?" if near else None
         return CronJobNotFound(f"There is no CronJob {title}.", next_step=step)
-    return Unavailable(f"The CronJobs of {names} have not been listed yet, so {title} may be there.")
+    kind = "CronJobs" if claim is None else "claims"
+    return Unavailable(f"The {kind} of {names} have not been listed yet, so {title} may be there.")
 
 
 def _closest_cronjob(namespace: str, name: str, refs: Sequence[CronJobRef]) -> str | None:
