@@ -1,7 +1,7 @@
 """The records of backups: read, stored durably, published on the bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import unusual_backups
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
-from kronkeep_daemon.events import BackupChanged, Bus
+from kronkeep_daemon.events import BackupChanged, Bus, CopyChanged
 from kronkeep_daemon.history import CronJobMemo, History
 from kronkeep_daemon.history.facts import adopted_policies_key
-from kronkeep_daemon.history.record_ids import derive_id
+from kronkeep_daemon.history.record_ids import copy_id_for, derive_id
 from kronkeep_daemon.kube.clusters import Clusters
 
 BACKUPS_PER_POLICY = 100_000
@@ -115,23 +115,24 @@ class BackupRecords:
         A backup that has ended without a snapshot, so far as is known, gets what was found. One that has got
         a record of its own since the list was made is left alone.
         """
-        changes = []
-        for backup in recovered:
-            if self.is_accounted_for(backup.id):
-                continue
-            old = self._history.backups.get(backup.id)
-            new = backup if old is None else _with_found_snapshot(old, backup)
-            changes.append(BackupChanged(old, new))
-        await self._put_all(changes)
+        await self._put_all(recovered, self._recover)
+
+    def _recover(self, recovered: BackupExecution) -> BackupExecution | None:
+        if self.is_accounted_for(recovered.id):
+            return None
+        old = self._history.backups.get(recovered.id)
+        return recovered if old is None else _with_found_snapshot(old, recovered)
 
     async def acknowledge_missing(self, backups: Sequence[BackupExecution], now: datetime) -> None:
         """Record that a person knows of the snapshots that are missing."""
-        await self._put_all(
-            [
-                BackupChanged(backup, msgspec.structs.replace(backup, snapshot_missing_acknowledged_at=now))
-                for backup in backups
-            ]
-        )
+
+        def acknowledge(backup: BackupExecution) -> BackupExecution | None:
+            current = self.get(backup.id)
+            if not _is_missing_unacknowledged(current):
+                return None
+            return msgspec.structs.replace(current, snapshot_missing_acknowledged_at=now)
+
+        await self._put_all(backups, acknowledge)
 
     async def adopt(
         self, backups: Sequence[BackupExecution], adopter: PolicyCarrier, cronjob_id: str
@@ -140,47 +141,41 @@ class BackupRecords:
 
         Their ids are made of the id of the old policy, so it is remembered for the runs of its CronJob.
         """
-        for backup in backups:
-            self._remember_adopted(backup)
-            if backup.is_unusual:
-                adopted = msgspec.structs.replace(backup, cronjob_id=cronjob_id)
-                unusual_backups.remember(self._history, adopted)
-        await self._put_all(
-            [
-                BackupChanged(
-                    backup,
-                    msgspec.structs.replace(
-                        backup,
-                        policy_id=adopter.policy.id,
-                        tagged_policy_id=backup.snapshot_policy_id,
-                        cronjob=adopter.cronjob,
-                        cronjob_id=cronjob_id,
-                        first_owner=backup.first_owner
-                        or FirstOwner(cronjob=backup.cronjob, cronjob_id=backup.cronjob_id),
-                    ),
-                )
-                for backup in backups
-            ]
-        )
+
+        def adopt(backup: BackupExecution) -> BackupExecution | None:
+            current = self.get(backup.id)
+            if current.policy_id != backup.policy_id:
+                return None  # another policy has it since
+            self._remember_adopted(current)
+            first_owner = FirstOwner(cronjob=current.cronjob, cronjob_id=current.cronjob_id)
+            return msgspec.structs.replace(
+                current,
+                policy_id=adopter.policy.id,
+                tagged_policy_id=current.snapshot_policy_id,
+                cronjob=adopter.cronjob,
+                cronjob_id=cronjob_id,
+                first_owner=current.first_owner or first_owner,
+            )
+
+        await self._put_all(backups, adopt)
 
     async def undo_adoption(self, backups: Sequence[BackupExecution]) -> None:
         """Give backups that were adopted back to their first CronJob and policy."""
-        changes = []
-        for backup in backups:
-            owner = backup.first_owner
-            assert owner is not None
-            given_back = msgspec.structs.replace(
-                backup,
-                policy_id=backup.snapshot_policy_id,
-                tagged_policy_id=None,
-                cronjob=owner.cronjob,
-                cronjob_id=owner.cronjob_id,
-                first_owner=None,
-            )
-            if backup.is_unusual:
-                unusual_backups.remember(self._history, given_back)
-            changes.append(BackupChanged(backup, given_back))
-        await self._put_all(changes)
+        await self._put_all(backups, self._give_back)
+
+    def _give_back(self, backup: BackupExecution) -> BackupExecution | None:
+        current = self.get(backup.id)
+        owner = current.first_owner
+        if owner is None:
+            return None
+        return msgspec.structs.replace(
+            current,
+            policy_id=current.snapshot_policy_id,
+            tagged_policy_id=None,
+            cronjob=owner.cronjob,
+            cronjob_id=owner.cronjob_id,
+            first_owner=None,
+        )
 
     def _remember_adopted(self, backup: BackupExecution) -> None:
         key = adopted_policies_key(backup.cronjob_id)
@@ -194,18 +189,50 @@ class BackupRecords:
         fact = self._history.facts.get(adopted_policies_key(cronjob_id))
         return tuple((fact.name or "").split()) if fact is not None else ()
 
-    async def _put_all(self, changes: Sequence[BackupChanged]) -> None:
-        """Store many backups with few syncs, and publish the changes; between pages other tasks run."""
-        for start in range(0, len(changes), PAGE):
-            page = changes[start : start + PAGE]
-            for change in page:
-                self._history.backups.put(change.new)
-                if change.new.is_unusual:
-                    unusual_backups.remember(self._history, change.new)
+    async def _put_all(
+        self,
+        backups: Sequence[BackupExecution],
+        change: Callable[[BackupExecution], BackupExecution | None],
+    ) -> None:
+        """Store many backups with few syncs, and publish the changes; between pages other tasks run.
+
+        change: returns the new record of a backup by its current one, None where it is to stay. So what
+            others have changed since the caller read the backups is kept.
+        """
+        storage_ids = list(self._history.copies.distinct("storage_id"))
+        for start in range(0, len(backups), PAGE):
+            changes: list[BackupChanged | CopyChanged] = []
+            for backup in backups[start : start + PAGE]:
+                old = self._history.backups.get(backup.id)
+                new = change(backup)
+                if new is None:
+                    continue
+                self._history.backups.put(new)
+                if new.is_unusual:
+                    unusual_backups.remember(self._history, new)
+                changes.append(BackupChanged(old, new))
+                changes += self._move_copies(new, storage_ids)
             await self._history.commit()
-            for change in page:
-                self._bus.publish(change)
+            for each in changes:
+                self._bus.publish(each)
             await asyncio.sleep(0)
+
+    def _move_copies(self, backup: BackupExecution, storage_ids: Iterable[str]) -> list[CopyChanged]:
+        """Record the copies of a backup in these storages as those of its CronJob and policy, where they were another's.
+
+        By these the policy finds its copies, and expiry a backup that only they have.
+        """
+        changes = []
+        for storage_id in storage_ids:
+            old = self._history.copies.get(copy_id_for(backup.id, storage_id))
+            if old is None or (old.policy_id, old.cronjob_id) == (backup.policy_id, backup.cronjob_id):
+                continue
+            new = msgspec.structs.replace(
+                old, policy_id=backup.policy_id, cronjob=backup.cronjob, cronjob_id=backup.cronjob_id
+            )
+            self._history.copies.put(new)
+            changes.append(CopyChanged(old, new))
+        return changes
 
     async def missing_in(self, storage_id: str) -> list[BackupExecution]:
         """Return the backups of a storage whose snapshots are missing and not acknowledged."""

@@ -1,5 +1,6 @@
 """The link from a run to its backup: the backup names the run, and a run's record names no backup."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from kronkeep_common.models import BackupExecution, BackupResult, CronJobExecution
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
-from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
+from kronkeep_daemon.backups.backup_records import PAGE, BackupRecords, backup_id_for
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
@@ -117,3 +118,20 @@ async def test_a_backup_that_failed_and_whose_snapshot_is_found_says_how_it_had_
     assert kept.warnings == ("Its snapshot was found later; before, it was failed. The Job is gone.",)
     assert records.get(unknown.id) == unknown
     assert records.is_accounted_for(failed.id)
+
+
+async def test_what_changes_while_many_are_acknowledged_is_kept(records: BackupRecords) -> None:
+    """They are stored page by page, and a person may pin one of the last meanwhile."""
+    missing = [
+        backup("p", str(number), snapshot_missing_at=NOON, result=BackupResult(snapshot_id="0" * 64))
+        for number in range(PAGE + 1)
+    ]
+    for each in missing:
+        await records.put(None, each)
+    acknowledging = asyncio.ensure_future(records.acknowledge_missing(missing, NOON))
+    await asyncio.sleep(0)
+    await records.change(missing[-1].id, pinned=True, snapshot_missing_at=None)
+    await acknowledging
+    last = records.get(missing[-1].id)
+    assert (last.pinned, last.snapshot_missing_at) == (True, None)
+    assert records.get(missing[0].id).snapshot_missing_acknowledged_at == NOON

@@ -1,6 +1,7 @@
 """Which policies are orphans, and what may be done with their backups."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import AmbiguousId, ConfirmationMissing, Conflict, NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
 from kronkeep_common.models.policy import ClaimSource, Source
+from kronkeep_common.states import CopyStatus
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.copies.copy_records import CopyRecords, new_copy
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.expiry import ExpiryRules, plan
 from kronkeep_daemon.history.record_ids import expand_prefix
 from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject, CronJobRef
 
@@ -85,6 +89,7 @@ class Scene:
         self.cronjobs = CronJobs()
         cronjobs: Any = self.cronjobs
         clusters: Any = self.cronjobs.clusters
+        self.history = history
         self.records = BackupRecords(history, Bus(), clusters)
         self.orphans = OrphanedPolicies(
             cronjobs=cronjobs, policies=PolicyLookup(cronjobs), records=self.records, clock=SystemClock()
@@ -276,3 +281,25 @@ async def test_an_adoption_is_undone_whole_even_after_a_second_one(scene: Scene)
     assert scene.records.get(backup.id) == backup
     assert scene.records.get(own.id).policy_id == "newest"
     assert await scene.ids() == ["old"]
+
+
+async def test_the_copies_of_adopted_backups_go_with_them_and_come_back(scene: Scene) -> None:
+    """Else the new policy would copy them again and again, and records with an only copy would expire."""
+    backup = await scene.back_up(cronjob="gone", cronjob_id="uid-gone")
+    copies = CopyRecords(scene.history, Bus(), SystemClock())
+    copy = new_copy(backup, "second", "after-backup", backup.created_at)
+    copy = msgspec.structs.replace(copy, status=CopyStatus.SUCCEEDED, snapshot_id="c" * 64)
+    await copies.put(None, copy)
+    gone_at = backup.created_at
+    await scene.records.change(
+        backup.id, snapshot_missing_at=gone_at, snapshot_missing_acknowledged_at=gone_at
+    )
+    scene.cronjobs.carry("j", NEW)
+    ref = CronJobRef("c", "n", "j")
+    await scene.orphans.adopt(ref, "old", confirm="j", other_claims=True)
+    (moved,) = copies.of_policy(NEW, "second")
+    assert (moved.backup_id, moved.cronjob, moved.cronjob_id) == (backup.id, "j", "uid-j")
+    later = gone_at + timedelta(days=400)
+    assert (await plan(scene.history, ExpiryRules(days=30), later)).backups == ()
+    await scene.orphans.undo_adoption(ref, "old", confirm="j")
+    assert copies.get(copy.id) == copy
