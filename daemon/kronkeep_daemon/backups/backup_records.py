@@ -218,9 +218,9 @@ class BackupRecords:
             await asyncio.sleep(0)
 
     def _move_copies(self, backup: BackupExecution, storage_ids: Iterable[str]) -> list[CopyChanged]:
-        """Record the copies of a backup in these storages as those of its CronJob and policy, where they were another's.
+        """Record the copies of a backup in these storages as those of its CronJob and policy, as it is.
 
-        By these the policy finds its copies, and expiry a backup that only they have.
+        By these a policy finds its copies, and expiry a backup that only they have.
         """
         changes = []
         for storage_id in storage_ids:

@@ -10,7 +10,8 @@ of a backup is derived from its policy and its run or slot.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import attrgetter
@@ -98,6 +99,7 @@ class BackupPlanner:
         self._settings = settings
         self._supervisor = supervisor
         self._settled: dict[str, tuple[object, ...]] = {}  # CronJobs of which nothing was due, and as of what
+        self._stopping: set[str] = set()  # backups that are being cancelled
         self._wake = asyncio.Event()
         bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ClaimChanged)
         bus.trigger(self._wake, ActingChanged, StorageChanged)
@@ -140,7 +142,7 @@ class BackupPlanner:
         for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
             for backup in self._history.backups.newest(limit=1000, status=status).items:
                 if backup.trigger == "manual" or self._cronjobs.leads.leads(backup.cluster):
-                    await self._move(backup, now)
+                    await self._move(backup.id, now)
 
     async def plan_policy(self, cronjob: PolicySubject, carrier: PolicyCarrier, now: datetime) -> None:
         """Make the backups of a policy that are due."""
@@ -294,7 +296,11 @@ class BackupPlanner:
         await self._records.put(None, backup)
         return backup
 
-    async def _move(self, backup: BackupExecution, now: datetime) -> None:
+    async def _move(self, backup_id: str, now: datetime) -> None:
+        # Read again: while the pass moved others it may have been cancelled, or is being so now.
+        backup = self._records.get(backup_id)
+        if backup_id in self._stopping:
+            return
         # The Lease is held before all is listed: what is not seen yet is not gone.
         if self._policies.is_unlisted(CronJobRef.of(backup)):
             return
@@ -345,15 +351,22 @@ class BackupPlanner:
         await self._records.put(backup, moved)
 
     def start_archive(self, backup: BackupExecution) -> None:
-        """Start the task that archives a backup, unless it is running."""
+        """Start the task that archives a backup, unless it is running or the backup has ended."""
         name = _archive_task(backup.id)
-        if not self._supervisor.running(name):
+        has_ended = is_final(BACKUP_TRANSITIONS, backup.status)
+        if not has_ended and not self._supervisor.running(name):
             self._supervisor.start(name, partial(self._archiver.run, backup.id), death="quiet")
 
-    async def stop_archive(self, backup_id: str) -> None:
-        """Stop the task that archives a backup, and delete its Jobs."""
-        await self._supervisor.stop(_archive_task(backup_id))
-        await self._archiver.remove_jobs(self._records.get(backup_id))
+    @asynccontextmanager
+    async def stop_archive(self, backup_id: str) -> AsyncIterator[None]:
+        """Stop the task that archives a backup and delete its Jobs; no pass begins it again in the block."""
+        self._stopping.add(backup_id)
+        try:
+            await self._supervisor.stop(_archive_task(backup_id))
+            await self._archiver.remove_jobs(self._records.get(backup_id))
+            yield
+        finally:
+            self._stopping.discard(backup_id)
 
 
 def _newest_first(runs: Iterable[CronJobExecution]) -> list[CronJobExecution]:

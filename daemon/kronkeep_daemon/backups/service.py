@@ -128,17 +128,23 @@ class BackupService:
                 next_step="Nothing is left to stop.",
             )
         cancellation = _cancellation_by(user)
-        await self._planner.stop_archive(backup_id)
+        async with self._planner.stop_archive(backup_id):
+            ended = await self._record_cancellation(backup_id, cancellation)
+        self._planner.start_archive(ended)  # which runs the post hooks, where they are to run
+        return self.get(backup_id)
+
+    async def _record_cancellation(self, backup_id: str, cancellation: BackupTransition) -> BackupExecution:
+        """Record that a backup is cancelled, or where it has post hooks that it will be after them."""
         backup = self.get(backup_id)
+        if is_final(BACKUP_TRANSITIONS, backup.status):
+            return backup  # it ended before its task was stopped
         if backup.status is BackupStatus.RUNNING and backup.policy is not None and backup.policy.hooks.post:
-            ending = await self._records.change(
+            return await self._records.change(
                 backup_id,
                 ending=cancellation.status,
                 reason=cancellation.reason,
                 message=cancellation.message,
                 next_step=cancellation.next_step,
             )
-            self._planner.start_archive(ending)  # which runs the post hooks
-        else:
-            await self._planner.record_transition(backup, cancellation)
+        await self._planner.record_transition(backup, cancellation)
         return self.get(backup_id)

@@ -1,4 +1,4 @@
-"""Backups that have not ended while their cluster, or its claims, are not listed yet, as after a start."""
+"""What the planner does with backups that have not ended, and with those that have."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,17 +13,20 @@ from tests.unit.cronjobs.replay import fake_cluster
 from kronkeep_common.errors import CronJobNotFound, Unavailable
 from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.states import BackupStatus, ExecutionStatus
+from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputsResolver
 from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.hook_runner import HookRunner
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
-from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject, CronJobRef
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -45,6 +48,13 @@ class Leads:
         return frozenset({LISTED, SLOW})
 
 
+class Comparisons:
+    """No storage was compared yet, so nothing new is planned."""
+
+    def may_have_backup(self, *_: object) -> bool:
+        return True
+
+
 class Watch:
     """The watch of the claims."""
 
@@ -57,6 +67,7 @@ class Scene:
 
     def __init__(self, history: History, clock: FakeClock) -> None:
         self.history = history
+        self.clock = clock
         bus = Bus()
         both = [fake_cluster(LISTED), fake_cluster(SLOW)]
         self.recorders = {}
@@ -83,7 +94,15 @@ class Scene:
             inputs=ArchiveInputsResolver(cronjobs=self.cronjobs, storages=NOTHING, history=history),
             attempts=NOTHING,
             records=self.records,
-            hooks=NOTHING,
+            hooks=HookRunner(
+                records=self.records,
+                logs=NOTHING,
+                repository_jobs=NOTHING,
+                runners=NOTHING,
+                queues=NOTHING,
+                clock=clock,
+                settings=Settings,
+            ),
             volume_copies=NOTHING,
             repository_jobs=NOTHING,
             lock_removal=NOTHING,
@@ -95,7 +114,7 @@ class Scene:
             cronjobs=self.cronjobs,
             policies=PolicyLookup(self.cronjobs),
             records=self.records,
-            first_comparisons=NOTHING,
+            first_comparisons=Comparisons(),  # type: ignore[arg-type]
             archiver=archiver,
             history=history,
             bus=bus,
@@ -104,20 +123,21 @@ class Scene:
             supervisor=self.supervisor,
         )
 
+        self.backups = BackupService(
+            cronjobs=self.cronjobs, records=self.records, planner=self.planner, history=history, clock=clock
+        )
+
     async def record(self, status: BackupStatus, **fields: Any) -> BackupExecution:
         backup = make_backup(
             id=f"b-{status}",
             status=status,
             cronjob_execution_id="r",
-            deadline_at=self.history_time() + timedelta(days=1),
+            deadline_at=self.clock.now() + timedelta(days=1),
             policy=POLICY,
             **fields,
         )
         await self.records.put(None, backup)
         return self.records.get(backup.id)
-
-    def history_time(self) -> Any:
-        return make_backup().created_at
 
     async def pass_once(self) -> None:
         await self.planner._plan()  # noqa: SLF001
@@ -166,3 +186,65 @@ async def test_a_backup_of_a_cronjob_that_a_listed_cluster_lacks_ends(scene: Sce
     backup = await scene.record(BackupStatus.QUEUED, cluster=LISTED)
     await scene.pass_once()
     assert scene.records.get(backup.id).reason == "CronJobNotFound"
+
+
+def carry_policy(scene: Scene, policy: BackupPolicy) -> CronJobRef:
+    """Let a CronJob of the listed cluster carry a policy."""
+    meta = CronJobMeta(
+        name="j", namespace="n", uid="u", annotations=policy_annotations.annotations_of(policy)
+    )
+    cronjob = CronJobObject(metadata=meta, cluster=LISTED)
+    scene.recorders[LISTED].cache.update_cronjob("ADDED", cronjob)
+    return cronjob.ref
+
+
+async def test_a_backup_that_is_cancelled_while_a_pass_looks_at_others_stays_so(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry_policy(scene, POLICY)
+    scene.history.executions.put(make_run(id="r", cluster=LISTED, ended_at=scene.clock.now()))
+    for number in (1, 2):
+        waiting = make_backup(
+            id=f"b{number}", cluster=LISTED, status=BackupStatus.WAITING, cronjob_execution_id="r"
+        )
+        await scene.records.put(None, waiting)
+    commit = scene.history.commit
+    cancelled: list[str] = []
+
+    async def cancel_the_other_meanwhile() -> None:
+        if not cancelled:
+            left = scene.history.backups.newest(limit=9, status=BackupStatus.WAITING).items
+            cancelled.extend(each.id for each in left)
+            await scene.backups.cancel(cancelled[0], "anna")
+        await commit()
+
+    monkeypatch.setattr(scene.history, "commit", cancel_the_other_meanwhile)
+    await scene.pass_once()
+    (backup_id,) = cancelled
+    assert scene.records.get(backup_id).status is BackupStatus.CANCELLED
+
+
+async def test_a_backup_whose_jobs_are_being_deleted_for_a_cancellation_is_not_begun_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry_policy(scene, POLICY)
+    backup = await scene.record(BackupStatus.RUNNING, cluster=LISTED)
+    begun: list[str] = []
+
+    async def look_at_all_meanwhile(_: BackupExecution) -> None:
+        await scene.planner._plan()  # noqa: SLF001
+        begun.extend(scene.supervisor.names())
+
+    monkeypatch.setattr(scene.archiver, "remove_jobs", look_at_all_meanwhile)
+    cancelled = await scene.backups.cancel(backup.id, "anna")
+    assert (cancelled.status, begun) == (BackupStatus.CANCELLED, [])
+
+
+async def test_a_key_of_a_backup_that_has_ended_archives_nothing_again(scene: Scene) -> None:
+    ref = carry_policy(scene, POLICY)
+    first = await scene.backups.back_up_now(ref, {}, key="nightly")
+    await scene.supervisor.close()
+    good = msgspec.structs.replace(scene.records.get(first.id), status=BackupStatus.SUCCEEDED)
+    await scene.records.put(first, good)
+    assert await scene.backups.back_up_now(ref, {}, key="nightly") == good
+    assert scene.supervisor.names() == []
