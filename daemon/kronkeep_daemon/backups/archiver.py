@@ -6,6 +6,7 @@ whatever its ending is. So a daemon that was killed continues at the stage where
 """
 
 import logging
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -220,21 +221,10 @@ class Archiver:
     async def _record_end(self, backup_id: str, outcome: BackupOutcome | None = None) -> None:
         """Record the backup's final status: its ending, or where it has none the outcome's status."""
         now = self._clock.now()
-        backup = self._records.get(backup_id)
-        changed = backup
-        if outcome is not None and backup.ending is None:
-            changed = archive_outcome.with_outcome(backup, outcome)
-            changed = msgspec.structs.replace(changed, ending=outcome.status)
-        ended = msgspec.structs.replace(
-            changed,
-            status=changed.ending or BackupStatus.UNKNOWN,
-            ending=None,
-            progress=None,
-            deadline_at=None,
-            ended_at=now,
-            duration_seconds=(now - backup.started_at).total_seconds() if backup.started_at else None,
-        )
-        await self._records.put(backup, await self._records.with_unusual_words(ended))
+        judged = await self._records.with_unusual_words(_as_ended(self._records.get(backup_id), outcome, now))
+        backup = self._records.get(backup_id)  # it may have been pinned meanwhile
+        ended = msgspec.structs.replace(_as_ended(backup, outcome, now), unusual=judged.unusual)
+        await self._records.put(backup, ended)
 
     async def remove_jobs(self, backup: BackupExecution) -> None:
         """Delete the Jobs of the archive and its hooks, their copies of the password, and its volumes."""
@@ -242,3 +232,20 @@ class Archiver:
             await self._repository_jobs.remove(backup.cluster, backup.namespace, backup.job)
             await self._volume_copies.remove(backup, backup.claims)
         await self._hooks.remove_jobs(backup)
+
+
+def _as_ended(backup: BackupExecution, outcome: BackupOutcome | None, now: datetime) -> BackupExecution:
+    """Return the backup with its final status: its ending, or where it has none the outcome's status."""
+    changed = backup
+    if outcome is not None and backup.ending is None:
+        changed = archive_outcome.with_outcome(backup, outcome)
+        changed = msgspec.structs.replace(changed, ending=outcome.status)
+    return msgspec.structs.replace(
+        changed,
+        status=changed.ending or BackupStatus.UNKNOWN,
+        ending=None,
+        progress=None,
+        deadline_at=None,
+        ended_at=now,
+        duration_seconds=(now - backup.started_at).total_seconds() if backup.started_at else None,
+    )

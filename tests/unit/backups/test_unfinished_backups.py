@@ -248,3 +248,19 @@ async def test_a_key_of_a_backup_that_has_ended_archives_nothing_again(scene: Sc
     await scene.records.put(first, good)
     assert await scene.backups.back_up_now(ref, {}, key="nightly") == good
     assert scene.supervisor.names() == []
+
+
+async def test_a_pin_that_comes_while_an_end_is_judged_is_kept(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = await scene.record(BackupStatus.QUEUED, cluster=LISTED)
+    judge = scene.records.with_unusual_words
+
+    async def pin_meanwhile(ended: BackupExecution) -> BackupExecution:
+        await scene.records.change(backup.id, pinned=True)
+        return await judge(ended)
+
+    monkeypatch.setattr(scene.records, "with_unusual_words", pin_meanwhile)
+    await scene.archiver.run(backup.id)
+    ended = scene.records.get(backup.id)
+    assert (ended.status, ended.pinned) == (BackupStatus.FAILED, True)
