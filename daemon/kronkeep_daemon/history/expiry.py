@@ -1,8 +1,9 @@
 """Expiry: which records are removed from the history, by age and by the number of runs of each CronJob.
 
 Some records always stay: those that have not ended, open alerts included, backups whose snapshot or a copy of
-it still exists, the newest successful backup of each policy, and the runs of backups that stay. A backup is
-removed with its run and its copies, and kept logs with their record; the space is then given back.
+it still exists, or is missing and nobody has acknowledged that, the newest successful backup of each policy,
+and the runs of backups that stay. A backup is removed with its run and its copies, and kept logs with their
+record; the space is then given back.
 The plan is the preview: nothing outside it is removed.
 """
 
@@ -280,7 +281,9 @@ def _ids_to_protect(backups: list[BackupExecution]) -> set[str]:
         if newest_good:
             policies_with_good.add(policy)
         has_snapshot = backup.snapshot_state == "present"
-        if newest_good or has_snapshot or not is_final(BACKUP_TRANSITIONS, backup.status):
+        # Of one that is missing the record is what holds the prune, until somebody knows of it.
+        is_news = backup.snapshot_state == "missing" and backup.snapshot_missing_acknowledged_at is None
+        if newest_good or has_snapshot or is_news or not is_final(BACKUP_TRANSITIONS, backup.status):
             protected.add(backup.id)
     return protected
 

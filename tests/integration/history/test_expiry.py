@@ -107,6 +107,18 @@ async def test_a_plan_has_so_many_records_and_the_next_has_the_others(tmp_path: 
     await history.close()
 
 
+async def test_a_backup_whose_snapshot_is_missing_stays_until_somebody_acknowledges_that(
+    tmp_path: Path,
+) -> None:
+    """Its record holds the prune that would delete what may still come back, and the alert."""
+    newest = backup(1)
+    missing = msgspec.structs.replace(backup(40), snapshot_missing_at=NOW)
+    known = msgspec.structs.replace(backup(50), snapshot_missing_at=NOW, snapshot_missing_acknowledged_at=NOW)
+    history = await history_of(tmp_path, [], [newest, missing, known])
+    assert (await plan(history, ExpiryRules(days=30), NOW)).backups == ("b50",)
+    await history.close()
+
+
 async def test_what_is_needed_never_expires(tmp_path: Path) -> None:
     runs = [run(5), run(6), run(7), run(8, ExecutionStatus.RUNNING), run(9)]
     backups = [
