@@ -1,11 +1,11 @@
 """The retention service: forgets what no rule keeps, and prunes repositories on a schedule.
 
 `retention_rules` decides what goes. Before each forget the repository's snapshots are listed and the records
-reconciled with them: where one that is to stay is not there, nothing is forgotten, as the plan was made from
-wrong records. `restic forget` is given explicit snapshot ids, which the list has shown with the tags of their
-backups; it is quick and frees no space, so it follows each backup that succeeded. `restic prune` frees the
-space and holds the repository for long, so it runs where something was forgotten, by the settings'
-`prune_schedule` or when a person asks.
+reconciled with them, and so are the policy's other repositories: where one that is to stay is not there,
+nothing is forgotten, as the plan was made from wrong records. `restic forget` is given explicit snapshot ids,
+which the list has shown with the tags of their backups; it is quick and frees no space, so it follows each
+backup that succeeded. `restic prune` frees the space and holds the repository for long, so it runs where
+something was forgotten, by the settings' `prune_schedule` or when a person asks.
 """
 
 import logging
@@ -18,6 +18,7 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
+    CronJobNotFound,
     KronkeepError,
     NotAllowedNow,
     StorageFailed,
@@ -105,8 +106,12 @@ class RetentionService:
         """Return what the policy's rules, or the given ones, would do now.
 
         just_made: the id of a backup that ended now, which stays in any case.
+
+        Snapshots in a storage that was forgotten are out of reach: they are not removed, and keep no place.
         """
-        backups = self._records.with_snapshot(carrier)
+        recorded = self._records.with_snapshot(carrier)
+        reached = set(filter(self._storages.find, {backup.storage_id for backup in recorded}))
+        backups = [backup for backup in recorded if backup.storage_id in reached]
         policy = carrier.policy
         return retention_rules.plan_retention(
             policy.id, backups, rules or policy.retention, self._clock.now(), just_made=just_made
@@ -125,7 +130,7 @@ class RetentionService:
 
     async def apply(self, carrier: PolicyCarrier) -> None:
         """Forget what no rule keeps; raises NotAllowedNow where that needs approval, StorageFailed."""
-        await self._carry_out(self.check_apply(carrier))
+        await self._carry_out(carrier, self.check_apply(carrier))
 
     def check_approval(self, carrier: PolicyCarrier, token: str) -> RetentionPlan:
         """Return the plan that the token names; raises PreconditionFailed where it has changed since."""
@@ -136,7 +141,7 @@ class RetentionService:
 
     async def approve(self, carrier: PolicyCarrier, token: str) -> None:
         """Forget exactly what the token's preview named; raises PreconditionFailed, StorageFailed."""
-        await self._carry_out(self.check_approval(carrier, token))
+        await self._carry_out(carrier, self.check_approval(carrier, token))
 
     def _require_trusted_time(self, cluster: str) -> None:
         """Raise NotAllowedNow while the cluster's clock is at fault, as ages cannot be trusted then."""
@@ -251,7 +256,7 @@ class RetentionService:
             self._require_trusted_time(carrier.cluster)
             plan = self.preview(carrier, just_made=just_made)
             if plan.blocked_by is None:
-                await self._carry_out(plan)
+                await self._carry_out(carrier, plan)
             else:
                 log.warning("retention of policy %s waits: %s", carrier.policy.id, plan.blocked_by)
         except KronkeepError as fault:
@@ -259,35 +264,59 @@ class RetentionService:
             return False
         return True
 
-    async def _carry_out(self, plan: RetentionPlan) -> None:
+    async def _carry_out(self, carrier: PolicyCarrier, plan: RetentionPlan) -> None:
         """Forget the plan's removals, repository by repository."""
         removals = [self._records.get(verdict.backup_id) for verdict in plan.remove]
         kept = [self._records.get(verdict.backup_id) for verdict in plan.keep]
         kept_by_repository = {
             repository.id: backups for repository, backups in self._group_by_repository(kept)
         }
-        for repository, backups in self._group_by_repository(removals):
-            await self._forget(repository, backups, kept_by_repository.get(repository.id, []))
+        groups = self._group_by_repository(removals)
+        # One repository alone is listed with its forget; of several all are listed before the first.
+        listed_later = groups[0][0].id if len(groups) == 1 else ""
+        if groups:
+            await self._require_kept_elsewhere(kept, listed_later)
+        for repository, backups in groups:
+            await self._forget(carrier, repository, backups, kept=kept_by_repository.get(repository.id, []))
+
+    async def _require_kept_elsewhere(self, kept: Sequence[BackupExecution], listed_later: str) -> None:
+        """Raise StorageFailed where another repository lacks what is to stay, or cannot be listed.
+
+        A policy that was given another storage has backups in both, and those in one make others go.
+
+        listed_later: the id of a repository that is listed just before its forget.
+        """
+        for repository, backups in self._group_by_repository(kept):
+            if repository.id == listed_later:
+                continue
+            async with self._queues.hold_for_reading(repository.id, "reconciliation"):
+                listed = await self._reconciliation.list_and_apply(repository)
+            _require_present([self._records.get(backup.id) for backup in backups], listed)
 
     def _group_by_repository(
         self, backups: Iterable[BackupExecution]
-    ) -> Iterable[tuple[Repository, list[BackupExecution]]]:
+    ) -> Sequence[tuple[Repository, list[BackupExecution]]]:
         groups: dict[str, tuple[Repository, list[BackupExecution]]] = {}
         for backup in backups:
             repository = repositories.repository_of_backup(backup, self._storages.get(backup.storage_id))
             _, group = groups.setdefault(repository.id, (repository, []))
             group.append(backup)
-        return groups.values()
+        return list(groups.values())
 
     async def _forget(
-        self, repository: Repository, backups: Sequence[BackupExecution], kept: Sequence[BackupExecution]
+        self,
+        carrier: PolicyCarrier,
+        repository: Repository,
+        backups: Sequence[BackupExecution],
+        *,
+        kept: Sequence[BackupExecution],
     ) -> None:
         """Forget the backups' snapshots by their ids; raises StorageFailed.
 
         kept: the backups whose snapshots are to stay; where the repository lacks one, nothing is forgotten.
 
-        The records are read again once the repository is free: a backup that was pinned, or whose snapshot
-        went, while this waited is left alone. The list and the forget are two Jobs: nothing else of kronkeep
+        The records and the rules are read again once the repository is free: a backup that was pinned, or
+        whose snapshot went, or that the policy now keeps, is left alone. The list and the forget are two Jobs: nothing else of kronkeep
         works on the repository between them.
         """
         require_unmoved(self._storages.get(repository.storage.id))
@@ -299,16 +328,30 @@ class RetentionService:
             if any(map(self._records.has_unusual, {backup.cronjob_id for backup in backups})):
                 raise NotAllowedNow(Reason.UNUSUAL.meaning, next_step=Reason.UNUSUAL.next_step)
             current = [self._records.get(backup.id) for backup in backups]
+            planned = self._list_removable(carrier)
             removals = [
                 backup
                 for backup in current
                 if backup.snapshot_removed_at is None
+                and backup.id in planned
                 and not backup.pinned
                 and reconciliation.has_snapshot_in(backup, listed.get(backup.id, ()))
             ]
             for start in range(0, len(removals), IDS_PER_COMMAND):
                 page = removals[start : start + IDS_PER_COMMAND]
                 await self._forget_listed(repository, page, listed)
+
+    def _list_removable(self, carrier: PolicyCarrier) -> set[str]:
+        """Return the ids of the backups that go by the rules that the CronJob carries now.
+
+        The rules are those given where it does not carry the policy, as that of a CronJob that is gone.
+        """
+        ref = CronJobRef(carrier.cluster, carrier.namespace, carrier.cronjob)
+        with suppress(CronJobNotFound):
+            carried = policy_annotations.carrier_of(self._cronjobs.find_subject(ref))
+            if carried is not None and carried.policy.id == carrier.policy.id:
+                carrier = carried
+        return {verdict.backup_id for verdict in self.preview(carrier).remove}
 
     async def _forget_listed(
         self, repository: Repository, backups: Sequence[BackupExecution], listed: SnapshotsByBackup

@@ -1,5 +1,6 @@
 """What retention records and removes, and when: before each forget the repository is listed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from tests.records import make_backup, vault
 from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import CronJobNotFound, NotAllowedNow, StorageFailed, Unavailable
+from kronkeep_common.errors import CronJobNotFound, NotAllowedNow, StorageFailed, StorageNotFound, Unavailable
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import policy_annotations
@@ -89,10 +90,15 @@ class Orphans:
 
 
 class Storages:
-    """One storage."""
+    """Two storages."""
 
-    def get(self, _name: str) -> Any:
-        return vault(id="s")
+    def get(self, name: str) -> Any:
+        if name == "gone":
+            raise StorageNotFound("There is none.")
+        return vault(id=name)
+
+    def find(self, name: str) -> Any:
+        return None if name == "gone" else vault(id=name)
 
     def list(self) -> list[Any]:
         return []
@@ -107,7 +113,9 @@ class Repository:
         self.recorded_before: list[bool] = []
         self._records = records
 
-    async def list_and_apply(self, _repository: Any) -> Any:
+    async def list_and_apply(self, repository: Any) -> Any:
+        if repository.storage.id != "s":
+            return {}
         listed = reconciliation.group_by_backup(self.snapshots)
         for backup in [self._records.get(backup_id) for backup_id in listed]:
             await self._records.set_missing(backup.id, None)
@@ -142,6 +150,7 @@ class Scene:
             policy=BackupPolicy(id="p", storage_id="s", retention=Retention(keep_last=1)),
         )
         self.repository = Repository(self.records, [snapshot(1, "b1"), snapshot(9, "b1"), snapshot(2, "b2")])
+        self.queues = RepositoryQueues(clock=self.clock, settings=self.read_settings)
         self.service = RetentionService(
             cronjobs=self.cronjobs,  # type: ignore[arg-type]
             policies=nothing,
@@ -152,7 +161,7 @@ class Scene:
             maintenance=self.repository,  # type: ignore[arg-type]
             reconciliation=self.repository,  # type: ignore[arg-type]
             orphans=Orphans(self.carrier),  # type: ignore[arg-type]
-            queues=RepositoryQueues(clock=self.clock, settings=self.read_settings),
+            queues=self.queues,
             bus=self.bus,
             clock=self.clock,
             settings=self.read_settings,
@@ -315,4 +324,39 @@ async def test_a_backup_whose_hooks_still_run_is_not_forgotten_for_a_newer_one(s
     carrier = scene.carrier._replace(policy=msgspec.structs.replace(scene.carrier.policy, retention=days))
     await scene.service.apply(carrier)
     assert scene.records.get("b1").snapshot_removed_at is None
+    assert len(scene.repository.snapshots) == 3
+
+
+async def test_retention_goes_on_after_the_storage_of_older_backups_was_forgotten(scene: Scene) -> None:
+    """What kronkeep does not reach any more it neither keeps nor removes."""
+    older = make_backup(id="b0", storage_id="gone", result=BackupResult(snapshot_id=full_id(5)))
+    await scene.records.put(older, msgspec.structs.replace(older, pinned=True))
+    await scene.service.apply(scene.carrier)
+    assert scene.records.get("b1").snapshot_removed_at is not None
+    assert scene.records.get("b0").snapshot_removed_at is None
+
+
+async def test_nothing_is_forgotten_in_one_storage_while_another_lacks_what_is_to_stay(scene: Scene) -> None:
+    """As after the policy was given another storage, and that one was emptied."""
+    newer = make_backup(id="b3", storage_id="other", result=BackupResult(snapshot_id=full_id(3)))
+    await scene.records.put(None, newer)
+    policy = msgspec.structs.replace(scene.carrier.policy, retention=Retention(keep_last=2))
+    carrier = scene.carrier._replace(policy=policy)
+    with pytest.raises(StorageFailed, match="b3"):
+        await scene.service.apply(carrier)
+    assert len(scene.repository.snapshots) == 3
+
+
+async def test_rules_that_were_changed_while_the_repository_was_busy_are_those_that_count(
+    scene: Scene,
+) -> None:
+    """A prune may hold it for hours, and somebody who needs the old snapshots changes the rules meanwhile."""
+    carry_policy(scene)
+    async with scene.queues.hold_exclusively("s", "prune"):
+        forgetting = asyncio.ensure_future(scene.service.apply(scene.carrier))
+        await settle()
+        policy = msgspec.structs.replace(scene.carrier.policy, retention=Retention(keep_last=9))
+        scene.carrier = scene.carrier._replace(policy=policy)
+        carry_policy(scene)
+    await forgetting
     assert len(scene.repository.snapshots) == 3
