@@ -316,8 +316,8 @@ class RetentionService:
         kept: the backups whose snapshots are to stay; where the repository lacks one, nothing is forgotten.
 
         The records and the rules are read again once the repository is free: a backup that was pinned, or
-        whose snapshot went, or that the policy now keeps, is left alone. The list and the forget are two Jobs: nothing else of kronkeep
-        works on the repository between them.
+        whose snapshot went, or that the policy now keeps, is left alone. The list and the forget are two
+        Jobs: nothing else of kronkeep works on the repository between them.
         """
         require_unmoved(self._storages.get(repository.storage.id))
         async with self._queues.hold_exclusively(repository.id, "forget"):

@@ -75,7 +75,7 @@ class Scene:
         for cluster in both:
             cluster.fault = None
             recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock)
-            recorder.watches._claim_watches = [self.claims]  # type: ignore[list-item]  # noqa: SLF001
+            recorder.watches._claim_watches = [self.claims]  # type: ignore[list-item]
             self.recorders[cluster.id] = recorder
         self.recorders[LISTED].synced.set()
         clusters = Clusters(both)
@@ -140,9 +140,9 @@ class Scene:
         return self.records.get(backup.id)
 
     async def pass_once(self) -> None:
-        await self.planner._plan()  # noqa: SLF001
+        await self.planner._plan()
         for name in self.supervisor.names():
-            await self.supervisor._tasks[name]  # noqa: SLF001
+            await self.supervisor._tasks[name]
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ async def test_a_backup_whose_jobs_are_being_deleted_for_a_cancellation_is_not_b
     begun: list[str] = []
 
     async def look_at_all_meanwhile(_: BackupExecution) -> None:
-        await scene.planner._plan()  # noqa: SLF001
+        await scene.planner._plan()
         begun.extend(scene.supervisor.names())
 
     monkeypatch.setattr(scene.archiver, "remove_jobs", look_at_all_meanwhile)
