@@ -343,8 +343,7 @@ class BackupRecords:
         return next(iter(self._of(carrier, limit=1, cluster=carrier.cluster, until=until)), None)
 
     def with_snapshot(self, carrier: PolicyCarrier) -> Sequence[BackupExecution]:
-        """Return the backups of a policy that have ended and whose snapshot is there, so far as is known,
-        newest first.
+        """Return the ended backups of a policy whose snapshot is there, so far as is known, newest first.
 
         One whose hooks still run is left out: whether it is good is not known yet.
         """
