@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from tests.records import vault_with_usage
@@ -18,7 +18,9 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.settings import TerminalSettings
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.form import FormView
+from kronkeep_tui.views.view import View
 
+V = TypeVar("V", bound=View)
 HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\ud7ff\U000e0041日本\r\n\t" + "e\u0301" * 20
 
 
@@ -41,6 +43,20 @@ def app_of(
         has_colours=has_colours,
         explain_end=explain_end,
     )
+
+
+def running_app(pilot: Pilot[Any]) -> KronkeepApp:
+    """Return the application of `app_of` that a pilot drives."""
+    app = pilot.app
+    assert isinstance(app, KronkeepApp)
+    return app
+
+
+def shown_view(pilot: Pilot[Any], kind: type[V]) -> V:
+    """Return the view that is shown, which must be of this kind."""
+    view = running_app(pilot).frame.view
+    assert isinstance(view, kind)
+    return view
 
 
 async def until(pilot: Pilot[Any], is_met: Callable[[], object]) -> None:
@@ -102,9 +118,7 @@ def a_way_to_every_view(store: Store) -> list[tuple[Place, ...]]:
 
 
 def form(pilot: Pilot[Any]) -> FormView:
-    view = pilot.app.frame.view  # type: ignore[attr-defined]
-    assert isinstance(view, FormView)
-    return view
+    return shown_view(pilot, FormView)
 
 
 async def open_form(pilot: Pilot[Any]) -> None:

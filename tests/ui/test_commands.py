@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from tests.ui.canned import CannedClient, cronjob
-from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.driving import app_of, running_app, screen, type_line, until
 from tests.ui.scenes import alert, busy, storage
 
 from kronkeep_common.models import CronJob
@@ -36,7 +36,7 @@ async def test_a_command_acts_on_the_name_and_not_on_the_row_under_the_cursor(
 ) -> None:
     given = CannedClient(*busy(failing=True))
     async with app_of(given, start=start).run_test(size=(120, 30)) as pilot:
-        await until(pilot, lambda: pilot.app.reader.has_read)  # type: ignore[attr-defined]
+        await until(pilot, lambda: running_app(pilot).reader.has_read)
         await pilot.press("colon")
         await type_line(pilot, line)
         await until(pilot, lambda: question in screen(pilot))
@@ -118,7 +118,7 @@ async def test_a_place_to_which_a_command_jumps_has_its_whole_way_in_the_crumbs(
     scene = busy(failing=True)
     run = scene.runs[0]
     async with app_of(CannedClient(*scene), start="overview").run_test(size=(120, 30)) as pilot:
-        await until(pilot, lambda: pilot.app.reader.has_read)  # type: ignore[attr-defined]
+        await until(pilot, lambda: running_app(pilot).reader.has_read)
         for line, way in (
             (f"run {run.id}", f" Runs › {run.job}"),
             ("grep full", " Runs › grep full"),

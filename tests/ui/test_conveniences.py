@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from tests.ui.canned import BACKUPS, CRONJOBS, CannedClient, FixedClock
-from tests.ui.driving import app_of, screen, until, wait_for_jobs
+from tests.ui.driving import app_of, running_app, screen, shown_view, until, wait_for_jobs
 from tests.ui.scenes import busy
 
 from kronkeep_tui import user_commands
 from kronkeep_tui.undo import UNDO_SECONDS
 from kronkeep_tui.user_commands import UserCommand
+from kronkeep_tui.views.exportable_view import ExportableView
 
 
 class MovingClock(FixedClock):
@@ -99,8 +100,8 @@ async def test_a_file_of_rows_has_a_title_for_each_cell(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     async with app_of(CannedClient(*busy()), start=start).run_test(size=(width, 24)) as pilot:
-        await until(pilot, lambda: pilot.app.reader.has_read and pilot.app.frame.view.ready)  # type: ignore[attr-defined]
-        await until(pilot, lambda: pilot.app.frame.view.records_to_save())  # type: ignore[attr-defined]
+        await until(pilot, lambda: running_app(pilot).reader.has_read and running_app(pilot).frame.view.ready)
+        await until(pilot, lambda: shown_view(pilot, ExportableView).records_to_save())
         await pilot.press("ctrl+e", "enter")
         await until(pilot, lambda: "Saved " in screen(pilot))
     with (tmp_path / f"{start}.csv").open(newline="") as file:

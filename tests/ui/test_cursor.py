@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.ui.canned import NOW, OK, CannedClient, FixedClock, cronjob, run
-from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.driving import app_of, running_app, screen, type_line, until
 from tests.ui.scenes import alert
 from textual.pilot import Pilot
 
@@ -18,13 +18,13 @@ from kronkeep_tui.store import apply_events
 
 def put(pilot: Pilot[Any], table: str, *records: Any) -> None:
     """Let the terminal hear of records, as if an event had come."""
-    reader = pilot.app.reader  # type: ignore[attr-defined]
+    reader = running_app(pilot).reader
     events = [
         ChangeEvent(seq=99, table=table, id=record.id, op="put", record=msgspec.to_builtins(record))
         for record in records
     ]
     reader._store = apply_events(reader.store, events, NOW)
-    pilot.app.frame.show()  # type: ignore[attr-defined]
+    running_app(pilot).frame.show()
 
 
 def under_cursor(pilot: Pilot[Any]) -> str:

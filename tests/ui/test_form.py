@@ -17,6 +17,7 @@ from tests.ui.driving import (
     fill_field,
     form,
     open_form,
+    running_app,
     screen,
     until,
     wait_for_jobs,
@@ -243,7 +244,7 @@ async def test_hostile_text_in_every_field_is_shown_harmless(size: tuple[int, in
         for _ in range(12):
             for _ in range(6):
                 view.form_widget.go(1)
-            await settle(pilot.app)
+            await settle(running_app(pilot))
             assert not set("\x1b\x07\x9b\u202e") & set(screen(pilot))
 
 
@@ -307,14 +308,15 @@ async def test_the_rail_marks_faults_and_e_in_policies_begins_at_the_backup() ->
 
 
 async def test_after_saving_the_cursor_is_on_the_new_job_once_it_has_come() -> None:
-    client = ClientWithStorage()
     made = cronjob("zz-new")
 
-    async def create(_: object, *, dry_run: bool = False) -> CronJob:
-        client.cronjobs_given = [*client.cronjobs_given, made]
-        return made
+    class Creating(CannedCronJobs):
+        async def create(self, spec: CronJobCreate, *, dry_run: bool = False) -> CronJob:
+            client.cronjobs_given = [*client.cronjobs_given, made]
+            return made
 
-    client.cronjobs.create = create  # type: ignore[method-assign]
+    client = ClientWithStorage()
+    client.cronjobs = Creating(client)
     async with app_of(client, start="overview").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "live" in screen(pilot))
         await pilot.press("n")
@@ -399,9 +401,9 @@ async def test_a_form_that_was_sent_is_empty_the_next_time() -> None:
         await fill_field(pilot, "volumes.0", "data /data")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: client.asked and client.asked[-1][0] == "create")
-        await until(pilot, lambda: pilot.app.frame.place.kind == "jobs")  # type: ignore[attr-defined]
+        await until(pilot, lambda: running_app(pilot).frame.place.kind == "jobs")
         await pilot.press("n")
-        await until(pilot, lambda: pilot.app.frame.place.kind == "form")  # type: ignore[attr-defined]
+        await until(pilot, lambda: running_app(pilot).frame.place.kind == "form")
         await until(pilot, lambda: form(pilot).draft.get("name") == "")
         assert form(pilot).draft == new_draft("vault")
 
@@ -411,7 +413,10 @@ async def test_fields_have_the_lines_that_the_preview_does_not_need(height: int,
     async with app_of(CannedClient()).run_test(size=(60, height)) as pilot:
         await wait_for_jobs(pilot)
         await pilot.press("n")
-        await until(pilot, lambda: pilot.app.frame.view.ready and pilot.app.frame.place.kind == "form")  # type: ignore[attr-defined]
+        await until(
+            pilot,
+            lambda: running_app(pilot).frame.view.ready and running_app(pilot).frame.place.kind == "form",
+        )
         await until(pilot, lambda: form(pilot).form_widget.size.height >= least)
         await until(pilot, lambda: "> name" in screen(pilot))
         if form(pilot).panel.display:
@@ -441,7 +446,10 @@ async def test_only_claims_of_its_namespace_are_offered() -> None:
     async with app_of(CannedClient([here, there], [])).run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "shop" in screen(pilot))
         await pilot.press("n")
-        await until(pilot, lambda: pilot.app.frame.place.kind == "form" and pilot.app.frame.view.ready)  # type: ignore[attr-defined]
+        await until(
+            pilot,
+            lambda: running_app(pilot).frame.place.kind == "form" and running_app(pilot).frame.view.ready,
+        )
         await fill_field(pilot, "namespace", "shop")
         assert form(pilot).suggested_texts("volumes.0") == ["there"]
         form(pilot).refresh_fields(at="volumes.0")

@@ -22,6 +22,10 @@ def client() -> CannedClient:
     return CannedClient(*busy(failing=True))
 
 
+async def wait_for_text(pilot: Pilot[Any], text: str) -> None:
+    await until(pilot, lambda: text in screen(pilot))
+
+
 async def test_commands_lead_everywhere_and_an_unknown_one_is_named() -> None:
     async with app_of(client()).run_test(size=(100, 30)) as pilot:
         await wait_for_jobs(pilot)
@@ -37,7 +41,7 @@ async def test_commands_lead_everywhere_and_an_unknown_one_is_named() -> None:
             (":help", "Keys in jobs"),
         ):
             await type_line(pilot, line)
-            await until(pilot, lambda seen=seen: seen in screen(pilot))
+            await wait_for_text(pilot, seen)
             if line in (":fly", ":jobs colour:red"):
                 await pilot.press("escape")  # what was refused stays open
 
@@ -172,7 +176,7 @@ async def test_plain_mode_draws_nothing_in_any_view(width: int) -> None:
         for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
-            await settle(pilot.app)
+            await settle(app)
             text = screen(pilot)
             assert {sign for sign in text if not " " <= sign <= "~"} <= {"\n"}, (way, text)
             assert not re.search(r"[#.|=_-]{5}|[.x>m]{8}", text), (way, text)

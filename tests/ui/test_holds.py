@@ -1,7 +1,7 @@
 """Silences and maintenances in the terminal: begun, seen and ended by keys."""
 
 from tests.ui.canned import CannedClient
-from tests.ui.driving import app_of, screen, until
+from tests.ui.driving import app_of, running_app, screen, until
 from tests.unit.tui.page_records import ALERT, MAINTENANCE, SILENCE
 
 
@@ -54,9 +54,9 @@ async def test_an_acknowledgement_and_a_silence_are_undone_and_each_has_its_line
         await until(pilot, lambda: "M shows it.   u undoes it" in screen(pilot))
         await pilot.press("C")
         line = "kronkeep silence --filter 'ns:shop code:RunFailed' --for 240m --because 'an upgrade'"
-        await until(pilot, lambda: line in [command.line for command in pilot.app.frame.last_change])  # type: ignore[attr-defined]
+        await until(pilot, lambda: line in [command.line for command in running_app(pilot).frame.last_change])
         await until(pilot, lambda: "the last change" in screen(pilot))
         await pilot.press("escape", "u")
         await until(pilot, lambda: client.asked[-1] == ("end silence", SILENCE.id))
-        lines = [command.line for command in pilot.app.frame.last_change]  # type: ignore[attr-defined]
+        lines = [command.line for command in running_app(pilot).frame.last_change]
         assert lines[0] == f"kronkeep silence --end {SILENCE.id}"

@@ -69,12 +69,12 @@ async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int)
         for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
-            await settle(pilot.app)
+            await settle(app)
             text = screen(pilot)
             assert not set(text) & RAW, way
             assert all(cell_len(line) <= width for line in text.split("\n")), way
             app.frame.message_line.cancel()
             await pilot.press("end", "home", "w")
         app.frame.tell(text)
-        await settle(pilot.app)
+        await settle(app)
         assert not set(screen(pilot)) & RAW

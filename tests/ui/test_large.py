@@ -1,12 +1,11 @@
 """A screen of 300 by 100: every view draws on all of it, no row is longer, nothing raises; many rows."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from tests.ui.canned import CannedClient
-from tests.ui.driving import a_way_to_every_view, app_of, screen, until
+from tests.ui.driving import a_way_to_every_view, app_of, screen, shown_view, until
 from tests.ui.idleness import settle
 from tests.ui.scenes import busy
 
@@ -26,7 +25,7 @@ async def test_every_view_draws_at_300_by_100() -> None:
         for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
-            await settle(pilot.app)
+            await settle(app)
             lines = screen(pilot).split("\n")
             crumb = app.frame.view.crumb(app.reader.store)
             assert len(lines) == HIGH, way
@@ -51,8 +50,8 @@ async def test_a_filter_does_not_put_all_records_in_order_again(monkeypatch: pyt
         await until(pilot, lambda: app.reader.has_read)
         app.frame.go((Place("jobs"),))
         await until(pilot, lambda: app.frame.view.ready)
-        await settle(pilot.app)
-        view: Any = app.frame.view
+        await settle(app)
+        view = shown_view(pilot, JobsView)
         whole = len(view.table.rows)
         sorts = len(sorted_lists)
         view.set_filter("status:failed")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from tests.ui.canned import NOW, CannedClient, cronjob, run
-from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.driving import app_of, running_app, screen, shown_view, type_line, until
 from tests.ui.idleness import settle
 from tests.ui.night_scene import night, thousand
 from tests.ui.scenes import run_at
@@ -23,14 +23,12 @@ WIDE = (200, 50)
 
 
 def view_of(pilot: Pilot[Any]) -> NightView:
-    view = pilot.app.frame.view  # type: ignore[attr-defined]
-    assert isinstance(view, NightView)
-    return view
+    return shown_view(pilot, NightView)
 
 
 async def wait_for_night(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: "runs at once" in screen(pilot) and "reading" not in screen(pilot))
-    await settle(pilot.app)
+    await settle(running_app(pilot))
 
 
 def line_with(pilot: Pilot[Any], text: str) -> str:
@@ -39,7 +37,7 @@ def line_with(pilot: Pilot[Any], text: str) -> str:
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:
     await pilot.press(*keys)
-    await settle(pilot.app)
+    await settle(running_app(pilot))
 
 
 async def test_the_night_opens_with_8_and_a_bar_leads_to_its_run() -> None:
@@ -176,7 +174,7 @@ async def test_a_frame_of_a_thousand_rows_takes_at_most_17_milliseconds() -> Non
         await wait_for_night(pilot)
         await press(pilot, "b")
         assert len(view_of(pilot).chart.rows) == 1000
-        reader = pilot.app.reader  # type: ignore[attr-defined]
+        reader = running_app(pilot).reader
         spent = []
         for number, one in enumerate(client.runs_given[:12]):
             failed = msgspec.structs.replace(one, status=ExecutionStatus.FAILED, reason=f"x{number}")
@@ -186,7 +184,7 @@ async def test_a_frame_of_a_thousand_rows_takes_at_most_17_milliseconds() -> Non
             store = apply_events(reader.store, [event], NOW)
             reader._store = store
             begun = time.process_time()
-            view_of(pilot).show(store, pilot.app.clock.now())  # type: ignore[attr-defined]
+            view_of(pilot).show(store, running_app(pilot).clock.now())
             spent.append(time.process_time() - begun)
         assert min(spent) <= 0.017, spent
 
@@ -213,7 +211,7 @@ async def test_a_change_is_shown_at_once_and_a_lost_daemon_leaves_what_was_read(
         event = ChangeEvent(
             seq=2, table="executions", id=failed.id, op="put", record=msgspec.to_builtins(failed)
         )
-        pilot.app.reader._pending.append(event)  # type: ignore[attr-defined]
+        running_app(pilot).reader._pending.append(event)
         await until(pilot, lambda: "█x" in line_with(pilot, "pg-dwh-incr"))
         client.away = "The connection broke."
         client.lost.set()
@@ -224,7 +222,7 @@ async def test_a_change_is_shown_at_once_and_a_lost_daemon_leaves_what_was_read(
 async def test_the_overview_has_the_night_where_there_is_space() -> None:
     async with app_of(CannedClient(*night()), start="overview").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "NEEDS ATTENTION" in screen(pilot))
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         assert "runs at once" not in screen(pilot)
         for words in ("RUNNING", "STORAGES", "NEXT", "LAST 24 HOURS", "SUCCESS"):
             assert words in screen(pilot), "at 80x24 nothing is lost"
@@ -247,11 +245,11 @@ async def test_a_daemon_that_refuses_the_timeline_is_not_asked_again_and_again()
     async with app_of(client, start="night").run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "no such route" in screen(pilot))
         await until(pilot, lambda: "pg-main-nightly" in screen(pilot))  # what the store has is shown
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         refused = client.refused
         for _ in range(5):
             view_of(pilot).update()
-            await settle(pilot.app)
+            await settle(running_app(pilot))
         assert client.refused == refused
         await press(pilot, "[")
         await until(pilot, lambda: client.refused > refused)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.ui.canned import BROKEN, CannedClient
-from tests.ui.driving import app_of, screen, until
+from tests.ui.driving import app_of, form, running_app, screen, until
 from tests.ui.idleness import settle
 from tests.ui.night_scene import night
 from tests.ui.scenes import Scene, alert, busy, empty
@@ -41,7 +41,7 @@ def scene(state: str) -> Scene:
 
 async def settle_in_state(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
     """Everything was read and drawn; in the state `lost` the daemon is gone since."""
-    app: Any = pilot.app
+    app = running_app(pilot)
     await until(pilot, lambda: app.reader.has_read and app.frame.view.ready)
     if state == "lost":
         await settle(app)  # what the view itself reads, such as the night or the end of a log, is there
@@ -90,63 +90,63 @@ def test_the_night(snap_compare: Compare, look: str, size: tuple[int, int]) -> N
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
-Steps = Callable[[Pilot[Any], Any], Awaitable[None]]
+Steps = Callable[[Pilot[Any], KronkeepApp], Awaitable[None]]
 
 
-async def open_run(pilot: Pilot[Any], app: Any) -> None:
+async def open_run(pilot: Pilot[Any], app: KronkeepApp) -> None:
     run = next(r for r in app.reader.store.executions.newest() if r.status == "failed")
     app.frame.go((Place("jobs"), Place("runs", run.cronjob_id), Place("run", run.id)))
     await until(pilot, lambda: "end of log" in screen(pilot))
 
 
-async def open_history(pilot: Pilot[Any], app: Any) -> None:
+async def open_history(pilot: Pilot[Any], app: KronkeepApp) -> None:
     app.frame.go((Place("jobs"), Place("history", app.reader.store.cronjobs[0].id)))
     await until(pilot, lambda: "DAYS" in screen(pilot))
 
 
-async def open_help(pilot: Pilot[Any], app: Any) -> None:
+async def open_help(pilot: Pilot[Any], app: KronkeepApp) -> None:
     await pilot.press("question_mark")
     await until(pilot, lambda: "Keys in jobs" in screen(pilot))
 
 
-async def open_palette(pilot: Pilot[Any], app: Any) -> None:
+async def open_palette(pilot: Pilot[Any], app: KronkeepApp) -> None:
     await pilot.press("ctrl+p", *"ledger")
     await until(pilot, lambda: "go to billing/pg-ledger" in screen(pilot))
 
 
-async def open_retention(pilot: Pilot[Any], app: Any) -> None:
+async def open_retention(pilot: Pilot[Any], app: KronkeepApp) -> None:
     app.frame.go((Place("policies"), Place("retention", app.reader.store.cronjobs[0].id)))
     await until(pilot, lambda: "no rule keeps it" in screen(pilot))
 
 
-async def compare_two(pilot: Pilot[Any], app: Any) -> None:
+async def compare_two(pilot: Pilot[Any], app: KronkeepApp) -> None:
     first, second = app.reader.store.executions.order[:2]
     app.frame.go((Place("runs"), Place("compare", f"{second} {first}")))
     await until(pilot, lambda: "earlier" in screen(pilot))
 
 
-async def filter_and_mark(pilot: Pilot[Any], app: Any) -> None:
+async def filter_and_mark(pilot: Pilot[Any], app: KronkeepApp) -> None:
     await pilot.press("slash", *"!name", "colon", *"crm", "enter", "space", "space", "t")
     await until(pilot, lambda: "2 marked" in screen(pilot) and "y/n" in screen(pilot))
 
 
-async def conflict_in_the_form(pilot: Pilot[Any], app: Any) -> None:
+async def conflict_in_the_form(pilot: Pilot[Any], app: KronkeepApp) -> None:
     app.frame.go((Place("jobs"), Place("form")))
     await until(pilot, lambda: "every day at 02:00" in screen(pilot))
     texts = {"name": "nightly", "image": "busybox", "env.0": "no sign", "policy.storage_id": "s3-eu"}
     texts |= {"volumes.0": "data /data"}
-    app.frame.view.fill_fields(texts | {"policy.schedule": "0 2 * * *"}, at="policy.schedule")
+    form(pilot).fill_fields(texts | {"policy.schedule": "0 2 * * *"}, at="policy.schedule")
     await until(pilot, lambda: "f6 shift to 10 2 * * *" in screen(pilot))
 
 
-async def new_storage(pilot: Pilot[Any], app: Any) -> None:
+async def new_storage(pilot: Pilot[Any], app: KronkeepApp) -> None:
     app.frame.go((Place("storages"), Place("storage_form")))
     await until(pilot, lambda: "[local]" in screen(pilot))
     await pilot.press("s", "tab", *"offsite")
     await until(pilot, lambda: "Secrets that have them: bucket-keys" in screen(pilot))
 
 
-async def restore_form(pilot: Pilot[Any], app: Any) -> None:
+async def restore_form(pilot: Pilot[Any], app: KronkeepApp) -> None:
     backup = next(each for each in app.frame.store.backups.newest() if each.snapshot_state == "present")
     app.frame.go((Place("restore"), Place("restore_form", f'{backup.id} ["/dump.sql"]')))
     await until(pilot, lambda: "new, 1 overwritten" in screen(pilot))
@@ -181,37 +181,37 @@ def test_a_step_further(
         await settle_in_state(pilot, client, "failing")
         await steps(pilot, app)
         await settle_in_state(pilot, client, "failing")
-        await settle(pilot.app)
+        await settle(app)
 
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
-async def see_cockpit(pilot: Pilot[Any], app: Any) -> None:
+async def see_cockpit(pilot: Pilot[Any], app: KronkeepApp) -> None:
     await until(pilot, lambda: "runs at once" in screen(pilot) and "STORAGES" in screen(pilot))
 
 
-async def see_preview(pilot: Pilot[Any], app: Any) -> None:
+async def see_preview(pilot: Pilot[Any], app: KronkeepApp) -> None:
     app.frame.go((Place("runs"),))
     await until(pilot, lambda: "part 311/402 uploaded" in screen(pilot))
 
 
-async def see_folded(pilot: Pilot[Any], app: Any) -> None:
+async def see_folded(pilot: Pilot[Any], app: KronkeepApp) -> None:
     await until(pilot, lambda: "37 × RunFailed" in screen(pilot))
 
 
-async def see_diff(pilot: Pilot[Any], app: Any) -> None:
+async def see_diff(pilot: Pilot[Any], app: KronkeepApp) -> None:
     older, newer = [each.id for each in app.frame.store.backups.newest()][1::-1]
     app.frame.go((Place("restore"), Place("diff", f"{older} {newer}")))
     await until(pilot, lambda: "shop.sql" in screen(pilot))
 
 
-async def see_file(pilot: Pilot[Any], app: Any) -> None:
+async def see_file(pilot: Pilot[Any], app: KronkeepApp) -> None:
     backup = next(iter(app.frame.store.backups.newest()))
     app.frame.go((Place("restore"), Place("preview", f"{backup.id} /dump.sql")))
     await until(pilot, lambda: "CREATE TABLE" in screen(pilot))
 
 
-async def see_shell_lines(pilot: Pilot[Any], app: Any) -> None:
+async def see_shell_lines(pilot: Pilot[Any], app: KronkeepApp) -> None:
     await pilot.press("2", "C")
     await until(pilot, lambda: "kronkeep get cronjobs" in screen(pilot))
 

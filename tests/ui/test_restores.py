@@ -4,12 +4,13 @@ import json
 from datetime import timedelta
 
 import msgspec
-from tests.ui.canned import NOW, CannedClient
-from tests.ui.driving import app_of, screen, until
+from tests.ui.canned import NOW, CannedBackups, CannedClient
+from tests.ui.driving import app_of, running_app, screen, shown_view, until
 from tests.ui.idleness import settle
 
 from kronkeep_common.models import RestorePlan, RestoreRequest
 from kronkeep_common.models.file_changes import BackupDiff
+from kronkeep_tui.views.restore_form import RestoreForm
 
 
 async def test_several_files_are_marked_planned_and_restored() -> None:
@@ -28,7 +29,7 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         await pilot.press("down", *"copy")
         await until(pilot, lambda: "The target holds files" in screen(pilot))
         await pilot.press("ctrl+s")
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         assert {name for name, *_ in client.asked} == {"plan"}
         await pilot.press("down", "down", "down", "y")
         await until(pilot, lambda: "1 overwritten" in screen(pilot) and "holds files" not in screen(pilot))
@@ -103,11 +104,12 @@ async def test_restore_opens_with_the_cursor_on_the_newest() -> None:
         await until(pilot, lambda: "dump.sql" in screen(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: "dump.sql" not in screen(pilot))
-        assert pilot.app.frame.view.subject() != newest  # back from its files, it is where one left it
+        # Back from its files, the cursor is where one left it.
+        assert running_app(pilot).frame.view.subject() != newest
         await pilot.press("2", "5")
-        await until(pilot, lambda: pilot.app.frame.view.subject() == newest)
+        await until(pilot, lambda: running_app(pilot).frame.view.subject() == newest)
         await pilot.press("S", "a", "S", "a", "2", "5")  # the oldest first
-        await until(pilot, lambda: pilot.app.frame.view.subject() == newest)
+        await until(pilot, lambda: running_app(pilot).frame.view.subject() == newest)
 
 
 async def test_another_kind_of_target_does_not_take_over_the_name_of_the_claim() -> None:
@@ -116,7 +118,7 @@ async def test_another_kind_of_target_does_not_take_over_the_name_of_the_claim()
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and "pg-" in screen(pilot))
         await pilot.press("r")
         await until(pilot, lambda: "2 files" in screen(pilot))
-        texts = pilot.app.frame.view.texts
+        texts = shown_view(pilot, RestoreForm).texts
         await pilot.press("right")  # takes the name that is offered
         offered = texts["claim"]
         assert offered
@@ -143,17 +145,22 @@ async def test_verify_and_drill_are_asked_and_read_only_refuses_them() -> None:
     async with app_of(client, start="restore", read_only=True).run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and "pg-" in screen(pilot))
         await pilot.press("v", "d", "r")
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         assert client.asked == []
 
 
-async def answer_diff(older_id: str, newer_id: str, *, limit: int) -> BackupDiff:
-    return BackupDiff(older_id=older_id, newer_id=newer_id, items=[], added=3)
+class BackupsWithDiff(CannedBackups):
+    """Backups of which the newer of any two has three files more."""
+
+    async def diff(
+        self, older_id: str, newer_id: str, *, path: str = "/", limit: int | None = None
+    ) -> BackupDiff:
+        return BackupDiff(older_id=older_id, newer_id=newer_id, items=[], added=3)
 
 
 async def test_two_snapshots_are_compared() -> None:
     client = CannedClient()
-    client.backups.diff = answer_diff
+    client.backups = BackupsWithDiff(client)
     newest = next(backup for backup in client.backups_given if backup.snapshot_state == "present")
     earlier = newest.created_at - timedelta(days=1)
     client.backups_given = [

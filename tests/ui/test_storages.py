@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.ui.canned import NOW, POLICY, CannedClient, CannedPolicies, cronjob
-from tests.ui.driving import ClientWithStorage, app_of, screen, until
+from tests.ui.driving import ClientWithStorage, app_of, screen, shown_view, until
 from tests.ui.scenes import storage
 from textual import events
 from textual.pilot import Pilot
@@ -15,6 +15,7 @@ from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import OrphanedPolicy, Retention, RetentionPlan, StorageSnapshots
 from kronkeep_common.states import StorageStatus
 from kronkeep_tui.pages import storage_form
+from kronkeep_tui.views.storage_form import StorageForm
 from kronkeep_tui.widgets.cells import Text
 
 
@@ -24,7 +25,7 @@ def client(**more: object) -> CannedClient:
 
 async def fill(pilot: Pilot[Any], **texts: str) -> None:
     """Fill the fields of a form; keys are their paths with `__` for a dot."""
-    view = pilot.app.frame.view  # type: ignore[attr-defined]
+    view = shown_view(pilot, StorageForm)
     for name, text in texts.items():
         path = name.replace("__", ".")
         view.refresh_fields(at=path)
@@ -84,7 +85,7 @@ async def test_the_form_asks_the_kind_first_then_its_fields_and_offers_what_exis
         await until(pilot, lambda: "Keys!" in screen(pilot))
         assert made.asked == []
         await fill(pilot, s3__bucket="vault", namespaces="a, b", capacity_bytes="2T")
-        pilot.app.frame.view.refresh_fields(at="credentials")
+        shown_view(pilot, StorageForm).refresh_fields(at="credentials")
         await pilot.press("right")
         await until(pilot, lambda: "has   AWS_ACCESS_KEY_ID" in screen(pilot))
         await until(pilot, lambda: "The daemon would accept it" in screen(pilot))

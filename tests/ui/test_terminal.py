@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from tests.ui.canned import NOW, CannedClient, FixedClock, cronjob, run
 from tests.ui.canned import OK as SUCCEEDED
-from tests.ui.driving import HOSTILE, app_of, screen, until, wait_for_jobs
+from tests.ui.driving import HOSTILE, app_of, running_app, screen, until, wait_for_jobs
 from tests.ui.idleness import settle
 
 from kronkeep_common.api import WatchView
@@ -67,7 +67,7 @@ async def test_changes_need_their_confirmation(keys: list[str], asked: list[tupl
         await wait_for_jobs(pilot)
         for key in keys:
             await pilot.press("minus" if key == "-" else key)
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         assert client.asked == asked
 
 

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 from tests.ui.canned import CannedClient, FixedClock, cronjob
-from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.driving import app_of, running_app, screen, shown_view, type_line, until
 from tests.ui.scenes import busy
 
 from kronkeep_common.models import CronJob
 from kronkeep_common.states import ExecutionStatus
+from kronkeep_tui.views.palette import PaletteView
 
 
 def several() -> list[CronJob]:
@@ -84,7 +85,7 @@ async def test_the_palette_has_the_actions_of_every_view() -> None:
         await until(pilot, lambda: "Nothing matches." in screen(pilot))
         await pilot.press("ctrl+u", *"restore")
         await until(pilot, lambda: "restores and drills" in screen(pilot))
-        keys = {entry.label: entry.key for entry in pilot.app.frame.view._records}  # type: ignore[attr-defined]
+        keys = {entry.label: entry.key for entry in shown_view(pilot, PaletteView)._records}
         assert (keys["restore"], keys["restores and drills"], keys["begin the restore"]) == (
             "r",
             "R",
@@ -106,7 +107,7 @@ async def test_the_palette_has_the_actions_of_every_view() -> None:
 )
 async def test_a_key_that_means_nothing_says_so(start: str, key: str, words: str) -> None:
     async with app_of(CannedClient(*busy()), start=start).run_test(size=(120, 30)) as pilot:
-        await until(pilot, lambda: pilot.app.reader.has_read)  # type: ignore[attr-defined]
+        await until(pilot, lambda: running_app(pilot).reader.has_read)
         await pilot.press(key)
         await until(pilot, lambda: words in screen(pilot))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.ui.canned import BROKEN, NOW, CannedClient, run
-from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.driving import app_of, running_app, screen, type_line, until
 from tests.ui.night_scene import night
 from tests.ui.scenes import busy, many, run_at
 
@@ -229,7 +229,7 @@ async def test_a_page_that_was_opened_while_the_daemon_was_away_is_read_once_it_
         await until(pilot, lambda: "ctrl+r tries again" in screen(pilot) and "coverage" in screen(pilot))
         client.away = ""
         client.lost.clear()
-        pilot.app.reader.resync()  # type: ignore[attr-defined]
+        running_app(pilot).reader.resync()
         await until(pilot, lambda: "ctrl+r tries again, esc goes back." not in screen(pilot))
 
 

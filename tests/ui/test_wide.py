@@ -4,7 +4,7 @@ import re
 
 import msgspec
 from tests.ui.canned import BACKUPS, POLICY, RUNS, CannedClient, cronjob
-from tests.ui.driving import app_of, screen, type_line, until
+from tests.ui.driving import app_of, running_app, screen, type_line, until
 from tests.ui.idleness import settle
 from tests.ui.night_scene import night
 from tests.ui.scenes import Scene, alert, busy, many
@@ -35,14 +35,14 @@ async def test_the_preview_follows_the_cursor_with_cause_log_and_plan() -> None:
         await until(pilot, lambda: "pg-wal-hourly-" in screen(pilot) and "311/402" in screen(pilot))
         client.away = "The connection broke."
         await pilot.resize_terminal(100, 40)
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         assert "311/402" not in screen(pilot), "no space for it"
 
 
 async def test_durations_have_what_is_usual_from_120_columns_and_80_lose_nothing() -> None:
     async with app_of(CannedClient(*night()), start="runs").run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "USUAL" in screen(pilot) and "sitemap" in screen(pilot))
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         line = next(line for line in screen(pilot).splitlines() if "FAIL " in line and "8m20s" in line)
         assert "xx pg-main-nightly" in line, "the trend has the failures"
         await pilot.resize_terminal(80, 24)
@@ -97,7 +97,7 @@ async def test_policies_snapshots_and_storages_have_cause_plan_and_state_in_thei
         await pilot.press("5")
         await until(pilot, lambda: "RUN   ok" in screen(pilot) and "part 311/402 uploaded" in screen(pilot))
         await pilot.resize_terminal(130, 40)
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         assert "RUN   ok" not in screen(pilot), "no space for it"
 
 
@@ -137,7 +137,7 @@ async def test_without_free_lines_a_reason_is_one_line_and_the_rows_scroll() -> 
         size=(200, 50)
     ) as pilot:
         await until(pilot, lambda: "row 1/60" in screen(pilot))
-        await settle(pilot.app)
+        await settle(running_app(pilot))
         shown = [line for line in screen(pilot).splitlines() if "web/job-" in line]
         assert len(shown) > 15
         await pilot.press("G")
