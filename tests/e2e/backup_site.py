@@ -5,7 +5,7 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class BackupSite:
         self.program = program
 
     @asynccontextmanager
-    async def client(self):  # type: ignore[no-untyped-def]
+    async def client(self) -> AsyncIterator[Client]:
         async with self.daemon.client() as client:
             yield client
 

@@ -5,12 +5,12 @@ import io
 import shutil
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 from tests.e2e.backup_site import BackupSite
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
+from kronkeep_common.models import StorageSnapshots
 from kronkeep_tui.cli.main import main
 
 
@@ -34,6 +34,7 @@ async def lose_state(site: BackupSite) -> None:
     await site.daemon.start()
 
 
-async def wait_for_recovery(client: Client, name: str) -> Any:
+async def wait_for_recovery(client: Client, name: str) -> StorageSnapshots:
     storage = await eventually(lambda: client.storages.get(name), lambda s: s.snapshots is not None)
+    assert storage.snapshots is not None
     return storage.snapshots

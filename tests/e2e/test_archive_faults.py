@@ -20,7 +20,14 @@ from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
-from kronkeep_common.models import BackupExecution, BackupStorageCreate, ClaimSource, Retention, Source
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicySpec,
+    BackupStorageCreate,
+    ClaimSource,
+    Retention,
+    Source,
+)
 from kronkeep_daemon.kube import paths
 
 # Each fault takes seconds of restic's key derivation; with Debian's restic they run in `make torture`.
@@ -318,7 +325,5 @@ class RestServer:
             self._process = None
 
 
-def spec(storage: str, source: Source):  # type: ignore[no-untyped-def]
-    from kronkeep_common.models import BackupPolicySpec
-
+def spec(storage: str, source: Source) -> BackupPolicySpec:
     return BackupPolicySpec(storage_id=storage, source=source, retries=0)

@@ -11,7 +11,7 @@ from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
-from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Retention, VolumeMount
+from kronkeep_common.models import BackupExecution, BackupPolicySpec, CronJobCreate, Retention, VolumeMount
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 
@@ -32,7 +32,7 @@ def cronjob(name: str, script: str, **policy: object) -> CronJobCreate:
     )
 
 
-async def ended(client: Client, backup_id: str) -> object:
+async def ended(client: Client, backup_id: str) -> BackupExecution:
     return await eventually(
         lambda: client.backups.get(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
     )
@@ -46,14 +46,15 @@ async def test_a_run_is_archived_linked_and_restored_byte_for_byte(
     run = await client.cronjobs.trigger("default", "dump")
     assert run.backup_id is not None
     backup = await ended(client, run.backup_id)
-    assert (backup.status, backup.reason) == ("succeeded", None)  # type: ignore[attr-defined]
-    assert backup.cronjob_execution_id == run.id  # type: ignore[attr-defined]
+    assert (backup.status, backup.reason) == ("succeeded", None)
+    assert backup.cronjob_execution_id == run.id
     snapshots = json.loads(await run_restic(daemon, storage, "snapshots", "--json"))
-    assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]]  # type: ignore[attr-defined]
+    assert backup.result is not None
+    assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]]
     assert set(snapshots[0]["tags"]) >= {
         f"run={run.id}",
         f"policy={created.policy.id}",
-        f"backup={backup.id}",  # type: ignore[attr-defined]
+        f"backup={backup.id}",
     }
     await run_restic(daemon, storage, "restore", snapshots[0]["id"], "--target", str(tmp_path))
     restored = tmp_path / "source" / "data"
@@ -70,7 +71,7 @@ async def test_a_failing_run_fails_its_backup_with_the_reason(
     await client.cronjobs.create(cronjob("bad", "echo no >&2; exit 3"))
     run = await client.cronjobs.trigger("default", "bad")
     backup = await ended(client, run.backup_id or "")
-    assert (backup.status, backup.reason) == ("failed", "CronJobFailed")  # type: ignore[attr-defined]
+    assert (backup.status, backup.reason) == ("failed", "CronJobFailed")
     found = await client.runs.get(run.id)
     assert (found.status, found.exit_code, found.reason) == ("failed", 3, "ExitCode")
     assert json.loads(await run_restic(daemon, storage, "snapshots", "--json")) in ([], None)
@@ -86,7 +87,9 @@ async def test_incremental_adds_only_the_change_and_retention_forgets(
     results = []
     for _ in range(2):
         run = await client.cronjobs.trigger("default", "grow")
-        results.append((await ended(client, run.backup_id or "")).result)  # type: ignore[attr-defined]
+        backup = await ended(client, run.backup_id or "")
+        assert backup.result is not None
+        results.append(backup.result)
     assert results[0].files_new == 2
     assert results[1].files_new == 0
     page = await eventually(
@@ -108,9 +111,10 @@ async def test_killed_during_an_archive_and_started_again_makes_exactly_one_snap
     await daemon.start()
     async with daemon.client() as again:
         backup = await ended(again, run.backup_id or "")
-    assert backup.status == "succeeded", backup  # type: ignore[attr-defined]
+    assert backup.status == "succeeded", backup
     snapshots = json.loads(await run_restic(daemon, storage, "snapshots", "--json"))
-    assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]]  # type: ignore[attr-defined]
+    assert backup.result is not None
+    assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]]
 
 
 async def test_a_foreign_job_in_the_way_fails_the_backup_instead_of_leaving_it_running(
@@ -125,8 +129,9 @@ async def test_a_foreign_job_in_the_way_fails_the_backup_instead_of_leaving_it_r
     await cluster.create(paths.jobs("default"), body)
     await cluster.close()
     backup = await ended(client, run.backup_id or "")
-    assert (backup.status, backup.reason) == ("failed", "NameTaken"), backup  # type: ignore[attr-defined]
-    assert "was not created by this kronkeep" in backup.message  # type: ignore[attr-defined]
+    assert (backup.status, backup.reason) == ("failed", "NameTaken"), backup
+    assert backup.message is not None
+    assert "was not created by this kronkeep" in backup.message
 
 
 REFUSALS: tuple[tuple[dict[str, object], type[errors.KronkeepError]], ...] = (

@@ -97,7 +97,7 @@ class ClusterPair:
 
     async def _create_objects_of(self, name: str, client: Client) -> None:
         storage = f"vault-{name}"
-        settings = {"path": str(self.folder / storage)}
+        settings: dict[str, str | int] = {"path": str(self.folder / storage)}
         async with self.clusters[name].cluster() as cluster:
             await prepare_storage(cluster, storage, self.folder / storage)
         await client.storages.create(

@@ -75,7 +75,9 @@ async def test_copies_are_made_once_kept_by_their_rules_and_cut_as_the_first(sit
             (data / "file").write_bytes(b"x" * 1000 + bytes([number]))
             backup = await site.back_up(client, "job")
             made.append((backup, await wait_for_copy(client, backup)))
-        await eventually(lambda: client.copies.get(made[0][1].id), lambda copy: copy.snapshot_removed_at)
+        await eventually(
+            lambda: client.copies.get(made[0][1].id), lambda copy: copy.snapshot_removed_at is not None
+        )
         state = (await client.cronjobs.get("default", "job")).copies[0]
         originals = (await client.backups.list()).items
     assert [(copy.status, copy.attempt, copy.storage_id) for _, copy in made] == [

@@ -23,11 +23,10 @@ from kronkeep_common.models import (
 PICTURES = ("keep.jpg", "a.tmp", "cache/x", "cache/keep")
 
 
-def policy_of(**source: object) -> BackupPolicySpec:
-    claims = (ClaimSource(claim="data"),)
+def policy_of(exclude: tuple[str, ...] = ()) -> BackupPolicySpec:
     return BackupPolicySpec(
         storage_id="vault",
-        source=Source(**{"claims": claims, **source}),
+        source=Source(claims=(ClaimSource(claim="data"),), exclude=exclude),
         retries=0,
         limits=Limits(upload_kib=100_000, download_kib=100_000),
     )
@@ -58,6 +57,7 @@ async def list_files(client: Client, backup_id: str, path: str) -> set[str]:
             return None
 
     folder = await eventually(read, lambda page: page is not None)
+    assert folder is not None
     return {entry.name for entry in folder.items}
 
 

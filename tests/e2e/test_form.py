@@ -1,6 +1,6 @@
 """The form with a real daemon: a CronJob is created, refused, changed, and saved after a lost daemon."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.daemon_process import Daemon
-from tests.ui.driving import fill_field, form, screen
+from tests.ui.driving import fill_field, form, running_app, screen
 from tests.waiting import eventually
 from textual.pilot import Pilot
 
@@ -31,7 +31,7 @@ async def open_terminal(daemon: Daemon, keys: tuple[str, ...] = ("n",)) -> Async
             yield pilot
 
 
-async def wait_for(pilot: Pilot[Any], done: Any) -> None:
+async def wait_for(pilot: Pilot[Any], done: Callable[[], object]) -> None:
     """Wait until `done` returns a true value; fail with the screen."""
 
     async def look() -> str:
@@ -41,7 +41,7 @@ async def wait_for(pilot: Pilot[Any], done: Any) -> None:
     await eventually(look, lambda _: bool(done()))
 
 
-def has_text(pilot: Pilot[Any], text: str) -> Any:
+def has_text(pilot: Pilot[Any], text: str) -> Callable[[], bool]:
     """Return a function that tells whether the screen has the text."""
     return lambda: text in screen(pilot)
 
@@ -79,7 +79,7 @@ async def test_a_cronjob_is_created_after_a_conflict_a_dry_run_a_taken_name_and_
         await wait_for(pilot, has_text(pilot, "No daemon answers; what you typed is kept"))
         assert form(pilot).draft["policy.schedule"] == "10 4 * * *"
         await daemon.start()
-        await wait_for(pilot, lambda: pilot.app.reader.live)  # type: ignore[attr-defined]
+        await wait_for(pilot, lambda: running_app(pilot).reader.live)
         await pilot.press("ctrl+s")
         await wait_for(pilot, has_text(pilot, "default/nightly runs every day at 04:00"))
     async with daemon.client() as again:

@@ -17,8 +17,10 @@ async def run_kronkeep(daemon: Daemon, *argv: str) -> "subprocess.CompletedProce
     return await asyncio.to_thread(command_line.run_kronkeep, daemon, *argv)
 
 
-async def create(client: Client, name: str, **fields: bool) -> None:
-    spec = CronJobCreate(name=name, image="busybox:1.36", command=("true",), schedule="0 * * * *", **fields)
+async def create(client: Client, name: str, *, suspend: bool = False) -> None:
+    spec = CronJobCreate(
+        name=name, image="busybox:1.36", command=("true",), schedule="0 * * * *", suspend=suspend
+    )
     await client.cronjobs.create(spec)
 
 

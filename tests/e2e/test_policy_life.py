@@ -14,6 +14,7 @@ from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, shell,
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys
+from kronkeep_common.client import Client
 from kronkeep_common.errors import Conflict
 from kronkeep_common.models import (
     BackupPolicySpec,
@@ -32,6 +33,10 @@ from kronkeep_daemon.kube import paths
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
     with backup_site(tmp_path_factory.mktemp("life"), DEBIAN_RESTIC) as running:
         yield running
+
+
+async def wait_for_removal(client: Client, backup_id: str) -> None:
+    await eventually(lambda: client.backups.get(backup_id), lambda b: b.snapshot_removed_at is not None)
 
 
 async def test_annotated_by_hand_broken_by_hand_and_removed(site: BackupSite) -> None:
@@ -191,9 +196,7 @@ async def test_a_copied_cronjob_is_backed_up_and_neither_loses_snapshots_to_the_
         with pytest.raises(Conflict, match="default/first, default/second"):
             await client.policies.retention(policy_id)
         for old, kept in zip(backups[:2], backups[2:], strict=True):
-            await eventually(
-                lambda old=old: client.backups.get(old.id), lambda b: b.snapshot_removed_at is not None
-            )
+            await wait_for_removal(client, old.id)
             assert (await client.backups.get(kept.id)).snapshot_removed_at is None
         applied = await client.cronjobs.apply(
             CronJobManifest(

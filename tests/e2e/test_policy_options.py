@@ -175,8 +175,10 @@ async def test_full_reads_every_file_again_and_compression_makes_less(old: Backu
         for number in range(20):
             (data / f"{number}").write_bytes(os.urandom(100) * 2000)
         most = await old.back_up(client, "force", compression="max")
-    for one in (first, again, full, most):
-        assert one.result is not None
+    assert first.result is not None
+    assert again.result is not None
+    assert full.result is not None
+    assert most.result is not None
     assert (again.result.files_unmodified, again.result.files_new) == (20, 0)
     assert (full.result.files_unmodified, full.result.files_new) == (0, 20)
     assert full.result.bytes_added < 50_000

@@ -37,7 +37,7 @@ class ProxiedSite:
         self.folder = folder
 
     async def begin_storage(self, name: str) -> None:
-        settings = {"path": str(self.folder / name)}
+        settings: dict[str, str | int] = {"path": str(self.folder / name)}
         await self.client.storages.create(
             BackupStorageCreate(id=name, kind="local", settings=settings, namespaces=("default",))
         )

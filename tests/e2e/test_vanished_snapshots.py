@@ -65,6 +65,13 @@ async def open_alerts(client: Client) -> set[tuple[str, str]]:
     return {(alert.code, alert.cronjob or "") for alert in page.items if alert.status != "resolved"}
 
 
+async def wait_for_snapshot(client: Client, backup_id: str, *, is_missing: bool) -> None:
+    """Wait until the snapshot of a backup is recorded as missing, or as there again."""
+    await eventually(
+        lambda: client.backups.get(backup_id), lambda b: (b.snapshot_missing_at is not None) == is_missing
+    )
+
+
 async def test_the_last_real_snapshot_stays_when_the_newest_was_removed_by_another_tool(
     site: BackupSite,
 ) -> None:
@@ -102,10 +109,7 @@ async def test_a_rolled_back_repository_is_noticed_by_a_measurement_and_so_is_it
         await forget(site, "rolled", folder, second)
         await client.storages.measure("rolled")
         for backup in (first, second):
-            await eventually(
-                lambda backup=backup: client.backups.get(backup.id),
-                lambda b: b.snapshot_missing_at is not None,
-            )
+            await wait_for_snapshot(client, backup.id, is_missing=True)
         assert (await client.cronjobs.get("default", "rolled")).last_good_backup_at is None
         elsewhere = RestoreRequest(target=RestoreTarget(kind="new-claim", claim="rolled-copy"))
         plan = await client.backups.plan_restore(first.id, elsewhere)  # its listing is there
@@ -114,9 +118,7 @@ async def test_a_rolled_back_repository_is_noticed_by_a_measurement_and_so_is_it
         await asyncio.to_thread(shutil.copytree, tmp_path / "copy", folder)
         await client.storages.check("rolled")
         for backup in (first, second):
-            await eventually(
-                lambda backup=backup: client.backups.get(backup.id), lambda b: b.snapshot_missing_at is None
-            )
+            await wait_for_snapshot(client, backup.id, is_missing=False)
         assert (await client.cronjobs.get("default", "rolled")).last_good_backup_at == second.ended_at
 
 

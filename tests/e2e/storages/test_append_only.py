@@ -164,7 +164,9 @@ async def back_up_twice(daemon: Daemon, client: Client) -> None:
         run = await client.cronjobs.trigger("default", "guarded")
         made.append(await wait_for_backup(client, run.backup_id))
     assert [backup.status for backup in made] == ["succeeded"] * 2, made
-    await eventually(lambda: client.backups.get(made[0].id), lambda backup: backup.snapshot_removed_at)
+    await eventually(
+        lambda: client.backups.get(made[0].id), lambda backup: backup.snapshot_removed_at is not None
+    )
 
 
 async def test_a_secret_for_maintenance_has_the_same_keys_and_stays_at_home(
