@@ -50,7 +50,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.answers: list[int] = []
-        self.messages: list[dict[str, Any]] = []
+        self.messages: list[Any] = []  # JSON: an object for a webhook, a list for an Alertmanager
         self.requests = 0
         self.changed = asyncio.Event()
         self.url = ""

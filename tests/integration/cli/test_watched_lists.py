@@ -22,7 +22,7 @@ def test_a_watched_list_has_the_time_and_the_cause_of_each_change_once(tmp_path:
         assert watching.stderr is not None
         assert watching.stderr.readline() == "Nothing found.\n"  # the list; from here on it watches
         assert run_kronkeep(daemon, "trigger", "watched", "--wait").returncode == 1
-        changes = []
+        changes: list[str] = []
         while not changes or "failed" not in changes[-1]:
             changes.append(watching.stdout.readline())
         watching.terminate()

@@ -170,7 +170,7 @@ class Reading(NamedTuple):
 
     rows: list[tuple[object, ...]]
     failed: list[int]
-    count: int
+    row_count: int
     changes: list[Change]
 
     def is_true(self, whole: "Reading") -> bool:
@@ -192,7 +192,7 @@ def read_all(folder: Path) -> Reading:
         return Reading(
             rows=[(row.number, row.id, row.body) for row in rows.iterate()],
             failed=[row.number for row in rows.newest({"status": "failed"}, limit=1000)],
-            count=len(rows),
+            row_count=len(rows),
             changes=changes,
         )
     finally:

@@ -243,7 +243,7 @@ async def test_what_is_said_of_a_removed_log(daemon: Daemon) -> None:
                 await read("flood-1")
         assert (await client.runs.events("shop-0")).items == []
         alerts = await eventually(
-            lambda: client.alerts.list(filter=f"code:{AlertCode.LOGS_REMOVED}"), lambda page: page.items
+            lambda: client.alerts.list(filter=f"code:{AlertCode.LOGS_REMOVED}"), lambda page: bool(page.items)
         )
         (alert,) = alerts.items
         assert (alert.object, alert.namespace) == ("kept logs of flood", "flood")

@@ -13,6 +13,7 @@ from kronkeep_common.errors import InvalidPolicy
 from kronkeep_common.models import Source
 from kronkeep_daemon.restic import backup, exclude_patterns
 from kronkeep_daemon.restic.exclude_patterns import ExcludeFilter
+from kronkeep_daemon.restic.snapshots import SnapshotTags
 
 PROGRAMS = [program for program in (DEBIAN_RESTIC, str(NEWER_RESTIC)) if Path(program).exists()]
 NAMES = ["a", "b", "data", "source", "x.tmp", "[q]", "we ird", "a-1", "ü", ".hid", "*", "cache"]
@@ -91,8 +92,8 @@ def list_archived(program: str, tree: Path, repository: Path, source: Source) ->
     return {line["item"] for line in lines if line["action"] == "new" and not line["item"].endswith("/")}
 
 
-def _no_tags() -> backup.SnapshotTags:
-    return backup.SnapshotTags(policy="p", run="r", backup="b")
+def _no_tags() -> SnapshotTags:
+    return SnapshotTags(policy="p", run="r", backup="b")
 
 
 def list_expected(tree: Path, source: Source) -> set[str]:

@@ -101,6 +101,7 @@ def test_a_full_storage_says_so_when_it_is_opened_or_checked_and_is_not_damaged(
 
 def test_a_few_kib_are_enough_to_forget_and_prune_a_full_storage(storage: SmallStorage) -> None:
     listed = snapshots.parse_list(storage.run(snapshots.argv("backup=second")).stdout)
+    assert listed is not None
     storage.fill(free_kib=16)
     assert storage.run(forget.argv([listed[0].id])).returncode == 0
     completed = storage.run(prune.argv(repack=False))

@@ -79,8 +79,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def paths_below(root: Path) -> tuple[set[str], set[str]]:
     """The (files, folders) below a folder, without those behind symbolic links."""
-    files = set()
-    folders = set()
+    files: set[str] = set()
+    folders: set[str] = set()
     for folder, names, file_names in os.walk(root):
         for name in names:
             path = f"{folder}/{name}"

@@ -15,8 +15,9 @@ from kronkeep_common.client import Client
 from kronkeep_common.errors import CronJobNotFound, Denied, InvalidPolicy
 from kronkeep_common.models import CronJobManifest
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.objects import JsonObject
 
-SPEC = {
+SPEC: JsonObject = {
     "schedule": "0 2 * * *",
     "jobTemplate": {
         "spec": {
@@ -145,7 +146,7 @@ async def test_a_file_that_anybody_may_write_is_refused(daemon: Daemon) -> None:
 
 
 async def test_what_reaches_out_of_a_container_is_denied(daemon: Daemon) -> None:
-    pod = SPEC["jobTemplate"]["spec"]["template"]["spec"]  # type: ignore[index]
+    pod = SPEC["jobTemplate"]["spec"]["template"]["spec"]
     for extra in (
         {"hostNetwork": True},
         {"serviceAccountName": "admin"},

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import pytest
@@ -26,7 +26,17 @@ from kronkeep_daemon.supervisor import Supervisor
 
 NOW = datetime(2026, 11, 30, 2, tzinfo=UTC)
 RESULT = BackupResult(snapshot_id="a" * 64, bytes_read=2048, bytes_added=1024)
-OF_DEFAULT = {"namespace": "default", "cronjob": "dump", "cronjob_id": "uid-1"}
+
+
+class CronJobFields(TypedDict):
+    """The fields by which a record names its CronJob."""
+
+    namespace: str
+    cronjob: str
+    cronjob_id: str
+
+
+OF_DEFAULT = CronJobFields(namespace="default", cronjob="dump", cronjob_id="uid-1")
 
 
 class Scene:

@@ -9,6 +9,8 @@ from aiohttp import web
 from tests.local_volumes import PREFIX, serve
 from tests.waiting import eventually
 
+from kronkeep_daemon.kube.objects import JsonObject
+
 METADATA = {"name": "data", "namespace": "default", "uid": "u1", "resourceVersion": "2"}
 SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 CLAIM = {"metadata": METADATA, "spec": SPEC}
@@ -20,7 +22,7 @@ class ClaimServer:
     """Serves two claims and deletes one as soon as its volume is created."""
 
     def __init__(self) -> None:
-        self.volumes: dict[str, dict[str, object]] = {}
+        self.volumes: dict[str, JsonObject] = {}
         self.deleted: list[str] = []
         self._created = asyncio.Event()
 
@@ -77,6 +79,6 @@ async def test_each_claim_gets_a_volume_of_its_mode_until_it_is_deleted(tmp_path
             await task
         await runner.cleanup()
     volume, block = server.volumes.values()
-    assert [each["spec"]["volumeMode"] for each in (volume, block)] == ["Filesystem", "Block"]  # type: ignore[index]
-    assert volume["spec"]["local"] == {"path": str(tmp_path / "claims" / "default" / "data")}  # type: ignore[index]
+    assert [each["spec"]["volumeMode"] for each in (volume, block)] == ["Filesystem", "Block"]
+    assert volume["spec"]["local"] == {"path": str(tmp_path / "claims" / "default" / "data")}
     assert (tmp_path / "claims" / "default" / "data").is_dir()

@@ -157,7 +157,9 @@ async def test_a_right_that_is_withdrawn_is_reported_and_given_again_is_used(
     api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Rights are looked at when a watch begins.
-    monkeypatch.setitem(watch.ListWatch.__init__.__kwdefaults__, "watch_seconds", (1, 1))
+    defaults = watch.ListWatch.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "watch_seconds", (1, 1))
     admin = await Cluster.connect(kubeconfig=tmp_path / "kubeconfig")
     await account(admin, tmp_path / "kubeconfig", tmp_path / "own")
     cluster = await Cluster.connect(kubeconfig=tmp_path / "own")

@@ -158,8 +158,11 @@ class World:
         self._open.append(request)
         try:
             if version < self.floor:
-                body = json.loads(status(410, "Expired").body or b"")
-                await response.write(json.dumps({"type": "ERROR", "object": body}).encode() + b"\n")
+                refusal = status(410, "Expired").text
+                assert refusal is not None
+                await response.write(
+                    json.dumps({"type": "ERROR", "object": json.loads(refusal)}).encode() + b"\n"
+                )
                 return response
             async with asyncio.timeout(float(request.query.get("timeoutSeconds", 3600))):
                 await self._stream(response, kind, version)

@@ -48,10 +48,10 @@ def alert(number: int, rng: random.Random, **fields: Any) -> Alert:
     )
 
 
-def fields_of_cause(cause: str, number: int, rng: random.Random) -> dict[str, Any]:
+def fields_of_cause(cause: str, number: int, rng: random.Random) -> dict[str, str | None]:
     """Return what the failures of a cause share."""
     address = f"10.0.{rng.randrange(9)}.{rng.randrange(250)}:{rng.randrange(60000)}"
-    return {
+    fields: dict[str, dict[str, str | None]] = {
         "node": {"node": "node-7"},  # each program fails with words of its own
         "node with a line": {"node": "node-3", "last_line": f"read /data/{number}/x: input/output error"},
         "image": {"image": "registry.example/etl/loader:2.4"},
@@ -61,7 +61,8 @@ def fields_of_cause(cause: str, number: int, rng: random.Random) -> dict[str, An
         },
         "storage": {"code": "BackupFailed", "storage_id": "nas", "node": None},
         "memory": {"last_line": f"Killed process {number} (python3) out of memory"},
-    }[cause]
+    }
+    return fields[cause]
 
 
 CAUSES = ("node", "node with a line", "image", "database", "certificate", "storage", "memory")

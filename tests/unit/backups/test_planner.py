@@ -224,7 +224,9 @@ async def test_a_scheduled_backup_dated_in_the_future_holds_up_no_other(planning
     await planning.clock.advance(3700)
     backups = await planning.plan(scheduled)
     assert len(backups) == 2
-    assert next(backup for backup in backups if backup.id != wrong.id).due_at < planning.clock.now()
+    due_at = next(backup for backup in backups if backup.id != wrong.id).due_at
+    assert due_at is not None
+    assert due_at < planning.clock.now()
 
 
 @pytest.mark.parametrize(

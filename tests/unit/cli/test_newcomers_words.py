@@ -32,13 +32,13 @@ from kronkeep_common.models.figures import Figures
 from kronkeep_common.models.file_changes import FileMatch
 from kronkeep_common.models.maintenance import MaintenanceView
 from kronkeep_common.models.queue import QueueEntry
+from kronkeep_common.models.restorable import RestorableBackup
 from kronkeep_common.models.silence import SilenceView
 from kronkeep_common.models.storage import StorageRepository
 from kronkeep_common.name_suggestions import MOST_NAMED, suggest_name
 from kronkeep_tui.cli import describe, main, output, record_ids, wait_for_end, watch
 from kronkeep_tui.cli.columns import COLUMNS
 from kronkeep_tui.cli.main import build_parser
-from kronkeep_tui.cli.restorable import RestorableBackup
 from kronkeep_tui.pages.status_words import backup_state
 
 EARLY = datetime(2026, 1, 1, 2, tzinfo=UTC)
@@ -167,8 +167,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def serve_demo(cache: Path, name: str) -> socket_path.socket.socket:
-    listener = socket_path.socket.socket(socket_path.socket.AF_UNIX)
+def serve_demo(cache: Path, name: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
     (cache / name).mkdir()
     listener.bind(str(cache / name / "api.sock"))
     listener.listen()

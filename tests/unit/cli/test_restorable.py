@@ -17,8 +17,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def make(**fields: Any) -> RestorableBackup:
-    base = {"cluster": "c", "namespace": "shop", "cronjob": "db", "cronjob_id": "u", "id": "5" * 32}
-    base |= {"storage_id": "vault", "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    base: dict[str, Any] = {"cluster": "c", "namespace": "shop", "cronjob": "db", "cronjob_id": "u"}
+    base |= {"id": "5" * 32, "storage_id": "vault", "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
     return RestorableBackup(**(base | fields))
 
 

@@ -52,11 +52,8 @@ def test_a_volume_is_left_out_alone() -> None:
 
 
 def test_a_copy_to_a_storage_that_is_not_there_is_left_out_alone() -> None:
-    manifest = {
-        "metadata": {"name": "a"},
-        "spec": {"schedule": "x", "copies": [{"to": "one"}, {"to": "two"}]},
-    }
-    body = CronJobManifest(api_version="batch/v1", kind="CronJob", **manifest)
+    spec = {"schedule": "x", "copies": [{"to": "one"}, {"to": "two"}]}
+    body = CronJobManifest(api_version="batch/v1", kind="CronJob", metadata={"name": "a"}, spec=spec)
     repaired = remove_fault(body, StorageNotFound("There is no storage 'two'.", storage="two"))
     assert repaired is not None
     assert repaired.spec["copies"][1] == {}

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.records import make_backup, make_run, vault, vault_with_usage
 
 from kronkeep_common.evidence import Period
-from kronkeep_common.models import BackupPolicy, CronJob, Restore
-from kronkeep_common.models.coverage import ClaimCoverage
+from kronkeep_common.models import BackupPolicy, BackupStorage, CronJob, Restore
+from kronkeep_common.models.coverage import ClaimCoverage, ClaimStatus
 from kronkeep_common.morning_report import (
     MorningTally,
     is_faulty,
@@ -127,6 +127,14 @@ def test_what_is_overdue_is_sorted_by_how_far_beyond_its_rpo_it_is() -> None:
 
 
 def test_uncovered_claims_are_sorted_by_what_was_to_protect_them_then_by_size() -> None:
+    stated: list[tuple[str, ClaimStatus, int]] = [
+        ("small", "nobody", 1),
+        ("large", "nobody", 9),
+        ("kept", "covered", 99),
+        ("known", "exempt", 99),
+        ("ended", "stopped", 1),
+        ("sub", "partly", 99),
+    ]
     claims = [
         ClaimCoverage(
             id=name,
@@ -138,20 +146,13 @@ def test_uncovered_claims_are_sorted_by_what_was_to_protect_them_then_by_size() 
             size_bytes=size,
             message="",
         )
-        for name, status, size in (
-            ("small", "nobody", 1),
-            ("large", "nobody", 9),
-            ("kept", "covered", 99),
-            ("known", "exempt", 99),
-            ("ended", "stopped", 1),
-            ("sub", "partly", 99),
-        )
+        for name, status, size in stated
     ]
     assert [claim.claim for claim in list_uncovered(claims)] == ["ended", "large", "small", "sub"]
 
 
 def test_storages_are_sorted_by_faults_then_by_the_days_until_they_are_full() -> None:
-    def filling(name: str, days: float | None, used: int) -> object:
+    def filling(name: str, days: float | None, used: int) -> BackupStorage:
         usage = {"used_bytes": used, "capacity_bytes": 100, "days_until_full": days}
         return msgspec.structs.replace(vault_with_usage(**usage), id=name)
 
@@ -164,7 +165,7 @@ def test_storages_are_sorted_by_faults_then_by_the_days_until_they_are_full() ->
         vault(id="damaged", check_ok=False),
         vault(id="new"),
     ]
-    outlooks = list_storages(storages)  # type: ignore[arg-type]
+    outlooks = list_storages(storages)
     names = [outlook.id for outlook in outlooks]
     assert names == ["damaged", "gone", "fast", "slow", "fuller", "steady", "new"]
     assert [outlook.id for outlook in outlooks if is_faulty(outlook)] == ["damaged", "gone"]

@@ -1,7 +1,7 @@
 """A recording as a cluster would show it: its state at any moment, and what its watches send from there."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def feed(recorder: RunRecorder, kind: str, what: str, obj: JsonObject) -> None:
     """One event, as a watch would hand it on."""
     seen = recorder.cache
     item = decode(kind, obj)
-    handlers = {
+    handlers: dict[str, Callable[[str, Any], None]] = {
         "cronjobs": seen.update_cronjob,
         "jobs": seen.update_job,
         "pods": seen.update_pod,

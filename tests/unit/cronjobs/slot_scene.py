@@ -11,6 +11,7 @@ from kronkeep_daemon.cronjobs.slot_tracker import SlotTracker
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.cluster_clock import ClusterClock
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.testing import FakeClock
 
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -28,7 +29,7 @@ def stamp(at: datetime) -> str:
 
 def cronjob(last: datetime | None = None, version: int = 1, **spec: Any) -> dict[str, Any]:
     status = {"lastScheduleTime": stamp(last)} if last else {}
-    template = {"spec": {"template": {"spec": {"containers": []}}}}
+    template: JsonObject = {"spec": {"template": {"spec": {"containers": []}}}}
     meta = {
         "name": "dump",
         "namespace": "shop",

@@ -1,5 +1,7 @@
 """A subscriber to one Job learns of its changes and of no other's; a deleted Job stays readable for it."""
 
+from collections.abc import Callable
+
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.kube.objects import Event, Job, Pod, convert_object
 
@@ -34,14 +36,15 @@ def cache() -> ClusterCache:
 
 def test_a_subscriber_is_woken_by_its_job_its_pods_and_their_events_only() -> None:
     seen = cache()
+    changes: list[Callable[[], None]] = [
+        lambda: seen.update_job("ADDED", job("a")),
+        lambda: seen.update_pod("ADDED", pod("a")),
+        lambda: seen.update_event("ADDED", event("a-pod")),
+        lambda: seen.update_job("DELETED", job("a", "2")),
+    ]
     with seen.subscribe("a") as changed:
         assert not changed.is_set()
-        for change in (
-            lambda: seen.update_job("ADDED", job("a")),
-            lambda: seen.update_pod("ADDED", pod("a")),
-            lambda: seen.update_event("ADDED", event("a-pod")),
-            lambda: seen.update_job("DELETED", job("a", "2")),
-        ):
+        for change in changes:
             change()
             assert changed.is_set()
             changed.clear()
@@ -99,11 +102,11 @@ def test_a_list_of_pods_that_are_cached_already_changes_nothing() -> None:
     seen = ClusterCache(on_job_change=touched.append, on_cronjob_change=lambda *_: None)
     for each in (job("a"), job("b")):
         seen.put_listed_job(each)
-    for each in (pod("a"), pod("b")):
-        seen.put_listed_pod(each)
+    for listed in (pod("a"), pod("b")):
+        seen.put_listed_pod(listed)
     seen.pack_job("a")
     touched.clear()
-    for each in (pod("a"), pod("b")):
-        seen.put_listed_pod(each)
+    for listed in (pod("a"), pod("b")):
+        seen.put_listed_pod(listed)
     assert touched == []
     assert [each.metadata.name for each in seen.pods_of("n", "a")] == [pod("a").metadata.name]

@@ -9,6 +9,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.models import CronJobManifest
 from kronkeep_daemon.apply import build_body
 from kronkeep_daemon.cronjobs import last_applied
+from kronkeep_daemon.kube.objects import JsonObject
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_what_is_declared_no_more_goes_and_what_others_set_stays() -> None:
     live = cronjob(
         {"suspend": True, "a": {"b": 1, "other": 2}, "c": {"d": 1}, "e": 5}, before, team="x", its="y"
     )
-    wanted = {"metadata": {}, "spec": {}}
+    wanted: JsonObject = {"metadata": {}, "spec": {}}
     patch = last_applied.build_apply_patch(live, wanted)
     assert patch["spec"] == {"suspend": None, "a": {"b": None}, "c": None}
     assert patch["metadata"] == {"labels": {"team": None}}

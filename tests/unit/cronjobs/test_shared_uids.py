@@ -14,13 +14,13 @@ from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.claims import ClaimObject
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, convert_object
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, JsonObject, convert_object
 from kronkeep_daemon.kube.shared_uids import SharedUids, uid_of
 from kronkeep_daemon.repositories.job_manifests import owner_reference
 from kronkeep_daemon.testing import FakeClock
 
 POLICY = {object_keys.POLICY: json.dumps({"storage_id": "vault"})}
-POD = {"spec": {"containers": []}}
+POD: JsonObject = {"spec": {"containers": []}}
 JOB_TEMPLATE = {"metadata": {}, "spec": {"template": POD}}
 CRONJOB = {
     "metadata": {"name": "dump", "namespace": "shop", "uid": "u-1", "annotations": POLICY},

@@ -56,12 +56,16 @@ def test_any_other_storage_is_shown_as_it_is() -> None:
     creating = vault(status=StorageStatus.CREATING)
     assert (check_state(creating).status, status_cell(creating)) == ("warn", "creating")
     assert check_state(creating).message == "It is creating."
-    assert "retry" not in check_state(creating).next_step
+    next_step = check_state(creating).next_step
+    assert next_step is not None
+    assert "retry" not in next_step
     waiting = vault(status=StorageStatus.PENDING, message="The claim is not bound.")
     assert check_state(waiting).message == "It is pending: The claim is not bound."
     deleting = vault(status=StorageStatus.DELETING)
     assert check_state(deleting).message == "It is deleting."
-    assert "retry" not in check_state(deleting).next_step
+    next_step = check_state(deleting).next_step
+    assert next_step is not None
+    assert "retry" not in next_step
     failed = vault(status=StorageStatus.FAILED, message="No route.")
     assert (check_state(failed).status, status_cell(failed)) == ("fail", "failed")
 

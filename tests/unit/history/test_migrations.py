@@ -32,6 +32,10 @@ def add_table(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO added SELECT value FROM meta WHERE name = 'history_id'")
 
 
+def drop_table(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP TABLE added")
+
+
 def fail_late(connection: sqlite3.Connection) -> None:
     add_table(connection)
     raise sqlite3.OperationalError("the power went")
@@ -56,7 +60,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_every_step_is_taken_and_the_old_database_is_kept(path: Path) -> None:
-    migrate_file(path, {schema.FORMAT: add_table, NEXT: lambda c: c.execute("DROP TABLE added")}, NEXT + 1)
+    migrate_file(path, {schema.FORMAT: add_table, NEXT: drop_table}, NEXT + 1)
     assert read_format(path) == NEXT + 1
     copy = path.with_name(f"history.db.format-{schema.FORMAT}")
     assert read_format(copy) == schema.FORMAT

@@ -83,14 +83,14 @@ class StubServices:
 
 def drills_of(stub: StubServices, history: History, clock: FakeClock) -> Drills:
     return Drills(
-        cronjobs=stub,
-        backups=stub,
+        cronjobs=stub,  # type: ignore[arg-type]
+        backups=stub,  # type: ignore[arg-type]
         copies=CopyRecords(history, Bus(), clock),
         records=RestoreRecords(history, Bus(), clock),
         history=history,
         clock=clock,
         settings=Settings,
-    )  # type: ignore[arg-type]
+    )
 
 
 async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_up_once(

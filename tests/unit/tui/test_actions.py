@@ -16,7 +16,7 @@ from kronkeep_tui.views.registry import KINDS, view_class
 
 def test_every_action_is_done_by_each_view_that_holds_it_or_by_the_frame() -> None:
     for kind in KINDS:
-        names = handler_names(view_class(kind)) | handler_names(Frame)
+        names = handler_names(view_class(kind)).keys() | handler_names(Frame).keys()
         for action, _ in Keymap().bindings_in(view_class(kind).SCOPES):
             assert action.tab or action.name in names, (kind, action)
 

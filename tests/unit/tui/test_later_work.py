@@ -1,6 +1,7 @@
 """Work that a drawing starts does not run in the midst of it, however the loop begins its tasks."""
 
 import asyncio
+import inspect
 from collections.abc import Coroutine
 from typing import Any
 
@@ -46,4 +47,4 @@ async def test_work_that_is_cancelled_before_it_began_is_closed() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert begun.cr_frame is None
+    assert inspect.getcoroutinestate(begun) == inspect.CORO_CLOSED

@@ -1,5 +1,8 @@
 """Places, ways and their history."""
 
+from collections.abc import Callable
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,14 +44,15 @@ def test_no_walk_leads_nowhere_or_grows_without_end(steps: list[str]) -> None:
     navigation = Navigation(JOBS)
     for number, step in enumerate(steps):
         place = Place("run", str(number % 7))
-        {
-            "in": lambda place=place: navigation.enter(place),
+        moves: dict[str, Callable[[], object]] = {
+            "in": partial(navigation.enter, place),
             "out": navigation.leave,
             "back": lambda: navigation.step_history(-1),
             "forward": lambda: navigation.step_history(1),
             "swap": navigation.toggle_previous,
             "tab": lambda: navigation.go((Place("alerts"),)),
-            "beside": lambda place=place: navigation.replace(place),
-        }[step]()
+            "beside": partial(navigation.replace, place),
+        }
+        moves[step]()
         assert navigation.path
         assert len(navigation._history) <= MOST_PATHS

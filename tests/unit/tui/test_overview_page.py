@@ -12,7 +12,7 @@ from kronkeep_common.states import BackupStatus, ExecutionStatus, StorageStatus
 from kronkeep_tui.pages import jobs
 from kronkeep_tui.pages import overview as page
 from kronkeep_tui.store import Store, store_from
-from kronkeep_tui.widgets.cells import plain
+from kronkeep_tui.widgets.cells import Drawing, plain
 
 DAYS = timedelta(days=2)
 
@@ -47,7 +47,9 @@ def test_an_hour_with_more_than_nine_failures_says_so() -> None:
     title, _, bad = page.last_day(busy_store(), NOW, 60)
     assert plain(bad).split()[1][-1] == "+"
     assert plain(bad).endswith("12")
-    assert bad[1][0].words == "12 in the last hour"  # type: ignore[attr-defined]
+    drawn = bad[1][0]
+    assert isinstance(drawn, Drawing)
+    assert drawn.words == "12 in the last hour"
     assert "+ is more than 9" in plain(title) or "read since" in plain(title)
 
 

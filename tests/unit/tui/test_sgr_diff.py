@@ -63,10 +63,11 @@ pieces = st.one_of(moves, texts, st.tuples(styles, texts))
 
 
 @given(st.lists(pieces, max_size=12), st.sampled_from(list(ColorSystem)[:3]))
-def test_the_same_is_drawn_with_no_more_bytes(found: list[object], system: ColorSystem) -> None:
+def test_the_same_is_drawn_with_no_more_bytes(
+    found: list[str | tuple[Style, str]], system: ColorSystem
+) -> None:
     written = "".join(
-        piece if isinstance(piece, str) else piece[0].render(piece[1], color_system=system)  # type: ignore[index]
-        for piece in found
+        piece if isinstance(piece, str) else piece[0].render(piece[1], color_system=system) for piece in found
     )
     thinned = shorten(written)
     assert cells(thinned) == cells(written)

@@ -2,19 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from tests.ui.scenes import busy, many
+from textual.geometry import Size
 
+from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import clean
-from kronkeep_tui.colours import colour_scheme
+from kronkeep_tui.colours import Roles, colour_scheme
 from kronkeep_tui.pages import history, overview
 from kronkeep_tui.pages import jobs as jobs_page
 from kronkeep_tui.pages import runs as runs_page
 from kronkeep_tui.pages.status_words import bar, blocks, strip
-from kronkeep_tui.store import Store, Table, table_of
+from kronkeep_tui.store import Store, table_of
 from kronkeep_tui.widgets import cells
 from kronkeep_tui.widgets.cells import (
     fit,
@@ -174,8 +177,15 @@ def test_a_calendar_shows_gaps_and_missed_days() -> None:
 class Bare(RowTable):
     """A table without a screen: steps only."""
 
-    size = property(lambda self: (80, 20))  # type: ignore[assignment]
-    roles = property(lambda self: colour_scheme("terminal").roles)  # type: ignore[assignment]
+    given_size = Size(80, 20)
+
+    @property
+    def size(self) -> Size:
+        return self.given_size
+
+    @property
+    def roles(self) -> Roles:
+        return colour_scheme("terminal").roles
 
     def sync(self, *only: int) -> None:
         """Do nothing, as there is no screen."""
@@ -183,11 +193,6 @@ class Bare(RowTable):
     def post_message(self, message: object) -> bool:
         """Drop the message, as nobody listens."""
         return True
-
-
-class Size(tuple[int, int]):
-    height = property(lambda self: self[1])
-    width = property(lambda self: self[0])
 
 
 STEPS = st.lists(
@@ -206,7 +211,6 @@ STEPS = st.lists(
 @given(STEPS)
 def test_the_cursor_stays_on_a_row_and_in_sight(steps: list[tuple[str, int]]) -> None:
     table = Bare([Column(title="A", width=10)])
-    Bare.size = property(lambda self: Size((80, 20)))  # type: ignore[assignment]
     for step, count in [("show", 30), *steps]:
         if step == "show":
             keys = [str(n) for n in range(count)]
@@ -231,7 +235,7 @@ def test_a_hundred_thousand_rows_make_only_those_in_sight() -> None:
         return TableRow("", ("",))
 
     table = Bare([Column(title="A", width=10)])
-    Bare.size = property(lambda self: Size((80, 50)))  # type: ignore[assignment]
+    table.given_size = Size(80, 50)
     rows = Rows(records, lambda run: run.id, make)
     table.show(rows)
     for _ in range(100):
@@ -246,23 +250,23 @@ def test_a_batch_of_changes_copies_a_table_once_and_keeps_the_order() -> None:
     table = table_of(many(5_000))
     newest = many(3)
     changes = {f"new{n}": _at(run, f"new{n}", NOW + timedelta(seconds=n + 1)) for n, run in enumerate(newest)}
-    after: Table[object] = table.with_changes(changes)  # type: ignore[assignment]
+    after = table.with_changes(changes)
     assert list(after.order[:3]) == ["new2", "new1", "new0"]
     assert len(after) == 5_003
     gone = after.with_changes({"new1": None})
     assert list(gone.order[:2]) == ["new2", "new0"]
-    same = gone.with_changes({"new0": changes["new0"]})  # type: ignore[dict-item]
+    same = gone.with_changes({"new0": changes["new0"]})
     assert same.order is gone.order
 
 
-def _at(run: object, run_id: str, moment: datetime) -> object:
-    import msgspec
-
-    return msgspec.structs.replace(run, id=run_id, created_at=moment)  # type: ignore[type-var]
+def _at(run: CronJobExecution, run_id: str, moment: datetime) -> CronJobExecution:
+    return msgspec.structs.replace(run, id=run_id, created_at=moment)
 
 
 class Log(LogPane):
-    size = property(lambda self: Size((60, 20)))  # type: ignore[assignment]
+    @property
+    def size(self) -> Size:
+        return Size(60, 20)
 
     def sync(self, *only: int) -> None:
         """Do nothing, as there is no screen."""

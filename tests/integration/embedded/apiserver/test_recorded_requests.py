@@ -106,7 +106,7 @@ async def test_created_objects_have_the_recorded_defaults(server: ApiServer, nam
 
 def without_identity(obj: dict[str, Any]) -> dict[str, Any]:
     uid = obj["metadata"]["uid"]
-    plain = json.loads(json.dumps(obj).replace(uid, "UID"))
+    plain: dict[str, Any] = json.loads(json.dumps(obj).replace(uid, "UID"))
     for key in ("resourceVersion", "creationTimestamp"):
         plain["metadata"].pop(key)
     return plain

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.waiting import LONGEST_WAIT
 
@@ -14,6 +14,8 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.supervisor import Supervisor
+
+T = TypeVar("T")
 
 
 class ClusterJobs:
@@ -90,10 +92,10 @@ class ClusterJobs:
 
     async def wait_until(
         self,
-        look: Callable[[], Awaitable[Any]],
-        is_done: Callable[[Any], bool],
+        look: Callable[[], Awaitable[T]],
+        is_done: Callable[[T], bool],
         seconds: float = LONGEST_WAIT,
-    ) -> Any:
+    ) -> T:
         """Return what `look` returns once that `is_done`; fail with its last value."""
         end = asyncio.get_running_loop().time() + seconds
         while not is_done(value := await look()):

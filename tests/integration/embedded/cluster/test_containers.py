@@ -66,7 +66,7 @@ async def test_every_type_of_volume_is_mounted(jobs: ClusterJobs, tmp_path: Path
         {"name": "h", "hostPath": {"path": str(tmp_path / "host")}},
         {"name": "d", "downwardAPI": {"items": [{"path": "n", "fieldRef": {"fieldPath": "metadata.name"}}]}},
     ]
-    mounts = [{"name": v["name"], "mountPath": f"/m/{v['name']}"} for v in volumes]
+    mounts: list[JsonObject] = [{"name": v["name"], "mountPath": f"/m/{v['name']}"} for v in volumes]
     mounts[4]["readOnly"] = True
     script = (
         "cat /m/s/key; echo; stat -c %a /m/s/key; cat /m/c/deep/b.conf; echo; touch /m/e/x && echo written; "

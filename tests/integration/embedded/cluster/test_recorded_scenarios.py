@@ -123,8 +123,8 @@ class Scenario:
         body = await self._request(
             request["method"], request["path"], json.loads(text), request["contentType"]
         )
-        if recorded_uid := (recorded.get("metadata") or {}).get("uid"):
-            self._uids[recorded_uid] = body["metadata"]["uid"]
+        if created_uid := (recorded.get("metadata") or {}).get("uid"):
+            self._uids[created_uid] = body["metadata"]["uid"]
 
     async def _request(self, method: str, path: str, body: Any, content_type: str) -> JsonObject:
         data = None if body is None else json.dumps(body)

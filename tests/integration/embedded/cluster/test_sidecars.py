@@ -93,8 +93,8 @@ async def test_a_deleted_pod_ends_its_sidecars_too(jobs: ClusterJobs) -> None:
     await jobs.create("gone", "until [ -e /w/side ]; do sleep 0.05; done; exec sleep 600", pod)
 
     async def is_running() -> bool:
-        status = (await jobs.newest_pod("gone"))["status"]
-        return status.get("phase") == "Running"
+        phase: str | None = (await jobs.newest_pod("gone"))["status"].get("phase")
+        return phase == "Running"
 
     await jobs.wait_until(is_running, bool)
     name = (await jobs.newest_pod("gone"))["metadata"]["name"]

@@ -12,7 +12,7 @@ NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def cronjob(schedule: str = "0 12 * * *", last: str | None = None, **spec: Any) -> JsonObject:
-    template = {"metadata": {}, "spec": {"template": {"spec": {}}}}
+    template: JsonObject = {"metadata": {}, "spec": {"template": {"spec": {}}}}
     return {
         "metadata": {
             "name": "c",
@@ -61,7 +61,8 @@ def test_a_suspended_cronjob_starts_nothing_and_catches_up_once_resumed() -> Non
 
 def test_a_slot_that_was_started_is_not_started_again() -> None:
     plan = plan_cronjob(cronjob(last="2026-03-01T12:00:00Z"), [], NOON + timedelta(minutes=5))
-    assert (created_job(plan), plan.requeue) == (None, pytest.approx(23 * 3600 + 55 * 60, abs=1))
+    assert created_job(plan) is None
+    assert plan.requeue == pytest.approx(23 * 3600 + 55 * 60, abs=1)
 
 
 def test_a_repeated_hour_runs_twice_with_different_offsets() -> None:
@@ -115,7 +116,8 @@ def ended_job(slot: datetime, kind: str) -> JsonObject:
 @pytest.mark.parametrize("limit", [0, 1, 2])
 def test_history_limits_keep_the_newest(kind: str, field: str, limit: int) -> None:
     jobs = [ended_job(NOON - timedelta(hours=hours), kind) for hours in (1, 2, 3)]
-    limited = cronjob("0 0 29 2 *", **{f"{field}JobsHistoryLimit": limit})
+    limited = cronjob("0 0 29 2 *")
+    limited["spec"][f"{field}JobsHistoryLimit"] = limit
     plan = plan_cronjob(limited, jobs, NOON)
     kept = {j["metadata"]["name"] for j in jobs} - {j["metadata"]["name"] for j in plan.delete}
     assert kept == {j["metadata"]["name"] for j in jobs[:limit]}
