@@ -20,15 +20,22 @@ POLICY = BackupPolicy(
 def make_restores() -> Iterator[Restore]:
     """Yield a drill of the copy that failed, 25 of the own storage that did not, and 25 verifications."""
     now = SystemClock().now()
-    purposes = ("drill",) * 26 + ("verify",) * 25
-    for number, purpose in enumerate(purposes):
+    for number in range(51):
         at = now - timedelta(minutes=100 - number)
         yield Restore(
-            id=f"r{number:02}", backup_id="b", cluster="c", namespace="shop", cronjob="dump", cronjob_id="j0",
-            policy_id="p", storage_id="vault" if number else "far",
-            status=RestoreStatus.COMPLETED if number else RestoreStatus.FAILED, purpose=purpose,
-            created_at=at, ended_at=at,
-        )  # fmt: skip
+            id=f"r{number:02}",
+            backup_id="b",
+            cluster="c",
+            namespace="shop",
+            cronjob="dump",
+            cronjob_id="j0",
+            policy_id="p",
+            storage_id="vault" if number else "far",
+            status=RestoreStatus.COMPLETED if number else RestoreStatus.FAILED,
+            purpose="drill" if number < 26 else "verify",
+            created_at=at,
+            ended_at=at,
+        )
 
 
 async def test_a_failed_drill_stays_an_alert_however_much_is_restored_after_it(tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ class Site:
 
     def __init__(self, history: History, clock: FakeClock, folder: Path, parts: Parts) -> None:
         self.parts = parts
+        others: Any = parts  # it stands for each collaborator
         self.clock = clock
         self.history = history
         self.bus = Bus()
@@ -162,36 +163,36 @@ class Site:
         self.checksums = ChecksumStore(folder / "checksums")
         self.queues = RepositoryQueues(clock=clock, settings=Settings)
         self.runner = RestoreRunner(
-            cronjobs=parts,
-            backups=parts,
+            cronjobs=others,
+            backups=others,
             copies=CopyRecords(history, Bus(), clock),
-            policies=parts,
+            policies=others,
             queues=self.queues,
             records=self.records,
-            snapshots=parts,
-            planner=parts,
-            jobs=parts,
+            snapshots=others,
+            planner=others,
+            jobs=others,
             checksums=self.checksums,
-            cleanup=parts,
-            version_probe=parts,
+            cleanup=others,
+            version_probe=others,
             history=history,
             clock=clock,
             settings=Settings,
-        )  # type: ignore[arg-type]
+        )
         self.supervisor = Supervisor(clock)
         self.service = RestoreService(
-            cronjobs=parts,
+            cronjobs=others,
             history=history,
             records=self.records,
-            snapshots=parts,
-            planner=parts,
+            snapshots=others,
+            planner=others,
             restore_runner=self.runner,
-            drills=parts,
-            checksum_jobs=parts,
+            drills=others,
+            checksum_jobs=others,
             bus=self.bus,
             clock=clock,
             supervisor=self.supervisor,
-        )  # type: ignore[arg-type]
+        )
 
     async def add(self, **fields: Any) -> Restore:
         """Record a restore that a daemon has prepared and whose Job is not begun."""
