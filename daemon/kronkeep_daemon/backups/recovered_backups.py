@@ -31,6 +31,7 @@ from kronkeep_daemon.restic.snapshots import ListedSnapshot, SnapshotSummary, Sn
 
 BACKUP_TRIGGERS = ("after-run", "scheduled", "manual", "catch-up")
 AGREED_WARNING = "Its record was lost and made again; its run's record says that it was good."
+OLDEST = datetime(2015, 1, 1, tzinfo=UTC)  # no snapshot is older: restic's first release is of that year
 _ENDS_OF_RUNS = (ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED)
 _ID = re.compile(r"[0-9a-z][0-9a-z-]{7,63}")
 _POLICY_ID = re.compile(POLICY_ID_PATTERN)
@@ -163,11 +164,11 @@ def _one_of(value: str, known: Sequence[str], default: str) -> str:
 
 
 def _time_of(snapshot: ListedSnapshot) -> datetime:
-    """Return when the snapshot was made; the oldest time for a text that is none."""
+    """Return when the snapshot was made; OLDEST for a text that is no time, or of one before."""
     try:
-        return datetime.fromisoformat(snapshot.time).astimezone(UTC)
+        return max(datetime.fromisoformat(snapshot.time).astimezone(UTC), OLDEST)
     except (ValueError, OverflowError):
-        return datetime.min.replace(tzinfo=UTC)
+        return OLDEST
 
 
 def _result_of(main: ListedSnapshot, database: ListedSnapshot | None) -> BackupResult:

@@ -5,6 +5,7 @@ from datetime import datetime
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 from kronkeep_daemon.http.route import ApiCall
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 def read_moment(call: ApiCall[None], name: str) -> datetime | None:
@@ -12,11 +13,8 @@ def read_moment(call: ApiCall[None], name: str) -> datetime | None:
     text = call.query.get(name)
     if text is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    moment = parse_timestamp(text)  # of years that periods can be counted from
+    if moment is None:
         raise InvalidRequest(
             f"{clean(repr(text), 80)} is not a time.",
             next_step="Write it as 2026-01-01T00:00:00Z.",

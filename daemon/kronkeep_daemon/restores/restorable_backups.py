@@ -35,15 +35,19 @@ class RestorableBackups:
             of which nothing can be restored is yielded too.
         """
         present: set[str] = set()
-        carried: set[tuple[str, str, str]] = set()
+        carried: set[tuple[str, str, str, str]] = set()
         async for cronjob in cronjobs:
             present.add(cronjob.id)
             place = await self._find_place(cronjob_id=cronjob.id)
             if cronjob.policy is not None:
                 # One that was made again under its name, with its policy, has the backups of before.
-                key = (cronjob.namespace, cronjob.name, cronjob.policy.id)
-                carried.add(key)
-                place = place or await self._find_place(namespace=key[0], cronjob=key[1], policy_id=key[2])
+                carried.add((cronjob.cluster, cronjob.namespace, cronjob.name, cronjob.policy.id))
+                place = place or await self._find_place(
+                    cluster=cronjob.cluster,
+                    namespace=cronjob.namespace,
+                    cronjob=cronjob.name,
+                    policy_id=cronjob.policy.id,
+                )
             if place is not None:
                 yield self._describe(place, cronjob)
             elif cronjob.policy is not None:
@@ -52,7 +56,7 @@ class RestorableBackups:
             if cronjob_id in present:
                 continue
             place = await self._find_place(cronjob_id=cronjob_id, namespace=namespace)
-            if place is not None and (place.namespace, place.cronjob, place.policy_id) not in carried:
+            if place is not None and _carrier_of(place) not in carried:
                 yield self._describe(place, None)
 
     async def _find_place(self, **equal: str | None) -> BackupExecution | None:
@@ -77,7 +81,10 @@ class RestorableBackups:
         own = await self._find_good(cronjob_id=backup.cronjob_id)
         # One that was made again under its name, with its policy, goes on with the backups of before.
         later = await self._find_good(
-            namespace=backup.namespace, cronjob=backup.cronjob, policy_id=backup.policy_id
+            cluster=backup.cluster,
+            namespace=backup.namespace,
+            cronjob=backup.cronjob,
+            policy_id=backup.policy_id,
         )
         good = [each for each in (own, later) if each is not None and each.created_at > backup.created_at]
         return max(good, key=attrgetter("created_at"), default=None)
@@ -119,6 +126,11 @@ class RestorableBackups:
         """Return the reason why a storage cannot be read now, so far as is known; None where it can."""
         storage = self._storages.find(storage_id)
         return storage.away_reason if storage is not None else Reason.STORAGE_UNKNOWN
+
+
+def _carrier_of(backup: BackupExecution) -> tuple[str, str, str, str]:
+    """Return whose the backup is by names, which a CronJob that is made again has too."""
+    return backup.cluster, backup.namespace, backup.cronjob, backup.policy_id
 
 
 def _describe_nothing(cronjob: CronJob) -> RestorableBackup:

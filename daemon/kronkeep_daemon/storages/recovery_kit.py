@@ -13,7 +13,7 @@ import hmac
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import InvalidRequest, NotAllowedNow
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage import KitOutdated, KitRepository, RecoveryKit
 from kronkeep_daemon.events import Bus, RepositoryMade
@@ -24,6 +24,7 @@ from kronkeep_daemon.storage_kinds.access import KEYS, MOUNT
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
+MOST_READS = 3  # of the Secrets, while a rotation takes a step meanwhile
 GROUPS = 4  # of four hexadecimal digits: 64 bits
 
 
@@ -53,11 +54,7 @@ class RecoveryKits:
 
         Raises StorageNotFound, NotAllowedNow, StorageFailed.
         """
-        storage = self._storages.require_active(name)
-        repositories = []
-        for repository in self._index.repositories_of(storage):
-            data = await self._secrets.job_data(repository)
-            repositories.append(describe_repository(repository, data))
+        storage, repositories = await self._read_repositories(name)
         fingerprint = fingerprint_of(repositories)
         now = self._clock.now()
         kit = RecoveryKit(
@@ -68,7 +65,6 @@ class RecoveryKits:
             fingerprint=fingerprint,
             repositories=tuple(repositories),
         )
-        storage = self._storages.get(name)
         with_kit = msgspec.structs.replace(
             storage,
             kit_made_at=now,
@@ -80,6 +76,25 @@ class RecoveryKits:
         await self._storages.save(storage, with_kit)
         await self.note_repositories(name)  # one may have been made meanwhile
         return kit
+
+    async def _read_repositories(self, name: str) -> tuple[BackupStorage, list[KitRepository]]:
+        """Return a storage and how its repositories are opened; raise NotAllowedNow where that changes.
+
+        A kit of passwords that a rotation has just replaced would pass for one that opens them.
+        """
+        for _ in range(MOST_READS):
+            storage = self._storages.require_active(name)
+            repositories = []
+            for repository in self._index.repositories_of(storage):
+                data = await self._secrets.job_data(repository)
+                repositories.append(describe_repository(repository, data))
+            current = self._storages.require_active(name)
+            if _what_opens(current) == _what_opens(storage):
+                return current, repositories
+        raise NotAllowedNow(
+            f"The passwords or the address of the storage {name} are being changed.",
+            next_step="Make the kit once that has ended.",
+        )
 
     async def confirm(self, name: str, fingerprint: str) -> BackupStorage:
         """Record that somebody has the newest kit, by its fingerprint; raise InvalidRequest for another."""
@@ -124,6 +139,11 @@ class RecoveryKits:
         at = outdated.at if outdated is not None else self._clock.now()
         outdated = KitOutdated(at=at, cause="repository", repositories=lacking)
         await self._storages.save(storage, msgspec.structs.replace(storage, kit_outdated=outdated))
+
+
+def _what_opens(storage: BackupStorage) -> tuple[object, ...]:
+    """Return what a kit depends on, in so far as the storage's record has it."""
+    return storage.settings, storage.password, storage.credentials, storage.rotation, storage.kit_outdated
 
 
 def describe_repository(repository: Repository, data: SecretData) -> KitRepository:

@@ -266,14 +266,11 @@ class StorageService:
 
     async def retry(self, name: str) -> BackupStorage:
         """Start to create a failed storage again, with what its Secret contains now; raise NotAllowedNow."""
-        storage = self.get(name)
-        if storage.status is not StorageStatus.FAILED:
-            raise NotAllowedNow(
-                f"The storage {name} is {storage.status}; only a failed one can be tried again."
-            )
+        storage = self._require_failed(name)
         typed = storage_kinds.parse_settings(storage.kind, storage.settings)
         cluster = self._jobs.cluster_of(storage)
         credential_keys = await self._secrets.require_keys(cluster, storage.kind, typed, storage.credentials)
+        storage = self._require_failed(name)  # it may have been tried again or deleted meanwhile
         retried = await self.change_status(
             msgspec.structs.replace(storage, credential_keys=credential_keys),
             StorageStatus.CREATING,
@@ -281,6 +278,12 @@ class StorageService:
         )
         self._start_work(retried)
         return retried
+
+    def _require_failed(self, name: str) -> BackupStorage:
+        storage = self.get(name)
+        if storage.status is StorageStatus.FAILED:
+            return storage
+        raise NotAllowedNow(f"The storage {name} is {storage.status}; only a failed one can be tried again.")
 
     async def change(self, name: str, change: BackupStorageChange) -> BackupStorage:
         """Change who may use the storage and how much it may hold; raise InvalidRequest, NotAllowedNow."""

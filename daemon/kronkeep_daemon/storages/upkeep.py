@@ -173,6 +173,7 @@ class StorageUpkeep:
         storage = self._storages.require_active(name)
         keys = storage_kinds.select_known_keys(storage.kind, await self._secrets.storage_credentials(storage))
         if keys != storage.credential_keys:
+            storage = self._storages.require_active(name)  # it may have changed while the Secret was read
             changed = msgspec.structs.replace(storage, credential_keys=keys)
             storage = await self._storages.save(storage, changed)
         await self._fetch_space(storage)

@@ -58,6 +58,12 @@ def test_a_record_is_what_the_tags_say_and_is_not_good() -> None:
     assert backup.result.snapshot_id == f"{1:064x}"
 
 
+@pytest.mark.parametrize("time", ["yesterday", "", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])
+def test_a_snapshot_whose_time_nobody_can_believe_is_an_old_one(time: str) -> None:
+    (backup,) = recover(msgspec.structs.replace(snapshot(), time=time)).backups
+    assert backup.created_at == datetime(2015, 1, 1, tzinfo=UTC)
+
+
 def test_a_backup_without_a_run_has_its_own_id_for_one() -> None:
     (backup,) = recover(snapshot(run=BACKUP_ID)).backups
     assert backup.cronjob_execution_id is None
