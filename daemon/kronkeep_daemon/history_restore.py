@@ -33,10 +33,8 @@ from kronkeep_daemon.history.database_copy import read_sequence
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.jobs.owned_objects import ObjectTokens
 from kronkeep_daemon.jobs.runner import JobRunners
-from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
-from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.repositories.credential_copies import CredentialCopies
 from kronkeep_daemon.repositories.queue import RepositoryQueues
@@ -45,7 +43,7 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, storage
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.restic import history_copy
 from kronkeep_daemon.settings import ClusterSettings, Settings
-from kronkeep_daemon.storages.history_archives import PLACES, ArchivedHistoryPlace, place_key
+from kronkeep_daemon.storages.history_archives import ArchivedHistoryPlace, place_key, read_places
 
 PIECE_BYTES = 6 * 1024 * 1024  # 8 MiB in base64; a kubelet keeps 10 MiB of a log
 PIECE_SECONDS = 900.0
@@ -117,10 +115,7 @@ async def _find_place(
     cluster: Cluster, settings: Settings, storage_id: str, name: str
 ) -> ArchivedHistoryPlace:
     """Return where the copy is; raise StorageNotFound with what there is."""
-    try:
-        places = (await cluster.get(paths.configmaps(settings.namespace, PLACES))).get("data") or {}
-    except NotFoundInCluster:
-        places = {}
+    places = await read_places(cluster, settings.namespace)
     text = places.get(place_key(storage_id, name))
     if text is None:
         names = ", ".join(sorted(places)) or "none"

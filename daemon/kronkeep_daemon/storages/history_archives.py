@@ -8,7 +8,7 @@ Only Jobs in kronkeep's own namespace get it: whoever could read it knows every 
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +25,6 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.events import ActingChanged, Bus, StorageChanged
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.history.facts import DAEMON_NAME
 from kronkeep_daemon.history.record_ids import new_id
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -66,7 +65,7 @@ class ArchivedHistoryPlace(Record, frozen=True, kw_only=True):
     storage: BackupStorage
     archived_at: datetime
     sequence: int
-    daemon: str | None = None  # the id that a daemon's history has from its first start on
+    history_id: str | None = None
 
 
 class _Carrier(Record, frozen=True, kw_only=True):
@@ -198,7 +197,7 @@ class HistoryArchives:
             ),
             archived_at=now,
             sequence=copy.sequence,
-            daemon=self._own_id(),
+            history_id=self._history.history_id,
         )
         await self._note_place(storage, place)
         return HistoryArchive(
@@ -321,7 +320,7 @@ class HistoryArchives:
         of this one would be the newest, and in `archive_keep` days the only one.
         """
         place = await self._find_place(storage)
-        if place is None or place.daemon in (None, self._own_id()):
+        if place is None or place.history_id in (None, self._history.history_id):
             return
         raise NotAllowedNow(
             f"The history in {storage.id} is another one, with {place.sequence} changes until "
@@ -329,18 +328,14 @@ class HistoryArchives:
             next_step="Restore it with `kronkeepd store restore`, or set another history.archive_name.",
         )
 
-    def _own_id(self) -> str | None:
-        fact = self._history.facts.get(DAEMON_NAME)
-        return fact.name if fact is not None else None
-
     async def _find_place(self, storage: BackupStorage) -> ArchivedHistoryPlace | None:
         """Return where the newest copy is, and of what; None where there is none, or nothing readable."""
-        path = paths.configmaps(self._settings().namespace, PLACES)
+        settings = self._settings()
+        places = await read_places(self._jobs.cluster_of(storage), settings.namespace)
         try:
-            places = (await self._jobs.cluster_of(storage).get(path)).get("data") or {}
-            text = places[place_key(storage.id, self._settings().history.archive_name)]
+            text = places[place_key(storage.id, settings.history.archive_name)]
             return msgspec.json.decode(text, type=ArchivedHistoryPlace)
-        except (NotFoundInCluster, KeyError, msgspec.DecodeError):
+        except (KeyError, msgspec.DecodeError):
             return None
 
     async def _note_place(self, storage: BackupStorage, place: ArchivedHistoryPlace) -> None:
@@ -364,6 +359,14 @@ class HistoryArchives:
                 await cluster.create(paths.configmaps(namespace), body)
             except AlreadyExists:
                 await change_data(cluster, path, add)
+
+
+async def read_places(cluster: Cluster, namespace: str) -> Mapping[str, str]:
+    """Return the places of all archives in a cluster (JSON) by their keys."""
+    try:
+        return (await cluster.get(paths.configmaps(namespace, PLACES))).get("data") or {}
+    except NotFoundInCluster:
+        return {}
 
 
 def place_key(storage_id: str, archive_name: str) -> str:
