@@ -62,7 +62,7 @@ REPOSITORIES = {
         "Put a private key without a passphrase into the Secret as ssh-privatekey.",
     ),
     "SessionRefused": ReasonText(
-        "The SFTP session could not be begun.", "Ask why: kronkeep storage test NAME."
+        "The session with the storage's server could not be begun.", "Ask why: kronkeep storage test NAME."
     ),
     "ServerUnreachable": ReasonText(
         "The storage's server does not answer.",

@@ -76,6 +76,7 @@ async def test_filter_sort_and_cursor_of_a_view_are_remembered() -> None:
         await wait_for_jobs(pilot)
         await pilot.press("S", "a", "down", "down", "z")
         await until(pilot, lambda: "faults only" in screen(pilot) and "sort: name" in screen(pilot))
+        await until(pilot, lambda: ">FAIL" in screen(pilot) and "Container main was killed" in screen(pilot))
         before = screen(pilot)
         await pilot.press("3", "2")
         await until(pilot, lambda: screen(pilot) == before)

@@ -79,6 +79,18 @@ _HUNG_UP = ServerText(
     next_step="See that the port is the right one, http or https as the server speaks it, and read the "
     "server's log.",
 )
+_RCLONE_FAILED = ServerText(
+    words="failed to create file system for",
+    reason=Reason.SESSION_REFUSED,
+    meaning="rclone could not open the remote.",
+    next_step="Correct the remote in rclone.conf in the storage's Secret, then: kronkeep storage test NAME.",
+)
+# restic does not wait for the words of an rclone that has ended: one in twenty are lost on a busy machine.
+_RCLONE_SILENT = ServerText(
+    words="error talking http to rclone",
+    reason=Reason.SESSION_REFUSED,
+    meaning="rclone ended before it answered, and restic did not pass on why.",
+)
 _NO_TLS = ServerText(
     words="first record does not look like a tls handshake|server gave http response to https client",
     reason=Reason.TLS_REFUSED,
@@ -190,10 +202,16 @@ SERVER_TEXTS: tuple[ServerText, ...] = (
     _TOO_MUCH,
     _SERVER_ERROR,
     _TIMED_OUT,
+    _RCLONE_FAILED,
+    _RCLONE_SILENT,
     _HUNG_UP,
     ServerText(words="stale file handle", reason=Reason.SERVER_UNREACHABLE),
     ServerText(words='sftp: "failure"|mkdirall', reason=Reason.FOLDER_REFUSED),
-    ServerText(words="unable to start the sftp session", reason=Reason.SESSION_REFUSED),
+    ServerText(
+        words="unable to start the sftp session",
+        reason=Reason.SESSION_REFUSED,
+        meaning="The SFTP session could not be begun.",
+    ),
 )
 _PATTERNS = tuple((re.compile(text.words), text) for text in SERVER_TEXTS)
 # Where the part of a line begins that says what happened, after what restic wanted to do and its own address.

@@ -35,6 +35,7 @@ from kronkeep_common.models import (
     Encryption,
     SecretKeyRef,
 )
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.repositories.repository import repository_of_policy
 
@@ -151,14 +152,17 @@ async def test_each_refusal_has_its_own_reason(
     name = f"no-{kind}-{reason.lower()}"
     settings = server.settings | change
     credentials = server.secret | keys
-    storage = await create_refused_storage(
-        daemon=storage_daemon,
-        client=client,
-        name=name,
-        kind=kind,
-        settings=settings,
-        credentials=credentials,
-    )
+    storage = None
+    # restic may end before the words of ssh or rclone are written; its next step is to try again.
+    while storage is None or storage.reason == Reason.SESSION_REFUSED:
+        storage = await create_refused_storage(
+            daemon=storage_daemon,
+            client=client,
+            name=name,
+            kind=kind,
+            settings=settings,
+            credentials=credentials,
+        )
     assert storage.reason == reason, storage
 
 

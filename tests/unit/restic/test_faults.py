@@ -54,7 +54,12 @@ TEXTS = {
     "WrongPassword": ["Fatal: wrong password or no key found"],
     "SessionRefused": [
         "Fatal: unable to open repository at sftp:k@nas:/v: unable to start the sftp session, "
-        "error: read |0: file already closed"
+        "error: read |0: file already closed",
+        "Fatal: create repository at rclone:zz:p failed: error talking HTTP to rclone: context canceled",
+        "Fatal: create repository at rclone:zz:p failed: error talking HTTP to rclone: "
+        'Get "http://localhost/file-5577006791947779410": unexpected EOF',
+        'rclone: 2026/11/25 00:51:14 Failed to create file system for "zz:p": no SSH keys\n'
+        "Fatal: unable to open repository: error talking HTTP to rclone: unexpected EOF",
     ],
     "StorageFull": [
         "unable to save snapshot: write /repository/data/00/1-tmp-2: no space left on device",
