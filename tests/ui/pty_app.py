@@ -94,6 +94,7 @@ class CommandedApp(KronkeepApp):
             clock=FixedClock(),
             start=start,
             has_colours=pop_colour_choice(),
+            tty=sys.stdin.fileno(),
         )
         self._changes = client.changes
         self._settle_keys: asyncio.Queue[None] = asyncio.Queue()
