@@ -281,9 +281,9 @@ class ClusterWatches:
         return self._claims_listed.is_set()
 
     def awaits_claims(self) -> bool:
-        """Whether claims have neither been listed nor refused yet."""
+        """Whether claims have neither been listed nor forbidden yet."""
         is_unknown = self._cluster.fault is not None
-        return is_unknown or any(watch.state.status == "starting" for watch in self._claim_watches)
+        return is_unknown or any(watch.awaits_first_list() for watch in self._claim_watches)
 
     async def wait_for_events(self, patience: float) -> None:
         """Wait until Events have been listed, at most `patience` seconds: a role may forbid them."""

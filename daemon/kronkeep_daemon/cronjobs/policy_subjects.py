@@ -68,7 +68,7 @@ class PolicySubjects:
         return self._recorders[cluster].watches.knows_claims()
 
     def clusters_awaiting_claims(self) -> frozenset[str]:
-        """Return the ids of the clusters whose claims have neither been listed nor refused yet."""
+        """Return the ids of the clusters whose claims have neither been listed nor forbidden yet."""
         return frozenset(
             cluster for cluster, recorder in self._recorders.items() if recorder.watches.awaits_claims()
         )

@@ -20,7 +20,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import ClusterUnavailable, Gone, response_error
+from kronkeep_daemon.kube.errors import ClusterUnavailable, Forbidden, Gone, response_error
 from kronkeep_daemon.kube.response_readers import ObjectDecoder
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,7 @@ class ListWatch(Generic[T]):
         self._name = " ".join([path, *self._params.values()])
         self.unreadable = 0
         self.lists = 0
+        self._was_forbidden = False
         self.state = WatchState(
             name=self._name, cluster=cluster.id, status="starting", since=clock.now(), needed=needed
         )
@@ -147,6 +148,7 @@ class ListWatch(Generic[T]):
                 self._mark("stale" if self._version else "failing", str(refusal))
                 await self._wait(refusal.retry_after)
             except KronkeepError as fault:
+                self._was_forbidden = self._was_forbidden or isinstance(fault, Forbidden)
                 self._mark("failing", str(fault))
                 await self._wait()
 
@@ -216,6 +218,13 @@ class ListWatch(Generic[T]):
             raise _error_of_line(raw) from fault
         self.unreadable += 1
         log.warning("watch %s: a line of %d bytes cannot be read: %s", self._name, len(raw), fault)
+
+    def awaits_first_list(self) -> bool:
+        """Whether the collection has neither been listed nor forbidden yet.
+
+        Any other fault, as of a server that is starting, says nothing of what there is.
+        """
+        return not self.lists and not self._was_forbidden
 
     def mark_silent(self, why: str) -> None:
         """Take note that the cluster does not answer, also where no connection tells it yet."""

@@ -27,7 +27,6 @@ from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject, CronJobRef
-from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import FakeClock
@@ -58,8 +57,11 @@ class Comparisons:
 class Watch:
     """The watch of the claims."""
 
-    def __init__(self, clock: FakeClock) -> None:
-        self.state = WatchState(name="claims", status="starting", since=clock.now())
+    def __init__(self) -> None:
+        self.is_listed = False
+
+    def awaits_first_list(self) -> bool:
+        return not self.is_listed
 
 
 class Scene:
@@ -71,7 +73,7 @@ class Scene:
         bus = Bus()
         both = [fake_cluster(LISTED), fake_cluster(SLOW)]
         self.recorders = {}
-        self.claims = Watch(clock)
+        self.claims = Watch()
         for cluster in both:
             cluster.fault = None
             recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock)
@@ -175,7 +177,7 @@ async def test_a_backup_of_a_claim_is_left_as_it_is_until_the_claims_are_listed(
         scene.cronjobs.find_subject(ref)
     await scene.pass_once()
     assert scene.records.get(backup.id) == backup
-    scene.claims.state = msgspec.structs.replace(scene.claims.state, status="live")
+    scene.claims.is_listed = True
     with pytest.raises(CronJobNotFound):
         scene.cronjobs.find_subject(ref)
     await scene.pass_once()
