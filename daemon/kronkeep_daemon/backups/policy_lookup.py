@@ -1,7 +1,7 @@
 """Lookup of backup policies on the CronJobs that carry them."""
 
 from kronkeep_common import object_keys
-from kronkeep_common.errors import Conflict, KronkeepError, PolicyNotFound, Unavailable
+from kronkeep_common.errors import Conflict, CronJobNotFound, KronkeepError, PolicyNotFound, Unavailable
 from kronkeep_common.models import BackupPolicy
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
@@ -48,6 +48,24 @@ class PolicyLookup:
             fault = policy_annotations.read_policy(cronjob).fault
             raise PolicyNotFound(fault or f"{ref} has no backup policy.")
         return carrier
+
+    def read_again(self, carrier: PolicyCarrier) -> PolicyCarrier:
+        """Return the policy as its CronJob carries it now, after a wait.
+
+        It is the given one where the CronJob does not carry it, as that of a CronJob that is gone. Raises
+        PolicyNotFound while it cannot be read: what it says is not known then.
+        """
+        try:
+            cronjob = self._cronjobs.find_subject(
+                CronJobRef(carrier.cluster, carrier.namespace, carrier.cronjob)
+            )
+        except CronJobNotFound:
+            return carrier
+        fault = policy_annotations.read_policy(cronjob).fault
+        if fault is not None:
+            raise PolicyNotFound(fault)
+        carried = policy_annotations.carrier_of(cronjob)
+        return carried if carried is not None and carried.policy.id == carrier.policy.id else carrier
 
     def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """Return at most `limit` ids of policies that begin so."""

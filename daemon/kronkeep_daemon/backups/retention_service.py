@@ -18,7 +18,6 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
-    CronJobNotFound,
     KronkeepError,
     NotAllowedNow,
     StorageFailed,
@@ -158,6 +157,7 @@ class RetentionService:
             for repository in self._index.repositories_of(storage):
                 async with self._queues.hold_exclusively(repository.id, "prune"):
                     await self._reconciliation.list_and_apply(repository)
+                    require_unmoved(self._storages.get(storage_id))
                     await self._require_none_missing(repository)
                     await self._prune_repository(repository)
                     await self._index.record(repository, pruned_at=self._clock.now())
@@ -315,43 +315,41 @@ class RetentionService:
 
         kept: the backups whose snapshots are to stay; where the repository lacks one, nothing is forgotten.
 
-        The records and the rules are read again once the repository is free: a backup that was pinned, or
-        whose snapshot went, or that the policy now keeps, is left alone. The list and the forget are two
-        Jobs: nothing else of kronkeep works on the repository between them.
+        The records and the rules are read again once the repository is free, and before each further Job:
+        a backup that was pinned, or whose snapshot went, or that the policy now keeps, is left alone. The
+        list and the forget are two Jobs: nothing else of kronkeep works on the repository between them.
         """
         require_unmoved(self._storages.get(repository.storage.id))
         async with self._queues.hold_exclusively(repository.id, "forget"):
             listed = await self._reconciliation.list_and_apply(repository)
             _require_present([self._records.get(backup.id) for backup in kept], listed)
-            for backup in backups:
-                self._require_trusted_time(backup.cluster)
-            if any(map(self._records.has_unusual, {backup.cronjob_id for backup in backups})):
-                raise NotAllowedNow(Reason.UNUSUAL.meaning, next_step=Reason.UNUSUAL.next_step)
-            current = [self._records.get(backup.id) for backup in backups]
-            planned = self._list_removable(carrier)
-            removals = [
-                backup
-                for backup in current
-                if backup.snapshot_removed_at is None
-                and backup.id in planned
-                and not backup.pinned
-                and reconciliation.has_snapshot_in(backup, listed.get(backup.id, ()))
-            ]
-            for start in range(0, len(removals), IDS_PER_COMMAND):
-                page = removals[start : start + IDS_PER_COMMAND]
-                await self._forget_listed(repository, page, listed)
+            for start in range(0, len(backups), IDS_PER_COMMAND):
+                page = self._choose_removable(carrier, backups[start : start + IDS_PER_COMMAND], listed)
+                if page:
+                    await self._forget_listed(repository, page, listed)
 
-    def _list_removable(self, carrier: PolicyCarrier) -> set[str]:
-        """Return the ids of the backups that go by the rules that the CronJob carries now.
+    def _choose_removable(
+        self, carrier: PolicyCarrier, backups: Sequence[BackupExecution], listed: SnapshotsByBackup
+    ) -> list[BackupExecution]:
+        """Return those of the listed backups that go by the records and the rules as they are now.
 
-        The rules are those given where it does not carry the policy, as that of a CronJob that is gone.
+        Raises NotAllowedNow where nothing may go now, PolicyNotFound.
         """
-        ref = CronJobRef(carrier.cluster, carrier.namespace, carrier.cronjob)
-        with suppress(CronJobNotFound):
-            carried = policy_annotations.carrier_of(self._cronjobs.find_subject(ref))
-            if carried is not None and carried.policy.id == carrier.policy.id:
-                carrier = carried
-        return {verdict.backup_id for verdict in self.preview(carrier).remove}
+        for backup in backups:
+            require_unmoved(self._storages.get(backup.storage_id))
+            self._require_trusted_time(backup.cluster)
+        if any(map(self._records.has_unusual, {backup.cronjob_id for backup in backups})):
+            raise NotAllowedNow(Reason.UNUSUAL.meaning, next_step=Reason.UNUSUAL.next_step)
+        plan = self.preview(self._policies.read_again(carrier))
+        planned = {verdict.backup_id for verdict in plan.remove}
+        return [
+            backup
+            for backup in (self._records.get(each.id) for each in backups)
+            if backup.snapshot_removed_at is None
+            and backup.id in planned
+            and not backup.pinned
+            and reconciliation.has_snapshot_in(backup, listed.get(backup.id, ()))
+        ]
 
     async def _forget_listed(
         self, repository: Repository, backups: Sequence[BackupExecution], listed: SnapshotsByBackup

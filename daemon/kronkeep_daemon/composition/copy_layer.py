@@ -64,6 +64,7 @@ def compose_copies(
         copies=CopyService(records=records, backups=backups.records, history=base.history, clock=base.clock),
         retention=CopyRetention(
             cronjobs=cronjobs,
+            policies=backups.policies,
             records=records,
             backups=backups.records,
             reconciliation=backups.copy_reconciliation,

@@ -17,7 +17,7 @@ from kronkeep_common.errors import (
     KronkeepError,
     StorageFailed,
 )
-from kronkeep_common.models import BackupCopy, BackupExecution, PolicyCopy, RetentionPlan
+from kronkeep_common.models import BackupCopy, PolicyCopy, RetentionPlan
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import CopyStatus
 from kronkeep_common.text import clean
@@ -25,6 +25,7 @@ from kronkeep_daemon.backups import policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.orphaned_policies import OrphanedPolicies
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.waiting_retention import DueRetention, RetentionRetries, RetentionSubject
 from kronkeep_daemon.copies import copy_manifests, copy_rules
 from kronkeep_daemon.copies.copy_comparison import has_copy_in
@@ -40,9 +41,8 @@ from kronkeep_daemon.repositories.reconciliation import SnapshotsByBackup
 from kronkeep_daemon.repositories.repository import Repository, repository_of_copy
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import forget
-from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.service import StorageService, require_unmoved
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class CopyRetention:
         self,
         *,
         cronjobs: CronJobService,
+        policies: PolicyLookup,
         records: CopyRecords,
         backups: BackupRecords,
         reconciliation: CopyReconciliation,
@@ -74,6 +75,7 @@ class CopyRetention:
         supervisor: Supervisor,
     ) -> None:
         self._cronjobs = cronjobs
+        self._policies = policies
         self._records = records
         self._backups = backups
         self._reconciliation = reconciliation
@@ -139,8 +141,8 @@ class CopyRetention:
         retention_rules.require_approved(plan, token)
         return plan
 
-    async def carry_out(self, plan: RetentionPlan, storage_id: str) -> None:
-        """Forget the plan's removals in the copy; raise StorageFailed, NotAllowedNow."""
+    async def carry_out(self, carrier: PolicyCarrier, plan: RetentionPlan, storage_id: str) -> None:
+        """Forget the plan's removals in the copy; raise StorageFailed, NotAllowedNow, PolicyNotFound."""
         kept = {verdict.backup_id for verdict in plan.keep}
         removed = {verdict.backup_id for verdict in plan.remove}
         repositories: dict[str, Repository] = {}
@@ -148,7 +150,7 @@ class CopyRetention:
             repository = self._repository_of(backup_id, storage_id)
             repositories[repository.id] = repository
         for repository in repositories.values():
-            await self._forget(repository, removed, kept)
+            await self._forget(carrier, repository, removed, kept)
 
     def _repository_of(self, backup_id: str, storage_id: str) -> Repository:
         storage = self._storages.require_active(storage_id)
@@ -159,23 +161,52 @@ class CopyRetention:
     def _require_trusted_time(self, cluster: str) -> None:
         retention_rules.require_trusted_time(self._cronjobs.clusters.clock_fault(cluster))
 
-    async def _forget(self, repository: Repository, removed: set[str], kept: set[str]) -> None:
-        """Forget copies by their snapshots' ids, which a list shows now; the records are read again."""
+    async def _forget(
+        self, carrier: PolicyCarrier, repository: Repository, removed: set[str], kept: set[str]
+    ) -> None:
+        """Forget copies by their snapshots' ids, which a list shows now.
+
+        The records and the rules are read again once the repository is free, and before each further Job: a
+        copy whose backup was pinned, or that the policy now keeps, is left alone.
+        """
+        require_unmoved(self._storages.get(repository.storage.id))
         async with self._queues.hold_exclusively(repository.id, "forget"):
             copies = await self._reconciliation.list_recorded_in(repository)
-            groups = await self._list_and_apply(repository)
-            removals: list[tuple[BackupCopy, list[str]]] = []
+            listed = await self._list_and_apply(repository)
+            there: list[BackupCopy] = []
             for copy in copies:
                 backup = self._backups.get(copy.backup_id)
-                is_there = has_copy_in(backup, copy, groups.get(backup.id, ()))
+                is_there = has_copy_in(backup, copy, listed.get(backup.id, ()))
                 if backup.id in kept and copy.is_present and not is_there:
                     reason = Reason.SNAPSHOT_MISSING
                     raise StorageFailed(reason.meaning, next_step=reason.next_step, reason=reason)
-                if backup.id in removed and is_there and not backup.pinned:
-                    self._require_trusted_time(backup.cluster)
-                    removals.append((copy, _own_ids(backup, groups.get(backup.id, ()))))
-            for start in range(0, len(removals), IDS_PER_COMMAND):
-                await self._forget_listed(repository, removals[start : start + IDS_PER_COMMAND])
+                if backup.id in removed and is_there:
+                    there.append(copy)
+            for start in range(0, len(there), IDS_PER_COMMAND):
+                page = self._choose_removable(carrier, repository, there[start : start + IDS_PER_COMMAND])
+                if page:
+                    await self._forget_listed(repository, page, listed)
+
+    def _choose_removable(
+        self, carrier: PolicyCarrier, repository: Repository, copies: Sequence[BackupCopy]
+    ) -> list[BackupCopy]:
+        """Return those of the copies that go by the records and the rules as they are now.
+
+        Raises NotAllowedNow where nothing may go now, PolicyNotFound, CopyNotFound.
+        """
+        storage_id = repository.storage.id
+        require_unmoved(self._storages.get(storage_id))
+        backups = [self._backups.get(copy.backup_id) for copy in copies]
+        for backup in backups:
+            self._require_trusted_time(backup.cluster)
+        plan = self.preview(self._policies.read_again(carrier), storage_id)
+        retention_rules.require_not_held(plan)
+        planned = {verdict.backup_id for verdict in plan.remove}
+        return [
+            copy
+            for copy, backup in zip(copies, backups, strict=True)
+            if backup.id in planned and not backup.pinned
+        ]
 
     async def _list_and_apply(self, repository: Repository) -> SnapshotsByBackup:
         """List what the repository has, and change the records that differ; the caller holds it."""
@@ -185,19 +216,25 @@ class CopyRetention:
         return reconciliation.group_by_backup(listed.snapshots)
 
     async def _forget_listed(
-        self, repository: Repository, removals: Sequence[tuple[BackupCopy, list[str]]]
+        self, repository: Repository, copies: Sequence[BackupCopy], listed: SnapshotsByBackup
     ) -> None:
         """Forget snapshots; that it begins is recorded first, for a daemon that is killed then."""
-        for copy, _ in removals:
+        ids = [
+            snapshot.id
+            for copy in copies
+            for snapshot in reconciliation.own_snapshots(
+                self._backups.get(copy.backup_id), listed.get(copy.backup_id, ())
+            )
+        ]
+        for copy in copies:
             await self._records.change(copy.id, forget_began_at=self._clock.now())
-        ids = [snapshot_id for _, own in removals for snapshot_id in own]
         try:
             await self._maintenance.run("forget", [("forget", forget.argv(ids))], repository, FORGET_SECONDS)
         except StorageFailed:
             with suppress(KronkeepError):
                 await self._list_and_apply(repository)
             raise
-        for copy, _ in removals:
+        for copy in copies:
             await self._records.change(copy.id, snapshot_removed_at=self._clock.now())
         await self._index.record(repository, forgotten_at=self._clock.now())
 
@@ -238,7 +275,7 @@ class CopyRetention:
             if plan.blocked_by is not None:
                 log.warning("retention of the copy in %s waits: %s", storage_id, plan.blocked_by)
             elif plan.remove:
-                await self.carry_out(plan, storage_id)
+                await self.carry_out(carrier, plan, storage_id)
         except KronkeepError as fault:
             log.warning("retention of the copy in %s: %s", storage_id, fault)
             return False
@@ -272,10 +309,6 @@ class CopyRetention:
             key = _key_of(carrier, spec.storage_id)
             if self._applied_at.get(key, self._started_at) < slot:
                 await self._apply_unless_blocked(carrier, spec.storage_id)
-
-
-def _own_ids(backup: BackupExecution, listed: Sequence[ListedSnapshot]) -> list[str]:
-    return [snapshot.id for snapshot in reconciliation.own_snapshots(backup, listed)]
 
 
 def _key_of(carrier: PolicyCarrier, storage_id: str) -> _Key:

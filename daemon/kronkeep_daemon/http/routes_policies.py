@@ -100,7 +100,8 @@ async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
     carrier = await _carrier(call)
     if copy is not None:
         plan = call.services.copy_retention.check_apply(carrier, copy)
-        return await _start(call, carrier, partial(call.services.copy_retention.carry_out, plan, copy))
+        copies = call.services.copy_retention
+        return await _start(call, carrier, partial(copies.carry_out, carrier, plan, copy))
     retention = call.services.retention
     retention.check_apply(carrier)
     return await _start(call, carrier, partial(retention.apply, carrier))
@@ -113,7 +114,8 @@ async def approve_retention(call: ApiCall[RetentionApproval]) -> api.Operation:
     carrier = await _carrier(call)
     if copy is not None:
         plan = call.services.copy_retention.check_approval(carrier, copy, call.body.token)
-        return await _start(call, carrier, partial(call.services.copy_retention.carry_out, plan, copy))
+        copies = call.services.copy_retention
+        return await _start(call, carrier, partial(copies.carry_out, carrier, plan, copy))
     retention = call.services.retention
     retention.check_approval(carrier, call.body.token)
     return await _start(call, carrier, partial(retention.approve, carrier, call.body.token))

@@ -1,8 +1,10 @@
 """What retention records and removes, and when: before each forget the repository is listed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,23 @@ import pytest
 from tests.records import make_backup, vault
 from tests.waiting import eventually
 
+from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import CronJobNotFound, NotAllowedNow, StorageFailed, StorageNotFound, Unavailable
+from kronkeep_common.errors import (
+    CronJobNotFound,
+    KronkeepError,
+    NotAllowedNow,
+    StorageFailed,
+    StorageNotFound,
+    Unavailable,
+)
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
-from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.backups import policy_annotations
+from kronkeep_common.models.storage_move import LayoutMove
+from kronkeep_common.states import BackupStatus, MoveState
+from kronkeep_daemon.backups import policy_annotations, retention_service
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History
@@ -90,12 +102,17 @@ class Orphans:
 
 
 class Storages:
-    """Two storages."""
+    """Two storages, of which none, or each, is moved to another layout."""
+
+    move: LayoutMove | None = None
 
     def get(self, name: str) -> Any:
         if name == "gone":
             raise StorageNotFound("There is none.")
-        return vault(id=name)
+        return vault(id=name, move=self.move)
+
+    def require_active(self, name: str) -> Any:
+        return self.get(name)
 
     def find(self, name: str) -> Any:
         return None if name == "gone" else vault(id=name)
@@ -110,6 +127,8 @@ class Repository:
     def __init__(self, records: BackupRecords, snapshots: list[ListedSnapshot]) -> None:
         self.snapshots = snapshots
         self.is_away = False
+        self.jobs: list[str] = []
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
         self.recorded_before: list[bool] = []
         self._records = records
 
@@ -121,7 +140,8 @@ class Repository:
             await self._records.set_missing(backup.id, None)
         return listed
 
-    async def run(self, _role: str, steps: Any, _repository: Any, _seconds: float) -> None:
+    async def run(self, role: str, steps: Any, _repository: Any, _seconds: float) -> None:
+        self.jobs.append(role)
         ((_, argv),) = steps
         ids = set(argv[2:])
         owners = {each.backup for each in self.snapshots if each.id in ids}
@@ -129,6 +149,8 @@ class Repository:
         if self.is_away:
             raise StorageFailed("It is away.")
         self.snapshots = [each for each in self.snapshots if each.id not in ids]
+        if self.meanwhile is not None:
+            await self.meanwhile()
 
 
 class Scene:
@@ -151,12 +173,13 @@ class Scene:
         )
         self.repository = Repository(self.records, [snapshot(1, "b1"), snapshot(9, "b1"), snapshot(2, "b2")])
         self.queues = RepositoryQueues(clock=self.clock, settings=self.read_settings)
+        self.storages = Storages()
         self.service = RetentionService(
             cronjobs=self.cronjobs,  # type: ignore[arg-type]
-            policies=nothing,
+            policies=PolicyLookup(self.cronjobs),  # type: ignore[arg-type]
             records=self.records,
             index=RepositoryIndex(history, self.clock, Bus()),
-            storages=Storages(),  # type: ignore[arg-type]
+            storages=self.storages,  # type: ignore[arg-type]
             upkeep=nothing,
             maintenance=self.repository,  # type: ignore[arg-type]
             reconciliation=self.repository,  # type: ignore[arg-type]
@@ -347,16 +370,66 @@ async def test_nothing_is_forgotten_in_one_storage_while_another_lacks_what_is_t
     assert len(scene.repository.snapshots) == 3
 
 
+async def change_rules(scene: Scene) -> None:
+    policy = msgspec.structs.replace(scene.carrier.policy, retention=Retention(keep_last=9))
+    scene.carrier = scene.carrier._replace(policy=policy)
+    carry_policy(scene)
+
+
+async def break_policy(scene: Scene) -> None:
+    meta = CronJobMeta(name="j", namespace="n", uid="u", annotations={object_keys.POLICY: "{broken"})
+    scene.cronjobs.given = msgspec.structs.replace(CronJobObject(), metadata=meta, cluster="c")
+
+
+async def move_storage(scene: Scene) -> None:
+    scene.storages.move = LayoutMove(
+        layout="namespace", from_layout="shared", state=MoveState.COPYING, created_at=scene.clock.now()
+    )
+
+
+async def pin_first(scene: Scene) -> None:
+    await scene.records.change("b1", pinned=True)
+
+
+@pytest.mark.parametrize("happen", [change_rules, break_policy, move_storage, pin_first])
 async def test_rules_that_were_changed_while_the_repository_was_busy_are_those_that_count(
-    scene: Scene,
+    scene: Scene, happen: Callable[[Scene], Awaitable[None]]
 ) -> None:
     """A prune may hold it for hours, and somebody who needs the old snapshots changes the rules meanwhile."""
     carry_policy(scene)
     async with scene.queues.hold_exclusively("s", "prune"):
         forgetting = asyncio.ensure_future(scene.service.apply(scene.carrier))
         await settle()
-        policy = msgspec.structs.replace(scene.carrier.policy, retention=Retention(keep_last=9))
-        scene.carrier = scene.carrier._replace(policy=policy)
-        carry_policy(scene)
-    await forgetting
+        assert not forgetting.done()
+        await happen(scene)
+    with suppress(KronkeepError):
+        await forgetting
     assert len(scene.repository.snapshots) == 3
+
+
+async def test_what_is_pinned_while_a_job_forgets_others_stays(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention_service, "IDS_PER_COMMAND", 1)
+    for number in range(3, 11):
+        await scene.records.put(
+            None, make_backup(id=f"b{number}", result=BackupResult(snapshot_id=full_id(number)))
+        )
+        scene.repository.snapshots.append(snapshot(number, f"b{number}"))
+    policy = msgspec.structs.replace(scene.carrier.policy, retention=Retention(keep_last=8))
+    scene.repository.meanwhile = partial(pin_first, scene)
+    await scene.service.apply(scene.carrier._replace(policy=policy))
+    assert scene.repository.jobs == ["forget"]
+    assert scene.records.get("b1").snapshot_removed_at is None
+    assert scene.records.get("b2").snapshot_removed_at is not None
+
+
+async def test_nothing_is_pruned_while_a_storage_moves_that_began_to_while_it_was_busy(scene: Scene) -> None:
+    async with scene.queues.hold_exclusively("s", "check"):
+        pruning = asyncio.ensure_future(scene.service.prune("s"))
+        await settle()
+        assert not pruning.done()
+        await move_storage(scene)
+    with pytest.raises(NotAllowedNow, match="being moved"):
+        await pruning
+    assert scene.repository.jobs == []

@@ -86,7 +86,7 @@ class TriedRetention(CopyRetention):
             token="t",
         )
 
-    async def carry_out(self, plan: RetentionPlan, storage_id: str) -> None:
+    async def carry_out(self, carrier: PolicyCarrier, plan: RetentionPlan, storage_id: str) -> None:
         self.tried = (*self.tried, plan.policy_id)
         if self.faults:
             self.faults -= 1
@@ -107,6 +107,7 @@ def make_retention(clock: FakeClock, bus: Bus, *, for_orphans: bool = False) -> 
 
     return TriedRetention(
         cronjobs=cronjobs,
+        policies=nothing,
         records=nothing,
         backups=nothing,
         reconciliation=nothing,
