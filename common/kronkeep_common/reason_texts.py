@@ -204,6 +204,10 @@ _BACKUPS = {
         "The policy or the run was deleted before the archive could be made.",
         "Back up by hand if it is needed.",
     ),
+    "PolicyInvalid": ReasonText(
+        "The backup policy cannot be read, so the backup waits until it is corrected.",
+        "Correct the annotation kronkeep.dev/backup-policy; a backup that waits then goes on by itself.",
+    ),
     "QueueTimeout": ReasonText(
         "The repository was busy with other work until the backup's deadline.",
         "Spread the schedules of the policies that share the storage.",

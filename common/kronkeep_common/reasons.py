@@ -84,6 +84,7 @@ class Reason(StrEnum):
     CRONJOB_UNKNOWN = "CronJobUnknown"
     RUN_NEVER_ENDED = "RunNeverEnded"
     POLICY_GONE = "PolicyGone"
+    POLICY_INVALID = "PolicyInvalid"
     QUEUE_TIMEOUT = "QueueTimeout"
     REPOSITORY_BUSY = "RepositoryBusy"
     CLUSTER_BUSY = "ClusterBusy"
@@ -227,6 +228,7 @@ _LASTING = frozenset(
         Reason.BLOCK_VOLUME,
         Reason.VOLUME_COPY_UNSUPPORTED,
         Reason.NOTHING_TO_ARCHIVE,
+        Reason.POLICY_INVALID,
         Reason.DEADLINE_EXCEEDED,
         Reason.VALIDATION_FAILED,
         Reason.TOOL_MISSING,

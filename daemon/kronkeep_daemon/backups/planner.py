@@ -312,6 +312,14 @@ class BackupPlanner:
 
     async def _follow_run(self, backup: BackupExecution, now: datetime) -> None:
         run = self._history.executions.get(backup.cronjob_execution_id or "")
+        fault = self._policies.fault_of(CronJobRef.of(backup))
+        if run is not None and fault is not None:
+            wait = planning_rules.wait_for_policy(backup, fault, now)
+            if wait.status is BackupStatus.WAITING:
+                await self._explain_wait(backup, wait)
+            else:
+                await self.record_transition(backup, wait)
+            return
         policy = self._policies.policy_of(CronJobRef.of(backup))
         if run is None or policy is None:
             await self.record_transition(backup, transition_for(BackupStatus.CANCELLED, Reason.POLICY_GONE))

@@ -57,6 +57,21 @@ def wait_for_run(run: CronJobExecution) -> BackupTransition:
     )
 
 
+def wait_for_policy(backup: BackupExecution, fault: str, now: datetime) -> BackupTransition:
+    """Return the state of a backup whose policy cannot be read: it waits for that until its deadline.
+
+    fault: why the policy cannot be read.
+    """
+    is_over = backup.deadline_at is not None and now >= backup.deadline_at
+    reason = Reason.POLICY_INVALID
+    return BackupTransition(
+        status=BackupStatus.MISSED if is_over else BackupStatus.WAITING,
+        reason=reason,
+        message=fault,
+        next_step=reason.next_step,
+    )
+
+
 def transition_at_deadline(backup: BackupExecution, now: datetime) -> BackupTransition | None:
     """Return the end of a backup whose run has not ended by the backup's deadline; None before it."""
     if backup.deadline_at is None or now < backup.deadline_at:

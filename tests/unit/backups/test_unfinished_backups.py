@@ -10,8 +10,10 @@ import pytest
 from tests.records import make_backup, make_run
 from tests.unit.cronjobs.replay import fake_cluster
 
+from kronkeep_common import object_keys
 from kronkeep_common.errors import CronJobNotFound, Unavailable
 from kronkeep_common.models import BackupExecution, BackupPolicy
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.archive_inputs import ArchiveInputsResolver
@@ -198,6 +200,56 @@ def carry_policy(scene: Scene, policy: BackupPolicy) -> CronJobRef:
     cronjob = CronJobObject(metadata=meta, cluster=LISTED)
     scene.recorders[LISTED].cache.update_cronjob("ADDED", cronjob)
     return cronjob.ref
+
+
+def break_policy(scene: Scene) -> None:
+    meta = CronJobMeta(name="j", namespace="n", uid="u", annotations={object_keys.POLICY: "{broken"})
+    cronjob = CronJobObject(metadata=meta, cluster=LISTED)
+    scene.recorders[LISTED].cache.update_cronjob("MODIFIED", cronjob)
+
+
+async def test_a_backup_waits_while_its_policy_cannot_be_read_and_goes_on_when_it_is_mended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in an annotation deletes nothing, and nothing but this backup would archive the run."""
+    scene.history.executions.put(make_run(id="r", cluster=LISTED, ended_at=scene.clock.now()))
+    backup = await scene.record(BackupStatus.WAITING, cluster=LISTED)
+    carry_policy(scene, msgspec.structs.replace(POLICY, delay_seconds=3600))
+    break_policy(scene)
+    await scene.pass_once()
+    waiting = scene.records.get(backup.id)
+    assert (waiting.status, waiting.reason) == (BackupStatus.WAITING, "PolicyInvalid")
+    assert "cannot be read" in (waiting.message or "")
+    assert waiting.next_step == Reason.POLICY_INVALID.next_step
+    carry_policy(scene, msgspec.structs.replace(POLICY, delay_seconds=3600))
+    await scene.pass_once()
+    mended = scene.records.get(backup.id)
+    assert (mended.status, mended.reason, mended.message) == (BackupStatus.WAITING, None, None)
+    scene.clock.jump(3601)
+    monkeypatch.setattr(scene.planner, "start_archive", lambda _: None)
+    await scene.planner._plan()
+    assert scene.records.get(backup.id).status is BackupStatus.QUEUED
+
+
+async def test_a_backup_whose_policy_is_not_mended_by_its_deadline_says_so(scene: Scene) -> None:
+    scene.history.executions.put(make_run(id="r", cluster=LISTED, ended_at=scene.clock.now()))
+    backup = await scene.record(BackupStatus.WAITING, cluster=LISTED)
+    carry_policy(scene, POLICY)
+    break_policy(scene)
+    scene.clock.jump(86401)
+    await scene.pass_once()
+    ended = scene.records.get(backup.id)
+    assert (ended.status, ended.reason) == (BackupStatus.MISSED, "PolicyInvalid")
+
+
+async def test_a_backup_whose_policy_was_removed_is_cancelled(scene: Scene) -> None:
+    backup = await scene.record(BackupStatus.WAITING, cluster=LISTED)
+    scene.recorders[LISTED].cache.update_cronjob(
+        "ADDED", CronJobObject(metadata=CronJobMeta(name="j", namespace="n", uid="u"), cluster=LISTED)
+    )
+    await scene.pass_once()
+    ended = scene.records.get(backup.id)
+    assert (ended.status, ended.reason) == (BackupStatus.CANCELLED, "PolicyGone")
 
 
 async def test_a_backup_that_is_cancelled_while_a_pass_looks_at_others_stays_so(
