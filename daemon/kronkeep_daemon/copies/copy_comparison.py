@@ -24,6 +24,8 @@ class CopyComparison(NamedTuple):
     missing: ids of copies whose snapshots are not there and were there before.
     removed: ids of such copies that retention had begun to remove, as a daemon that was killed.
     returned: ids of copies that were missing or removed, and are there again.
+    strayed: ids of copies whose records name another policy or CronJob than those of their backups, as of
+        backups that were adopted before copies went with them.
     found: snapshots of backups that are recorded and have no record of this copy.
     unrecorded: snapshots of backups that are not recorded.
     foreign: snapshots without kronkeep's tags.
@@ -32,6 +34,7 @@ class CopyComparison(NamedTuple):
     missing: tuple[str, ...]
     removed: tuple[str, ...]
     returned: tuple[str, ...]
+    strayed: tuple[str, ...]
     found: tuple[FoundCopy, ...]
     unrecorded: tuple[ListedSnapshot, ...]
     foreign: tuple[ListedSnapshot, ...]
@@ -51,6 +54,7 @@ def compare(
     missing: list[str] = []
     removed: list[str] = []
     returned: list[str] = []
+    strayed: list[str] = []
     for copy in copies.values():
         if copy.snapshot_id is None:
             continue
@@ -60,15 +64,22 @@ def compare(
             (removed if copy.forget_began_at is not None else missing).append(copy.id)
         elif is_there and (copy.forget_began_at is not None or not copy.is_present):
             returned.append(copy.id)
+        if backup is not None and _owner_of(copy) != _owner_of(backup):
+            strayed.append(copy.id)
     found, unrecorded = _find_others(copies, by_backup, backup_of)
     return CopyComparison(
         missing=tuple(missing),
         removed=tuple(removed),
         returned=tuple(returned),
+        strayed=tuple(strayed),
         found=tuple(found),
         unrecorded=tuple(unrecorded),
         foreign=tuple(each for each in snapshots if not (each.backup and each.policy)),
     )
+
+
+def _owner_of(record: BackupCopy | BackupExecution) -> tuple[str, str]:
+    return record.policy_id, record.cronjob_id
 
 
 def has_copy_in(backup: BackupExecution, copy: BackupCopy, listed: Iterable[ListedSnapshot]) -> bool:

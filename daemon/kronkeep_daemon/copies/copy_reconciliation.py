@@ -64,6 +64,8 @@ class CopyReconciliation:
         for copy_id in differences.returned:
             log.info("the copy %s is in %s again", copy_id, repository.id)
             await self._records.set_missing(copy_id, is_missing=False)
+        for copy_id in differences.strayed:
+            await self._give_to_owner(copy_id)
         for found in differences.found:
             await self._record_found(repository, found)
         return RepositoryComparison(
@@ -73,6 +75,18 @@ class CopyReconciliation:
             unrecorded=differences.unrecorded,
             foreign=differences.foreign,
         )
+
+    async def _give_to_owner(self, copy_id: str) -> None:
+        """Record a copy as one of the policy and CronJob that its backup has now."""
+        copy = self._records.get(copy_id)
+        backup = self._history.backups.get(copy.backup_id)
+        if backup is not None:
+            await self._records.change(
+                copy_id,
+                policy_id=backup.policy_id,
+                cronjob=backup.cronjob,
+                cronjob_id=backup.cronjob_id,
+            )
 
     async def _record_found(self, repository: Repository, found: FoundCopy) -> None:
         """Record a copy that no record knows, as after the state folder was lost."""
