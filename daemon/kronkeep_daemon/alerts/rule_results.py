@@ -25,10 +25,10 @@ class CronJobFacts(NamedTuple):
     """A CronJob with its newest runs, backups and drills, newest first, at the time `now`.
 
     `unusual` are backups that were unusual and that nobody has acknowledged, oldest first. `drills_since` is
-    when each drill of its policy was first seen, by the storage of the copy that it is of (None for the
-    policy's own). Unless `live`, its cluster is not watched now; unless `settled`, it has not been watched
-    for long enough to know all that happened before; unless `checked`, its schedules have not been compared
-    yet.
+    when each drill of its policy was first seen, or the last slot drilled since, by the storage of the copy
+    that it is of (None for the policy's own). Unless `live`, its cluster is not watched now; unless
+    `settled`, it has not been watched for long enough to know all that happened before; unless `checked`,
+    its schedules have not been compared yet.
     """
 
     cronjob: CronJob

@@ -313,7 +313,7 @@ class AlertService:
         return now - self._live_since.setdefault(cluster, now) >= SETTLING_SECONDS
 
     def _drills_since(self, cronjob: CronJob) -> dict[str | None, datetime]:
-        """Return when the drills' planner first saw each drill of the policy, by the copy that it is of."""
+        """Return up to when no slot of each drill of the policy is due, by the copy that it is of."""
         policy = cronjob.policy
         if policy is None:
             return {}

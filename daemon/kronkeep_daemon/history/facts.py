@@ -31,8 +31,9 @@ def policy_seen_key(cronjob_id: str, policy_id: str) -> str:
 
 
 def drill_seen_key(cronjob_id: str, policy_id: str, copy_storage_id: str = "") -> str:
-    """Return the key of when a policy's drill was first seen; slots before it are not drilled.
+    """Return the key of when a policy's drill was first seen, or of the last slot that was drilled since.
 
+    Slots up to it are not drilled.
     copy_storage_id: the storage of the copy that is drilled; empty for the policy's own.
     """
     return "/".join(filter(None, ("drill-seen", cronjob_id, policy_id, copy_storage_id)))

@@ -1,7 +1,7 @@
 """Which drills are due, and of which backups: from policies, past drills and the time.
 
-A drill's id is made from its policy and its slot, so a slot is drilled once, whoever records it. After
-downtime the newest slot alone is caught up.
+A drill's id is made from its policy and its slot, so a slot is drilled once, whoever records it; a fact
+remembers the last slot, as its record expires. After downtime the newest slot alone is caught up.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,13 +67,6 @@ def list_drilled_places(policy: BackupPolicy) -> list[DrilledPlace]:
     ]
 
 
-def is_drill_of(restore: Restore, policy: BackupPolicy, copy_storage_id: str | None) -> bool:
-    """Whether a drill was of that copy; with None, of the storage that was the policy's own then."""
-    if copy_storage_id is not None:
-        return restore.storage_id == copy_storage_id
-    return policy.copy_in(restore.storage_id) is None
-
-
 def _key_of(place: DrilledPlace) -> tuple[str, ...]:
     """Return what is part of ids and keys of a copy's drills beside those of the policy's own."""
     return () if place.copy_storage_id is None else (place.copy_storage_id,)
@@ -109,12 +102,15 @@ class Drills:
             if carrier is None or not carrier.policy.enabled:
                 continue
             for place in list_drilled_places(carrier.policy):
-                since = await self._last_slot(carrier.policy, cronjob.uid, place)
+                seen_key = drill_seen_key(cronjob.uid, carrier.policy.id, place.copy_storage_id or "")
+                since = self._history.facts.first_seen(seen_key, self._clock.now())
                 slot = due_slot(place.drill, since, self._clock.now(), self._settings().controller_zone)
                 if slot is None:
                     continue
                 key = (*_key_of(place), cronjob.cluster, cronjob.uid, carrier.policy.id, slot.isoformat())
                 drills.append(await self._record(cronjob, carrier, place, derive_id("drill", *key), slot))
+                self._history.facts.set(seen_key, slot)
+        await self._history.commit()
         return drills
 
     async def record_now(self, ref: CronJobRef, from_copy: str | None, key: str | None) -> Restore:
@@ -146,21 +142,6 @@ class Drills:
         return await self._records.add(
             new_restore(backup, verification_id, now, purpose="verify", deadline_at=deadline)
         )
-
-    async def _last_slot(self, policy: BackupPolicy, cronjob_id: str, place: "DrilledPlace") -> datetime:
-        """Return the last slot that was drilled there, or else when the drill was first seen."""
-        past = self._history.restores.newest(limit=100, policy_id=policy.id, cronjob_id=cronjob_id).items
-        slots = [
-            restore.due_at
-            for restore in past
-            if restore.due_at is not None and is_drill_of(restore, policy, place.copy_storage_id)
-        ]
-        if slots:
-            return max(slots)
-        seen_key = drill_seen_key(cronjob_id, policy.id, place.copy_storage_id or "")
-        first = self._history.facts.first_seen(seen_key, self._clock.now())
-        await self._history.commit()
-        return first
 
     async def _record(
         self,

@@ -11,10 +11,13 @@ from tests.records import make_backup
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, Drill
+from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.copies.copy_records import CopyRecords
 from kronkeep_daemon.events import Bus
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import History, expiry
+from kronkeep_daemon.history.expiry import ExpiryRules
+from kronkeep_daemon.history.facts import drill_seen_key
 from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.restores.drills import Drills, due_slot, pick_backup
 from kronkeep_daemon.restores.restore_records import RestoreRecords
@@ -114,6 +117,30 @@ async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_u
     await clock.advance(10 * 86400)
     assert await run_daemon() == [datetime(2026, 1, 21, 3, 0, tzinfo=UTC)]
     assert await run_daemon() == []
+
+
+async def test_a_slot_whose_record_has_expired_is_not_drilled_again(tmp_path: Path) -> None:
+    clock = FakeClock(SEEN)
+    stub = StubServices()
+    monthly = {**stub.policy, "drill": {"schedule": "0 3 11 * *"}}
+    stub.cronjob = cronjob(monthly)
+    history = await History.open(tmp_path, clock=clock)
+    drills = drills_of(stub, history, clock)
+    assert await drills.record_due() == []
+    await clock.advance(15 * 3600)
+    (drill,) = await drills.record_due()
+    assert drill.due_at is not None
+    await RestoreRecords(history, Bus(), clock).end(drill.id, RestoreStatus.FAILED)
+    await clock.advance(25 * 86400)
+    await expiry.remove(history, await expiry.plan(history, ExpiryRules(days=20), clock.now()))
+    assert history.restores.get(drill.id) is None
+    assert await drills.record_due() == []
+    seen = history.facts.get(drill_seen_key("u", "p"))
+    assert seen is not None
+    assert seen.created_at == drill.due_at, "else it would seem overdue"
+    await clock.advance(6 * 86400)
+    assert [drill.due_at for drill in await drills.record_due()] == [datetime(2026, 2, 11, 3, tzinfo=UTC)]
+    await history.close()
 
 
 @pytest.mark.parametrize("without", [None, {"drill": None}, {"enabled": False}])
