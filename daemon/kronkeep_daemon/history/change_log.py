@@ -22,6 +22,7 @@ _SELECT = (
     "SELECT sequence, table_name, id, CAST(body AS BLOB), checksum FROM changes"
     " WHERE sequence > ? ORDER BY sequence LIMIT ?"
 )
+RETRACTED = b""  # the body of a removal that retracts; None is that of another removal, and no JSON is empty
 Unnumbered = tuple[str, str, bytes | None]  # table, id, body
 
 
@@ -158,14 +159,23 @@ def last_sequence(connection: sqlite3.Connection) -> int:
 
 def read_changes(connection: sqlite3.Connection, after: int, limit: int) -> list[Change]:
     """Return at most `limit` changes after a sequence, oldest first; raise DamagedHistory."""
-    return [_change(*row) for row in connection.execute(_SELECT, (after, limit))]
+    return [change for change, _ in iterate_changes(connection, after, limit)]
 
 
-def _change(sequence: int, table: str, record_id: str, body: bytes | None, checksum: int) -> Change:
-    if checksum_of_change(sequence, table, record_id, body) != checksum:
-        raise DamagedHistory(f"The history is damaged: change {sequence}.", sequence=sequence)
-    op = "remove" if body is None else "put"
-    return Change(seq=sequence, table=table, id=record_id, op=op, body=body)  # type: ignore[arg-type]
+def iterate_changes(connection: sqlite3.Connection, after: int, limit: int) -> Iterator[tuple[Change, int]]:
+    """Yield at most `limit` changes after a sequence with their checksums; raise DamagedHistory."""
+    for sequence, table, record_id, body, checksum in connection.execute(_SELECT, (after, limit)):
+        if checksum_of_change(sequence, table, record_id, body) != checksum:
+            raise DamagedHistory(f"The history is damaged: change {sequence}.", sequence=sequence)
+        change = Change(
+            seq=sequence,
+            table=table,
+            id=record_id,
+            op="put" if body else "remove",
+            body=body or None,
+            retracts=body == RETRACTED,
+        )
+        yield change, checksum
 
 
 def checksum_of_change(sequence: int, table: str, record_id: str, body: bytes | None) -> int:

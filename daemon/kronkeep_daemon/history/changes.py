@@ -4,13 +4,17 @@ from typing import Literal, NamedTuple
 
 
 class Change(NamedTuple):
-    """A document was put or removed; `seq` numbers the changes, `body` is its JSON (None when removed)."""
+    """A document was put or removed; `seq` numbers the changes, `body` is its JSON (None when removed).
+
+    retracts: what is removed was not so, and nothing counts it any more.
+    """
 
     seq: int
     table: str
     id: str
     op: Literal["put", "remove"]
     body: bytes | None
+    retracts: bool = False
 
 
 class ForgottenChanges(Exception):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from kronkeep_common.errors import DamagedHistory, HistoryTooNew, OldHistory
 from kronkeep_daemon.history import history_folder, schema
 from kronkeep_daemon.history.batch_writer import BatchWriter
-from kronkeep_daemon.history.change_log import ChangeLog, last_sequence
+from kronkeep_daemon.history.change_log import RETRACTED, ChangeLog, Unnumbered, last_sequence
 from kronkeep_daemon.history.database_check import check_whole
 from kronkeep_daemon.history.database_faults import translate_faults
 from kronkeep_daemon.history.durable import sync_folder
@@ -41,7 +41,7 @@ SMALL = 16 * 1024 * 1024  # bytes of a database that is checked as a whole when 
 class RowChange(NamedTuple):
     """A change of one document: its row, or None when it is removed; `id` is its id, or its number.
 
-    retracts: what is removed was not so, and figures count it no more.
+    retracts: what is removed was not so, and nothing counts it any more.
     """
 
     table: str
@@ -287,8 +287,14 @@ def _kind(change: RowChange) -> tuple[str, bool, bool]:
     return change.table, change.row is not None, change.retracts
 
 
-def _rows_without_number(batch: Sequence[RowChange]) -> list[tuple[str, str, bytes | None]]:
-    return [(change.table, change.id, change.row.body if change.row else None) for change in batch]
+def _rows_without_number(batch: Sequence[RowChange]) -> list[Unnumbered]:
+    return [(change.table, change.id, _logged_body(change)) for change in batch]
+
+
+def _logged_body(change: RowChange) -> bytes | None:
+    if change.row is not None:
+        return change.row.body
+    return RETRACTED if change.retracts else None
 
 
 def check_format(connection: sqlite3.Connection) -> None:

@@ -188,6 +188,7 @@ class History:
                 id=row_change.id,
                 op="remove" if body is None else "put",
                 body=body,
+                retracts=row_change.retracts,
             )
             for listener in list(self._listeners):
                 listener(change)

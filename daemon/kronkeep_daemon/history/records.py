@@ -83,7 +83,7 @@ class Records(Generic[T]):
             self._table.remove_row(row)
 
     def retract(self, record_id: str) -> None:
-        """Remove the record, if it exists, of something that was not so: figures count it no more."""
+        """Remove the record, if it exists, of something that was not so: nothing counts it any more."""
         row = self._rows.by_id(record_id)
         if row is not None:
             self._table.remove_row(row, retracts=True)

@@ -6,18 +6,13 @@ are verified; a change or document that differs from its own raises DamagedHisto
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from kronkeep_common.errors import DamagedHistory
 from kronkeep_daemon.history import schema
-from kronkeep_daemon.history.change_log import checksum_of_change
+from kronkeep_daemon.history.change_log import iterate_changes
 from kronkeep_daemon.history.changes import Change
 from kronkeep_daemon.history.rows import checksum
-
-_CHANGES = (
-    "SELECT sequence, table_name, id, CAST(body AS BLOB), checksum FROM changes"
-    " WHERE sequence > ? ORDER BY sequence LIMIT ?"
-)
 
 
 class ChangePlace(NamedTuple):
@@ -75,16 +70,11 @@ def read_changes(
     """
     changes: list[Change] = []
     total = 0
-    for sequence, table, record_id, body, expected in connection.execute(
-        _CHANGES, (place.sequence, most_changes)
-    ):
-        if checksum_of_change(sequence, table, record_id, body) != expected:
-            raise DamagedHistory(f"The history is damaged: change {sequence}.", sequence=sequence)
-        place = ChangePlace(sequence, expected)
-        if table in tables:
-            op: Literal["put", "remove"] = "put" if body is not None else "remove"
-            changes.append(Change(seq=sequence, table=table, id=record_id, op=op, body=body))
-            total += len(body or b"")
+    for change, checksum_read in iterate_changes(connection, place.sequence, most_changes):
+        place = ChangePlace(change.seq, checksum_read)
+        if change.table in tables:
+            changes.append(change)
+            total += len(change.body or b"")
         if total >= most_bytes:
             break
     return ChangePage(changes, place)

@@ -22,10 +22,11 @@ class Put(NamedTuple):
 
 
 class TableBatch(NamedTuple):
-    """What is put into one table, and what is removed from it: (id, sequence)."""
+    """What is put into one table, what is removed from it: (id, sequence), and the ids of what was not so."""
 
     puts: list[Put]
     removed: list[tuple[str, int]]
+    retracted: list[str]
 
 
 def replace_nul(body: bytes) -> bytes:
@@ -40,9 +41,11 @@ def batches_of(changes: Iterable[Change]) -> dict[str, TableBatch]:
     last = {(change.table, change.id): change for change in changes}
     batches: dict[str, TableBatch] = {}
     for change in last.values():
-        batch = batches.setdefault(change.table, TableBatch([], []))
+        batch = batches.setdefault(change.table, TableBatch([], [], []))
         record_id = change.id.replace("\0", "\ufffd")
-        if change.body is None:
+        if change.retracts:
+            batch.retracted.append(record_id)
+        elif change.body is None:
             batch.removed.append((record_id, change.seq))
         else:
             batch.puts.append(Put(record_id, change.seq, replace_nul(change.body)))

@@ -108,6 +108,9 @@ class PostgresSink:
                     sql = schema.mark_removed(schema.TABLES[table])
                     removed = json_of_removed(batch.removed)
                     await self._execute(sql, (position.generation, removed, self._daemon))
+                if batch.retracted:
+                    sql = schema.delete_rows(schema.TABLES[table])
+                    await self._execute(sql, (self._daemon, batch.retracted))
             if position.copied_to is None and self._known is not None and self._known.copied_to is not None:
                 await self._end_copy(position.generation)
             await self._write_position(position)
@@ -120,6 +123,7 @@ class PostgresSink:
     async def _end_copy(self, generation: int) -> None:
         for table in schema.TABLES.values():
             await self._execute(schema.mark_rest_removed(table), (self._daemon, generation))
+        await self._execute(schema.DELETE_REFUTED)
 
     async def _check_alone(self) -> None:
         """Raise SinkShared where somebody else has moved the position since this connection last did."""

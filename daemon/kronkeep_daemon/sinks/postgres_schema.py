@@ -201,6 +201,14 @@ _COPY_COPIES = """
 UPDATE kronkeep.daemons SET copied_table = 'copies', copied_number = 0
 WHERE sequence IS NOT NULL AND copied_table IS NULL
 """
+# The record of a missed slot is retracted when the slot's Job comes after all. A copy of everything does not
+# tell that from a record that expired, nor did earlier versions: there the Job's own record does.
+DELETE_REFUTED = """
+DELETE FROM kronkeep.runs AS missed USING kronkeep.runs AS run
+WHERE missed.status = 'missed' AND missed.removed_at IS NOT NULL
+    AND run.job IS NOT NULL AND run.trigger = 'scheduled' AND run.scheduled_at = missed.scheduled_at
+    AND run.cluster = missed.cluster AND run.cronjob_id = missed.cronjob_id
+"""
 _DAYS = """
 CREATE VIEW kronkeep.days_of_cronjobs AS
 SELECT (created_at AT TIME ZONE 'UTC')::date AS day, cluster, namespace, cronjob, count(DISTINCT id) AS runs,
@@ -243,6 +251,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _LAST_GOOD_COPIES,
         _COPY_COPIES,
     ),
+    (DELETE_REFUTED,),
 )
 """The statements that lead to version 1, 2, ...; what has been released does not change any more."""
 
@@ -271,6 +280,11 @@ def mark_removed(table: SinkTable) -> str:
         " FROM jsonb_to_recordset(%s::jsonb) AS e(id text, sequence bigint)"
         " WHERE old.daemon = %s AND old.id = e.id"
     )
+
+
+def delete_rows(table: SinkTable) -> str:
+    """Return the statement that deletes what was not so, by its ids."""
+    return f"DELETE FROM kronkeep.{table.name} WHERE daemon = %s AND id = ANY(%s)"
 
 
 def mark_rest_removed(table: SinkTable) -> str:

@@ -204,4 +204,4 @@ def _read_documents(position: SinkPosition, reader: sqlite3.Connection) -> tuple
         most_documents=MOST_CHANGES,
         most_bytes=MOST_BYTES,
     )
-    return page, TableBatch(puts_of(page.documents, position.place.sequence), [])
+    return page, TableBatch(puts_of(page.documents, position.place.sequence), [], [])

@@ -21,7 +21,7 @@ from tests.records import make_backup, make_run
 from tests.waiting import eventually
 
 from kronkeep_common.models import Alert, BackupCopy, BackupResult, Restore
-from kronkeep_common.states import AlertStatus, BackupStatus, CopyStatus, RestoreStatus
+from kronkeep_common.states import AlertStatus, BackupStatus, CopyStatus, ExecutionStatus, RestoreStatus
 from kronkeep_daemon.history import History, change_log
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -115,6 +115,75 @@ async def test_views_answer_the_questions_of_the_manual(server: PostgresServer, 
     ]
     assert server.query("SELECT name, is_copying, refused FROM kronkeep.fleet") == [("one", False, 0)]
     assert server.query("SELECT * FROM kronkeep.open_alerts") == []
+
+
+SLOT = {"job": None, "scheduled_at": NOW, "created_at": NOW}
+FAILURES = "SELECT runs, failed, missed FROM kronkeep.failures_of_90_days"
+DAYS = "SELECT runs, failed FROM kronkeep.days_of_cronjobs"
+
+
+async def test_what_was_taken_back_is_counted_nowhere_and_what_expired_is(
+    server: PostgresServer, history: History
+) -> None:
+    now = datetime.now(UTC)
+    slot = {**SLOT, "created_at": now}
+    history.executions.put(make_run(id="m1", status=ExecutionStatus.MISSED, **slot))
+    history.executions.put(make_run(id="m2", status=ExecutionStatus.MISSED, **slot))
+    history.executions.put(make_run(id="f1", status=ExecutionStatus.FAILED, **slot))
+    await history.commit()
+    async with shipper_of(history, server.url) as shipper:
+        await wait_until_live(shipper, history)
+        assert server.query(FAILURES) == [(3, 1, 2)]
+        history.executions.retract("m1")
+        history.executions.retract("f1")
+        history.executions.put(make_run(id="late", scheduled_at=NOW, created_at=now))
+        history.executions.remove("m2")
+        await history.commit()
+        await wait_until_live(shipper, history)
+        assert server.query(FAILURES) == [(2, 0, 1)]
+        assert server.query(DAYS) == [(2, 0)]
+        history.executions.put(make_run(id="m1", status=ExecutionStatus.MISSED, **slot))
+        await history.commit()
+        await wait_until_live(shipper, history)
+    assert server.query(FAILURES) == [(3, 0, 2)]
+    await assert_same(server, history)
+
+
+async def test_what_was_taken_back_unseen_goes_with_the_next_copy_of_the_whole_history(
+    server: PostgresServer, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_log, "MOST_ROWS", 100)
+    history.executions.put(make_run(id="m1", status=ExecutionStatus.MISSED, **SLOT))
+    later = {**SLOT, "scheduled_at": NOW + timedelta(days=1)}
+    history.executions.put(make_run(id="m2", status=ExecutionStatus.MISSED, **later))
+    await history.commit()
+    async with shipper_of(history, server.url) as shipper:
+        await wait_until_live(shipper, history)
+    history.executions.retract("m1")
+    history.executions.put(make_run(id="late", scheduled_at=NOW))
+    history.executions.remove("m2")
+    put_runs(history, 0, 300)
+    history.release_changes()
+    await history.commit()
+    async with shipper_of(history, server.url) as shipper:
+        await wait_until_live(shipper, history)
+        assert shipper.state.copied == 301
+    assert server.query("SELECT id FROM kronkeep.runs WHERE removed_at IS NOT NULL") == [("m2",)]
+
+
+async def test_what_was_taken_back_before_sinks_were_told_goes_when_its_tables_are_migrated(
+    server: PostgresServer, history: History
+) -> None:
+    history.executions.put(make_run(id="m1", status=ExecutionStatus.MISSED, **SLOT))
+    history.executions.put(make_run(id="late", scheduled_at=NOW))
+    await history.commit()
+    async with shipper_of(history, server.url) as shipper:
+        await wait_until_live(shipper, history)
+    server.query("UPDATE kronkeep.runs SET removed_at = now() WHERE id = 'm1'")
+    server.query("DELETE FROM kronkeep.schema_version WHERE version > 2")
+    async with shipper_of(history, server.url) as shipper:
+        await wait_until_live(shipper, history)
+    assert server.query("SELECT id FROM kronkeep.runs") == [("late",)]
 
 
 async def test_copies_from_before_their_table_was_made_come_into_it(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.history.shipped_pages import ChangePlace
-from kronkeep_daemon.sinks.batch import Put, batches_of, json_of_puts, replace_nul
+from kronkeep_daemon.sinks.batch import Put, TableBatch, batches_of, json_of_puts, replace_nul
 from kronkeep_daemon.sinks.position import COPIED_TABLES, advance_copy, begin_copy
 
 
@@ -21,6 +21,15 @@ def test_the_last_of_several_changes_of_a_document_counts() -> None:
     assert batches["executions"].puts == [Put("b", 3, b"[1]")]
     assert batches["executions"].removed == [("a", 5)]
     assert batches["backups"].puts == [Put("b", 4, b"{}")]
+
+
+def test_what_was_not_so_is_no_removal_among_others_unless_it_came_back() -> None:
+    retracted = [
+        Change(seq=3, table="executions", id=record_id, op="remove", body=None, retracts=True)
+        for record_id in ("a\0", "b")
+    ]
+    (batch,) = batches_of([put(1, "a\0"), put(2, "b"), *retracted, put(4, "b")]).values()
+    assert batch == TableBatch([Put("b", 4, b"{}")], [], ["a\ufffd"])
 
 
 @given(st.dictionaries(st.text(), st.text(alphabet=["\0", "\\", "u", "0", '"', "x"]), max_size=5))
