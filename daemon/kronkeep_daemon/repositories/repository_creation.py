@@ -28,6 +28,7 @@ from kronkeep_daemon.restic.faults import Fault
 
 IDENTITY_STEP = "repository"  # the container that opens the repository and prints its id
 KEYS_STEP = "keys"
+CREATION = "creation"  # the task of who holds a repository that is being created
 MOST_ATTEMPTS = 8  # while Jobs are interrupted
 FIRST_USE_SECONDS = 600.0  # for a Job that creates a repository of a namespace, a policy or copies
 STORAGE_LETTERS = 8  # of a storage in the names of its Jobs, which have 57 letters at most
@@ -173,7 +174,7 @@ class RepositoryMaker:
         """
         if self._index.contains(repository):
             return
-        async with self._queues.hold_exclusively(repository.id, "creation"):
+        async with self._queues.hold_exclusively(repository.id, CREATION):
             if self._index.contains(repository):
                 return
             await self._passwords.make_if_missing(repository)

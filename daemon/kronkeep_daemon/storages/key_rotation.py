@@ -24,6 +24,7 @@ from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_creation import CREATION
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import key_changes
 from kronkeep_daemon.storages.rotated_secrets import RotatedSecrets, next_password, previous_password
@@ -167,6 +168,7 @@ class KeyRotations:
 
         One that was made meanwhile gets the key of the storage's new password; a password of its own is new.
         """
+        await self._wait_for_creations(storage)
         new = await self._secrets.read_next(storage)
         known = self._rotation_of(storage.id).old_keys
         for repository in self._repositories_of(storage):
@@ -176,6 +178,17 @@ class KeyRotations:
                 other = previous_password(repository)
                 await self._ensure(repository, other, new="password", old=key_changes.OTHER)
         await self._enter(storage.id, RotationState.REMOVING)
+
+    async def _wait_for_creations(self, storage: BackupStorage) -> None:
+        """Wait until each repository that is being created in the storage is in the index.
+
+        Its Job may have got the old password; one that begins now gets the new one.
+        """
+        for queued in self._queues.list_work():
+            name = queued.work.repository
+            if queued.work.task == CREATION and name.startswith(f"{storage.id}/"):
+                async with self._queues.hold_exclusively(name, TASK):
+                    log.info("%s was created while the password of %s was changed", name, storage.id)
 
     async def _remove_old_keys(self, storage: BackupStorage) -> None:
         """Remove the old keys, then the old passwords and the Secret that had the new ones."""

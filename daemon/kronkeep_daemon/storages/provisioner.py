@@ -106,7 +106,7 @@ class StorageProvisioner:
         mark = derive_id(
             "storage creation", storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
-        async with self._queues.hold_exclusively(storage.id, "creation"):
+        async with self._queues.hold_exclusively(storage.id, repository_creation.CREATION):
             repository = Repository(storage=storage)
             repository_id = await repository_creation.create_or_open(self._jobs, repository, mark, seconds)
             await self._index.record_id(repository, repository_id)
