@@ -171,7 +171,7 @@ async def test_what_was_taken_back_unseen_goes_with_the_next_copy_of_the_whole_h
     assert server.query("SELECT id FROM kronkeep.runs WHERE removed_at IS NOT NULL") == [("m2",)]
 
 
-async def test_what_was_taken_back_before_sinks_were_told_goes_when_its_tables_are_migrated(
+async def test_what_was_taken_back_before_goes_when_the_tables_are_migrated(
     server: PostgresServer, history: History
 ) -> None:
     history.executions.put(make_run(id="m1", status=ExecutionStatus.MISSED, **SLOT))
