@@ -29,9 +29,13 @@ class BackupCalls:
         limit: int | None = None,
         cursor: str | None = None,
         cronjob_id: str | None = None,
+        cronjob: str | None = None,
     ) -> api.ListOf[BackupExecution]:
-        """Return a page of backups, newest first."""
-        query = page_query(filter, limit, cursor, cronjob_id)
+        """Return a page of backups, newest first.
+
+        cronjob: the name of their CronJob, which may have been deleted.
+        """
+        query = page_query(filter, limit, cursor, cronjob_id) | {"cronjob": cronjob}
         return await self._connection.get("/v1/backups", api.ListOf[BackupExecution], query)
 
     async def get(self, backup_id: str) -> BackupExecution:

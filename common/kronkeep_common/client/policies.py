@@ -44,14 +44,19 @@ class PolicyCalls:
         return await self._connection.post("/v1/schedules/check", ScheduleVerdict, request)
 
     async def retention(
-        self, policy_id: str, namespace: str | None = None, *, copy: str | None = None
+        self,
+        policy_id: str,
+        namespace: str | None = None,
+        *,
+        cronjob: str | None = None,
+        copy: str | None = None,
     ) -> RetentionPlan:
         """Return what a policy's retention would remove now, and what it keeps and why.
 
-        namespace: that of its CronJob, in case another one carries the same id.
+        namespace, cronjob: those of its CronJob, in case another one carries the same id.
         copy: the storage of the policy's copy whose retention is meant.
         """
-        query: Query = {"namespace": namespace, "copy": copy}
+        query: Query = {"namespace": namespace, "cronjob": cronjob, "copy": copy}
         return await self._connection.get(_path(policy_id), RetentionPlan, query)
 
     async def preview_retention(self, namespace: str, name: str, rules: Retention) -> RetentionPlan:
@@ -60,24 +65,30 @@ class PolicyCalls:
         return await self._connection.post("/v1/retention/preview", RetentionPlan, body)
 
     async def apply_retention(
-        self, policy_id: str, namespace: str | None = None, *, copy: str | None = None
+        self,
+        policy_id: str,
+        namespace: str | None = None,
+        *,
+        cronjob: str | None = None,
+        copy: str | None = None,
     ) -> api.Operation:
         """Remove the snapshots that no rule keeps; raise NotAllowedNow where that needs approval."""
-        return await complete_operation(
-            self._connection, f"{_path(policy_id)}/apply", query={"namespace": namespace, "copy": copy}
-        )
+        query: Query = {"namespace": namespace, "cronjob": cronjob, "copy": copy}
+        return await complete_operation(self._connection, f"{_path(policy_id)}/apply", query=query)
 
     async def approve_retention(
-        self, policy_id: str, token: str, namespace: str | None = None, *, copy: str | None = None
+        self,
+        policy_id: str,
+        token: str,
+        namespace: str | None = None,
+        *,
+        cronjob: str | None = None,
+        copy: str | None = None,
     ) -> api.Operation:
         """Remove exactly what the plan with that token names; raise PreconditionFailed."""
         body = RetentionApproval(token=token)
-        return await complete_operation(
-            self._connection,
-            f"{_path(policy_id)}/approve",
-            body,
-            query={"namespace": namespace, "copy": copy},
-        )
+        query: Query = {"namespace": namespace, "cronjob": cronjob, "copy": copy}
+        return await complete_operation(self._connection, f"{_path(policy_id)}/approve", body, query=query)
 
 
 def _path(policy_id: str) -> str:

@@ -24,9 +24,13 @@ class RunCalls:
         limit: int | None = None,
         cursor: str | None = None,
         cronjob_id: str | None = None,
+        cronjob: str | None = None,
     ) -> api.ListOf[CronJobExecution]:
-        """Return a page of runs, newest first."""
-        query = page_query(filter, limit, cursor, cronjob_id)
+        """Return a page of runs, newest first.
+
+        cronjob: the name of their CronJob, which may have been deleted.
+        """
+        query = page_query(filter, limit, cursor, cronjob_id) | {"cronjob": cronjob}
         return await self._connection.get("/v1/executions", api.ListOf[CronJobExecution], query)
 
     async def get(self, run_id: str) -> CronJobExecution:

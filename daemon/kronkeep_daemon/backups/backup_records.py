@@ -256,6 +256,20 @@ class BackupRecords:
             for policy_id in self._history.backups.values("policy_id", cronjob_id=cronjob_id):
                 yield cronjob_id, policy_id
 
+    async def owners_named(self, namespace: str, name: str) -> dict[str, str]:
+        """Return the uids of the CronJobs of a name that have backups, each with its cluster.
+
+        Those that were deleted are among them; between two CronJobs other tasks run.
+        """
+        owners: dict[str, str] = {}
+        for cronjob_id in self._history.backups.distinct("cronjob_id"):
+            newest = self._history.backups.newest(limit=1, cronjob_id=cronjob_id).items
+            owners |= {
+                b.cronjob_id: b.cluster for b in newest if (b.namespace, b.cronjob) == (namespace, name)
+            }
+            await asyncio.sleep(0)
+        return owners
+
     def policy_ids_with_prefix(self, prefix: str) -> list[str]:
         """Return the ids of policies with backups that begin so."""
         return [each for each in self._history.backups.distinct("policy_id") if each.startswith(prefix)]

@@ -104,19 +104,20 @@ class OrphanedPolicies:
         return policy_id in self._records.policy_ids_with_prefix(policy_id)
 
     async def carrier_by_id(
-        self, policy_id: str, *, cluster: str | None = None, namespace: str | None = None
+        self,
+        policy_id: str,
+        *,
+        cluster: str | None = None,
+        namespace: str | None = None,
+        cronjob: str | None = None,
     ) -> PolicyCarrier:
         """Return an orphaned policy as its CronJob carried it.
 
         cluster: the name or the id of the only cluster to look on; None means all of them.
+        namespace, cronjob: that of the only CronJob to look at; None means all.
         Raises PolicyNotFound, NotAllowedNow, ClusterNotFound, and Conflict where several CronJobs had it.
         """
-        only = self._cronjobs.clusters.by_name(cluster).id if cluster else None
-        orphans = [
-            orphan
-            for orphan in await self.find(policy_id)
-            if only in (None, orphan.key.cluster) and namespace in (None, orphan.key.namespace)
-        ]
+        orphans = await self._find_of(policy_id, cluster=cluster, namespace=namespace, cronjob=cronjob)
         if not orphans:
             raise PolicyNotFound(f"There is no policy {clean(policy_id, 80)}, and no backup of one.")
         if len(orphans) > 1:
@@ -125,6 +126,32 @@ class OrphanedPolicies:
                 f"The policy {clean(policy_id, 80)} was carried by {names}.", next_step="Name a namespace."
             )
         return orphans[0].carrier()
+
+    async def carrier_named(
+        self, namespace: str, cronjob: str, *, cluster: str | None = None
+    ) -> PolicyCarrier | None:
+        """Return the only orphaned policy that a CronJob of that name carried; None without one.
+
+        cluster: as of `carrier_by_id`. Raises NotAllowedNow, ClusterNotFound, and Conflict for several.
+        """
+        orphans = await self._find_of(None, cluster=cluster, namespace=namespace, cronjob=cronjob)
+        if len(orphans) > 1:
+            ids = ", ".join(orphan.key.policy_id for orphan in orphans[:5])
+            message = f"{clean(f'{namespace}/{cronjob}', 320)} carried more than one policy: {ids}."
+            raise Conflict(message, next_step="Name one by its id, or let a policy adopt their backups.")
+        return orphans[0].carrier() if orphans else None
+
+    async def _find_of(
+        self, policy_id: str | None, *, cluster: str | None, namespace: str | None, cronjob: str | None
+    ) -> list[Orphan]:
+        only = self._cronjobs.clusters.by_name(cluster).id if cluster else None
+        return [
+            orphan
+            for orphan in await self.find(policy_id)
+            if only in (None, orphan.key.cluster)
+            and namespace in (None, orphan.key.namespace)
+            and cronjob in (None, orphan.key.cronjob)
+        ]
 
     async def carriers(self) -> list[PolicyCarrier]:
         """Return the orphaned policies whose rules are known."""

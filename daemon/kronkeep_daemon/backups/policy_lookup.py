@@ -79,13 +79,19 @@ class PolicyLookup:
         return {carrier.policy.id for carrier in carriers if carrier is not None}
 
     def carrier_by_id(
-        self, policy_id: str, *, cluster: str | None = None, namespace: str | None = None
+        self,
+        policy_id: str,
+        *,
+        cluster: str | None = None,
+        namespace: str | None = None,
+        cronjob: str | None = None,
     ) -> PolicyCarrier:
         """Return the policy of that id with its CronJob.
 
         cluster: the name or the id of the only cluster to look on; None means all of them.
         namespace: the only namespace to look in; None means all. Whoever may write a CronJob in a namespace
             of theirs can give it the id of another's policy.
+        cronjob: the name of the only CronJob to look at; None means all.
 
         Raises PolicyNotFound, ClusterNotFound, and Conflict where several CronJobs carry the id.
         """
@@ -93,10 +99,11 @@ class PolicyLookup:
         only = clusters.by_name(cluster).id if cluster else None
         carriers = [
             carrier
-            for cronjob in self._cronjobs.subjects.objects()
-            if only in (None, cronjob.cluster)
-            and namespace in (None, cronjob.namespace)
-            and (carrier := policy_annotations.carrier_of(cronjob)) is not None
+            for subject in self._cronjobs.subjects.objects()
+            if only in (None, subject.cluster)
+            and namespace in (None, subject.namespace)
+            and cronjob in (None, subject.name)
+            and (carrier := policy_annotations.carrier_of(subject)) is not None
             and carrier.policy.id == policy_id
         ]
         if not carriers:

@@ -116,10 +116,6 @@ class RetentionService:
             policy.id, backups, rules or policy.retention, self._clock.now(), just_made=just_made
         )
 
-    def preview_of(self, ref: CronJobRef, rules: Retention) -> RetentionPlan:
-        """Return what the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
-        return self.preview(self._policies.carrier_of(ref), rules)
-
     def check_apply(self, carrier: PolicyCarrier) -> RetentionPlan:
         """Return the plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
         self._require_trusted_time(carrier.cluster)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=HasId)
 LIMIT = 50
 MOST = 1000
-LIST_QUERY = ("filter", "limit", "cursor", "cronjob_id", "namespace")
+LIST_QUERY = ("filter", "limit", "cursor", "cronjob_id", "cronjob", "namespace")
 SCANNED = 20_000
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -70,7 +70,7 @@ def check_namespace(call: ApiCall[object]) -> str | None:
 def values_by_index(call: ApiCall[object], accepted: RecordFilter) -> dict[str, Any]:
     """Return the values of indexed fields that the request's filter and query ask for."""
     return accepted.indexed_values | {
-        k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query
+        k: call.query[k] for k in ("cronjob_id", "cronjob", "namespace") if k in call.query
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from kronkeep_common import api
-from kronkeep_common.errors import PolicyNotFound
+from kronkeep_common.errors import CronJobNotFound, PolicyNotFound
 from kronkeep_common.models import CronJob, RetentionApproval, RetentionPlan, RetentionPreview
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.backups import retention_rules
@@ -83,7 +83,7 @@ def _faulty_view(cronjob: CronJob) -> api.PolicyView:
     )
 
 
-@routes.get(RETENTION, query=("namespace", "copy"))
+@routes.get(RETENTION, query=("namespace", "cronjob", "copy"))
 async def preview_retention(call: ApiCall[None]) -> RetentionPlan:
     """Show what retention would remove now, and what stays and why; `copy` is the storage of a copy."""
     copy = call.query.get("copy")
@@ -93,7 +93,7 @@ async def preview_retention(call: ApiCall[None]) -> RetentionPlan:
     return call.services.retention.preview(carrier)
 
 
-@routes.post(RETENTION + "/apply", Level.ADMIN, status=202, query=("namespace", "copy"))
+@routes.post(RETENTION + "/apply", Level.ADMIN, status=202, query=("namespace", "cronjob", "copy"))
 async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
     """Remove the snapshots that no rule keeps, where that needs no approval; those of a copy with `copy`."""
     copy = call.query.get("copy")
@@ -107,7 +107,7 @@ async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
     return await _start(call, carrier, partial(retention.apply, carrier))
 
 
-@routes.post(RETENTION + "/approve", Level.ADMIN, status=202, query=("namespace", "copy"))
+@routes.post(RETENTION + "/approve", Level.ADMIN, status=202, query=("namespace", "cronjob", "copy"))
 async def approve_retention(call: ApiCall[RetentionApproval]) -> api.Operation:
     """Remove exactly the snapshots that a previewed plan names."""
     copy = call.query.get("copy")
@@ -123,19 +123,30 @@ async def approve_retention(call: ApiCall[RetentionApproval]) -> api.Operation:
 
 @routes.post("/v1/retention/preview", Level.READ)
 async def preview_other_rules(call: ApiCall[RetentionPreview]) -> RetentionPlan:
-    """Show what other rules would do to a CronJob's snapshots."""
-    ref = call.resolve(call.body.namespace, call.body.cronjob)
-    return call.services.retention.preview_of(ref, call.body.retention)
+    """Show what other rules would do to the snapshots of a CronJob, or of one that was deleted."""
+    body = call.body
+    try:
+        carrier = call.services.policies.carrier_of(call.resolve(body.namespace, body.cronjob))
+    except (CronJobNotFound, PolicyNotFound):
+        orphans = call.services.orphans
+        last = await orphans.carrier_named(body.namespace, body.cronjob, cluster=call.cluster_name)
+        if last is None:
+            raise
+        carrier = last
+    return call.services.retention.preview(carrier, body.retention)
 
 
 async def _carrier(call: ApiCall[object]) -> PolicyCarrier:
     """Return the policy as its CronJob carries it, or where no CronJob does, as one carried it last."""
-    namespace = call.query.get("namespace")
+    only = {
+        "cluster": call.cluster_name,
+        "namespace": call.query.get("namespace"),
+        "cronjob": call.query.get("cronjob"),
+    }
     try:
-        return call.services.policies.carrier_by_id(call.id, cluster=call.cluster_name, namespace=namespace)
+        return call.services.policies.carrier_by_id(call.id, **only)
     except PolicyNotFound:
-        orphans = call.services.orphans
-        return await orphans.carrier_by_id(call.id, cluster=call.cluster_name, namespace=namespace)
+        return await call.services.orphans.carrier_by_id(call.id, **only)
 
 
 async def _start(

@@ -5,8 +5,10 @@ million entries take three seconds to compare and one to search, so that goes on
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
+from itertools import chain
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from kronkeep_common.clock import Clock
@@ -64,25 +66,31 @@ class SnapshotSearch:
         )
         return await self._compute(f"diff {older.id} {newer.id} {limit} {folder}", compare, deadline)
 
-    async def find(self, cronjob_id: str, pattern: str, limit: int, uid: int) -> FileMatches:
+    async def find(self, owners: Collection[str], pattern: str, limit: int, uid: int) -> FileMatches:
         """Return the paths that match in the newest MOST_LISTINGS snapshots of a CronJob.
 
+        owners: its uid, and those that it had before it was made again under its name.
         Raises InvalidRequest, and StillReading while listings are being read.
         """
         if not 1 <= len(pattern) <= LONGEST_PATTERN:
             raise InvalidRequest(f"A pattern has 1 to {LONGEST_PATTERN} characters.", field="pattern")
         deadline = self._clock.monotonic() + WAIT_SECONDS
-        backups = self._history.backups.newest(limit=READ, cronjob_id=cronjob_id).items
+        pages = [self._history.backups.newest(limit=READ, cronjob_id=owner) for owner in owners]
+        backups = sorted(
+            chain.from_iterable(page.items for page in pages), key=attrgetter("created_at"), reverse=True
+        )
         present = [backup for backup in backups if backup.snapshot_state == "present"]
         readable, unread = await self._open_all(present[:MOST_LISTINGS], uid)
         search = partial(self._collect, readable, MatchCollector(pattern, limit))
-        key = f"find {cronjob_id} {len(readable)} {limit} {pattern}"
+        key = f"find {' '.join(owners)} {len(readable)} {limit} {pattern}"
         collector, searched = await self._compute(key, search, deadline)
         unread += [f"{backup.id}: {_NOT_SEARCHED}" for backup in readable[searched:]]
         return FileMatches(
             items=collector.matches(),
             backups=searched,
-            is_cut=collector.is_cut or len(present) > MOST_LISTINGS or len(backups) == READ,
+            is_cut=collector.is_cut
+            or len(present) > MOST_LISTINGS
+            or any(page.next_cursor for page in pages),
             unread=tuple(unread),
         )
 

@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 from tests.command_line import run_kronkeep
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
+from tests.waiting import eventually
 
 from kronkeep_common.models import BackupPolicySpec, ClaimSource, Retention, Source
 
@@ -99,3 +100,23 @@ async def test_a_storage_of_the_same_manifests_is_waited_for(place: BackupSite, 
     assert said(run_kronkeep(place.daemon, "apply", "--dry-run", "-f", str(file))).count("would be cr") == 2
     assert "cronjob default/declared created" in said(run_kronkeep(place.daemon, "apply", "-f", str(file)))
     assert said(run_kronkeep(place.daemon, "apply", "-f", str(file))).count("unchanged") == 2
+
+
+async def test_a_deleted_cronjob_is_asked_about_by_its_name(place: BackupSite) -> None:
+    """Whoever wants a file back at night has the name of the CronJob that somebody deleted."""
+    await place.create_storage("lost")
+    data = await place.create_claim("lost")
+    (data / "wanted.sql").write_bytes(b"1")
+    async with place.client() as client:
+        await place.create_cronjob(client, "lost", "lost", "lost", retention=Retention(days=30))
+        made = [(await place.back_up(client, "lost")).id[:12] for _ in range(2)]
+        await client.cronjobs.delete("default", "lost", "lost")
+        await eventually(client.cronjobs.list, lambda page: all(each.name != "lost" for each in page.items))
+    assert "wanted.sql" in said(run_kronkeep(place.daemon, "find", "lost", "*.sql"))
+    shown = said(run_kronkeep(place.daemon, "retention", "default/lost"))
+    assert re.findall(r"^keep +(\w+)", shown, re.MULTILINE) == made[::-1]
+    assert "default/lost does not carry this policy any more" in shown
+    tried = said(run_kronkeep(place.daemon, "retention", "lost", "--keep-last", "1"))
+    assert re.findall(r"^remove (\w+)", tried, re.MULTILINE) == made[:1]
+    never = said(run_kronkeep(place.daemon, "retention", "default/never"), 1)
+    assert "[CronJobNotFound]" in never

@@ -159,6 +159,23 @@ async def test_one_that_another_cronjob_carries_has_orphans_all_the_same(scene: 
     assert await scene.ids() == ["old"]
 
 
+async def test_the_policy_of_a_deleted_cronjob_is_known_by_its_name(scene: Scene) -> None:
+    """Where another CronJob carries its id now, only the name says whose backups are meant."""
+    await scene.back_up()
+    scene.cronjobs.carry("renamed", OLD)
+    carrier = await scene.orphans.carrier_named("n", "j")
+    assert carrier is not None
+    assert (carrier.cronjob, carrier.policy) == ("j", OLD)
+    assert await scene.orphans.carrier_named("n", "renamed") is None
+    assert await scene.orphans.carrier_by_id("old", namespace="n", cronjob="j") == carrier
+    cronjobs: Any = scene.cronjobs
+    with pytest.raises(PolicyNotFound):
+        PolicyLookup(cronjobs).carrier_by_id("old", namespace="n", cronjob="j")
+    await scene.back_up(policy_id="older", policy=msgspec.structs.replace(OLD, id="older"))
+    with pytest.raises(Conflict, match="n/j carried more than one policy: old, older"):
+        await scene.orphans.carrier_named("n", "j")
+
+
 async def test_backups_without_a_snapshot_or_of_another_cluster_are_no_orphans(scene: Scene) -> None:
     await scene.back_up(result=None)
     await scene.back_up(snapshot_removed_at=SystemClock().now())

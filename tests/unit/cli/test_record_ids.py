@@ -5,12 +5,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.records import make_backup
+from tests.records import make_backup, make_run
 
 from kronkeep_common.api import ClusterView, ListOf
 from kronkeep_common.client import Client
 from kronkeep_common.errors import BackupNotFound, Conflict, CronJobNotFound, ExecutionNotFound, InvalidFilter
-from kronkeep_common.models import BackupResult
+from kronkeep_common.models import BackupExecution, BackupResult, CronJobExecution
 from kronkeep_common.models.restorable import RestorableBackup
 from kronkeep_tui.cli.record_ids import find_backup_id, find_run_id
 
@@ -34,6 +34,7 @@ class Answers:
         is_there: bool = True,
         kept: tuple[object, ...] = (),
         run: str | None = None,
+        of_deleted: tuple[CronJobExecution | BackupExecution, ...] = (),
         cluster: str | None = None,
         stale_since: datetime | None = None,
     ) -> None:
@@ -43,9 +44,10 @@ class Answers:
         self._is_there = is_there
         self._kept = list(kept)
         self._run = run
+        self._of_deleted = of_deleted
         self.restores = self
         self.cronjobs = self
-        self.runs = SimpleNamespace(get=self._read_record)
+        self.runs = SimpleNamespace(get=self._read_record, list=self._list_of_deleted)
         self.backups = SimpleNamespace(get=self._read_record, list=self._list_backups)
 
     async def restorable(self, filter: str, namespace: str) -> object:
@@ -65,9 +67,30 @@ class Answers:
             raise ExecutionNotFound("There is no such record.")
         return SimpleNamespace(id=record_id)
 
-    async def _list_backups(self, filter: str, *, limit: int, cronjob_id: str) -> object:
-        assert filter == "snapshot:present"
+    async def _list_backups(
+        self, filter: str, *, limit: int, cronjob_id: str | None = None, cronjob: str | None = None
+    ) -> object:
+        assert filter.startswith("snapshot:present")
+        if cronjob is not None:
+            return await self._list_of_deleted(filter, limit=limit, cronjob=cronjob)
         return SimpleNamespace(items=self._kept)
+
+    async def _list_of_deleted(self, filter: str, *, limit: int, cronjob: str) -> object:
+        """The records of a deleted CronJob, newest first, with a filter of clusters as the daemon has it."""
+        if "ns:shop" not in filter.split():
+            raise InvalidFilter("No such namespace.")
+        items = [record for record in self._of_deleted if record.cronjob == cronjob]
+        for term in filter.split():
+            key, _, value = term.partition(":")
+            items = [
+                record
+                for record in items
+                if "cluster" not in key
+                or (value in (record.cluster, f"{record.cluster}-name")) == (key[0] != "!")
+            ]
+        ids = sorted({record.cluster for record in self._of_deleted})
+        clusters = [ClusterView(id=each, name=f"{each}-name") for each in ids] if len(ids) > 1 else []
+        return ListOf(items=items[:limit], clusters=clusters)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +161,31 @@ async def test_what_is_neither_an_id_nor_a_cronjob_is_no_cronjob(find: Any, name
 async def test_a_cronjob_of_which_nothing_is_kept_is_reported() -> None:
     with pytest.raises(BackupNotFound, match="No snapshot of shop/db is kept"):
         await find_backup_id(cast(Client, Answers(restorable("db", None))), "shop/db")
+
+
+LAST_RUN = make_run(id="last", cluster="c", namespace="shop", cronjob="db")
+OTHER_RUN = make_run(id="other", cluster="d", namespace="shop", cronjob="db")
+
+
+async def test_a_deleted_cronjob_stands_for_its_newest_run() -> None:
+    """Its log is kept, and whoever looks for it has only the name."""
+    alike = make_run(id="alike", namespace="shop", cronjob="db-2")
+    answers = Answers(is_there=False, of_deleted=(alike, LAST_RUN))
+    assert await find_run_id(cast(Client, answers), "shop/db") == "last"
+    with pytest.raises(CronJobNotFound):
+        await find_run_id(cast(Client, answers), "shop/never")
+
+
+async def test_of_a_deleted_cronjob_of_which_no_backup_is_good_a_kept_snapshot_is_found() -> None:
+    partial = make_backup(id="partial", namespace="shop", cronjob="db", status="partial")
+    answers = Answers(is_there=False, of_deleted=(partial,))
+    assert await find_backup_id(cast(Client, answers), "shop/db") == "partial"
+
+
+async def test_a_deleted_name_on_several_clusters_is_no_run() -> None:
+    answers = Answers(is_there=False, of_deleted=(LAST_RUN, OTHER_RUN))
+    with pytest.raises(Conflict, match="c-name, d-name each have a shop/db with executions") as refusal:
+        await find_run_id(cast(Client, answers), "shop/db")
+    assert "kronkeep get executions -n shop" in refusal.value.next_step
+    one = Answers(is_there=False, of_deleted=(LAST_RUN, OTHER_RUN), cluster="d-name")
+    assert await find_run_id(cast(Client, one), "shop/db") == "other"

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,24 @@ async def test_a_search_ends_at_so_many_entries_and_says_what_was_not_searched(
         backup = make_backup(id=f"b{number}", cronjob_id="c", status="succeeded", result=result)
         scene.history.backups.put(backup)
     await scene.history.commit()
-    matches = await scene.search.find("c", "*.sql", 10, 0)
+    matches = await scene.search.find(("c",), "*.sql", 10, 0)
     assert (matches.backups, len(matches.items), len(matches.unread)) == (2, 1, 2)
     assert "very many files" in matches.unread[0]
+
+
+async def test_the_backups_of_before_a_cronjob_was_made_again_are_searched_too(
+    scene: SearchScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_search, "MOST_LISTINGS", 2)
+    monkeypatch.setattr(snapshot_search, "WAIT_SECONDS", 60)
+    scene.listings.gate.set()
+    for day, (number, owner) in enumerate((("old", "before"), ("lost", "before"), ("new", "now")), 1):
+        result = BackupResult(snapshot_id=number * 8)
+        created_at = datetime(2026, 1, day, tzinfo=UTC)
+        scene.history.backups.put(
+            make_backup(id=number, cronjob_id=owner, created_at=created_at, status="succeeded", result=result)
+        )
+    await scene.history.commit()
+    matches = await scene.search.find(("before", "now"), "*.sql", 10, 0)
+    assert [(match.first_backup_id, match.last_backup_id) for match in matches.items] == [("lost", "new")]
+    assert matches.is_cut

@@ -17,11 +17,12 @@ from kronkeep_common.errors import (
     InvalidRequest,
     NotFound,
 )
-from kronkeep_common.models import CronJob
+from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.arguments import split_name
 
 if TYPE_CHECKING:
+    from kronkeep_common.api import ListOf
     from kronkeep_common.client import Client
 
 _LIKE_AN_ID = re.compile(r"[0-9a-f]{4,}(-[0-9a-f]*)*(@.*)?")
@@ -30,12 +31,18 @@ BACKUP_HELP = "the backup's id or its snapshot's, or NAMESPACE/CRONJOB for its n
 
 
 async def find_run_id(client: "Client", name: str, namespace: str = "default") -> str:
-    """Return the id of a run; of a CronJob that of its newest one.
+    """Return the id of a run; of a CronJob, of a deleted one too, that of its newest one.
 
-    namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, and ExecutionNotFound for a
-    CronJob that has not run yet.
+    namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, Conflict for a deleted one's name
+    on several clusters, and ExecutionNotFound for a CronJob that has not run yet.
     """
-    cronjob = await _find_cronjob(client, name, namespace, read_record=client.runs.get)
+    try:
+        cronjob = await _find_cronjob(client, name, namespace, read_record=client.runs.get)
+    except CronJobNotFound:
+        last = await _find_of_deleted(client, client.runs.list, *split_name(name, namespace))
+        if last is None:
+            raise
+        return last
     if cronjob is None:
         return last_part(name)
     if cronjob.last_execution_id is None:
@@ -47,7 +54,7 @@ async def find_run_id(client: "Client", name: str, namespace: str = "default") -
 async def find_backup_id(client: "Client", name: str, namespace: str = "default") -> str:
     """Return the id of a backup: of a CronJob the newest good one, else the newest with a snapshot.
 
-    CronJobs that were deleted are known by name as long as something of them can be restored.
+    CronJobs that were deleted are known by name as long as a snapshot of them is kept.
     namespace: that of a CronJob's NAME without one. Raises CronJobNotFound, Conflict for a name on several
     clusters, and BackupNotFound for a CronJob of which no snapshot is kept.
     """
@@ -56,7 +63,14 @@ async def find_backup_id(client: "Client", name: str, namespace: str = "default"
     good = await _find_restorable(client, *split_name(name, namespace))
     if good is not None:
         return good
-    cronjob = await _find_cronjob(client, name, namespace, read_record=client.backups.get)
+    try:
+        cronjob = await _find_cronjob(client, name, namespace, read_record=client.backups.get)
+    except CronJobNotFound:
+        kept = "snapshot:present"
+        last = await _find_of_deleted(client, client.backups.list, *split_name(name, namespace), kept)
+        if last is None:
+            raise
+        return last
     if cronjob is None:
         return last_part(name)
     for backup in (await client.backups.list("snapshot:present", limit=1, cronjob_id=cronjob.id)).items:
@@ -89,11 +103,42 @@ async def _find_restorable(client: "Client", namespace: str, name: str) -> str |
     return ids.get(True) or ids.get(False)
 
 
-def _several_clusters_error(namespace: str, name: str, clusters: Sequence[str]) -> Conflict:
+async def _find_of_deleted(
+    client: "Client",
+    list_records: Callable[..., Awaitable["ListOf[CronJobExecution] | ListOf[BackupExecution]"]],
+    namespace: str,
+    name: str,
+    filter_text: str = "",
+) -> str | None:
+    """Return the id of the newest run or backup of a CronJob that is not there any more; None without one.
+
+    list_records: `list` of the client's runs or backups. Raise Conflict where several clusters have some.
+    """
+    words = [filter_text, f"ns:{namespace}", f"cluster:{client.cluster}" if client.cluster else ""]
+    try:
+        page = await list_records(" ".join(words), limit=1, cronjob=name)
+    except InvalidFilter:  # a namespace that nothing has
+        return None
+    for newest in page.items:
+        elsewhere = " ".join([*words, f"!cluster:{newest.cluster}"])
+        others = (await list_records(elsewhere, limit=1, cronjob=name)).items if page.clusters else ()
+        if others:
+            ids = {newest.cluster, *(other.cluster for other in others)}
+            kind = "backups" if isinstance(newest, BackupExecution) else "executions"
+            raise _several_clusters_error(
+                namespace, name, [c.name for c in page.clusters if c.id in ids], kind
+            )
+        return newest.id
+    return None
+
+
+def _several_clusters_error(
+    namespace: str, name: str, clusters: Sequence[str], kind: str = "backups"
+) -> Conflict:
     names = clean(", ".join(clusters), 300)
     return Conflict(
-        f"The clusters {names} each have a {clean(f'{namespace}/{name}', 320)} with backups.",
-        next_step=f"Name the backup by its id: kronkeep get backups -n {clean(namespace, 63)}.",
+        f"The clusters {names} each have a {clean(f'{namespace}/{name}', 320)} with {kind}.",
+        next_step=f"Name the {kind[:-1]} by its id: kronkeep get {kind} -n {clean(namespace, 63)}.",
     )
 
 

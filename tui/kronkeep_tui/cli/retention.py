@@ -2,10 +2,10 @@
 
 import argparse
 from datetime import tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kronkeep_common.display_zone import format_rfc3339, local_zone
-from kronkeep_common.errors import InvalidRequest, PolicyNotFound
+from kronkeep_common.errors import Conflict, CronJobNotFound, InvalidRequest, NotFound, PolicyNotFound
 from kronkeep_common.models import Retention, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import clean, count_words, short_id, stay_words
 from kronkeep_tui.cli import output
@@ -27,6 +27,21 @@ RULES = (
     "min_good",
 )
 _POLICY = "/v1/policies/{id}/retention"
+NOT_CARRIED = (
+    "does not carry this policy any more: by its rules, as they were last recorded, snapshots go only with "
+    "--apply, or where archive.apply_orphans_retention is set."
+)
+
+
+class NamedPolicy(NamedTuple):
+    """The policy that is meant, and the name of its CronJob where that was given.
+
+    `note` is what to say of a policy that the CronJob carried before it was deleted or got another.
+    """
+
+    id: str
+    cronjob: str | None = None
+    note: str | None = None
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -85,14 +100,15 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
         preview = await client.policies.preview_retention(namespace, name, Retention(**rules))
         _print_plan(preview, zone, options)
         return 0
-    policy_id = options.policy or await _policy_id_of(client, namespace, name)
-    plan = await client.policies.retention(policy_id, namespace, copy=options.copy)
+    policy = NamedPolicy(options.policy) if options.policy else await find_policy(client, namespace, name)
+    of = {"namespace": namespace, "cronjob": policy.cronjob, "copy": options.copy}
+    plan = await client.policies.retention(policy.id, **of)
     if options.approve:
-        await client.policies.approve_retention(policy_id, options.approve, namespace, copy=options.copy)
+        await client.policies.approve_retention(policy.id, options.approve, **of)
     elif options.apply:
-        await client.policies.apply_retention(policy_id, namespace, copy=options.copy)
+        await client.policies.apply_retention(policy.id, **of)
     else:
-        _print_plan(plan, zone, options)
+        _print_plan(plan, zone, options, note=policy.note)
         return 0
     snapshots = count_words(len(plan.remove), "snapshot")
     words = f"Removed {snapshots} of {namespace}/{name}"
@@ -100,14 +116,36 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
     return 0
 
 
-async def _policy_id_of(client: "Client", namespace: str, name: str) -> str:
-    policy = (await client.cronjobs.get(namespace, name)).policy
-    if policy is None:
-        raise PolicyNotFound(f"{namespace}/{name} has no backup policy.")
-    return policy.id
+async def find_policy(client: "Client", namespace: str, name: str) -> NamedPolicy:
+    """Return the policy of a CronJob or claim, or the one that it carried last.
+
+    Raises CronJobNotFound, PolicyNotFound, and Conflict where it carried several.
+    """
+    try:
+        policy = (await client.cronjobs.get(namespace, name)).policy
+        if policy is not None:
+            return NamedPolicy(policy.id, name)
+        refusal: NotFound = PolicyNotFound(f"{namespace}/{name} has no backup policy.")
+    except CronJobNotFound as not_found:
+        refusal = not_found
+    page = await client.storages.orphans()
+    meant = {each.id for each in page.clusters if client.cluster in (each.id, each.name)}
+    orphans = [each for each in page.items if (each.namespace, each.cronjob) == (namespace, name)]
+    orphans = [each for each in orphans if not meant or each.cluster in meant]
+    if not orphans:
+        raise refusal
+    if len(orphans) > 1:
+        ids = ", ".join(orphan.policy_id for orphan in orphans[:5])
+        raise Conflict(
+            f"{clean(f'{namespace}/{name}', 320)} carried more than one policy: {clean(ids, 500)}.",
+            next_step="Name one: --policy ID, or its cluster: --cluster NAME.",
+        )
+    return NamedPolicy(orphans[0].policy_id, name, clean(f"{namespace}/{name} {NOT_CARRIED}", 600))
 
 
-def _print_plan(plan: RetentionPlan, zone: tzinfo, options: argparse.Namespace) -> None:
+def _print_plan(
+    plan: RetentionPlan, zone: tzinfo, options: argparse.Namespace, *, note: str | None = None
+) -> None:
     if options.output == "json":
         output.print_document(plan, "json")
         return
@@ -116,6 +154,8 @@ def _print_plan(plan: RetentionPlan, zone: tzinfo, options: argparse.Namespace) 
     for verdict in plan.keep:
         print(_line("keep", verdict, zone))
     print(f"{len(plan.remove)} would go, {stay_words(len(plan.keep))}")
+    if note is not None:
+        print(note)
     if plan.held_by is not None:
         print(plan.held_by)
     elif plan.blocked_by is not None:
