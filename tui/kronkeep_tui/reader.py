@@ -46,6 +46,7 @@ class Position(NamedTuple):
 
 
 ALL_RUNS = Position("executions", "", "")
+ALL_BACKUPS = Position("backups", "", "")
 
 
 class Reader:
@@ -53,6 +54,7 @@ class Reader:
 
     `live` is whether the daemon answers, `lost` why it does not. `asked_at` is when it was asked something
     that it has not answered yet, `current_until` until when its data were current, if it was lost.
+    `forgotten` is how often older backups were forgotten, as after a loss there were too many to read again.
     `clock_ahead` is how far this machine's clock is before the daemon's, below 0 if it is behind.
     `explain_end` returns that the daemon has ended for good, and what to do; None while it may come back.
     """
@@ -69,6 +71,7 @@ class Reader:
         self._store = Store()
         self.live = False
         self.connections = 0  # since the start, so that one knows of a later one
+        self.forgotten = 0
         self.lost: KronkeepError | None = None
         self.asked_at: datetime | None = None
         self.current_until: datetime | None = None
@@ -124,7 +127,7 @@ class Reader:
         asked_at = self._clock.now()
         snapshot = await self._wait_for_answer(self._client.snapshot())
         self.clock_ahead = _measure_clock(asked_at, snapshot.now, self._clock.now())
-        fresh = store_from(snapshot)
+        fresh = await self._with_older_backups(store_from(snapshot))
         self._pending.clear()
         self._needs_snapshot = False
         fresh = merge_snapshot(fresh, self.store)
@@ -135,6 +138,26 @@ class Reader:
         self.live = True
         self.connections += 1
         self._changed = True
+
+    async def _with_older_backups(self, fresh: Store) -> Store:
+        """Return a snapshot's store with the backups before it that were known, as the daemon has them now.
+
+        What changed of them during a loss is in no event that comes. Those beyond a page are forgotten, and
+        read again by who needs them.
+        """
+        before = self.store.backups.records
+        older = before.keys() - fresh.backups.records.keys()
+        if not older:
+            return fresh
+        page = await self._client.backups.list(limit=PAGE)
+        # What views have read during that is as new.
+        added = [backup for backup in self.store.backups.newest() if backup is not before.get(backup.id)]
+        if page.next_cursor is not None and not older <= {backup.id for backup in page.items}:
+            for position in [each for each in self._cursors if each.table == ALL_BACKUPS.table]:
+                del self._cursors[position]
+            self._cursors[ALL_BACKUPS] = page.next_cursor
+            self.forgotten += 1
+        return with_records(fresh, "backups", [*page.items, *added])
 
     async def _read_events(self) -> None:
         """Collect events until they end, or until a new snapshot is needed or asked for."""
@@ -234,7 +257,7 @@ class Reader:
 
     async def read_older_backups(self, *, cronjob_id: str = "") -> int:
         """Read the next page of backups, of all or of one CronJob; return how many came, 0 at the end."""
-        position = Position("backups", "", cronjob_id)
+        position = ALL_BACKUPS._replace(cronjob_id=cronjob_id)
         if self._is_at_end(position):
             return 0
         page = await self._client.backups.list(**self._query(position))

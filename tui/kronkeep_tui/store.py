@@ -284,14 +284,13 @@ def with_page_of_runs(store: Store, runs: Sequence[CronJobExecution], *, is_last
 
 
 def merge_snapshot(fresh: Store, old: Store) -> Store:
-    """Return a snapshot's store with what ended before it begins, taken from the store before it.
+    """Return a snapshot's store with the runs that ended before it begins, taken from the store before it.
 
-    `complete_since` stays where the two overlap: then no run between them is missing.
+    Their backups are not: retention may have removed their snapshots meanwhile. `complete_since` stays where
+    the two overlap: then no run between them is missing.
     """
-    for table in ("executions", "backups"):
-        known = getattr(fresh, table).records
-        older = [r for r in getattr(old, table).newest() if r.id not in known and r.ended_at]
-        fresh = with_records(fresh, table, older)
+    older = [r for r in old.executions.newest() if r.id not in fresh.executions.records and r.ended_at]
+    fresh = with_records(fresh, "executions", older)
     newest = max((run.created_at for run in old.executions.records.values()), default=EARLIEST)
     if old.complete_since <= fresh.complete_since <= newest:
         return msgspec.structs.replace(fresh, complete_since=old.complete_since)

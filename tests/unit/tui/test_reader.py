@@ -7,11 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.ui.canned import CRONJOBS, NOW, CannedClient, FixedClock, cronjob
+from tests.records import make_backup
+from tests.ui.canned import CRONJOBS, NOW, CannedBackups, CannedClient, FixedClock, cronjob
 from tests.waiting import LONGEST_WAIT
 
 from kronkeep_common import api
 from kronkeep_common.errors import EventsLost
+from kronkeep_common.models import BackupExecution, BackupResult
+from kronkeep_tui import reader as reader_module
 from kronkeep_tui.reader import SILENT_SECONDS, Reader
 from kronkeep_tui.store import SHOWN_TABLES, Store, apply_events, store_from
 
@@ -203,3 +206,104 @@ async def test_after_a_jump_of_the_clock_everything_is_read_again() -> None:
     await until(lambda: reader.clock_ahead < timedelta(hours=-2))
     for one in (task, silence):
         one.cancel()
+
+
+class PagedBackups(CannedBackups):
+    """`client.backups` whose lists are as long as they are asked for."""
+
+    async def list(self, filter: str | None = None, **query: Any) -> api.ListOf[BackupExecution]:
+        every = (await super().list(filter, **query)).items
+        start = int(query.get("cursor") or 0)
+        end = start + query["limit"]
+        return api.ListOf(items=every[start:end], next_cursor=str(end) if end < len(every) else None)
+
+
+def backups_given(count: int) -> list[BackupExecution]:
+    """Backups with a snapshot, one a minute, the newest first."""
+    return [
+        make_backup(
+            id=f"b{number}",
+            created_at=NOW - timedelta(minutes=number),
+            ended_at=NOW,
+            result=BackupResult(snapshot_id=f"{number:08x}"),
+        )
+        for number in range(count)
+    ]
+
+
+def states(reader: Reader, *ids: str) -> list[str | None]:
+    """What became of the snapshots of backups; None for a backup that is not known."""
+    backups = (reader.store.backups.get(each) for each in ids)
+    return [each.snapshot_state if each is not None else None for each in backups]
+
+
+async def connect_again(client: StreamingClient, reader: Reader) -> None:
+    before = len(client.tables)
+    reader.resync()
+    await until(lambda: len(client.tables) > before)
+
+
+async def test_what_retention_removed_during_a_loss_is_seen_beyond_the_first_screen_too() -> None:
+    """A snapshot of the daemon has its newest records only; older ones were read by somebody who scrolled."""
+    client = StreamingClient()
+    client.backups_given = backups_given(300)
+    client.backups = PagedBackups(client)
+    reader, task = await following(client, FixedClock())
+    await reader.read_older_backups()
+    assert states(reader, "b0", "b250", "b298", "b299") == ["present"] * 4
+    client.backups_given[299] = msgspec.structs.replace(client.backups_given[299], snapshot_removed_at=NOW)
+    del client.backups_given[250]
+    await connect_again(client, reader)
+    assert states(reader, "b0", "b250", "b298", "b299") == ["present", None, "present", "removed"]
+    assert reader.forgotten == 0
+    task.cancel()
+
+
+async def test_backups_too_old_to_be_read_again_at_once_are_forgotten_and_can_be_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reader_module, "PAGE", 250)
+    client = StreamingClient()
+    client.backups_given = backups_given(300)
+    client.backups = PagedBackups(client)
+    cronjob_id = client.backups_given[0].cronjob_id
+    reader, task = await following(client, FixedClock())
+    for _ in range(2):
+        await reader.read_older_backups(cronjob_id=cronjob_id)
+    assert states(reader, "b249", "b299") == ["present", "present"]
+    await connect_again(client, reader)
+    assert states(reader, "b249", "b299") == ["present", None]
+    assert reader.forgotten == 1
+    for _ in range(2):
+        await reader.read_older_backups(cronjob_id=cronjob_id)
+    assert states(reader, "b299") == ["present"]
+    task.cancel()
+
+
+async def test_what_a_view_reads_while_the_backups_are_read_again_is_kept() -> None:
+    client = StreamingClient()
+    client.backups_given = backups_given(300)
+    paged = PagedBackups(client)
+    client.backups = paged
+    reader, task = await following(client, FixedClock())
+    await reader.read_older_backups()
+    asked = asyncio.Event()
+    answered = asyncio.Event()
+
+    async def list_late(filter: str | None = None, **query: Any) -> api.ListOf[BackupExecution]:
+        asked.set()
+        await answered.wait()
+        return api.ListOf(items=client.backups_given[:201])
+
+    paged.list = list_late  # type: ignore[method-assign]
+    before = len(client.tables)
+    reader.resync()
+    await asked.wait()
+    run = msgspec.structs.replace(client.runs_given[0], id="old-run", backup_id="read-meanwhile")
+    client.runs_given.append(run)
+    client.backups_given.append(make_backup(id="read-meanwhile", ended_at=NOW))
+    await reader.fetch_run(run.id)
+    answered.set()
+    await until(lambda: len(client.tables) > before)
+    assert states(reader, "b299", "read-meanwhile") == [None, "none"]
+    task.cancel()

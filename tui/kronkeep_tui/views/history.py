@@ -22,6 +22,8 @@ class HistoryView(PageView):
         return page.page(cronjob, store, now, width, plain=self.context.settings.plain)
 
     async def load(self) -> None:
-        reader = self.context.reader
-        await reader.read_older_runs(cronjob_id=self.argument)
-        await reader.read_older_backups(cronjob_id=self.argument)
+        await self.context.reader.read_older_runs(cronjob_id=self.argument)
+        await self.read_backups()
+
+    async def read_backups(self) -> None:
+        await self.context.reader.read_older_backups(cronjob_id=self.argument)

@@ -91,9 +91,12 @@ class RunView(View):
 
     async def load(self) -> None:
         """Fetch the run if the store does not have it, then follow its log."""
-        await self.context.reader.fetch_run(self.argument)
+        await self.read_backups()
         self.update()
         self.run_worker(self._follow(), name="log", group="log", exclusive=True, exit_on_error=False)
+
+    async def read_backups(self) -> None:
+        await self.context.reader.fetch_run(self.argument)
 
     async def _follow(self) -> None:
         try:

@@ -157,6 +157,10 @@ class RunsView(TableView[CronJobExecution]):
     async def load(self) -> None:
         await self._read_older()
 
+    async def read_backups(self) -> None:
+        if self.argument:
+            await self.context.reader.read_older_backups(cronjob_id=self.argument)
+
     async def _read_older(self) -> None:
         if self._is_reading or self._is_at_end:
             return
@@ -164,8 +168,8 @@ class RunsView(TableView[CronJobExecution]):
         try:
             reader = self.context.reader
             self._is_at_end = await reader.read_older_runs(self.filter_text, cronjob_id=self.argument) == 0
-            if self.argument and not self._is_at_end:
-                await reader.read_older_backups(cronjob_id=self.argument)
+            if not self._is_at_end:
+                await self.read_backups()
         finally:
             self._is_reading = False
         if self._is_at_end:

@@ -131,6 +131,9 @@ class SnapshotsView(TableView[BackupExecution]):
         return record.result.snapshot_id if record.result else record.id
 
     async def load(self) -> None:
+        await self.read_backups()
+
+    async def read_backups(self) -> None:
         await self.context.reader.read_older_backups()
 
     def refusal(self, action: Action) -> str:

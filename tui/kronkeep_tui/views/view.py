@@ -53,6 +53,7 @@ class View(UnscrolledWidget):
         self._when_ready: list[Callable[[], None]] = []
         self.load_error: KronkeepError | None = None
         self._connection_of_error = 0
+        self._forgotten_before = 0  # as the view last began to read
         self._is_loading = False
         self._pane = 0
 
@@ -111,9 +112,13 @@ class View(UnscrolledWidget):
     async def load(self) -> None:
         """Read what the store lacks; called once, when the view is mounted; raise KronkeepError."""
 
+    async def read_backups(self) -> None:
+        """Read the older backups that the view shows again; raise KronkeepError."""
+
     async def read(self) -> None:
         """Load, and keep why it could not be done, for the place where the answer would stand."""
         self.load_error = None
+        self._forgotten_before = self.context.reader.forgotten
         self._is_loading = True
         try:
             await self.load()
@@ -136,12 +141,19 @@ class View(UnscrolledWidget):
         return is_unread and self.subject() is None and not is_away(self.context)
 
     def read_again_if_missed(self) -> None:
-        """Read what could not be read as the daemon was away, once it has answered again."""
+        """Read what could not be read as the daemon was away, once it has answered again.
+
+        So are backups that were forgotten as the connection came back.
+        """
         reader = self.context.reader
         was_away = isinstance(self.load_error, DaemonUnreachable)
+        name = f"{type(self).__name__} {self.argument}"
         if was_away and reader.live and reader.connections > self._connection_of_error:
             self.load_error = None
-            self.context.start_work(self.read(), f"load {type(self).__name__} {self.argument}")
+            self.context.start_work(self.read(), f"load {name}")
+        elif reader.live and reader.forgotten > self._forgotten_before:
+            self._forgotten_before = reader.forgotten
+            self.context.start_work(self.read_backups(), f"backups of {name}")
 
     def subject(self) -> Any:
         """Return the record that actions on a row are about, None without one."""
