@@ -28,6 +28,7 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
     found += count_spans(store, namespace) if reader.has_read else []
     found += _fresh(reader, now)
+    found += _maintenance(store, namespace) if reader.has_read else []
     used = sum(len(words) for words, _ in found)
     clock = _clock(now, width - used)
     return (
@@ -60,6 +61,16 @@ def count_spans(store: "Store", namespace: str) -> list[Span]:
     if silenced:
         spans.append((f"+{silenced} silenced  ", "quiet"))
     return spans
+
+
+def _maintenance(store: Store, namespace: str) -> list[Span]:
+    """Return how many of the CronJobs that are shown do not run because of a maintenance, if any.
+
+    It stands last: where a terminal is too narrow for all of the line, its count is seen all the same.
+    """
+    held = [each for each in store.cronjobs if each.maintenance is not None]
+    number = sum(namespace in ("", each.namespace) for each in held)
+    return [(f"  {number} in maintenance", "warn")] if number else []
 
 
 def _fresh(reader: "Reader", now: datetime) -> list[Span]:

@@ -79,7 +79,9 @@ def _nothing_due(store: Store) -> str:
     if not suspended:
         return "no CronJob is due"
     are = "is" if suspended == 1 else "are"
-    return f"no CronJob is due: {suspended} of {len(store.cronjobs)} {are} suspended"
+    is_maintenance = all(cronjob.maintenance for cronjob in store.cronjobs if cronjob.suspended)
+    how = "in maintenance" if is_maintenance else "suspended"
+    return f"no CronJob is due: {suspended} of {len(store.cronjobs)} {are} {how}"
 
 
 def last_day(store: Store, now: datetime, width: int) -> list[Text]:
