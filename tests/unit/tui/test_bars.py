@@ -49,7 +49,7 @@ def header(*maintenances: str | None, namespace: str = "") -> str:
     return plain(status_line(reader, namespace, now, 80))
 
 
-def test_a_maintenance_is_told_in_every_view() -> None:
+def test_a_maintenance_is_seen_in_every_view() -> None:
     """Whoever wonders at night why nothing runs looks at the first line."""
     assert "live  2 in maintenance " in header("m", None, "m")
     assert header("m", None, "m").endswith("03:12Z ")

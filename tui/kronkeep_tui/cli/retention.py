@@ -117,7 +117,7 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def find_policy(client: "Client", namespace: str, name: str) -> NamedPolicy:
-    """Return the policy of a CronJob or claim, or the one that it carried last.
+    """Return the policy of a CronJob or claim, or the last one that it had.
 
     Raises CronJobNotFound, PolicyNotFound, and Conflict where it carried several.
     """
