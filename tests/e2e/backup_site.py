@@ -151,18 +151,33 @@ class BackupSite:
 
     def run_restic(self, repository: Path, password: str | None, *argv: str, code: int = 0) -> str:
         """Run the site's restic on a repository, outside of the cluster; return its output."""
+        done = self._run_restic(repository, password, *argv)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    async def check_repository(self, repository: Path, password: str | None) -> None:
+        """Read a whole repository and find no fault in it, once no work of kronkeep's holds its lock."""
+
+        async def check() -> subprocess.CompletedProcess[str]:
+            return await asyncio.to_thread(self._run_restic, repository, password, "check", "--read-data")
+
+        done = await eventually(check, lambda done: "already locked" not in done.stderr)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "no errors were found" in done.stdout
+
+    def _run_restic(
+        self, repository: Path, password: str | None, *argv: str
+    ) -> subprocess.CompletedProcess[str]:
         line = [self.program, "-r", str(repository), "--no-cache"]
         if password is None:
             line.append("--insecure-no-password")
-        done = subprocess.run(
+        return subprocess.run(
             [*line, *argv],
             capture_output=True,
             text=True,
             env={"RESTIC_PASSWORD": password or ""},
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
 
     async def read_password(self, storage: str) -> str:
         """Return the password of a storage's repository."""

@@ -101,8 +101,9 @@ async def kill_archives(site: BackupSite, name: str, number: int, seed: int) -> 
                 assert backup.next_step
         last = await site.back_up(client, name)
         assert last.status == "succeeded", last
+        await eventually(client.queue, lambda queue: not queue.items)
     await asyncio.to_thread(site.run_restic, folder, password, "unlock", "--remove-all")
-    await asyncio.to_thread(site.run_restic, folder, password, "check", "--read-data")
+    await site.check_repository(folder, password)
     return ends
 
 
@@ -153,4 +154,4 @@ async def test_three_policies_on_one_repository_at_once(site: BackupSite) -> Non
         backups = [await wait_for_end(client, one.id) for one in begun]
     assert [b.status for b in backups] == ["succeeded"] * 3
     assert len(await site.list_snapshots("shared", folder)) == 3
-    site.run_restic(folder, await site.read_password("shared"), "check", "--read-data")
+    await site.check_repository(folder, await site.read_password("shared"))

@@ -239,7 +239,7 @@ async def test_a_full_disk_and_the_way_out_that_is_named(site: BackupSite) -> No
             checked = await client.storages.check("full")
             assert (checked.check_ok, checked.checked_without_lock, checked.reason) == (True, False, None)
             password = await site.read_password("full")
-            site.run_restic(folder, password, "check", "--read-data")
+            await site.check_repository(folder, password)
 
 
 @contextmanager

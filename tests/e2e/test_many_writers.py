@@ -114,7 +114,7 @@ async def test_the_repository_stays_whole_and_the_prune_comes(site: BackupSite, 
     assert set(writers.ended) <= {"succeeded", "failed", "unknown"}, writers.ended
     assert writers.ended["succeeded"] >= WRITERS, writers.ended
     password = await site.read_password(storage)
-    assert "no errors were found" in site.run_restic(folder, password, "check", "--read-data")
+    await site.check_repository(folder, password)
     assert site.run_restic(folder, password, "list", "locks", "--no-lock").strip() == ""
     # Each writer's newest good archive is there; retention has removed all good ones before it.
     assert len(await site.list_snapshots(storage, folder)) >= WRITERS
