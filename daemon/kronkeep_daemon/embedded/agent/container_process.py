@@ -65,11 +65,11 @@ class ContainerProcess:
             umask=UMASK,
         )
         if self._stopped_early:  # while the process was being created
-            _send_signal(self._process.pid, signal.SIGKILL)
+            _kill(self._process.pid)
         try:
             code = await self._read_to_end(self._process)
         except asyncio.CancelledError:
-            _send_signal(self._process.pid, signal.SIGKILL)  # the pod is gone, so nobody else would
+            _kill(self._process.pid)  # the pod is gone, so nobody else would
             await _discard_output(self._process)
             raise
         if self._unfinished_line:
@@ -97,7 +97,7 @@ class ContainerProcess:
             async with asyncio.timeout(grace_seconds):
                 await process.wait()
         except TimeoutError:
-            _send_signal(process.pid, signal.SIGKILL)
+            _kill(process.pid)
 
     async def _write_chunk(self, chunk: bytes) -> None:
         self.tail = (self.tail + chunk)[-TAIL_BYTES:]
@@ -133,6 +133,22 @@ def _send_signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         log.debug("process %d has ended already", pid)
+
+
+def _kill(bubblewrap: int) -> None:
+    """Kill a container: bubblewrap, which is the first of its process group, and its child.
+
+    Killed alone while it starts, bubblewrap would leave a child that waits for it for ever: the child asks
+    for its own end with its parent (prctl(2), PR_SET_PDEATHSIG) only when the container is set up. Until then
+    it is in the group, but for a moment between its setsid(2) and that, so it is killed by its number too.
+    """
+    children: list[int] = []
+    with suppress(OSError):
+        children = _list_children(bubblewrap)
+    with suppress(ProcessLookupError):
+        os.killpg(bubblewrap, signal.SIGKILL)
+    for child in children:
+        _send_signal(child, signal.SIGKILL)
 
 
 async def _find_container_processes(bubblewrap: int) -> list[int]:
