@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.records import make_backup, vault
+from tests.unit.trusted_clusters import Clusters
 from tests.waiting import eventually
 
 from kronkeep_common import object_keys
@@ -41,16 +42,6 @@ from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.settings import ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import FakeClock, settle
-
-
-class Clusters:
-    """Clusters whose ids mean what they say and whose clocks are right."""
-
-    def same(self, first: str, second: str) -> bool:
-        return first == second
-
-    def clock_fault(self, _cluster: str) -> None:
-        return None
 
 
 class Leads:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.records import make_backup, vault
+from tests.unit.trusted_clusters import Clusters
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
@@ -36,16 +37,6 @@ from kronkeep_daemon.testing import FakeClock, settle
 
 BACKUPS = 10
 NOTHING: Any = None
-
-
-class Clusters:
-    """Clusters whose ids mean what they say and whose clocks are right."""
-
-    def same(self, first: str, second: str) -> bool:
-        return first == second
-
-    def clock_fault(self, _cluster: str) -> None:
-        return None
 
 
 class Leads:

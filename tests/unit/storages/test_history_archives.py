@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.records import VAULT
+from tests.unit.storages.saved_storage import SavedStorage
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import StorageFailed
@@ -21,22 +22,6 @@ from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages import history_archives
 from kronkeep_daemon.storages.history_archives import HistoryArchives
-
-
-class Storages:
-    """One storage, as it was saved last."""
-
-    def __init__(self, storage: BackupStorage) -> None:
-        self.storage = storage
-
-    def get(self, _: str) -> BackupStorage:
-        return self.storage
-
-    require_active = get
-
-    async def save(self, _: BackupStorage, new: BackupStorage) -> BackupStorage:
-        self.storage = new
-        return new
 
 
 class HangingJobs:
@@ -85,7 +70,7 @@ async def test_a_job_that_does_not_end_is_an_alert(tmp_path: Path, monkeypatch: 
     history = await History.open(tmp_path, clock=clock)
     history.facts.set("fact", clock.now())
     await history.commit()
-    storages = Storages(msgspec.structs.replace(VAULT, settings={"path": "/backups"}))
+    storages = SavedStorage(msgspec.structs.replace(VAULT, settings={"path": "/backups"}))
     parts: Any = Repositories()
     jobs: Any = HangingJobs()
     archives = HistoryArchives(

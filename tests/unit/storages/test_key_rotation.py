@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tests.records import vault
+from tests.unit.storages.saved_storage import SavedStorage
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.states import RotationState
@@ -29,25 +30,16 @@ LOGS = {
 }
 
 
-class SlowCreation:
+class SlowCreation(SavedStorage):
     """A storage, its Secret, and Jobs of which one creates a repository until `end` is set."""
 
     def __init__(self) -> None:
-        self.storage = vault(settings={"path": "/backups"})
+        super().__init__(vault(settings={"path": "/backups"}))
         self.password = "old"
         self.keys: defaultdict[str, set[str]] = defaultdict(set, {"vault": {"old"}})
         self.begun = asyncio.Event()
         self.swapped = asyncio.Event()
         self.end = asyncio.Event()
-
-    def get(self, _: str) -> BackupStorage:
-        return self.storage
-
-    require_active = get
-
-    async def save(self, _: BackupStorage, new: BackupStorage) -> BackupStorage:
-        self.storage = new
-        return new
 
     async def make_if_missing(self, _: Repository) -> None:
         """The repository has no password of its own."""
