@@ -56,7 +56,7 @@ class PolicyCalls:
         namespace, cronjob: those of its CronJob, in case another one carries the same id.
         copy: the storage of the policy's copy whose retention is meant.
         """
-        query: Query = {"namespace": namespace, "cronjob": cronjob, "copy": copy}
+        query = _meant(namespace, cronjob, copy)
         return await self._connection.get(_path(policy_id), RetentionPlan, query)
 
     async def preview_retention(self, namespace: str, name: str, rules: Retention) -> RetentionPlan:
@@ -73,7 +73,7 @@ class PolicyCalls:
         copy: str | None = None,
     ) -> api.Operation:
         """Remove the snapshots that no rule keeps; raise NotAllowedNow where that needs approval."""
-        query: Query = {"namespace": namespace, "cronjob": cronjob, "copy": copy}
+        query = _meant(namespace, cronjob, copy)
         return await complete_operation(self._connection, f"{_path(policy_id)}/apply", query=query)
 
     async def approve_retention(
@@ -87,8 +87,13 @@ class PolicyCalls:
     ) -> api.Operation:
         """Remove exactly what the plan with that token names; raise PreconditionFailed."""
         body = RetentionApproval(token=token)
-        query: Query = {"namespace": namespace, "cronjob": cronjob, "copy": copy}
+        query = _meant(namespace, cronjob, copy)
         return await complete_operation(self._connection, f"{_path(policy_id)}/approve", body, query=query)
+
+
+def _meant(namespace: str | None, cronjob: str | None, copy: str | None) -> Query:
+    """Return the query that says whose policy is meant, and which copy's retention."""
+    return {"namespace": namespace, "cronjob": cronjob, "copy": copy}
 
 
 def _path(policy_id: str) -> str:

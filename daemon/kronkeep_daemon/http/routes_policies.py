@@ -99,8 +99,8 @@ async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
     copy = call.query.get("copy")
     carrier = await _carrier(call)
     if copy is not None:
-        plan = call.services.copy_retention.check_apply(carrier, copy)
         copies = call.services.copy_retention
+        plan = copies.check_apply(carrier, copy)
         return await _start(call, carrier, partial(copies.carry_out, carrier, plan, copy))
     retention = call.services.retention
     retention.check_apply(carrier)
@@ -113,8 +113,8 @@ async def approve_retention(call: ApiCall[RetentionApproval]) -> api.Operation:
     copy = call.query.get("copy")
     carrier = await _carrier(call)
     if copy is not None:
-        plan = call.services.copy_retention.check_approval(carrier, copy, call.body.token)
         copies = call.services.copy_retention
+        plan = copies.check_approval(carrier, copy, call.body.token)
         return await _start(call, carrier, partial(copies.carry_out, carrier, plan, copy))
     retention = call.services.retention
     retention.check_approval(carrier, call.body.token)
